@@ -1,0 +1,99 @@
+"""What comes in: raw records, the events inside them, and what was refused.
+
+These are plain values. They know nothing of Kafka's client: any object with the
+attributes of ``InputRecord`` is one, so the consumer's own records travel through
+the core without a copy.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Raw, Struct
+
+NO_JSON = Raw(b"")
+"""Stands for an absent ``data`` or ``extra``; one object, so that encoders can omit it by identity."""
+
+OLDEST_TIMESTAMP_MS = 100_000_000_000
+"""1e11. Below it a number of milliseconds is really one of seconds, or none (docs/semantics.md, Time)."""
+
+Reason = Literal[
+    "tombstone",
+    "empty_value",
+    "too_large",
+    "too_many_events",
+    "not_utf8",
+    "malformed_json",
+    "too_deep",
+    "not_an_event_array",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "empty_field",
+    "too_long",
+    "control_character",
+    "conflicting_alias",
+    "timestamp_out_of_range",
+    "data_not_object",
+    "data_nested",
+    "data_reserved_name",
+    "data_too_many_properties",
+    "blocked_device_id",
+]
+"""Why an event or a whole value was refused: a closed list that dashboards depend on."""
+
+
+class InputRecord(Protocol):
+    """One record of an input topic, as the consumer gives it.
+
+    ``timestamp`` is the record's Kafka timestamp in ms, -1 when it has none.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class Event(Struct, gc=False):
+    """One accepted event. Ids are text, missing optional ids are None, ``timestamp`` is ms since the epoch.
+
+    ``data`` and ``extra`` are JSON objects byte for byte as they were sent, or ``NO_JSON``.
+    """
+
+    id: str
+    type: str
+    device_id: str
+    timestamp: int
+    user_id: str | None = None
+    session_id: str | None = None
+    view_id: str | None = None
+    data: Raw = NO_JSON
+    extra: Raw = NO_JSON
+
+
+class Rejection(Struct, frozen=True):
+    """An event, or a whole value, that was refused.
+
+    ``index`` is its place in the batch, None for a whole value. ``detail`` tells the sender the field and
+    the fault in words, never the value of another field. ``payload`` is the original bytes.
+    """
+
+    reason: Reason
+    detail: str
+    index: int | None
+    payload: bytes
+
+
+class DecodedValue(Struct, frozen=True):
+    """All that was in one record's value: every element is in exactly one of the two lists, in order."""
+
+    events: Sequence[Event]
+    rejections: Sequence[Rejection] = ()

@@ -1,0 +1,78 @@
+"""The rules that a deployment may change; each is a section of the configuration.
+
+Every core function takes the rules it needs as an argument: the same rules and the same records
+give the same outputs, for ever.
+"""
+
+from msgspec import Struct
+
+BLOCKED_IDS = (
+    "null",
+    "undefined",
+    "none",
+    "nan",
+    "nil",
+    "n/a",
+    "na",
+    "anonymous",
+    "anon",
+    "guest",
+    "unknown",
+    "unidentified",
+    "not_authenticated",
+    "distinct_id",
+    "distinctid",
+    "user_id",
+    "userid",
+    "device_id",
+    "deviceid",
+    "id",
+    "email",
+    "0",
+    "-1",
+    "true",
+    "false",
+    "[]",
+    "{}",
+    "[object object]",
+    "00000000-0000-0000-0000-000000000000",
+)
+"""Ids that broken instrumentation sends for everybody: one of them would join all visitors into one.
+
+Sources: the lists of PostHog (illegal distinct ids), Segment and Amplitude (invalid ids).
+"""
+
+
+class InputRules(Struct, frozen=True, kw_only=True):
+    """Limits of what is accepted from the raw topic. Sizes in bytes of the JSON text."""
+
+    max_value_bytes: int = 8 * 1024 * 1024
+    max_events: int = 10_000
+    max_text_bytes: int = 512
+    max_object_bytes: int = 64 * 1024
+    max_properties: int = 50
+    max_depth: int = 64
+
+
+class SessionRules(Struct, frozen=True, kw_only=True):
+    """How events become sessions. Durations in milliseconds."""
+
+    gap_ms: int = 1_800_000
+    grace_ms: int = 300_000
+    max_future_ms: int = 300_000
+    remembered: int = 4
+
+
+class IdentityRules(Struct, frozen=True, kw_only=True):
+    """Ids that name nobody; compared without regard to case and to surrounding quotes."""
+
+    blocked_user_ids: tuple[str, ...] = BLOCKED_IDS
+    blocked_device_ids: tuple[str, ...] = BLOCKED_IDS
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """All rules together, as the core takes them."""
+
+    input: InputRules = InputRules()
+    session: SessionRules = SessionRules()
+    identity: IdentityRules = IdentityRules()
