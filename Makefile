@@ -1,0 +1,60 @@
+# Everything a developer runs. `make` alone lists the targets; what a target needs is made by `setup`, once.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# The first interpreter that is new enough and really starts (a version manager's stub may not).
+# Another one: make setup PYTHON=/path/to/python3
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$name" && break; \
+	done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv with the locked dependencies and this checkout (once)
+
+$(STAMP): requirements.lock pyproject.toml
+	@[[ -n "$(PYTHON)" ]] || { echo "make: Python 3.11 or newer is needed: install it, or name it with PYTHON=" >&2; exit 1; }
+	@[[ -x $(BIN)/python ]] || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $(STAMP)
+
+.PHONY: demo
+demo: setup ## Show the worker at work on made-up traffic, without Kafka or Docker
+	@$(BIN)/sessionizer demo
+
+.PHONY: test
+test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: types
+types: setup ## Check types, strictly
+	@$(BIN)/mypy
+
+# One lock to develop with and one, of the same versions, for what is deployed. Versions that still satisfy
+# pyproject.toml stay; `make lock UPGRADE=--upgrade` takes the newest. The compiler lives in a throw-away
+# environment, so that it pins itself nowhere.
+COMPILE = pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	--no-emit-options --allow-unsafe --strip-extras --no-header
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew into requirements.lock and requirements-run.lock
+	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
+	$(PYTHON) -m venv "$$directory"; \
+	"$$directory/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'; \
+	"$$directory/bin/"$(COMPILE) $(UPGRADE) --extra demo --extra dev -o requirements.lock pyproject.toml; \
+	"$$directory/bin/"$(COMPILE) --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml
