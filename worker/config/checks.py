@@ -1,0 +1,178 @@
+"""What the options demand of one another, and of the files they name.
+
+Each check yields a ``Fault``: the options it is about, the one at fault first, and a reason in which
+``{1}`` stands for the second of them with its value. A check may look at a file, never at the network. The
+invariant it relies on: each value is of its type and within its bounds.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import asdict
+
+from worker.config.options import Config
+
+
+class Fault(NamedTuple):
+    """The options concerned and what is wrong with the first of them."""
+
+    keys: tuple[str, ...]
+    reason: str
+
+
+def faults(config: Config) -> Iterator[Fault]:
+    """Everything wrong with a configuration whose values are fine each by itself."""
+    for check in CHECKS:
+        yield from check(config)
+
+
+def _durations(config: Config) -> Iterator[Fault]:
+    kafka, session, state = config.kafka, config.session, config.state
+    if kafka.commit_interval_ms * 3 >= kafka.transaction_timeout_ms:
+        yield Fault(
+            ("kafka.commit_interval_ms", "kafka.transaction_timeout_ms"),
+            "must be below a third of {1}, else transactions expire before they commit",
+        )
+    if kafka.heartbeat_interval_ms * 3 >= kafka.session_timeout_ms:
+        yield Fault(
+            ("kafka.heartbeat_interval_ms", "kafka.session_timeout_ms"),
+            "must be below a third of {1}, else two lost heartbeats cost the worker its partitions",
+        )
+    if session.max_future_ms > session.grace_ms:
+        yield Fault(
+            ("session.max_future_ms", "session.grace_ms"),
+            "must not be above {1}, else one device whose clock is ahead closes the sessions of all others",
+        )
+    if state.retention_days * 86_400_000 <= session.gap_ms + session.grace_ms:
+        yield Fault(
+            ("state.retention_days", "session.gap_ms", "session.grace_ms"),
+            "must be longer than {1} and {2} together, else devices are forgotten inside a session",
+        )
+
+
+def _sizes(config: Config) -> Iterator[Fault]:
+    if config.input.max_object_bytes > config.input.max_value_bytes:
+        yield Fault(
+            ("input.max_object_bytes", "input.max_value_bytes"),
+            "must not be above {1}, the size of the whole value that holds the object",
+        )
+
+
+def _server_list(config: Config) -> Iterator[Fault]:
+    for server in config.kafka.bootstrap_servers.split(","):
+        match = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server.strip())
+        if match is None or not 0 < int(match[1]) < 65_536:
+            yield Fault(
+                ("kafka.bootstrap_servers",),
+                "expected host:port, several parted by commas, e.g. kafka-1:9092,kafka-2:9092",
+            )
+            return
+
+
+_LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_LEGAL_NAME_IN_WORDS = "expected a name that Kafka allows: at most 249 letters, digits, '.', '_' and '-'"
+
+
+def _is_legal(name: str) -> bool:
+    return _LEGAL_NAME.fullmatch(name) is not None and name not in (".", "..")
+
+
+def _names(config: Config) -> Iterator[Fault]:
+    kafka = config.kafka
+    if not kafka.group_id:
+        yield Fault(
+            ("kafka.group_id",), "must not be empty: it names the group, its transactions and its topics"
+        )
+    elif not _is_legal(f"{kafka.group_id}.changelog"):
+        yield Fault(
+            ("kafka.group_id",),
+            "expected at most 239 letters, digits, '.', '_' and '-': topics are named after it",
+        )
+    if kafka.group_instance_id and not _is_legal(kafka.group_instance_id):
+        yield Fault(("kafka.group_instance_id",), _LEGAL_NAME_IN_WORDS + "; or auto, or nothing")
+
+
+def _topics(config: Config) -> Iterator[Fault]:
+    topics: dict[str, str] = asdict(config.topics)
+    may_be_empty = ("sessions", "identities", "changelog", "rekey")
+    for option, name in topics.items():
+        if name and not _is_legal(name):
+            yield Fault((f"topics.{option}",), _LEGAL_NAME_IN_WORDS)
+        if not name and option not in may_be_empty:
+            yield Fault((f"topics.{option}",), "must not be empty: the worker cannot do without this topic")
+    topics |= {"changelog": config.changelog_topic, "rekey": config.rekey_topic}
+    legal = [(option, name) for option, name in topics.items() if _is_legal(name)]
+    for (option, name), (other, other_name) in combinations(legal, 2):
+        if name.replace(".", "_") == other_name.replace(".", "_"):
+            yield Fault(
+                (f"topics.{other}", f"topics.{option}"),
+                f"{other_name} must be another topic than {{1}} (Kafka takes '.' and '_' for the same)",
+            )
+
+
+def _sasl(config: Config) -> Iterator[Fault]:
+    kafka = config.kafka
+    used = kafka.security_protocol.startswith("SASL_")
+    values = (
+        ("kafka.sasl_mechanism", kafka.sasl_mechanism),
+        ("kafka.sasl_username", kafka.sasl_username),
+        ("kafka.sasl_password", kafka.sasl_password),
+    )
+    for key, value in values:
+        if used and not value:
+            yield Fault((key, "kafka.security_protocol"), "is needed with {1}")
+        if value and not used:
+            yield Fault(
+                (key, "kafka.security_protocol"), "has no meaning with {1}: use SASL_SSL or SASL_PLAINTEXT"
+            )
+
+
+def _ssl(config: Config) -> Iterator[Fault]:
+    kafka = config.kafka
+    used = kafka.security_protocol.endswith("SSL")
+    paths = (
+        ("kafka.ssl_cafile", kafka.ssl_cafile),
+        ("kafka.ssl_certfile", kafka.ssl_certfile),
+        ("kafka.ssl_keyfile", kafka.ssl_keyfile),
+    )
+    for key, value in (*paths, ("kafka.ssl_password", kafka.ssl_password)):
+        if value and not used:
+            yield Fault((key, "kafka.security_protocol"), "has no meaning with {1}: use SSL or SASL_SSL")
+    for key, path in paths:
+        if path and used and (problem := _unreadable(Path(path))):
+            yield Fault((key,), problem)
+    if kafka.ssl_keyfile and not kafka.ssl_certfile:
+        yield Fault(
+            ("kafka.ssl_certfile", "kafka.ssl_keyfile"), "is needed with {1}: the certificate of that key"
+        )
+    if kafka.ssl_password and not kafka.ssl_certfile:
+        yield Fault(("kafka.ssl_certfile", "kafka.ssl_password"), "is needed with {1}, which opens its key")
+
+
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read, or nothing."""
+    try:
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _state(config: Config) -> Iterator[Fault]:
+    if not config.state.directory:
+        yield Fault(("state.directory",), "must not be empty: it holds the stores and the worker's identity")
+
+
+CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
+    _server_list,
+    _names,
+    _sasl,
+    _ssl,
+    _durations,
+    _sizes,
+    _topics,
+    _state,
+)

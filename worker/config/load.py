@@ -1,0 +1,167 @@
+"""From a TOML file and the environment to a checked ``Config``, or to all faults at once.
+
+Decides which of several values of an option wins (environment, then file, then default) and how a fault
+reads: ``place: option = value: what is allowed``, one line each. The invariant: no line ever holds a secret;
+a name that is no option might be a misspelt secret, so its value is not shown either.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from worker.config.checks import faults
+from worker.config.options import NOT_YET, SECTIONS, Config, Secret
+from worker.config.values import OPTIONS, convert, default_of, from_text, is_secret, show, value_of
+
+PREFIX = "SESSIONIZER_"
+TEST_PREFIX = "SESSIONIZER_TEST_"
+"""Variables of the project's own test suite, which the worker overlooks."""
+
+VARIABLES: dict[str, str] = {PREFIX + key.replace(".", "_").upper(): key for key in OPTIONS}
+SECRET_FILES: dict[str, str] = {f"{name}_FILE": name for name, key in VARIABLES.items() if is_secret(key)}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. ``lines`` has one line a fault. Remedy: mend all of them; exit 2."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The options of the file at ``path`` (none: defaults), under those of the environment.
+
+    Raises ``ConfigError`` with every fault of both. Source: docs/operations.md, Configuration.
+    """
+    reading = _Reading()
+    if path is not None:
+        reading.file(path)
+    reading.environment(environ)
+    return reading.result()
+
+
+class _Reading:
+    """The values met so far, where they came from, and the faults."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self.sources: dict[str, str] = {}
+        self.faulty: set[str] = set()
+        self.lines: list[str] = []
+
+    def file(self, path: Path) -> None:
+        try:
+            tables = tomllib.loads(path.read_bytes().decode())
+        except OSError as error:
+            self.lines.append(f"{path}: cannot be read: {error.strerror}")
+            return
+        except UnicodeDecodeError:
+            self.lines.append(f"{path}: is not UTF-8 text")
+            return
+        except tomllib.TOMLDecodeError as error:
+            self.lines.append(f"{path}: is not TOML: {error}")
+            return
+        for section, table in tables.items():
+            if section not in SECTIONS:
+                self.lines.append(f"{path}: unknown section [{section}]{_hint(section, SECTIONS)}")
+            elif not isinstance(table, dict):
+                self.lines.append(
+                    f"{path}: {section}: expected a section, [{section}], with options below it"
+                )
+            else:
+                for name, value in table.items():
+                    self._file_option(path, f"{section}.{name}", value)
+
+    def _file_option(self, path: Path, key: str, value: object) -> None:
+        if key in OPTIONS:
+            self._take(key, value, source=str(path))
+        else:
+            self.lines.append(f"{path}: unknown option {key}{_hint(key, OPTIONS)}")
+
+    def environment(self, environ: Mapping[str, str]) -> None:
+        for variable in sorted(environ):
+            if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+                continue
+            if variable in VARIABLES:
+                key = VARIABLES[variable]
+                self._take(key, from_text(key, environ[variable]), source=variable)
+            elif variable not in SECRET_FILES:
+                hint = _hint(variable, (*VARIABLES, *SECRET_FILES))
+                self.lines.append(f"{variable}: unknown variable{hint}")
+            elif SECRET_FILES[variable] in environ:
+                self.lines.append(f"{variable}: {SECRET_FILES[variable]} is set too: keep one of them")
+            else:
+                self._secret_file(variable, Path(environ[variable]))
+
+    def _secret_file(self, variable: str, path: Path) -> None:
+        key = VARIABLES[SECRET_FILES[variable]]
+        try:
+            secret = path.read_bytes().decode().rstrip("\r\n")
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+        except UnicodeDecodeError:
+            problem = "is not UTF-8 text"
+        else:
+            self._take(key, secret, source=variable)
+            return
+        self.faulty.add(key)
+        self.lines.append(f"{variable} = {show(str(path))}: {problem}")
+
+    def _take(self, key: str, value: object, *, source: str) -> None:
+        """Keep a value of an option, over any earlier one, or say why it cannot be."""
+        self.sources[key] = source
+        self.faulty.discard(key)
+        try:
+            self.values[key] = convert(key, value)
+        except ValueError as expected:
+            self.faulty.add(key)
+            self._fault(key, Secret("any") if is_secret(key) else value, str(expected))
+
+    def result(self) -> Config:
+        """The configuration, if everything about it is right."""
+        config = self._config()
+        for keys, reason in faults(config):
+            if self.faulty.isdisjoint(keys):
+                others = [f"{key} = {show(value_of(config, key))}{self._set_by(key)}" for key in keys]
+                self._fault(keys[0], value_of(config, keys[0]), reason.format(*others))
+        if self.lines:
+            raise ConfigError(self.lines)
+        return msgspec.structs.replace(config, warnings=_warnings(config))
+
+    def _config(self) -> Config:
+        """All that was read, with defaults in place of what is faulty, so that the rest can be checked."""
+        sections: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
+        for key, value in self.values.items():
+            if key not in self.faulty:
+                section, name = key.split(".")
+                sections[section][name] = value
+        structs: dict[str, Any] = {
+            section: SECTIONS[section](**values) for section, values in sections.items()
+        }
+        return Config(**structs, sources=dict(self.sources))
+
+    def _set_by(self, key: str) -> str:
+        return f" ({self.sources[key]})" if key in self.sources else ""
+
+    def _fault(self, key: str, value: object, reason: str) -> None:
+        source = self.sources.get(key, "default")
+        place = source if source in VARIABLES or source in SECRET_FILES else f"{source}: {key}"
+        self.lines.append(f"{place} = {show(value)}: {reason}")
+
+
+def _warnings(config: Config) -> tuple[str, ...]:
+    return tuple(
+        f"{key} = {show(value_of(config, key))} has no effect in this version. {sentence}"
+        for key, sentence in NOT_YET.items()
+        if value_of(config, key) != default_of(key)
+    )
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f": did you mean {near[0]}?" if near else ""

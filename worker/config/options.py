@@ -1,0 +1,194 @@
+"""Every option of the worker: its section, type, default and bounds.
+
+One struct a section, one field an option; ``config/worker.toml`` says what each is for, and a test holds
+the two equal. Nothing here knows where a value came from or how faults are shown. The invariant: an option
+exists when, and only when, a field here has its name. What the core must know of a section lives in
+``worker.model.rules``; a section that has more extends that struct, so that an option moves into the core by
+moving its field.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct, field
+
+from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
+
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+EventAction = Literal["start", "passive", "end", "unlink"]
+
+
+class Secret:
+    """Text that shows itself as ``***`` everywhere; only ``reveal()`` gives it away."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "") -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***" if self._text else '""'
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Kafka(Struct, frozen=True, kw_only=True):
+    """Where the brokers are, who we are to them, and how long things may take. Times in ms."""
+
+    bootstrap_servers: str = "localhost:9092"
+    group_id: str = "sessionizer"
+    group_instance_id: str = "auto"
+    security_protocol: SecurityProtocol = "PLAINTEXT"
+    sasl_mechanism: SaslMechanism = ""
+    sasl_username: str = ""
+    sasl_password: Secret = Secret()
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    ssl_password: Secret = Secret()
+    session_timeout_ms: int = 15_000
+    heartbeat_interval_ms: int = 1_000
+    transaction_timeout_ms: int = 20_000
+    commit_interval_ms: int = 100
+    start_from: Literal["earliest", "latest"] = "earliest"
+    compression: Compression = "zstd"
+
+
+class Topics(Struct, frozen=True, kw_only=True):
+    """Names. Empty turns ``sessions`` or ``identities`` off, and derives ``changelog`` and ``rekey``."""
+
+    raw: str = "events.raw"
+    enriched: str = "events.enriched"
+    sessions: str = "events.sessions"
+    identities: str = "events.identities"
+    dead_letters: str = "events.dead-letters"
+    changelog: str = ""
+    rekey: str = ""
+
+
+class Input(InputRules, frozen=True, kw_only=True):
+    """The limits of the core, and how a batch of several devices is parted."""
+
+    rekey: Literal["auto", "never"] = "auto"
+    partitioner: Literal["murmur2", "crc32"] = "murmur2"
+
+
+class Session(SessionRules, frozen=True, kw_only=True):
+    """The rules of the core, and those that it is to learn."""
+
+    max_duration_ms: int = 0
+    split_on_user_change: bool = False
+    event_types: dict[str, EventAction] = field(default_factory=dict)
+
+
+class State(Struct, frozen=True, kw_only=True):
+    """Where the state of the devices is kept, with how much memory, and for how long."""
+
+    store: Literal["rocksdb", "memory"] = "rocksdb"
+    directory: str = "state"
+    memory_mb: int = 256
+    retention_days: int = 396
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """``format`` ``auto`` is ``console`` on a terminal and ``json`` everywhere else."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    stats_interval_s: int = 10
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """``file`` is touched while the worker makes progress; empty for none."""
+
+    file: str = ""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All options, checked.
+
+    ``sources`` says of each option that was set where its value came from (the file's path or the variable's
+    name); what is not in it has its default. ``warnings`` are whole sentences for the operator.
+    """
+
+    kafka: Kafka = Kafka()
+    topics: Topics = Topics()
+    input: Input = Input()
+    session: Session = Session()
+    identity: IdentityRules = IdentityRules()
+    state: State = State()
+    log: Log = Log()
+    health: Health = Health()
+    sources: Mapping[str, str] = {}
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> Rules:
+        """What the core needs of it."""
+        return Rules(input=self.input, session=self.session, identity=self.identity)
+
+    @property
+    def changelog_topic(self) -> str:
+        """The topic that holds the state."""
+        return self.topics.changelog or f"{self.kafka.group_id}.changelog"
+
+    @property
+    def rekey_topic(self) -> str:
+        """The internal topic of events on their way to their device's partition."""
+        return self.topics.rekey or f"{self.kafka.group_id}.rekey"
+
+
+SECTIONS: dict[str, type[Struct]] = {
+    "kafka": Kafka,
+    "topics": Topics,
+    "input": Input,
+    "session": Session,
+    "identity": IdentityRules,
+    "state": State,
+    "log": Log,
+    "health": Health,
+}
+
+BOUNDS: dict[str, tuple[int, int]] = {
+    "kafka.session_timeout_ms": (1_000, 1_800_000),  # the most that a broker grants by default
+    "kafka.transaction_timeout_ms": (4_000, 900_000),  # thrice a busy transaction's second; the broker's most
+    "input.max_value_bytes": (1_024, 256 * 1024 * 1024),
+    "input.max_text_bytes": (16, 8_192),  # ids are keys of the state: more would fill it
+    "input.max_object_bytes": (2, 16 * 1024 * 1024),
+    "input.max_depth": (1, 500),  # JSON parsers give up at about 900
+    "session.grace_ms": (0, 2**31 - 1),
+    "session.max_future_ms": (0, 2**31 - 1),
+    "session.max_duration_ms": (0, 2**31 - 1),
+    "session.remembered": (2, 64),  # with 1 each late event would open a session of its own
+    "state.memory_mb": (16, 1_048_576),
+    "state.retention_days": (1, 36_500),
+    "log.stats_interval_s": (1, 86_400),
+}
+"""The least and the greatest value of an integer option, both allowed; else ``ANY_COUNT``."""
+
+ANY_COUNT = (1, 2**31 - 1)
+
+NOT_YET: dict[str, str] = {
+    "topics.sessions": "The stream of sessions is not published yet.",
+    "topics.identities": "The stream of identities is not published yet.",
+    "topics.rekey": "Events are not moved to their device's partition yet.",
+    "input.rekey": "Events are not moved to their device's partition yet.",
+    "input.partitioner": "Events are not moved to their device's partition yet.",
+    "session.max_duration_ms": "Sessions have no greatest duration yet.",
+    "session.split_on_user_change": "A change of the user does not open a session yet.",
+    "session.event_types": "Event types do not open, close or spare sessions yet.",
+    "health.file": "No health file is written yet.",
+}
+"""Options that are checked but have no effect in this version. Setting one gives a warning."""

@@ -1,0 +1,112 @@
+"""One option's value: from text, into its type, and back into words.
+
+Decides what an option accepts and how that is said. Knows no file and no environment. The invariant: a secret
+is shown as ``***``, whatever its type was when it came.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec.inspect import DictType, LiteralType, Type, type_info
+from msgspec.structs import FieldInfo
+
+from worker.config.options import ANY_COUNT, BOUNDS, SECTIONS, Config, Secret
+
+OPTIONS: dict[str, FieldInfo] = {
+    f"{section}.{field.name}": field
+    for section, struct in SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+}
+"""Every option by its full name, such as ``session.gap_ms``, in the order of the file."""
+
+KINDS: dict[str, Type] = {
+    key: type_info(field.type) for key, field in OPTIONS.items() if field.type != Secret
+}
+
+UNITS = {"ms": "milliseconds", "s": "seconds", "days": "days", "bytes": "bytes", "mb": "MiB"}
+
+
+def is_secret(key: str) -> bool:
+    """Whether an option's value is never shown."""
+    return OPTIONS[key].type is Secret
+
+
+def value_of(config: Config, key: str) -> object:
+    """The value of an option."""
+    section, name = key.split(".")
+    value: object = getattr(getattr(config, section), name)
+    return value
+
+
+def default_of(key: str) -> object:
+    """What an option is when nobody sets it."""
+    return value_of(Config(), key)
+
+
+def show(value: object) -> str:
+    """A value as it would stand in a file, cut short where it is long."""
+    if isinstance(value, Secret):
+        return repr(value)
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def from_text(key: str, text: str) -> object:
+    """What a file would have had for a variable's text; what fits nothing stays text, to be refused later."""
+    kind = OPTIONS[key].type
+    if is_secret(key) or kind is str or isinstance(KINDS[key], LiteralType):
+        return text
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind is int:
+        try:
+            return int(text)
+        except ValueError:
+            return text
+    try:
+        decoded: object = json.loads(text)
+    except ValueError:
+        decoded = None
+    if isinstance(decoded, dict if isinstance(KINDS[key], DictType) else list):
+        return decoded
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def convert(key: str, value: object) -> object:
+    """The value in the option's own type. Raises ``ValueError`` with what is expected instead."""
+    kind: Any = OPTIONS[key].type
+    try:
+        converted: object = msgspec.convert(value, str if is_secret(key) else kind)
+    except msgspec.ValidationError:
+        raise ValueError(_expectation(key)) from None  # the cause may quote a secret
+    if is_secret(key):
+        return Secret(str(converted))
+    if isinstance(converted, str) and not converted.isprintable():
+        raise ValueError("expected text without control characters")
+    if kind is int and isinstance(converted, int):
+        least, most = BOUNDS.get(key, ANY_COUNT)
+        if not least <= converted <= most:
+            raise ValueError(f"expected {least} to {most}{_unit(key, before=' ')}")
+    return converted
+
+
+def _expectation(key: str) -> str:
+    """What an option accepts, in words."""
+    kind = OPTIONS[key].type
+    if is_secret(key) or kind is str:
+        return "expected text"
+    if kind is bool:
+        return "expected true or false"
+    if kind is int:
+        return f"expected a whole number{_unit(key, before=' of ')}, e.g. {default_of(key)}"
+    if isinstance(choices := KINDS[key], LiteralType):
+        return f"expected one of {', '.join(str(choice) or '(nothing)' for choice in choices.values)}"
+    if isinstance(KINDS[key], DictType):
+        return 'expected event types with start, passive, end or unlink, e.g. {"logout": "unlink"}'
+    return 'expected a list of texts, e.g. ["null", "anonymous"]'
+
+
+def _unit(key: str, *, before: str) -> str:
+    unit = UNITS.get(key.rpartition("_")[2])
+    return f"{before}{unit}" if unit else ""
