@@ -1,0 +1,50 @@
+"""Turns a step's results into the keys and bytes of the output topics.
+
+Knows the wire format and nothing of topics' names or transactions. Invariants: what comes out is valid UTF-8 JSON;
+``data`` and ``extra`` are the sender's own bytes; an output bears the raw record's timestamp, because brokers refuse
+and delete by record time while event times may be years off.
+"""
+
+from base64 import b64encode
+
+from msgspec import Struct, json, structs
+
+from worker.core.pipeline import StepResult
+from worker.model.outputs import DeadLetter, OutputRecord
+
+_encoder = json.Encoder()
+
+
+class EncodedStep(Struct, frozen=True):
+    """A step's outputs as (key, value, timestamp in ms or None), a list for each output topic."""
+
+    enriched: list[OutputRecord]
+    dead_letters: list[OutputRecord]
+
+
+def encode_step(result: StepResult) -> EncodedStep:
+    """Encode all outputs of the step, in order."""
+    encode = _encoder.encode
+    return EncodedStep(
+        enriched=[
+            (event.device_id.encode(), encode(event), timestamp_ms) for event, timestamp_ms in result.enriched
+        ],
+        dead_letters=[
+            (record.key, encode(_with_payload(letter, payload)), letter.received_at)
+            for letter, record, payload in result.dead_letters
+        ],
+    )
+
+
+def _with_payload(letter: DeadLetter, payload: bytes) -> DeadLetter:
+    """The letter with its payload as text where it is UTF-8, else in base64.
+
+    A text of control characters grows six-fold in JSON; base64 bounds a letter to 4/3 of its payload.
+    """
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return structs.replace(letter, payload_base64=b64encode(payload).decode())
+    if len(payload) > 4096 and len(_encoder.encode(text)) > len(payload) * 4 // 3 + 64:
+        return structs.replace(letter, payload_base64=b64encode(payload).decode())
+    return structs.replace(letter, payload=text)

@@ -1,0 +1,47 @@
+"""Decides which user an event belongs to, and how a device's timeline of links grows.
+
+Knows one device's links and nothing else: no sessions, no other device. Invariant: links are in order of time,
+at most one at any instant, neighbours have different users, at most ``MAX_LINKS`` (the newest are kept).
+Rules: docs/semantics.md, Identity.
+"""
+
+from worker.model.state import Link
+
+MAX_LINKS = 8
+
+
+def user_at(links: tuple[Link, ...], t_ms: int) -> str | None:
+    """The user that the device is linked to at ``t_ms``: None for nobody.
+
+    The link in force is the newest with ``since_ms <= t_ms``. Before the first link it is the first link's user:
+    what a device did before its first login belongs to the user who then logged in.
+    """
+    if not links:
+        return None
+    for link in reversed(links):
+        if link.since_ms <= t_ms:
+            return link.user_id
+    return links[0].user_id
+
+
+def linked(links: tuple[Link, ...], t_ms: int, user_id: str) -> tuple[Link, ...]:
+    """The timeline after an event of ``user_id`` at ``t_ms``; the very same object when nothing changes.
+
+    A link is added where another user, nobody or no link is in force at ``t_ms``; it replaces one at the same
+    instant. A late link may so cut a stretch in which the other user was seen again.
+    """
+    position = len(links)
+    while position and links[position - 1].since_ms > t_ms:
+        position -= 1
+    if position and links[position - 1].user_id == user_id:
+        return links
+    before = links[: position - 1] if position and links[position - 1].since_ms == t_ms else links[:position]
+    after = links[position:]
+    if before and before[-1].user_id == user_id:
+        timeline = before + after[1:] if after and after[0].user_id == user_id else before + after
+    elif after and after[0].user_id == user_id:
+        timeline = (*before, Link(t_ms, user_id), *after[1:])
+    else:
+        timeline = (*before, Link(t_ms, user_id), *after)
+    timeline = timeline[-MAX_LINKS:]
+    return links if timeline == links else timeline

@@ -1,0 +1,114 @@
+"""Turns what the store remembers into keys and bytes, and back. Store and changelog hold the same ones.
+
+A device has two records: a small hot one, written whenever the device is seen, and a cold one, written only when
+it changed. A partition has one meta record. Invariant: ``decode(encode(state)) == state``; bytes of another schema
+version are never misread, they raise ``ValueError``.
+
+Layout of a device's record: one byte schema version, eight bytes deadline (big-endian ms, hot only: a restore fills
+the timers without decoding the rest), then a MessagePack array.
+"""
+
+from msgspec import Struct, json, msgpack
+
+from worker.model.state import DeviceState, EventRef, Link, Meta, Session
+
+SCHEMA_VERSION = 1
+
+META_KEY = b"m"
+_HOT = b"h"
+_COLD = b"c"
+_VERSION_BYTE = bytes([SCHEMA_VERSION])
+_HOT_PREFIX_BYTES = 9
+
+
+class _Hot(Struct, array_like=True, gc=False):
+    newest_ms: int
+    opened: int
+    event_count: int
+    current: Session | None
+    link_count: int
+    newest_link: Link | None
+
+
+class _Cold(Struct, array_like=True, gc=False):
+    first_seen_ms: int
+    current_first: EventRef | None
+    older: tuple[Session, ...]
+    links: tuple[Link, ...]  # left empty when the hot record's newest link is the only one
+
+
+_encoder = msgpack.Encoder()
+_hot_decoder = msgpack.Decoder(_Hot)
+_cold_decoder = msgpack.Decoder(_Cold)
+_meta_decoder = json.Decoder(Meta)
+
+
+def hot_key(device_id: str) -> bytes:
+    """Key of the record that is written whenever the device is seen."""
+    return _HOT + device_id.encode()
+
+
+def cold_key(device_id: str) -> bytes:
+    """Key of the record that is written only when older sessions, links or a first event change."""
+    return _COLD + device_id.encode()
+
+
+def is_hot_key(key: bytes) -> bool:
+    """Whether the key is that of a device's hot record: there is exactly one a device."""
+    return key.startswith(_HOT)
+
+
+def encode_hot(state: DeviceState) -> bytes:
+    """The hot record of the device."""
+    current = state.current
+    links = state.links
+    hot = _Hot(
+        state.newest_ms, state.opened, state.event_count, current, len(links), links[-1] if links else None
+    )
+    if current is None:
+        packed = _encoder.encode(hot)
+    else:
+        # The first event hardly ever changes, so it stays in the cold record: 50 bytes an update.
+        first, current.first = current.first, None
+        packed = _encoder.encode(hot)
+        current.first = first
+    return _VERSION_BYTE + state.deadline_ms.to_bytes(8, "big") + packed
+
+
+def encode_cold(state: DeviceState) -> bytes:
+    """The cold record of the device."""
+    first = state.current.first if state.current is not None else None
+    links = state.links if len(state.links) > 1 else ()
+    return _VERSION_BYTE + _encoder.encode(_Cold(state.first_seen_ms, first, state.older, links))
+
+
+def decode_state(hot: bytes, cold: bytes) -> DeviceState:
+    """The device that the two records hold. Raises ValueError (msgspec's are) for bytes that are not such records."""
+    if hot[:1] != _VERSION_BYTE or cold[:1] != _VERSION_BYTE:
+        raise ValueError(f"device record of schema {hot[:1].hex()}/{cold[:1].hex()}, expected {SCHEMA_VERSION}")
+    h = _hot_decoder.decode(memoryview(hot)[_HOT_PREFIX_BYTES:])
+    c = _cold_decoder.decode(memoryview(cold)[1:])
+    if h.current is not None:
+        h.current.first = c.current_first
+    links = c.links if h.link_count > 1 else (h.newest_link,) if h.newest_link is not None else ()
+    return DeviceState(
+        newest_ms=h.newest_ms,
+        opened=h.opened,
+        event_count=h.event_count,
+        current=h.current,
+        deadline_ms=int.from_bytes(hot[1:_HOT_PREFIX_BYTES], "big"),
+        older=c.older,
+        links=links,
+        first_seen_ms=c.first_seen_ms,
+        cold_changed=False,
+    )
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """The meta record, as JSON: it is written once a transaction and read by people."""
+    return json.encode(meta)
+
+
+def decode_meta(value: bytes) -> Meta:
+    """The meta record. Raises ValueError when it is none."""
+    return _meta_decoder.decode(value)

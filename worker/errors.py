@@ -1,0 +1,22 @@
+"""Failures, named by their remedy. Adapters map client errors to these once, with ``from``."""
+
+
+class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, not a bug
+    """The transaction did not certainly commit: fenced, timed out, refused, cut off or unknown.
+
+    Remedy: drop the draft, throw the producer away, and if the partition is still assigned fence anew and
+    restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the broker
+    will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever is no remedy.
+    """
+
+    def __init__(self, cause: str, *, refused: bool = False) -> None:
+        super().__init__(cause)
+        self.refused = refused
+
+
+class StateCorrupted(Exception):  # noqa: N818
+    """The local store cannot be read, or is not of this changelog. Remedy: wipe that directory and restore."""
+
+
+class Fatal(Exception):  # noqa: N818
+    """Going on would lose or repeat events, or can never succeed. Remedy: in the message, for a human; exit 1."""

@@ -1,0 +1,54 @@
+"""What goes out: the wire format of the output topics.
+
+Field order is the order on the wire; absent values are left out. Times are ms since the epoch.
+Meaning, units and rules of every field: docs/semantics.md.
+"""
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+from worker.model.events import NO_JSON, Reason
+
+Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew"]
+SessionCause = Literal["first", "client", "event_type", "user_changed", "max_duration", "late", "gap"]
+
+
+class EnrichedEvent(Struct, gc=False, omit_defaults=True):
+    """One event with its session and user. One record on the enriched topic, key = device id."""
+
+    id: str
+    type: str
+    device_id: str
+    timestamp: int  # ms, as given: never corrected
+    user_id: str | None = None  # the event's own, else the one the device is linked to at that time
+    user_source: Literal["event", "device"] | None = None
+    session_id: str | None = None
+    session_source: Literal["client", "assigned"] | None = None
+    session_start: int | None = None  # ms, the session's first event time as known now
+    session_number: int | None = None  # which of the device's sessions, in order of their opening; from 1
+    event_number: int | None = None  # which of the session's events, in order of arrival; from 1
+    session_cause: SessionCause | None = None  # only on the event that opens a session
+    received_at: int | None = None  # ms, the raw record's Kafka timestamp
+    flags: tuple[Flag, ...] = ()
+    view_id: str | None = None
+    data: Raw = NO_JSON  # byte for byte as sent
+    extra: Raw = NO_JSON  # byte for byte as sent
+
+
+class DeadLetter(Struct, frozen=True, omit_defaults=True):
+    """A refused event or value, with everything needed to find it, tell its sender and send it again."""
+
+    reason: Reason
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    index: int | None = None  # place in the batch; absent for a whole value
+    received_at: int | None = None  # ms
+    payload: str | None = None  # the original text
+    payload_base64: str | None = None  # instead of payload where that is not UTF-8, or shorter so
+
+
+OutputRecord = tuple[bytes | None, bytes | None, int | None]
+"""(key, value, timestamp in ms): a record to be sent. A plain tuple: one is made for every event."""

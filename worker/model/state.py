@@ -1,0 +1,105 @@
+"""What the store remembers of one device, and of one partition.
+
+Times are held event times in ms (docs/semantics.md, Time). A state that has been committed is never
+changed in place: the core works on forks, so that an abort loses nothing and leaves nothing behind.
+The bytes in store and changelog are made by ``core.state_records``; change a struct here and
+``SCHEMA_VERSION`` there decides who may still read it.
+"""
+
+from copy import copy
+from typing import Self
+
+from msgspec import Struct
+
+from worker.model.outputs import SessionCause
+
+
+class EventRef(Struct, frozen=True, array_like=True, gc=False):
+    """The first or last event of a session, by event time."""
+
+    at_ms: int
+    id: str
+    type: str
+
+
+class Link(Struct, frozen=True, array_like=True, gc=False):
+    """From ``since_ms`` on the device belongs to the user; to nobody where that is None."""
+
+    since_ms: int
+    user_id: str | None
+
+
+class Session(Struct, array_like=True, gc=False):
+    """A stretch of one device's activity.
+
+    ``touched`` counts the device's events: the value at the last one that joined. ``view_id`` is the last one
+    seen, to count changes. ``user_id`` is that of the newest event that has one, at ``user_at_ms``.
+    """
+
+    id: str
+    number: int
+    start_ms: int
+    end_ms: int
+    client: bool
+    cause: SessionCause
+    event_count: int = 0
+    view_count: int = 0
+    touched: int = 0
+    view_id: str | None = None
+    user_id: str | None = None
+    user_at_ms: int = 0
+    last: EventRef | None = None
+    first: EventRef | None = None  # kept with the cold part: it hardly ever changes after the opening
+
+
+class DeviceState(Struct, gc=False):
+    """All that is remembered of a device.
+
+    Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the newest
+    session: greatest end) and ``deadline_ms`` (when the store's timer looks at it next, 0 = never). Cold, written
+    only when ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in
+    order of time, ``first_seen_ms`` and the current session's first event.
+    """
+
+    newest_ms: int
+    opened: int = 0
+    event_count: int = 0
+    current: Session | None = None
+    deadline_ms: int = 0
+    older: tuple[Session, ...] = ()
+    links: tuple[Link, ...] = ()
+    first_seen_ms: int = 0
+    cold_changed: bool = True
+
+    def fork(self) -> Self:
+        """A copy that may be changed. Older sessions are shared: they are replaced, never changed."""
+        forked = copy(self)
+        if forked.current is not None:
+            forked.current = copy(forked.current)
+        return forked
+
+
+class Meta(Struct, frozen=True, kw_only=True):
+    """What one transaction leaves in the changelog about its partition: the truth about offsets.
+
+    ``incarnation`` is made when the changelog is empty; a store or a group that speaks of another one is of
+    another life. ``next_offsets`` has the next (not the last) offset of every input topic.
+    """
+
+    schema: int
+    incarnation: str
+    raw_topic: str
+    next_offsets: dict[str, int]
+    watermark_ms: int = 0
+
+
+class Checkpoint(Struct, frozen=True, kw_only=True):
+    """How far a store is: it holds exactly what the changelog holds below ``changelog_offset``.
+
+    ``written_at_ms`` (wall clock) tells whether tombstones may have been missed since.
+    """
+
+    schema: int
+    incarnation: str
+    changelog_offset: int
+    written_at_ms: int

@@ -1,0 +1,155 @@
+"""What the task needs of the world, as protocols. Adapters implement them, on Kafka and RocksDB or in memory.
+
+A task awaits nothing but these methods, so that a simulation can step it by seed. Every failure leaves a port as one
+of the errors in ``worker.errors``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from worker.model.events import InputRecord
+from worker.model.outputs import OutputRecord
+from worker.model.state import Checkpoint
+
+StateRecord = tuple[bytes, bytes | None]
+"""(key, value) of store and changelog; None deletes the key."""
+
+
+class Clock(Protocol):
+    """Time, and waiting. Nothing read from it enters outputs or states."""
+
+    def monotonic(self) -> float:
+        """Seconds since some instant; never goes back."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Ms since the epoch, as this machine believes; may jump."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others run for at least that long; 0 gives way once."""
+        ...
+
+
+class Source(Protocol):
+    """The inputs of one task: the partition's records, in order, each offset at most once after a seek."""
+
+    async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
+        """The next records; none when the time passed, or ``wake`` was called, first. Raises Fatal where input is gone."""
+        ...
+
+    def wake(self) -> None:
+        """Let a waiting ``next_records`` return at once."""
+        ...
+
+    def seek(self, next_offsets: Mapping[str, int]) -> None:
+        """Go on at these offsets (of every input topic). Nothing is returned before the first seek."""
+        ...
+
+    def lag(self) -> int:
+        """Records between what was returned and the end that the broker last told; 0 = caught up."""
+        ...
+
+    async def first_offsets(self) -> dict[str, int]:
+        """Where a first life begins, by the configured policy. May raise TransactionLost (try again)."""
+        ...
+
+    async def committed_offsets(self) -> dict[str, int]:
+        """The group's committed next offsets, without the inputs that have none. May raise TransactionLost."""
+        ...
+
+    async def still_assigned(self) -> bool:
+        """After a lost transaction: wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        ...
+
+
+class ChangelogBatch(Struct, frozen=True):
+    """Some changelog records, and the offset to go on from: past markers and aborted records too."""
+
+    records: Sequence[StateRecord]
+    next_offset: int
+
+
+class Changelog(Protocol):
+    """One partition of the changelog, read_committed. All may raise TransactionLost when the broker is away."""
+
+    async def bounds(self) -> tuple[int, int]:
+        """(first, end): the log's first offset and the last stable offset. Take it after fencing."""
+        ...
+
+    async def read(self, offset: int) -> ChangelogBatch:
+        """The next records from ``offset`` on, below the end. Raises Fatal when they were deleted."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection; a later ``bounds`` or ``read`` opens it again."""
+        ...
+
+
+class Transaction(Protocol):
+    """The transactional producer of one partition. Any failure raises TransactionLost; then only ``discard`` is left."""
+
+    async def fence(self) -> None:
+        """Become the only writer: whoever wrote before fails from now on, and what it left open is aborted."""
+        ...
+
+    async def begin(self) -> None:
+        """Open a transaction. Raises TransactionLost too where an earlier answer was lost on the way."""
+        ...
+
+    async def send(self, topic: str, records: Sequence[OutputRecord]) -> None:
+        """Send records to this partition of the topic, in order."""
+        ...
+
+    async def acknowledged(self) -> dict[str, int]:
+        """Wait until the broker has every record sent; the offset after the last one, by topic."""
+        ...
+
+    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
+        """Make the group's offsets part of the transaction."""
+        ...
+
+    async def commit(self) -> None:
+        """Make all of it visible at once."""
+        ...
+
+    def discard(self) -> None:
+        """Throw the producer away without waiting for it; the next ``fence`` ends what it left open."""
+        ...
+
+
+class StateStore(Protocol):
+    """The local copy of one changelog partition. Data and checkpoint move together: after a kill all of a write or none.
+
+    Every method may raise StateCorrupted; after ``wipe`` the store is empty and usable.
+    """
+
+    async def open(self) -> None:
+        """Open or create it."""
+        ...
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the store is; None when it is empty."""
+        ...
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of the key as of the last write."""
+        ...
+
+    def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
+        """Apply records and checkpoint in one batch. Need not survive a kill before the next ``flush``."""
+        ...
+
+    async def flush(self) -> None:
+        """Make what was written survive a kill."""
+        ...
+
+    async def wipe(self) -> None:
+        """Forget everything."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and let go of the directory. Closing twice is allowed."""
+        ...

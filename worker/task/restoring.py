@@ -1,0 +1,126 @@
+"""Brings a local store up to what the changelog holds, reading only the tail that it lacks.
+
+Knows changelog, store and clock; nothing of inputs or transactions. Runs after fencing, so nobody else writes.
+Invariants: a store that is not certainly a prefix of this changelog is wiped and restored whole; progress is written
+with its checkpoint, so a kill during a long restore keeps it; the loop ends on position, not on records, because a
+changelog may end in markers and aborted records.
+"""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from worker import telemetry
+from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, is_hot_key
+from worker.errors import Fatal, StateCorrupted
+from worker.model.state import Checkpoint, Meta
+from worker.ports import Changelog, Clock, StateStore
+
+
+class Restored(Struct, frozen=True):
+    """What a restore found: ``meta`` is None when the changelog has never been written."""
+
+    meta: Meta | None
+    records: int
+    devices: int
+    seconds: float
+
+
+async def restore(
+    partition: int,
+    changelog: Changelog,
+    store: StateStore,
+    clock: Clock,
+    max_store_age_s: float,
+    stopping: Callable[[], bool],
+) -> Restored:
+    """Restore the store of one partition; ends early when ``stopping`` says so.
+
+    ``max_store_age_s``: a store not written for that long may have missed tombstones and is restored whole; half of
+    the changelog's delete.retention.ms. Raises Fatal for a changelog that does not fit.
+    """
+    started = clock.monotonic()
+    first, end = await changelog.bounds()
+    checkpoint = store.checkpoint()
+    fault = None if checkpoint is None else _fault(checkpoint, first, end, clock.wall_ms(), max_store_age_s)
+    if fault is None and checkpoint is not None:
+        # The record before the checkpoint is the meta record of the last transaction applied, unless a newer one
+        # follows: so the tail always holds a meta record, or this is not the changelog that the store was made from.
+        offset = max(checkpoint.changelog_offset - 1, first)
+        incarnation = checkpoint.incarnation
+    else:
+        offset, incarnation = first, ""
+    if fault is not None:
+        telemetry.emit(telemetry.StateWiped(partition=partition, reason=fault))
+        await store.wipe()
+    if offset == first and first > 0:
+        raise Fatal(
+            f"partition {partition}: the changelog begins at offset {first}: its older records were deleted, so states are "
+            "missing. A changelog must be compacted only (cleanup.policy=compact); restore the topic or start a new group"
+        )
+
+    records = devices = 0
+    meta_seen = False
+    while offset < end and not stopping():
+        batch = await changelog.read(offset)
+        for key, value in batch.records:
+            if key == META_KEY and value is not None:
+                meta = _readable(partition, value)
+                if incarnation not in ("", meta.incarnation):
+                    raise StateCorrupted(f"of incarnation {incarnation}, the changelog is of {meta.incarnation}")
+                incarnation, meta_seen = meta.incarnation, True
+            devices += is_hot_key(key)
+        records += len(batch.records)
+        offset = batch.next_offset
+        store.write(
+            batch.records,
+            Checkpoint(
+                schema=SCHEMA_VERSION,
+                incarnation=incarnation,
+                changelog_offset=offset,
+                written_at_ms=clock.wall_ms(),
+            ),
+        )
+        await clock.sleep(0)
+    if not stopping() and end > 0 and not meta_seen:
+        if checkpoint is not None and fault is None:
+            raise StateCorrupted("the changelog's tail holds no meta record of it")
+        if records:
+            raise Fatal(
+                f"partition {partition}: the changelog holds {records} records but no meta record: another program wrote it. "
+                "Give this deployment its own kafka.group_id or topics.changelog"
+            )
+    value = store.get(META_KEY)
+    return Restored(
+        meta=None if value is None else _readable(partition, value),
+        records=records,
+        devices=devices,
+        seconds=clock.monotonic() - started,
+    )
+
+
+def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:
+    """Why the store cannot be a prefix of the changelog; None when it may be."""
+    if checkpoint.schema != SCHEMA_VERSION:
+        return f"written by schema {checkpoint.schema}, this version writes {SCHEMA_VERSION}"
+    if checkpoint.changelog_offset > end:
+        return f"its checkpoint {checkpoint.changelog_offset} is beyond the changelog's end {end}"
+    if checkpoint.changelog_offset < first:
+        return f"its checkpoint {checkpoint.changelog_offset} is below the changelog's first offset {first}"
+    age_s = (now_ms - checkpoint.written_at_ms) / 1000
+    if age_s > max_age_s:
+        return f"last written {age_s / 86400:.1f} days ago: tombstones may have been missed"
+    return None
+
+
+def _readable(partition: int, value: bytes) -> Meta:
+    try:
+        meta = decode_meta(value)
+    except ValueError as error:
+        raise Fatal(f"partition {partition}: the changelog's meta record does not decode: {error}") from error
+    if meta.schema != SCHEMA_VERSION:
+        raise Fatal(
+            f"partition {partition}: the changelog was written with schema {meta.schema}, this version knows "
+            f"{SCHEMA_VERSION}: run the version that wrote it, or start a new group (kafka.group_id)"
+        )
+    return meta

@@ -1,0 +1,221 @@
+"""The catalogue of log events: one typed struct each, and the one way to emit them.
+
+The struct's docstring says what it means and what to alert on; ``docs/log_events.md`` is made from it. Invariants: no
+event data, no ids of people or devices, no secrets; per transaction batch or interval, never per event.
+"""
+
+import logging
+import sys
+from typing import Any, ClassVar
+
+import structlog
+from msgspec import Struct, structs
+
+Level = str
+
+
+class LogEvent(Struct, frozen=True, kw_only=True):
+    """One kind of log line. ``NAME`` is its ``event`` field, ``LEVEL`` its level."""
+
+    NAME: ClassVar[str]
+    LEVEL: ClassVar[Level] = "info"
+
+
+class WorkerStarted(LogEvent):
+    """The process is up and about to join its consumer group. Alert: several a minute, it is restarting in a loop."""
+
+    NAME = "worker.started"
+    version: str
+    group_id: str
+    group_instance_id: str | None
+    raw_topic: str
+    state_directory: str
+
+
+class WorkerStopped(LogEvent):
+    """The process ends as asked; every open transaction was finished or will be aborted by its next owner."""
+
+    NAME = "worker.stopped"
+    seconds: float
+
+
+class WorkerFailed(LogEvent):
+    """The process ends with exit code 1. ``reason`` says what a human has to do. Alert: always."""
+
+    NAME = "worker.failed"
+    LEVEL = "error"
+    reason: str
+
+
+class ConfigWarning(LogEvent):
+    """An option is set that has no effect in this version, or one that will surprise."""
+
+    NAME = "config.warning"
+    LEVEL = "warning"
+    message: str
+
+
+class PartitionAssigned(LogEvent):
+    """A partition came to this worker; it is fenced and restored before it runs."""
+
+    NAME = "partition.assigned"
+    partition: int
+
+
+class PartitionReleased(LogEvent):
+    """A partition went to another worker, or this one stops."""
+
+    NAME = "partition.released"
+    partition: int
+
+
+class PartitionRestored(LogEvent):
+    """The local store has caught up with the changelog and the partition runs.
+
+    ``records`` were read from the changelog. Alert: many records at every restart, the state directory is not kept.
+    """
+
+    NAME = "partition.restored"
+    partition: int
+    records: int
+    devices: int
+    seconds: float
+    next_offsets: dict[str, int]
+
+
+class PartitionFounded(LogEvent):
+    """The changelog was empty: the partition's first life begins at these offsets.
+
+    Alert: on a group that has run before (then the changelog was lost).
+    """
+
+    NAME = "partition.founded"
+    partition: int
+    next_offsets: dict[str, int]
+
+
+class StateWiped(LogEvent):
+    """A local store was unusable, too old or of another life; it is restored from the changelog. No data is lost.
+
+    Alert: repeatedly on one machine, its disk is failing.
+    """
+
+    NAME = "state.wiped"
+    LEVEL = "warning"
+    partition: int
+    reason: str
+
+
+class TransactionLost(LogEvent):
+    """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of it.
+
+    Normal after a rebalance or while a broker restarts. Alert: for minutes, the brokers are away or refuse.
+    """
+
+    NAME = "transaction.lost"
+    LEVEL = "warning"
+    partition: int
+    cause: str
+    events: int
+    in_a_row: int
+
+
+class EventsRejected(LogEvent):
+    """Bad events went to the dead-letter topic in this interval; ``last`` is where the newest one stands in the raw topic.
+
+    Alert: a jump of one reason, a producer has broken.
+    """
+
+    NAME = "events.rejected"
+    LEVEL = "warning"
+    by_reason: dict[str, int]
+    last: str
+
+
+class ConsumerFailed(LogEvent):
+    """A fetch failed and is tried again. Alert: for minutes."""
+
+    NAME = "consumer.failed"
+    LEVEL = "warning"
+    cause: str
+
+
+class WorkerStatus(LogEvent):
+    """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it stays away.
+
+    Lag in records by partition; ``watermark_age_s`` is wall clock minus the oldest partition's watermark; commit times
+    in ms; ``rss_mb`` is resident memory.
+    """
+
+    NAME = "worker.status"
+    events_per_s: float
+    records_per_s: float
+    transactions: int
+    transactions_lost: int
+    lag: dict[str, int]
+    partitions_running: int
+    partitions_restoring: int
+    watermark_age_s: float | None
+    commit_p50_ms: float | None
+    commit_p99_ms: float | None
+    sessions_opened: int
+    devices_linked: int
+    dead_letters: dict[str, int]
+    rss_mb: float
+
+
+CATALOGUE: tuple[type[LogEvent], ...] = (
+    WorkerStarted,
+    WorkerStopped,
+    WorkerFailed,
+    ConfigWarning,
+    PartitionAssigned,
+    PartitionReleased,
+    PartitionRestored,
+    PartitionFounded,
+    StateWiped,
+    TransactionLost,
+    EventsRejected,
+    ConsumerFailed,
+    WorkerStatus,
+)
+
+
+def emit(event: LogEvent) -> None:
+    """Write one event to the log."""
+    logger = structlog.get_logger()
+    getattr(logger, event.LEVEL)(event.NAME, **structs.asdict(event))
+
+
+def configure(log_format: str, level: str) -> None:
+    """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
+
+    The client library's own log is held at WARNING, and at INFO at the lowest: its DEBUG lines print keys and values.
+    """
+    numeric = logging.getLevelName(level.upper())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        if log_format == "console"
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Never with local variables: they hold people's data.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+        if log_format != "console"
+        else structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(max(logging.WARNING, numeric))
