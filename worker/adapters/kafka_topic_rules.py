@@ -1,0 +1,192 @@
+"""What the worker demands of its topics: how it makes them, and what is wrong with those it finds.
+
+Pure: descriptions in, problems out; reaches no broker. The invariant: topics made with ``settings`` have no
+``problems``. Why each setting matters stands beside it, and docs/operations.md, Topics, has the whole list.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from worker.config import Config
+
+Role = Literal["raw", "enriched", "dead_letters", "changelog"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+SEVEN_DAYS_MS = 604_800_000
+UNLIMITED = 2**63 - 1
+LARGEST_BATCH_BYTES = 1_048_588
+"""Kafka's own default of ``max.message.bytes``; the worker's batches stay below it."""
+
+
+class Topic(Struct, frozen=True, kw_only=True):
+    """A topic as the brokers describe it. ``settings`` is None where we may not read them."""
+
+    name: str
+    partitions: int
+    replication_factor: int
+    settings: Mapping[str, str] | None = None
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """Something missing or wrong, and the command or change that mends it.
+
+    ``fatal`` when the worker cannot keep its promises and must not start.
+    """
+
+    topic: str
+    what: str
+    remedy: str
+    fatal: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what}. Remedy: {self.remedy}"
+
+
+def topic_names(config: Config) -> dict[Role, str]:
+    """The topics that the worker reads and writes, by their role."""
+    topics = config.topics
+    return {
+        "raw": topics.raw,
+        "enriched": topics.enriched,
+        "dead_letters": topics.dead_letters,
+        "changelog": config.changelog_topic,
+    }
+
+
+def settings(role: Role, config: Config, raw: Topic | None, replication_factor: int) -> dict[str, str]:
+    """What a topic is made with; all else is left to the brokers.
+
+    ``raw`` as it is, None when it is made too. A ``replication_factor`` of -1 is the brokers' default.
+    """
+    wanted: dict[str, str] = {}
+    if replication_factor >= 3:
+        wanted["min.insync.replicas"] = "2"  # with 1 an acknowledged commit may be lost with one broker
+    if role == "raw":
+        return wanted
+    # Outputs bear the raw record's time, which may be ahead: a broker that refuses it stops the partition.
+    wanted["message.timestamp.type"] = "CreateTime"
+    wanted["message.timestamp.after.max.ms"] = str(UNLIMITED)
+    wanted["max.message.bytes"] = str(max(2 * LARGEST_BATCH_BYTES, _least_message_bytes(role, config, raw)))
+    if role == "changelog":
+        wanted["cleanup.policy"] = "compact"
+        wanted["delete.retention.ms"] = str(SEVEN_DAYS_MS)
+        wanted["segment.bytes"] = str(
+            64 * 1024 * 1024
+        )  # only closed segments are compacted: restore reads less
+    if role == "dead_letters":
+        roomy = max(16 * 1024 * 1024, 2 * _max_message_bytes(raw), 2 * config.input.max_value_bytes)
+        wanted["max.message.bytes"] = str(roomy)
+    return wanted
+
+
+def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
+    """Everything missing or wrong among the described ``topics`` (by name), the fatal ones first."""
+    names = topic_names(config)
+    raw = topics.get(names["raw"])
+    found: list[Problem] = []
+    for role, name in names.items():
+        topic = topics.get(name)
+        if topic is None:
+            found.append(_missing(name, raw))
+            continue
+        if raw is not None:
+            found.extend(_partition_problems(role, topic, raw, config))
+        if topic.settings is None:
+            what = "its settings may not be read, so they are not checked"
+            found.append(Problem(topic=name, what=what, remedy="grant DescribeConfigs on the topic"))
+        else:
+            found.extend(_setting_problems(role, topic, topic.settings, raw, config))
+    return sorted(found, key=lambda problem: not problem.fatal)
+
+
+def _missing(name: str, raw: Topic | None) -> Problem:
+    count = "" if raw else " --partitions N"
+    return Problem(
+        topic=name,
+        what="does not exist, or may not be seen",
+        remedy=f"sessionizer topics create{count}",
+        fatal=True,
+    )
+
+
+def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) -> Iterator[Problem]:
+    if topic.partitions == raw.partitions:
+        return
+    if topic.partitions < raw.partitions:
+        remedy = (
+            f"kafka-topics.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
+            f"--topic {topic.name} --partitions {raw.partitions}"
+        )
+    else:
+        remedy = f"name another topic in topics.{role}: partitions cannot be taken away"
+    yield Problem(
+        topic=topic.name,
+        what=f"has {topic.partitions} partitions, {raw.name} has {raw.partitions}: they must be equal",
+        remedy=remedy,
+        fatal=True,
+    )
+
+
+def _setting_problems(
+    role: Role, topic: Topic, found: Mapping[str, str], raw: Topic | None, config: Config
+) -> Iterator[Problem]:
+    def wrong(setting: str, wanted: object, why: str, *, fatal: bool = False) -> Problem:
+        return Problem(
+            topic=topic.name,
+            what=f"{setting} is {found[setting]}: {why}",
+            remedy=(
+                f"kafka-configs.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
+                f"--entity-type topics --entity-name {topic.name} --add-config {setting}={wanted}"
+            ),
+            fatal=fatal,
+        )
+
+    policy = found.get("cleanup.policy", "delete")
+    if role != "changelog" and "compact" in policy:
+        yield wrong("cleanup.policy", "delete", "compaction deletes all but the last event of a device")
+    if role == "raw":
+        return
+    if role == "changelog":
+        if policy != "compact":
+            yield wrong("cleanup.policy", "compact", "state that nobody touches is lost", fatal=True)
+        if int(found.get("delete.retention.ms", SEVEN_DAYS_MS)) < SEVEN_DAYS_MS:
+            why = "a worker that was away longer misses deletions and brings forgotten devices back"
+            yield wrong("delete.retention.ms", SEVEN_DAYS_MS, why)
+    if found.get("message.timestamp.type", "CreateTime") != "CreateTime":
+        yield wrong(
+            "message.timestamp.type", "CreateTime", "records lose the time at which they were received"
+        )
+    least = _least_message_bytes(role, config, raw)
+    if int(found.get("max.message.bytes", least)) < least:
+        yield wrong("max.message.bytes", least, f"a record or batch of {least} bytes must fit")
+    # What raw accepted is ahead by no more than raw allows; in tables of older brokers neither is named.
+    ahead = "message.timestamp.after.max.ms"
+    if int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
+        yield wrong(ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker")
+
+
+def _least_message_bytes(role: Role, config: Config, raw: Topic | None) -> int:
+    """The largest record or batch that the topic must take."""
+    if role == "dead_letters":
+        # A whole value in base64, and a little beside it.
+        largest_value = max(_max_message_bytes(raw), config.input.max_value_bytes)
+        return (largest_value + 2) // 3 * 4 + 65_536
+    if role == "enriched":
+        # `data` and `extra`, six ids that JSON may write six times as long, and the rest.
+        event_bytes = 2 * config.input.max_object_bytes + 36 * config.input.max_text_bytes + 4_096
+        return max(LARGEST_BATCH_BYTES, event_bytes)
+    return LARGEST_BATCH_BYTES
+
+
+def _max_message_bytes(raw: Topic | None) -> int:
+    found = raw.settings if raw is not None and raw.settings is not None else {}
+    return int(found.get("max.message.bytes", LARGEST_BATCH_BYTES))
+
+
+def _most_ahead_ms(raw: Topic | None) -> int:
+    found = raw.settings if raw is not None and raw.settings is not None else {}
+    if found.get("message.timestamp.type") == "LogAppendTime":
+        return 0
+    return int(found.get("message.timestamp.after.max.ms", 0))

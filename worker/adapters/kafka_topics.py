@@ -1,0 +1,174 @@
+"""The topics as the brokers have them: describe, create.
+
+Decides how the brokers are asked and how their refusals read; what the topics ought to be like is
+``kafka_topic_rules``. Asking never creates a topic: aiokafka's metadata request for named topics would, so
+all are listed and ours picked out. The invariant: topics that exist are never changed.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from msgspec import Struct
+
+from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka_topic_rules import Problem, Topic, problems, settings, topic_names
+from worker.config import Config, Kafka
+from worker.errors import Fatal
+
+ASK_WITHIN_S = 8.0
+CREATE_WITHIN_S = 30.0
+
+
+class WrongPartitionCount(Exception):  # noqa: N818 - the caller's wish, not a failure
+    """The number of partitions asked for is missing, or is not the raw topic's. Remedy: in the message."""
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """A topic after ``create``: as it is now, and whether it is new."""
+
+    topic: Topic
+    created: bool
+
+
+async def describe(kafka: Kafka, names: Iterable[str]) -> dict[str, Topic]:
+    """The topics of these names that exist. Raises ``Fatal`` when no broker answers in ``ASK_WITHIN_S``."""
+    async with _admin(kafka, within_s=ASK_WITHIN_S) as client:
+        return await _describe(client, names)
+
+
+async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
+    """The worker's topics by name, and what is missing or wrong. Raises ``Fatal`` as ``describe``."""
+    topics = await describe(config.kafka, topic_names(config).values())
+    return topics, problems(topics, config)
+
+
+async def create(config: Config, *, partitions: int | None, replication_factor: int = -1) -> list[Outcome]:
+    """Make the topics that do not exist yet, each with as many partitions as the raw topic.
+
+    ``partitions`` is needed when the raw topic is made too, and else must be its number or None.
+    A ``replication_factor`` of -1 is the brokers' default. Raises ``WrongPartitionCount`` before anything is
+    made, and ``Fatal`` when no broker answers or a topic is refused.
+    """
+    names = topic_names(config)
+    async with _admin(config.kafka, within_s=CREATE_WITHIN_S) as client:
+        before = await _describe(client, names.values())
+        raw = before.get(names["raw"])
+        count = _partition_count(names["raw"], raw, partitions)
+        wanted = [
+            NewTopic(
+                name,
+                count,
+                replication_factor,
+                # aiokafka wants this one given exactly when the brokers choose the factor.
+                replica_assignments={} if replication_factor == -1 else None,
+                topic_configs=settings(role, config, raw, replication_factor),
+            )
+            for role, name in names.items()
+            if name not in before
+        ]
+        made = await _create(client, wanted) if wanted else set()
+        after = await _describe(client, names.values())
+        while len(after) < len(names):  # made by the controller, but not yet known to the broker we ask
+            await asyncio.sleep(0.1)
+            after = await _describe(client, names.values())
+    return [Outcome(topic=after[name], created=name in made) for name in names.values()]
+
+
+def _partition_count(name: str, raw: Topic | None, wanted: int | None) -> int:
+    if raw is None and wanted is None:
+        raise WrongPartitionCount(f"{name} does not exist yet: say with --partitions how many it is to have")
+    if raw is not None and wanted not in (None, raw.partitions):
+        raise WrongPartitionCount(
+            f"{name} has {raw.partitions} partitions, and all topics have as many: leave --partitions out"
+        )
+    return raw.partitions if raw is not None else wanted or 0
+
+
+async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic]) -> set[str]:
+    response = await client.create_topics(wanted, timeout_ms=int(CREATE_WITHIN_S * 1000))
+    made = {name for name, code, _ in response.topic_errors if code == 0}
+    refused = [
+        f"{name}: {message or f'error code {code}'}"
+        for name, code, message in response.topic_errors
+        if code not in (0, TopicAlreadyExistsError.errno)
+    ]
+    if refused:
+        done = f" ({', '.join(sorted(made))} created)" if made else ""
+        raise Fatal(f"the brokers refuse to create {'; '.join(refused)}{done}")
+    return made
+
+
+async def _describe(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, Topic]:
+    wanted = set(names)
+    found = [topic for topic in await client.describe_topics() if topic["topic"] in wanted]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic["topic"]) for topic in found]
+    readable: dict[str, dict[str, str]] = {}
+    if resources:
+        for response in await client.describe_configs(resources):
+            for code, _message, _type, name, entries in response.resources:
+                if code == 0:
+                    readable[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
+    return {
+        topic["topic"]: Topic(
+            name=topic["topic"],
+            partitions=len(topic["partitions"]),
+            replication_factor=min((len(p["replicas"]) for p in topic["partitions"]), default=0),
+            settings=readable.get(topic["topic"]),
+        )
+        for topic in found
+    }
+
+
+@asynccontextmanager
+async def _admin(kafka: Kafka, *, within_s: float) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A connected client; everything done with it together is bounded by ``within_s``."""
+    client = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(within_s * 500))
+    with _swallowed() as causes:
+        try:
+            async with asyncio.timeout(within_s):
+                await client.start()
+                yield client
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise Fatal(
+                f"cannot talk to the brokers at {kafka.bootstrap_servers} as {kafka.security_protocol} "
+                f"(kafka.bootstrap_servers, kafka.security_protocol) within {within_s:.0f} s: "
+                f"{'; '.join(dict.fromkeys(causes)) or error or 'no answer'}"
+            ) from error
+        finally:
+            await client.close()
+
+
+@contextmanager
+def _swallowed() -> Iterator[list[str]]:
+    """Collect what aiokafka logs instead of raising, and keep it from the screen.
+
+    Why a connection failed is only ever in its log: ``bootstrap`` says "Unable to bootstrap from [...]".
+    """
+    causes: list[str] = []
+    logger = logging.getLogger("aiokafka")
+    handler = _Collector(causes)
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield causes
+    finally:
+        logger.propagate = propagate
+        logger.removeHandler(handler)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, messages: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self.messages = messages
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        # A connection closed during a handshake, and a timeout, are errors without any text.
+        silent = message.endswith(": ")
+        self.messages.append(f"{message}closed, or no answer" if silent else message)
