@@ -68,7 +68,9 @@ class _Reading:
             return
         for section, table in tables.items():
             if section not in SECTIONS:
-                self.lines.append(f"{path}: unknown section [{section}]{_hint(section, SECTIONS)}")
+                self.lines.append(
+                    f"{path}: unknown section [{section}]{_did_you_mean(_near(section, SECTIONS))}"
+                )
             elif not isinstance(table, dict):
                 self.lines.append(
                     f"{path}: {section}: expected a section, [{section}], with options below it"
@@ -81,7 +83,7 @@ class _Reading:
         if key in OPTIONS:
             self._take(key, value, source=str(path))
         else:
-            self.lines.append(f"{path}: unknown option {key}{_hint(key, OPTIONS)}")
+            self.lines.append(f"{path}: unknown option {key}{_did_you_mean(_near_option(key))}")
 
     def environment(self, environ: Mapping[str, str]) -> None:
         for variable in sorted(environ):
@@ -91,7 +93,7 @@ class _Reading:
                 key = VARIABLES[variable]
                 self._take(key, from_text(key, environ[variable]), source=variable)
             elif variable not in SECRET_FILES:
-                hint = _hint(variable, (*VARIABLES, *SECRET_FILES))
+                hint = _did_you_mean(_near_variable(variable))
                 self.lines.append(f"{variable}: unknown variable{hint}")
             elif SECRET_FILES[variable] in environ:
                 self.lines.append(f"{variable}: {SECRET_FILES[variable]} is set too: keep one of them")
@@ -162,6 +164,23 @@ def _warnings(config: Config) -> tuple[str, ...]:
     )
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {near[0]}?" if near else ""
+def _near(name: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
+
+
+def _near_option(key: str) -> str | None:
+    """A name nearly the same, or the same name in another section."""
+    name = key.partition(".")[2]
+    elsewhere = (option for option in OPTIONS if option.endswith(f".{name}"))
+    return next(elsewhere, None) or _near(key, OPTIONS)
+
+
+def _near_variable(variable: str) -> str | None:
+    """All begin alike, so only the rest tells near from far."""
+    rests = [name.removeprefix(PREFIX) for name in (*VARIABLES, *SECRET_FILES)]
+    near = _near(variable.removeprefix(PREFIX), rests)
+    return near and PREFIX + near
+
+
+def _did_you_mean(near: str | None) -> str:
+    return f": did you mean {near}?" if near else ""

@@ -44,12 +44,12 @@ def default_of(key: str) -> object:
     return value_of(Config(), key)
 
 
-def show(value: object) -> str:
-    """A value as it would stand in a file, cut short where it is long."""
+def show(value: object, *, at_most: int | None = 80) -> str:
+    """A value as JSON, which is nearly how it stands in a file; cut to ``at_most`` characters."""
     if isinstance(value, Secret):
         return repr(value)
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if at_most is None or len(text) <= at_most else f"{text[: at_most - 3]}..."
 
 
 def from_text(key: str, text: str) -> object:

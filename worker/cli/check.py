@@ -1,0 +1,63 @@
+"""``sessionizer check``: are the brokers there, and are the topics what the worker needs?"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli.config_option import ConfigPath, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from worker.adapters.kafka_topic_rules import Problem, Topic
+    from worker.config import Config
+
+SHOWN: dict[str, tuple[str, ...]] = {
+    "raw": ("cleanup.policy", "max.message.bytes"),
+    "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "changelog": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "delete.retention.ms"),
+}
+"""The settings of each topic that its table shows: those that are checked."""
+
+
+def check(config: ConfigPath = None) -> None:
+    """Compare brokers and topics with what the worker needs. Changes nothing.
+
+    Exit code 0: all is right; 1: something is missing or wrong, each with its remedy; 2: wrong configuration.
+    """
+    options = read(config)
+    from worker.adapters import kafka_topics
+
+    topics, problems = asyncio.run(kafka_topics.check(options))
+    _print_table(options, topics, {problem.topic for problem in problems})
+    print_problems(problems)
+    raise typer.Exit(1 if problems else 0)
+
+
+def print_problems(problems: "Iterable[Problem]") -> None:
+    """Two lines a problem, the second one the remedy, ready to be copied."""
+    for problem in problems:
+        typer.echo(f"{'stops the worker' if problem.fatal else 'wrong'}: {problem.topic}: {problem.what}")
+        typer.echo(f"    remedy: {problem.remedy}")
+
+
+def _print_table(options: "Config", topics: "Mapping[str, Topic]", wrong: set[str]) -> None:
+    from rich.table import Table
+
+    from worker.adapters.kafka_topic_rules import topic_names
+    from worker.cli.tables import console
+
+    table = Table("role", "topic", "state", "partitions", "replicas", "settings")
+    table.columns[1].overflow = table.columns[-1].overflow = "fold"
+    for role, name in topic_names(options).items():
+        topic = topics.get(name)
+        if topic is None:
+            table.add_row(role, name, "missing")
+        else:
+            found = topic.settings or {}
+            settings = "\n".join(f"{setting}={found[setting]}" for setting in SHOWN[role] if setting in found)
+            state = "wrong" if name in wrong else "right"
+            table.add_row(role, name, state, str(topic.partitions), str(topic.replication_factor), settings)
+    console().print(table)

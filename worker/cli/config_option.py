@@ -1,0 +1,24 @@
+"""The option that all commands with a configuration share."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worker.config import Config, load
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="PATH",
+        help="TOML file with options; SESSIONIZER_<SECTION>_<KEY> in the environment wins over it.",
+        show_default="defaults and environment only",
+    ),
+]
+
+
+def read(path: Path | None) -> Config:
+    """The configuration in force. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
+    return load(path, os.environ)

@@ -1,0 +1,61 @@
+"""The console script ``sessionizer``: its commands, and the exit code of every way to end.
+
+0: done as asked; 1: failed; 2: wrong usage or configuration. The invariant: what a user can mend is told in
+lines on standard error, never as a stack trace. Commands import what they need when they run, so that
+``--help`` is quick.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from worker import __version__
+from worker.cli.check import check
+from worker.cli.config_show import config
+from worker.cli.run import run
+from worker.cli.topics import topics
+from worker.config import ConfigError
+from worker.errors import Fatal
+
+app = typer.Typer(
+    name="sessionizer",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # it prints local variables, which hold people's data
+)
+app.command()(run)
+app.command()(check)
+app.add_typer(topics, name="topics")
+app.add_typer(config, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sessionizer {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _sessionizer(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn raw clickstream batches from Kafka into enriched events with sessions and users, exactly once."""
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit with its code."""
+    try:
+        app()
+    except ConfigError as error:
+        sys.exit(_fail(error.lines, code=2))
+    except Fatal as error:
+        sys.exit(_fail([str(error)], code=1))
+
+
+def _fail(lines: list[str], *, code: int) -> int:
+    for line in lines:
+        typer.echo(line, err=True)
+    return code

@@ -1,0 +1,48 @@
+"""``sessionizer topics create``: make the topics that are missing, with the settings the worker needs."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from worker.cli.check import print_problems
+from worker.cli.config_option import ConfigPath, read
+
+topics = typer.Typer(help="The worker's topics.", no_args_is_help=True)
+
+
+@topics.command()
+def create(
+    config: ConfigPath = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Of every topic. Needed when the raw topic is made too.", show_default=False
+        ),
+    ] = None,
+    replication_factor: Annotated[
+        int | None,
+        typer.Option(min=1, max=32_767, help="Copies of each.", show_default="the brokers' default"),
+    ] = None,
+) -> None:
+    """Create the topics that do not exist yet. Those that do are left as they are, and checked."""
+    options = read(config)
+    from worker.adapters import kafka_topics
+    from worker.adapters.kafka_topic_rules import problems
+
+    creating = kafka_topics.create(
+        options,
+        partitions=partitions,
+        replication_factor=-1 if replication_factor is None else replication_factor,
+    )
+    try:
+        outcomes = asyncio.run(creating)
+    except kafka_topics.WrongPartitionCount as error:
+        raise typer.BadParameter(str(error), param_hint="--partitions") from error
+    for outcome in outcomes:
+        topic = outcome.topic
+        verb = "created" if outcome.created else "existed"
+        typer.echo(f"{verb} {topic.name}, partitions {topic.partitions}, replicas {topic.replication_factor}")
+    found = problems({outcome.topic.name: outcome.topic for outcome in outcomes}, options)
+    print_problems(found)
+    raise typer.Exit(1 if found else 0)
