@@ -5,8 +5,9 @@ class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, no
     """The transaction did not certainly commit: fenced, timed out, refused, cut off or unknown.
 
     Remedy: drop the draft, throw the producer away, and if the partition is still assigned fence anew and
-    restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the broker
-    will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever is no remedy.
+    restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the
+    broker will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever
+    is no remedy.
     """
 
     def __init__(self, cause: str, *, refused: bool = False) -> None:
@@ -19,4 +20,6 @@ class StateCorrupted(Exception):  # noqa: N818
 
 
 class Fatal(Exception):  # noqa: N818
-    """Going on would lose or repeat events, or can never succeed. Remedy: in the message, for a human; exit 1."""
+    """Going on would lose or repeat events, or can never succeed. Remedy: in the message, for a human; exit
+    1.
+    """

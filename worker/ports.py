@@ -1,7 +1,7 @@
 """What the task needs of the world, as protocols. Adapters implement them, on Kafka and RocksDB or in memory.
 
-A task awaits nothing but these methods, so that a simulation can step it by seed. Every failure leaves a port as one
-of the errors in ``worker.errors``.
+A task awaits nothing but these methods, so that a simulation can step it by seed. Every failure leaves a port
+as one of the errors in ``worker.errors``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +37,9 @@ class Source(Protocol):
     """The inputs of one task: the partition's records, in order, each offset at most once after a seek."""
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records; none when the time passed, or ``wake`` was called, first. Raises Fatal where input is gone."""
+        """The next records; none when the time passed, or ``wake`` was called, first. Raises Fatal where
+        input is gone.
+        """
         ...
 
     def wake(self) -> None:
@@ -61,7 +63,9 @@ class Source(Protocol):
         ...
 
     async def still_assigned(self) -> bool:
-        """After a lost transaction: wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        """After a lost transaction: wait two heartbeats and out any rebalance; whether the partition is still
+        ours.
+        """
         ...
 
 
@@ -89,7 +93,9 @@ class Changelog(Protocol):
 
 
 class Transaction(Protocol):
-    """The transactional producer of one partition. Any failure raises TransactionLost; then only ``discard`` is left."""
+    """The transactional producer of one partition. Any failure raises TransactionLost; then only ``discard``
+    is left.
+    """
 
     async def fence(self) -> None:
         """Become the only writer: whoever wrote before fails from now on, and what it left open is aborted."""
@@ -121,7 +127,8 @@ class Transaction(Protocol):
 
 
 class StateStore(Protocol):
-    """The local copy of one changelog partition. Data and checkpoint move together: after a kill all of a write or none.
+    """The local copy of one changelog partition. Data and checkpoint move together: after a kill all of a
+    write or none.
 
     Every method may raise StateCorrupted; after ``wipe`` the store is empty and usable.
     """

@@ -1,7 +1,8 @@
 """The catalogue of log events: one typed struct each, and the one way to emit them.
 
-The struct's docstring says what it means and what to alert on; ``docs/log_events.md`` is made from it. Invariants: no
-event data, no ids of people or devices, no secrets; per transaction batch or interval, never per event.
+The struct's docstring says what it means and what to alert on; ``docs/log_events.md`` is made from it.
+Invariants: no event data, no ids of people or devices, no secrets; per transaction batch or interval, never
+per event.
 """
 
 import logging
@@ -21,8 +22,10 @@ class LogEvent(Struct, frozen=True, kw_only=True):
     LEVEL: ClassVar[Level] = "info"
 
 
-class WorkerStarted(LogEvent):
-    """The process is up and about to join its consumer group. Alert: several a minute, it is restarting in a loop."""
+class WorkerStarted(LogEvent, frozen=True, kw_only=True):
+    """The process is up and about to join its consumer group. Alert: several a minute, it is restarting in a
+    loop.
+    """
 
     NAME = "worker.started"
     version: str
@@ -32,14 +35,14 @@ class WorkerStarted(LogEvent):
     state_directory: str
 
 
-class WorkerStopped(LogEvent):
+class WorkerStopped(LogEvent, frozen=True, kw_only=True):
     """The process ends as asked; every open transaction was finished or will be aborted by its next owner."""
 
     NAME = "worker.stopped"
     seconds: float
 
 
-class WorkerFailed(LogEvent):
+class WorkerFailed(LogEvent, frozen=True, kw_only=True):
     """The process ends with exit code 1. ``reason`` says what a human has to do. Alert: always."""
 
     NAME = "worker.failed"
@@ -47,7 +50,7 @@ class WorkerFailed(LogEvent):
     reason: str
 
 
-class ConfigWarning(LogEvent):
+class ConfigWarning(LogEvent, frozen=True, kw_only=True):
     """An option is set that has no effect in this version, or one that will surprise."""
 
     NAME = "config.warning"
@@ -55,24 +58,25 @@ class ConfigWarning(LogEvent):
     message: str
 
 
-class PartitionAssigned(LogEvent):
+class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
     """A partition came to this worker; it is fenced and restored before it runs."""
 
     NAME = "partition.assigned"
     partition: int
 
 
-class PartitionReleased(LogEvent):
+class PartitionReleased(LogEvent, frozen=True, kw_only=True):
     """A partition went to another worker, or this one stops."""
 
     NAME = "partition.released"
     partition: int
 
 
-class PartitionRestored(LogEvent):
+class PartitionRestored(LogEvent, frozen=True, kw_only=True):
     """The local store has caught up with the changelog and the partition runs.
 
-    ``records`` were read from the changelog. Alert: many records at every restart, the state directory is not kept.
+    ``records`` were read from the changelog. Alert: many records at every restart, the state directory is not
+    kept.
     """
 
     NAME = "partition.restored"
@@ -83,7 +87,7 @@ class PartitionRestored(LogEvent):
     next_offsets: dict[str, int]
 
 
-class PartitionFounded(LogEvent):
+class PartitionFounded(LogEvent, frozen=True, kw_only=True):
     """The changelog was empty: the partition's first life begins at these offsets.
 
     Alert: on a group that has run before (then the changelog was lost).
@@ -94,8 +98,9 @@ class PartitionFounded(LogEvent):
     next_offsets: dict[str, int]
 
 
-class StateWiped(LogEvent):
-    """A local store was unusable, too old or of another life; it is restored from the changelog. No data is lost.
+class StateWiped(LogEvent, frozen=True, kw_only=True):
+    """A local store was unusable, too old or of another life; it is restored from the changelog. No data is
+    lost.
 
     Alert: repeatedly on one machine, its disk is failing.
     """
@@ -106,8 +111,9 @@ class StateWiped(LogEvent):
     reason: str
 
 
-class TransactionLost(LogEvent):
-    """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of it.
+class TransactionLost(LogEvent, frozen=True, kw_only=True):
+    """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of
+    it.
 
     Normal after a rebalance or while a broker restarts. Alert: for minutes, the brokers are away or refuse.
     """
@@ -120,8 +126,9 @@ class TransactionLost(LogEvent):
     in_a_row: int
 
 
-class EventsRejected(LogEvent):
-    """Bad events went to the dead-letter topic in this interval; ``last`` is where the newest one stands in the raw topic.
+class EventsRejected(LogEvent, frozen=True, kw_only=True):
+    """Bad events went to the dead-letter topic in this interval; ``last`` is where the newest one stands in
+    the raw topic.
 
     Alert: a jump of one reason, a producer has broken.
     """
@@ -132,7 +139,7 @@ class EventsRejected(LogEvent):
     last: str
 
 
-class ConsumerFailed(LogEvent):
+class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
     """A fetch failed and is tried again. Alert: for minutes."""
 
     NAME = "consumer.failed"
@@ -140,11 +147,12 @@ class ConsumerFailed(LogEvent):
     cause: str
 
 
-class WorkerStatus(LogEvent):
-    """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it stays away.
+class WorkerStatus(LogEvent, frozen=True, kw_only=True):
+    """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it
+    stays away.
 
-    Lag in records by partition; ``watermark_age_s`` is wall clock minus the oldest partition's watermark; commit times
-    in ms; ``rss_mb`` is resident memory.
+    Lag in records by partition; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
+    commit times in ms; ``rss_mb`` is resident memory.
     """
 
     NAME = "worker.status"
@@ -190,11 +198,14 @@ def emit(event: LogEvent) -> None:
 def configure(log_format: str, level: str) -> None:
     """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
 
-    The client library's own log is held at WARNING, and at INFO at the lowest: its DEBUG lines print keys and values.
+    The client library's own log is held at WARNING, and at INFO at the lowest: its DEBUG lines print keys and
+    values.
     """
     numeric = logging.getLevelName(level.upper())
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if log_format == "console"
         else structlog.processors.JSONRenderer()
     )
@@ -202,7 +213,9 @@ def configure(log_format: str, level: str) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         # Never with local variables: they hold people's data.
-        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
         if log_format != "console"
         else structlog.processors.StackInfoRenderer(),
     ]
@@ -213,8 +226,12 @@ def configure(log_format: str, level: str) -> None:
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[
-        structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            foreign_pre_chain=shared,
+        )
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

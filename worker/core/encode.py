@@ -1,8 +1,8 @@
 """Turns a step's results into the keys and bytes of the output topics.
 
-Knows the wire format and nothing of topics' names or transactions. Invariants: what comes out is valid UTF-8 JSON;
-``data`` and ``extra`` are the sender's own bytes; an output bears the raw record's timestamp, because brokers refuse
-and delete by record time while event times may be years off.
+Knows the wire format and nothing of topics' names or transactions. Invariants: what comes out is valid UTF-8
+JSON; ``data`` and ``extra`` are the sender's own bytes; an output bears the raw record's timestamp, because
+brokers refuse and delete by record time while event times may be years off.
 """
 
 from base64 import b64encode

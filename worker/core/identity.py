@@ -1,8 +1,8 @@
 """Decides which user an event belongs to, and how a device's timeline of links grows.
 
-Knows one device's links and nothing else: no sessions, no other device. Invariant: links are in order of time,
-at most one at any instant, neighbours have different users, at most ``MAX_LINKS`` (the newest are kept).
-Rules: docs/semantics.md, Identity.
+Knows one device's links and nothing else: no sessions, no other device. Invariant: links are in order of
+time, at most one at any instant, neighbours have different users, at most ``MAX_LINKS`` (the newest are
+kept). Rules: docs/semantics.md, Identity.
 """
 
 from worker.model.state import Link
@@ -13,8 +13,8 @@ MAX_LINKS = 8
 def user_at(links: tuple[Link, ...], t_ms: int) -> str | None:
     """The user that the device is linked to at ``t_ms``: None for nobody.
 
-    The link in force is the newest with ``since_ms <= t_ms``. Before the first link it is the first link's user:
-    what a device did before its first login belongs to the user who then logged in.
+    The link in force is the newest with ``since_ms <= t_ms``. Before the first link it is the first link's
+    user: what a device did before its first login belongs to the user who then logged in.
     """
     if not links:
         return None

@@ -1,11 +1,13 @@
 """Takes raw records through every rule: decode, link, session; what comes out is ready to be encoded.
 
-Knows records, states and rules. It must not know where states are kept, how outputs travel or what time it is.
-Invariants: every element of every record ends in exactly one of ``enriched`` or ``dead_letters``; the states given
-are never changed, new ones are returned; the result is the same however records are cut into calls.
+Knows records, states and rules. It must not know where states are kept, how outputs travel or what time it
+is. Invariants: every element of every record ends in exactly one of ``enriched`` or ``dead_letters``; the
+states given are never changed, new ones are returned; the result is the same however records are cut into
+calls.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -61,8 +63,8 @@ def process(
 ) -> StepResult:
     """Apply the rules to decoded records, in order.
 
-    ``states`` holds the committed or drafted state of every known device in ``decoded.device_ids``; a missing one is
-    a new device. ``watermark_ms`` is the partition's event watermark before. Never raises on input.
+    ``states`` holds the committed or drafted state of every known device in ``decoded.device_ids``; a missing
+    one is a new device. ``watermark_ms`` is the partition's event watermark before. Never raises on input.
     """
     forks: dict[str, DeviceState] = {}
     result = StepResult([], [], forks, watermark_ms, 0, 0)
@@ -117,6 +119,7 @@ def _enrich(
 
     links = state.links
     user_id = event.user_id
+    user_source: Literal["event", "device"] | None
     if user_id is None:
         user = user_at(links, t_ms)
         user_source = None if user is None else "device"

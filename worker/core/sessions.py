@@ -1,12 +1,13 @@
 """Decides which session an event belongs to.
 
-Knows one device's remembered sessions, the event and its held time; no clock, no other device, no transaction.
-Everything is a function of the device's events in their order of arrival. Invariants: ``state.current`` is the
-session with the greatest end; no two remembered assigned sessions lie within the gap of each other unless a
-client session kept them apart; a session's id never changes, also when its start moves back.
+Knows one device's remembered sessions, the event and its held time; no clock, no other device, no
+transaction. Everything is a function of the device's events in their order of arrival. Invariants:
+``state.current`` is the session with the greatest end; no two remembered assigned sessions lie within the gap
+of each other unless a client session kept them apart; a session's id never changes, also when its start moves
+back.
 
-The common event (newest session, not older than its end) takes a short way through ``place``; ``_place_anywhere``
-is the rule in full, and holds for that event too. Rules: docs/semantics.md, Sessions.
+The common event (newest session, not older than its end) takes a short way through ``place``;
+``_place_anywhere`` is the rule in full, and holds for that event too. Rules: docs/semantics.md, Sessions.
 """
 
 from copy import copy
@@ -32,7 +33,9 @@ def session_id(device_id: str, t_ms: int, number: int) -> str:
     return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
-def place(state: DeviceState, event: Event, t_ms: int, rules: SessionRules) -> tuple[Session, SessionCause | None]:
+def place(
+    state: DeviceState, event: Event, t_ms: int, rules: SessionRules
+) -> tuple[Session, SessionCause | None]:
     """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
 
     The second value is the cause when the event opened the session, else None. ``state.newest_ms`` and

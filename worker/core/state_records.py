@@ -1,11 +1,11 @@
 """Turns what the store remembers into keys and bytes, and back. Store and changelog hold the same ones.
 
-A device has two records: a small hot one, written whenever the device is seen, and a cold one, written only when
-it changed. A partition has one meta record. Invariant: ``decode(encode(state)) == state``; bytes of another schema
-version are never misread, they raise ``ValueError``.
+A device has two records: a small hot one, written whenever the device is seen, and a cold one, written only
+when it changed. A partition has one meta record. Invariant: ``decode(encode(state)) == state``; bytes of
+another schema version are never misread, they raise ``ValueError``.
 
-Layout of a device's record: one byte schema version, eight bytes deadline (big-endian ms, hot only: a restore fills
-the timers without decoding the rest), then a MessagePack array.
+Layout of a device's record: one byte schema version, eight bytes deadline (big-endian ms, hot only: a restore
+fills the timers without decoding the rest), then a MessagePack array.
 """
 
 from msgspec import Struct, json, msgpack
@@ -83,9 +83,13 @@ def encode_cold(state: DeviceState) -> bytes:
 
 
 def decode_state(hot: bytes, cold: bytes) -> DeviceState:
-    """The device that the two records hold. Raises ValueError (msgspec's are) for bytes that are not such records."""
+    """The device that the two records hold. Raises ValueError (msgspec's are) for bytes that are not such
+    records.
+    """
     if hot[:1] != _VERSION_BYTE or cold[:1] != _VERSION_BYTE:
-        raise ValueError(f"device record of schema {hot[:1].hex()}/{cold[:1].hex()}, expected {SCHEMA_VERSION}")
+        raise ValueError(
+            f"device record of schema {hot[:1].hex()}/{cold[:1].hex()}, expected {SCHEMA_VERSION}"
+        )
     h = _hot_decoder.decode(memoryview(hot)[_HOT_PREFIX_BYTES:])
     c = _cold_decoder.decode(memoryview(cold)[1:])
     if h.current is not None:

@@ -6,15 +6,18 @@ the core without a copy.
 """
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 NO_JSON = Raw(b"")
 """Stands for an absent ``data`` or ``extra``; one object, so that encoders can omit it by identity."""
 
 OLDEST_TIMESTAMP_MS = 100_000_000_000
 """1e11. Below it a number of milliseconds is really one of seconds, or none (docs/semantics.md, Time)."""
+
+TIMESTAMP_LIMIT_MS = 100_000_000_000_000
+"""1e14. From here on a number of milliseconds is really one of microseconds (docs/semantics.md, Time)."""
 
 Reason = Literal[
     "tombstone",
@@ -62,16 +65,21 @@ class InputRecord(Protocol):
     def value(self) -> bytes | None: ...
 
 
-class Event(Struct, gc=False):
+RequiredText = Annotated[str, Meta(min_length=1)]
+EventTimestamp = Annotated[int, Meta(ge=OLDEST_TIMESTAMP_MS, lt=TIMESTAMP_LIMIT_MS)]
+
+
+class Event(Struct, gc=False, forbid_unknown_fields=True):
     """One accepted event. Ids are text, missing optional ids are None, ``timestamp`` is ms since the epoch.
 
-    ``data`` and ``extra`` are JSON objects byte for byte as they were sent, or ``NO_JSON``.
+    ``data`` and ``extra`` are JSON objects byte for byte as they were sent, or ``NO_JSON``. The limits in
+    the annotations hold where events are decoded from JSON; the rest of the rules is in ``core.decode``.
     """
 
-    id: str
-    type: str
-    device_id: str
-    timestamp: int
+    id: RequiredText
+    type: RequiredText
+    device_id: RequiredText
+    timestamp: EventTimestamp
     user_id: str | None = None
     session_id: str | None = None
     view_id: str | None = None

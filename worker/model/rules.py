@@ -44,7 +44,11 @@ Sources: the lists of PostHog (illegal distinct ids), Segment and Amplitude (inv
 
 
 class InputRules(Struct, frozen=True, kw_only=True):
-    """Limits of what is accepted from the raw topic. Sizes in bytes of the JSON text."""
+    """Limits of what is accepted from the raw topic.
+
+    Sizes in bytes of UTF-8: of the text itself for ids and types, of the JSON as it was sent for ``data``,
+    ``extra`` and values. ``max_depth`` counts the event object itself as 1.
+    """
 
     max_value_bytes: int = 8 * 1024 * 1024
     max_events: int = 10_000

@@ -55,10 +55,10 @@ class Session(Struct, array_like=True, gc=False):
 class DeviceState(Struct, gc=False):
     """All that is remembered of a device.
 
-    Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the newest
-    session: greatest end) and ``deadline_ms`` (when the store's timer looks at it next, 0 = never). Cold, written
-    only when ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in
-    order of time, ``first_seen_ms`` and the current session's first event.
+    Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
+    newest session: greatest end) and ``deadline_ms`` (when the store's timer looks at it next, 0 = never).
+    Cold, written only when ``cold_changed``: the ``older`` sessions, most recently touched first, the
+    timeline of ``links`` in order of time, ``first_seen_ms`` and the current session's first event.
     """
 
     newest_ms: int

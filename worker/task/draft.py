@@ -1,7 +1,7 @@
 """Everything that one transaction may change. It dies with an abort, and nothing of it is left.
 
-Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the order of
-arrival; ``next_offsets`` and ``watermark_ms`` belong to exactly the records whose outputs are in it.
+Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the
+order of arrival; ``next_offsets`` and ``watermark_ms`` belong to exactly the records whose outputs are in it.
 """
 
 from collections import Counter
@@ -40,7 +40,9 @@ class Draft:
         self.enriched: list[OutputRecord] = []
         self.dead_letters: list[OutputRecord] = []
 
-    def add(self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep) -> None:
+    def add(
+        self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
+    ) -> None:
         """Take in what a step decided about ``records`` records of ``topic``, up to ``next_offset``."""
         self.next_offsets[topic] = next_offset
         self.watermark_ms = result.watermark_ms

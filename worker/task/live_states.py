@@ -1,10 +1,10 @@
 """Keeps the states of recently seen devices in memory, as they were last committed.
 
-Knows nothing of stores and transactions. Invariants: holds committed states only, none is changed in place; holds
-at most ``capacity`` devices, shared fairly by all tasks of the process.
+Knows nothing of stores and transactions. Invariants: holds committed states only, none is changed in place;
+holds at most ``capacity`` devices, shared fairly by all tasks of the process.
 
-Two generations instead of a strict least-recently-used order: when the young one is full it becomes the old one and
-the old one goes. A look-up costs one or two dict accesses and no re-ordering.
+Two generations instead of a strict least-recently-used order: when the young one is full it becomes the old
+one and the old one goes. A look-up costs one or two dict accesses and no re-ordering.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from worker.model.state import DeviceState
 
 BYTES_A_DEVICE = 1_600
-"""What a live state with its dict entry takes in memory: measured 2026-11-24 at 1.2 to 1.5 KB with typical ids."""
+"""What a live state with its dict entry takes in memory: measured 2026-11-24 at 1.2 to 1.5 KB with typical
+ids.
+"""
 
 
 class LiveStatesBudget:

@@ -1,12 +1,15 @@
 """The life of one input partition on this worker, from FENCE to CLOSED.
 
-Decides when to step, commit, restore and give up; knows ports, never Kafka or RocksDB. Awaits port methods only, so a
-simulation can step it. Invariants:
+Decides when to step, commit, restore and give up; knows ports, never Kafka or RocksDB. Awaits port methods
+only, so a simulation can step it. Invariants:
 
-1. A task whose producer is not fenced holds exactly the state that the changelog holds: another writer must fence first,
-   and then this task's next transaction fails. So it reads on over a rebalance without restoring anew.
-2. The changelog's meta record, read after fencing, says where to read on; the group's committed offset only confirms it.
-3. The store is written after the commit, with its checkpoint in the same batch: a crash leaves it behind, never ahead.
+1. A task whose producer is not fenced holds exactly the state that the changelog holds: another writer must
+   fence first, and then this task's next transaction fails. So it reads on over a rebalance without restoring
+   anew.
+2. The changelog's meta record, read after fencing, says where to read on; the group's committed offset only
+   confirms it.
+3. The store is written after the commit, with its checkpoint in the same batch: a crash leaves it behind,
+   never ahead.
 4. After any failure of a transaction nothing of its draft is left: states, watermark, offsets and counters.
 """
 
@@ -68,7 +71,9 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
 
 
 class CommitPolicy(Struct, frozen=True, kw_only=True):
-    """When a transaction is due: after ``interval_s`` when caught up; when behind, at ``events`` or ``behind_s``."""
+    """When a transaction is due: after ``interval_s`` when caught up; when behind, at ``events`` or
+    ``behind_s``.
+    """
 
     interval_s: float = 0.1
     behind_s: float = 1.0
@@ -76,7 +81,9 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
 
 
 class PartitionTask:
-    """One partition: ``run`` it, ask it to ``stop`` (finish the draft) or to ``abandon`` (leave it to the new owner)."""
+    """One partition: ``run`` it, ask it to ``stop`` (finish the draft) or to ``abandon`` (leave it to the new
+    owner).
+    """
 
     def __init__(
         self,
@@ -119,7 +126,8 @@ class PartitionTask:
         self._corrupted_in_a_row = 0
         self._next_flush = 0.0
 
-    # --- what the worker may ask ---------------------------------------------------------------------------------
+    # --- what the worker may ask
+    # ---------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Finish what is drafted, then end."""
@@ -141,6 +149,11 @@ class PartitionTask:
         """The committed event watermark; None before the task has run."""
         return None if self._committed is None else self._committed.watermark_ms
 
+    def take_statistics(self) -> TaskStatistics:
+        """What was done since the last call."""
+        taken, self.statistics = self.statistics, TaskStatistics()
+        return taken
+
     async def run(self) -> None:
         """Live until stopped or abandoned. Raises Fatal when only a human can help."""
         try:
@@ -159,13 +172,19 @@ class PartitionTask:
             await self._changelog.close()
             await self._store.close()
 
-    # --- start: fence, restore, agree, seek ------------------------------------------------------------------------
+    # --- start: fence, restore, agree, seek
+    # ------------------------------------------------------------------------
 
     async def _start(self) -> None:
         self._enter(TaskState.RESTORING)
         await self._transaction.fence()
         restored = await restore(
-            self.partition, self._changelog, self._store, self._clock, self._max_store_age_s, lambda: self._stopping
+            self.partition,
+            self._changelog,
+            self._store,
+            self._clock,
+            self._max_store_age_s,
+            lambda: self._stopping,
         )
         if self._stopping:
             return
@@ -211,7 +230,8 @@ class PartitionTask:
             committed = await self._source.committed_offsets()
             if not committed or committed == {topic: meta.next_offsets.get(topic) for topic in committed}:
                 break
-            # The broker answers the last commit before its markers are written (KIP-447 asks for stable offsets).
+            # The broker answers the last commit before its markers are written (KIP-447 asks for stable
+            # offsets).
             if self._clock.monotonic() > deadline:
                 raise Fatal(
                     f"partition {self.partition}: the group's committed offsets {committed} are not the changelog's "
@@ -231,7 +251,8 @@ class PartitionTask:
             )
         )
 
-    # --- run: step and commit ------------------------------------------------------------------------------------
+    # --- run: step and commit
+    # ------------------------------------------------------------------------------------
 
     async def _consume(self) -> None:
         while not self._abandoned:
@@ -303,13 +324,17 @@ class PartitionTask:
         self._draft = None
 
     async def _commit(self, draft: Draft) -> None:
-        """One transaction: outputs, changelog, offsets; then the store. Any failure before the end leaves no trace."""
+        """One transaction: outputs, changelog, offsets; then the store. Any failure before the end leaves no
+        trace.
+        """
         started = self._clock.monotonic()
         state_records = draft.state_records()
         await self._transaction.begin()
         await self._transaction.send(self._topics.enriched, draft.enriched)
         await self._transaction.send(self._topics.dead_letters, draft.dead_letters)
-        await self._transaction.send(self._topics.changelog, [(key, value, None) for key, value in state_records])
+        await self._transaction.send(
+            self._topics.changelog, [(key, value, None) for key, value in state_records]
+        )
         next_offsets = await self._transaction.acknowledged()
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()
@@ -329,17 +354,22 @@ class PartitionTask:
         )
 
     async def _keep_store_fresh(self) -> None:
-        """Make the store survive a kill, and say that it was up to date at this time: a quiet one must not grow old."""
+        """Make the store survive a kill, and say that it was up to date at this time: a quiet one must not
+        grow old.
+        """
         checkpoint = self._store.checkpoint()
         if checkpoint is not None:
             self._store.write((), self._checkpoint(checkpoint.changelog_offset))
         await self._store.flush()
         self._next_flush = self._clock.monotonic() + _FLUSH_INTERVAL_S
 
-    # --- trouble -----------------------------------------------------------------------------------------------------
+    # --- trouble
+    # -----------------------------------------------------------------------------------------------------
 
     async def _lose(self, lost: TransactionLost) -> None:
-        """The one remedy: drop the draft and the producer, and be sure to be the owner before fencing in turn."""
+        """The one remedy: drop the draft and the producer, and be sure to be the owner before fencing in
+        turn.
+        """
         self._lost_in_a_row += 1
         self.statistics.transactions_lost += 1
         if not self._abandoned:
@@ -382,7 +412,8 @@ class PartitionTask:
 
 
 def slices(records: Sequence[InputRecord], max_bytes: int) -> list[Sequence[InputRecord]]:
-    """Cut records into pieces of about ``max_bytes`` of value each (at least one record), so that none takes long.
+    """Cut records into pieces of about ``max_bytes`` of value each (at least one record), so that none takes
+    long.
 
     A piece never holds records of two topics.
     """

@@ -1,9 +1,9 @@
 """Brings a local store up to what the changelog holds, reading only the tail that it lacks.
 
-Knows changelog, store and clock; nothing of inputs or transactions. Runs after fencing, so nobody else writes.
-Invariants: a store that is not certainly a prefix of this changelog is wiped and restored whole; progress is written
-with its checkpoint, so a kill during a long restore keeps it; the loop ends on position, not on records, because a
-changelog may end in markers and aborted records.
+Knows changelog, store and clock; nothing of inputs or transactions. Runs after fencing, so nobody else
+writes. Invariants: a store that is not certainly a prefix of this changelog is wiped and restored whole;
+progress is written with its checkpoint, so a kill during a long restore keeps it; the loop ends on position,
+not on records, because a changelog may end in markers and aborted records.
 """
 
 from collections.abc import Callable
@@ -36,16 +36,17 @@ async def restore(
 ) -> Restored:
     """Restore the store of one partition; ends early when ``stopping`` says so.
 
-    ``max_store_age_s``: a store not written for that long may have missed tombstones and is restored whole; half of
-    the changelog's delete.retention.ms. Raises Fatal for a changelog that does not fit.
+    ``max_store_age_s``: a store not written for that long may have missed tombstones and is restored whole;
+    half of the changelog's delete.retention.ms. Raises Fatal for a changelog that does not fit.
     """
     started = clock.monotonic()
     first, end = await changelog.bounds()
     checkpoint = store.checkpoint()
     fault = None if checkpoint is None else _fault(checkpoint, first, end, clock.wall_ms(), max_store_age_s)
     if fault is None and checkpoint is not None:
-        # The record before the checkpoint is the meta record of the last transaction applied, unless a newer one
-        # follows: so the tail always holds a meta record, or this is not the changelog that the store was made from.
+        # The record before the checkpoint is the meta record of the last transaction applied, unless a newer
+        # one follows: so the tail always holds a meta record, or this is not the changelog that the store was
+        # made from.
         offset = max(checkpoint.changelog_offset - 1, first)
         incarnation = checkpoint.incarnation
     else:
@@ -67,7 +68,9 @@ async def restore(
             if key == META_KEY and value is not None:
                 meta = _readable(partition, value)
                 if incarnation not in ("", meta.incarnation):
-                    raise StateCorrupted(f"of incarnation {incarnation}, the changelog is of {meta.incarnation}")
+                    raise StateCorrupted(
+                        f"of incarnation {incarnation}, the changelog is of {meta.incarnation}"
+                    )
                 incarnation, meta_seen = meta.incarnation, True
             devices += is_hot_key(key)
         records += len(batch.records)

@@ -1,4 +1,6 @@
-"""What a task has done since its figures were last taken: plain counters of committed work, no clock and no log."""
+"""What a task has done since its figures were last taken: plain counters of committed work, no clock and no
+log.
+"""
 
 from collections import Counter
 

@@ -1,0 +1,94 @@
+"""Reads one changelog partition, read_committed, for a restore.
+
+A consumer without a group, made when first asked and closed after the restore. Invariant: ``next_offset``
+grows with every ``read`` that returns, also past transaction markers and aborted records.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from worker.errors import Fatal, TransactionLost
+from worker.ports import ChangelogBatch
+
+_RECORDS_A_READ = 5_000
+_ANSWER_S = 20.0
+_READ_WAIT_MS = 1_000
+_STOP_S = 2.0
+
+
+class KafkaChangelog:
+    """Implements ``ports.Changelog`` for one partition."""
+
+    def __init__(self, *, client: Mapping[str, Any], topic: str, partition: int, fetch_bytes: int) -> None:
+        """``fetch_bytes``: the most that one fetch may bring."""
+        self._client = dict(client)
+        self._partition = TopicPartition(topic, partition)
+        self._fetch_bytes = fetch_bytes
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def bounds(self) -> tuple[int, int]:
+        """(first offset, last stable offset)."""
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                consumer = await self._started()
+                # Not the high watermark: with read_committed the broker answers the last stable offset
+                # (KIP-98).
+                first = await consumer.beginning_offsets([self._partition])
+                end = await consumer.end_offsets([self._partition])
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self.close()
+            raise TransactionLost(f"read the changelog's bounds: {type(error).__name__}: {error}") from error
+        return first[self._partition], end[self._partition]
+
+    async def read(self, offset: int) -> ChangelogBatch:
+        """The next committed records from ``offset`` on."""
+        try:
+            consumer = await self._started()
+            if await consumer.position(self._partition) != offset:
+                consumer.seek(self._partition, offset)
+            batches = await consumer.getmany(
+                self._partition, timeout_ms=_READ_WAIT_MS, max_records=_RECORDS_A_READ
+            )
+            records = batches.get(self._partition, [])
+            position = await consumer.position(self._partition)
+        except OffsetOutOfRangeError as error:
+            raise Fatal(
+                f"changelog {self._partition.topic}/{self._partition.partition}: offset {offset} was deleted while it was "
+                "being restored: a changelog must be compacted only (cleanup.policy=compact)"
+            ) from error
+        except (KafkaError, OSError) as error:
+            await self.close()
+            raise TransactionLost(f"read the changelog: {type(error).__name__}: {error}") from error
+        return ChangelogBatch([(record.key, record.value) for record in records], position)
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            # The client's stop can hang while brokers are away (aiokafka #773).
+            await asyncio.wait([asyncio.ensure_future(consumer.stop())], timeout=_STOP_S)
+
+    async def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                **self._client,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                max_partition_fetch_bytes=self._fetch_bytes,
+                fetch_max_bytes=self._fetch_bytes,
+            )
+            try:
+                await consumer.start()
+            except BaseException:
+                await consumer.stop()
+                raise
+            consumer.assign([self._partition])
+            consumer.seek(self._partition, 0)
+            self._consumer = consumer
+        return self._consumer

@@ -1,0 +1,331 @@
+"""The consumer group: which partitions are ours, and their records, handed to each task's source in order.
+
+One consumer for all tasks of the process and one loop that fetches (``pump``), only for partitions whose
+source has room: a slow partition holds up nobody and nothing needs pausing (paused flags do not survive a
+rebalance). Knows aiokafka; nothing of tasks. Invariants: a source returns nothing before its first seek, and
+after a rebalance it goes on exactly where it was, whatever the client's own position says; ``getmany`` is
+never cancelled (that would switch off the client's eviction for good).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
+
+from worker import telemetry
+from worker.errors import Fatal, TransactionLost
+from worker.model.events import InputRecord
+
+_POLL_MS = 20
+_RECORDS_A_POLL = 500
+_ANSWER_S = 10.0
+_RETRY_S = 1.0
+_LEAVE_S = 2.0
+
+
+class KafkaSource:
+    """Implements ``ports.Source`` for one partition; a hand of ``ConsumerGroup``."""
+
+    def __init__(self, group: "ConsumerGroup", topic_partition: TopicPartition) -> None:
+        self._group = group
+        self.topic_partition = topic_partition
+        self.position: int | None = (
+            None  # the next offset to come from the client; None before the first seek
+        )
+        self._buffer: deque[Sequence[InputRecord]] = deque()
+        self._buffered_records = 0
+        self._failure: Fatal | None = None
+        self._arrived = asyncio.Event()
+
+    async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
+        """The next records, at most one fetch's worth."""
+        if not self._buffer and self._failure is None:
+            self._arrived.clear()
+            self._group.room_made()
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return ()
+        if self._failure is not None:
+            raise self._failure
+        if not self._buffer:
+            return ()
+        records = self._buffer.popleft()
+        self._buffered_records -= len(records)
+        self._group.room_made()
+        return records
+
+    def wake(self) -> None:
+        """Let a waiting ``next_records`` return."""
+        self._arrived.set()
+
+    def seek(self, next_offsets: Mapping[str, int]) -> None:
+        """Go on at this offset; what was buffered is forgotten."""
+        self._buffer.clear()
+        self._buffered_records = 0
+        self.position = next_offsets[self.topic_partition.topic]
+        self._group.seek(self)
+
+    def lag(self) -> int:
+        """Records not yet returned, as far as the last fetch told."""
+        return self._buffered_records + self._group.unfetched(self.topic_partition)
+
+    async def first_offsets(self) -> dict[str, int]:
+        """Where a first life begins."""
+        return {self.topic_partition.topic: await self._group.first_offset(self.topic_partition)}
+
+    async def committed_offsets(self) -> dict[str, int]:
+        """The group's committed offset, if there is one."""
+        offset = await self._group.committed_offset(self.topic_partition)
+        return {} if offset is None else {self.topic_partition.topic: offset}
+
+    async def still_assigned(self) -> bool:
+        """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        return await self._group.still_assigned(self.topic_partition)
+
+    # --- for the group ---
+
+    @property
+    def has_room(self) -> bool:
+        """Whether to fetch for it: it has been positioned and less than two fetches wait."""
+        return self.position is not None and len(self._buffer) < 2 and self._failure is None
+
+    def deliver(self, records: Sequence[InputRecord]) -> None:
+        """Take in what a fetch brought."""
+        self._buffer.append(records)
+        self._buffered_records += len(records)
+        self.position = records[-1].offset + 1
+        self._arrived.set()
+
+    def fail(self, failure: Fatal) -> None:
+        """The input is gone: tell the task."""
+        self._failure = failure
+        self._arrived.set()
+
+
+class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
+    """The worker's membership in the group, and the loop that fetches."""
+
+    def __init__(
+        self,
+        *,
+        client: Mapping[str, Any],
+        topic: str,
+        group_id: str,
+        group_instance_id: str | None,
+        session_timeout_ms: int,
+        heartbeat_interval_ms: int,
+        start_from: str,
+        fetch_bytes: int,
+    ) -> None:
+        """``fetch_bytes``: the most that one fetch of all partitions together may bring."""
+        self._topic = topic
+        self._start_from = start_from
+        self._heartbeat_s = heartbeat_interval_ms / 1000
+        self._sources: dict[TopicPartition, KafkaSource] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._rebalancing = True
+        self._generation = 0
+        self._changed = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._room = asyncio.Event()
+        self._closing = False
+        self._options = {
+            **client,
+            "group_id": group_id,
+            "group_instance_id": group_instance_id,
+            "session_timeout_ms": session_timeout_ms,
+            "rebalance_timeout_ms": max(session_timeout_ms, 30_000),
+            "heartbeat_interval_ms": heartbeat_interval_ms,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",  # once offsets exist, input out of range is an error, never a jump
+            "isolation_level": "read_committed",
+            "partition_assignment_strategy": (RangePartitionAssignor,),
+            "fetch_max_bytes": fetch_bytes,
+            "max_partition_fetch_bytes": min(1024 * 1024, fetch_bytes),
+        }
+        self._consumer: AIOKafkaConsumer | None = None
+
+    # --- for the worker
+    # ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Connect and join. Raises Fatal when no broker answers."""
+        self._consumer = AIOKafkaConsumer(**self._options)
+        try:
+            await self._consumer.start()
+        except KafkaError as error:
+            await self._consumer.stop()
+            raise Fatal(
+                f"cannot reach the brokers at {self._options['bootstrap_servers']}: {error}"
+            ) from error
+        self._consumer.subscribe([self._topic], listener=self)
+
+    async def changed(self) -> frozenset[int]:
+        """Wait for the next change of the assignment; the partitions that are ours from now on."""
+        await self._changed.wait()
+        self._changed.clear()
+        return self._assigned
+
+    def source(self, partition: int) -> KafkaSource:
+        """A new source for a partition that was assigned."""
+        topic_partition = TopicPartition(self._topic, partition)
+        source = self._sources[topic_partition] = KafkaSource(self, topic_partition)
+        return source
+
+    async def pump(self) -> None:
+        """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
+        assert self._consumer is not None
+        while not self._closing:
+            wanted = [tp for tp, source in self._sources.items() if source.has_room and self._is_assigned(tp)]
+            if not wanted:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            generation = self._generation
+            try:
+                fetched = await self._consumer.getmany(
+                    *wanted, timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL
+                )
+            except OffsetOutOfRangeError as error:
+                self._out_of_range(error)
+            except (NoOffsetForPartitionError, IllegalStateError):
+                await asyncio.sleep(0.05)  # a rebalance took a partition between the question and the answer
+            except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+                raise Fatal(
+                    f"not authorized to read {self._topic} in group {self._options['group_id']}: {error}"
+                ) from error
+            except KafkaError as error:
+                if self._closing:
+                    return
+                telemetry.emit(telemetry.ConsumerFailed(cause=f"{type(error).__name__}: {error}"))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                self._deliver(fetched, generation)
+
+    async def close(self) -> None:
+        """Leave the group (a static member keeps its place) and let go of the connections."""
+        self._closing = True
+        self._room.set()
+        if self._consumer is not None:
+            # The client's stop can hang while brokers are away (aiokafka #773); the process ends anyway.
+            await asyncio.wait([asyncio.ensure_future(self._consumer.stop())], timeout=_LEAVE_S)
+
+    # --- the client's callbacks: beside the tasks, and before heartbeats go on; so they return at once ---
+
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """The eager protocol takes everything at every rebalance; tasks stay until the new assignment is
+        known.
+        """
+        self._rebalancing = True
+        self._settled.clear()
+
+    def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Kept partitions go on where their source is; the worker learns of the rest."""
+        self._generation += 1
+        self._assigned = frozenset(tp.partition for tp in assigned)
+        self._rebalancing = False
+        self._sources = {tp: source for tp, source in self._sources.items() if tp in assigned}
+        for source in self._sources.values():
+            self.seek(source)
+        self._changed.set()
+        self._settled.set()
+        self._room.set()
+
+    # --- for the sources
+    # -----------------------------------------------------------------------------------------
+
+    def room_made(self) -> None:
+        """A source can take more."""
+        self._room.set()
+
+    def seek(self, source: KafkaSource) -> None:
+        """Position the client where the source wants to go on, if the partition is ours at the moment."""
+        if source.position is not None and self._is_assigned(source.topic_partition):
+            assert self._consumer is not None
+            self._consumer.seek(source.topic_partition, source.position)
+            self._room.set()
+
+    def unfetched(self, topic_partition: TopicPartition) -> int:
+        """Offsets between the client's position and the last stable offset, as the last fetch told."""
+        state = self._partition_state(topic_partition)
+        if state is None or not state.has_valid_position or state.lso is None:
+            return 0
+        return max(0, int(state.lso) - int(state.position))
+
+    async def first_offset(self, topic_partition: TopicPartition) -> int:
+        """The first or the end offset, by the configured start."""
+        assert self._consumer is not None
+        ask = (
+            self._consumer.beginning_offsets if self._start_from == "earliest" else self._consumer.end_offsets
+        )
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return int((await ask([topic_partition]))[topic_partition])
+        except (KafkaError, TimeoutError) as error:
+            raise TransactionLost(f"read the input's offsets: {type(error).__name__}: {error}") from error
+
+    async def committed_offset(self, topic_partition: TopicPartition) -> int | None:
+        """What the group has committed, asked anew."""
+        assert self._consumer is not None
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                offset = await self._consumer.committed(topic_partition)
+        except (KafkaError, TimeoutError) as error:
+            raise TransactionLost(f"read the group's offsets: {type(error).__name__}: {error}") from error
+        return None if offset is None else int(offset)
+
+    async def still_assigned(self, topic_partition: TopicPartition) -> bool:
+        """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""
+        await asyncio.sleep(2 * self._heartbeat_s)
+        await self._settled.wait()
+        return self._is_assigned(topic_partition)
+
+    # --- within
+    # --------------------------------------------------------------------------------------------------
+
+    def _is_assigned(self, topic_partition: TopicPartition) -> bool:
+        return not self._rebalancing and topic_partition.partition in self._assigned
+
+    def _deliver(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]], generation: int) -> None:
+        for topic_partition, records in fetched.items():
+            source = self._sources.get(topic_partition)
+            if source is None or source.position is None:
+                continue
+            if generation != self._generation or records[0].offset < source.position:
+                # The fetch was under way over a rebalance or a seek and may begin at the committed offset.
+                self.seek(source)
+            else:
+                source.deliver(records)
+
+    def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
+        for topic_partition, offset in error.args[0].items():
+            source = self._sources.get(topic_partition)
+            if source is not None:
+                source.fail(
+                    Fatal(
+                        f"partition {topic_partition.partition}: offset {offset} of {topic_partition.topic} is not there any "
+                        "more: records were deleted before they were read (retention too short, or the topic was made "
+                        "anew). What is lost cannot be read; to accept the loss start a new group (kafka.group_id)"
+                    )
+                )
+
+    def _partition_state(self, topic_partition: TopicPartition) -> Any:
+        assert self._consumer is not None
+        subscription = self._consumer._subscription.subscription
+        assignment = None if subscription is None else subscription.assignment
+        if assignment is None or topic_partition not in assignment.tps:
+            return None
+        return assignment.state_value(topic_partition)

@@ -1,0 +1,170 @@
+"""The state store on RocksDB: one database a partition, one memory budget for all of them.
+
+Knows rocksdict; nothing of Kafka. Invariants: records and checkpoint of a write are one write batch in one
+column family; there is no write-ahead log, because the changelog is the log: after a kill the database is an
+earlier state of itself with the checkpoint of that time. What cannot be read raises StateCorrupted; a
+directory that another process holds raises Fatal.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import msgpack
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    Options,
+    Rdict,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from worker.errors import Fatal, StateCorrupted
+from worker.model.state import Checkpoint
+from worker.ports import StateRecord
+
+_CHECKPOINT_KEY = b"k"
+_BLOOM_BITS = 10.0
+_MEMTABLE_BYTES = 16 * 1024 * 1024
+
+_checkpoint_encoder = msgpack.Encoder()
+_checkpoint_decoder = msgpack.Decoder(Checkpoint)
+
+T = TypeVar("T")
+
+
+class RocksDBMemory:
+    """The memory that all databases of the process share: half for blocks read, half for writes not yet on
+    disk.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        self.cache = Cache(memory_bytes // 2)
+        self.write_buffers = WriteBufferManager(memory_bytes // 2, False)
+
+
+class RocksDBStore:
+    """Implements ``ports.StateStore`` in one directory."""
+
+    def __init__(self, directory: Path, memory: RocksDBMemory) -> None:
+        self._directory = directory
+        self._memory = memory
+        self._db: Rdict | None = None
+        self._checkpoint: Checkpoint | None = None
+        self._dirty = False
+        self._write_options = WriteOptions()
+        self._write_options.disable_wal = True  # a property, whatever the stubs say
+
+    async def open(self) -> None:
+        """Open or create the database; opening an open one is allowed."""
+        if self._db is not None:
+            return
+        try:
+            self._directory.parent.mkdir(parents=True, exist_ok=True)
+            db = self._db = await asyncio.to_thread(Rdict, str(self._directory), self._options())
+            value = db.get(_CHECKPOINT_KEY)
+            self._checkpoint = None if value is None else _checkpoint_decoder.decode(value)
+        except OSError as error:
+            raise Fatal(f"state directory {self._directory}: {error.strerror}: {error.filename}") from error
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the store is."""
+        return self._checkpoint
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of the key."""
+        value: bytes | None = self._guarded(lambda db: db.get(key))
+        return value
+
+    def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
+        """Apply records and checkpoint in one batch, into memory; it goes to disk in its own time."""
+        batch = WriteBatch(raw_mode=True)
+        put = batch.put
+        for key, value in records:
+            if value is None:
+                batch.delete(key)
+            else:
+                put(key, value)
+        put(_CHECKPOINT_KEY, _checkpoint_encoder.encode(checkpoint))
+        self._guarded(lambda db: db.write(batch, self._write_options))
+        self._checkpoint = checkpoint
+        self._dirty = True
+
+    async def flush(self) -> None:
+        """Write to disk what is in memory. Takes long, so in a thread."""
+        if self._dirty and self._db is not None:
+            self._dirty = False
+            try:
+                await asyncio.to_thread(self._db.flush)
+            except Exception as error:
+                raise self._failure(error) from error
+
+    async def wipe(self) -> None:
+        """Delete the directory and begin with an empty one."""
+        self._let_go()
+        self._checkpoint = None
+        try:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=False)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise Fatal(f"state directory {self._directory} cannot be emptied: {error.strerror}") from error
+        await self.open()
+
+    async def close(self) -> None:
+        """Flush and let go of the directory."""
+        try:
+            await self.flush()
+        except StateCorrupted:
+            pass  # found again, and mended, when it is opened next
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def _guarded(self, use: Callable[[Rdict], T]) -> T:
+        assert self._db is not None, "the store is not open"
+        try:
+            return use(self._db)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> Exception:
+        """rocksdict raises plain Exceptions; RocksDB's status comes first in their text."""
+        text = str(error)
+        if "lock file" in text or "lock hold by current process" in text:
+            return Fatal(
+                f"state directory {self._directory} is in use by another process: give each its own state.directory"
+            )
+        if "No space left" in text or "Permission denied" in text or "Read-only file system" in text:
+            return Fatal(f"state directory {self._directory}: {text}")
+        return StateCorrupted(f"{self._directory}: {text}")
+
+    def _options(self) -> Options:
+        table = BlockBasedOptions()
+        table.set_block_cache(self._memory.cache)
+        table.set_bloom_filter(_BLOOM_BITS, False)  # most look-ups of new devices end here
+        table.set_cache_index_and_filter_blocks(True)  # inside the budget, whatever the number of partitions
+        table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_manager(self._memory.write_buffers)
+        options.set_write_buffer_size(_MEMTABLE_BYTES)
+        options.set_max_write_buffer_number(2)
+        options.set_compression_type(DBCompressionType.lz4())
+        options.set_max_open_files(64)
+        options.set_max_background_jobs(2)
+        options.set_keep_log_file_num(2)
+        options.set_max_log_file_size(1024 * 1024)
+        return options

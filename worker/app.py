@@ -1,0 +1,171 @@
+"""The composition root: a configuration becomes adapters, tasks and a running worker.
+
+The one place where tasks and adapters meet. Decides nothing about events.
+"""
+
+import asyncio
+import resource
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from worker import __version__, telemetry
+from worker.adapters.kafka_changelog import KafkaChangelog
+from worker.adapters.kafka_consumer import ConsumerGroup, KafkaSource
+from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.memory_store import MemoryStore
+from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
+from worker.adapters.state_directory import StateDirectory
+from worker.adapters.system_clock import SystemClock
+from worker.config import Config
+from worker.core.decode import Decoder
+from worker.errors import Fatal
+from worker.ports import StateStore
+from worker.task.live_states import LiveStatesBudget
+from worker.task.partition_task import CommitPolicy, PartitionTask, TaskTopics
+from worker.task.worker import Worker
+from worker.watchdog import watch
+
+_FETCH_BYTES = 8 * 1024 * 1024
+_RESTORE_FETCH_BYTES = 1024 * 1024
+_TOMBSTONES_KEPT_S = 7 * 86_400  # the changelog's delete.retention.ms
+
+
+async def run_worker(
+    config: Config, stop: asyncio.Event, on_started: Callable[[], None] | None = None
+) -> None:
+    """Run one worker until ``stop`` is set. Raises Fatal when only a human can help."""
+    if not __debug__:
+        raise Fatal("do not run under python -O: the assertions guard the protocol, the client library's too")
+    started = time.monotonic()
+    directory = StateDirectory(config.state.directory, config.kafka.group_id)
+    directory.lock()
+    try:
+        instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
+        group = ConsumerGroup(
+            client=client_options(config.kafka),
+            topic=config.topics.raw,
+            group_id=config.kafka.group_id,
+            group_instance_id=instance_id,
+            session_timeout_ms=config.kafka.session_timeout_ms,
+            heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
+            start_from=config.kafka.start_from,
+            fetch_bytes=_FETCH_BYTES,
+        )
+        telemetry.emit(
+            telemetry.WorkerStarted(
+                version=__version__,
+                group_id=config.kafka.group_id,
+                group_instance_id=instance_id,
+                raw_topic=config.topics.raw,
+                state_directory=str(directory.path),
+            )
+        )
+        await group.start()
+        watchdog = asyncio.get_running_loop().create_task(watch())
+        try:
+            if on_started is not None:
+                on_started()
+            await _worker(config, group, directory).run(stop)
+        finally:
+            await group.close()
+            watchdog.cancel()
+    finally:
+        directory.unlock()
+    telemetry.emit(telemetry.WorkerStopped(seconds=round(time.monotonic() - started, 1)))
+
+
+def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> Worker:
+    clock = SystemClock()
+    # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
+    memory_bytes = config.state.memory_mb * 1024 * 1024
+    live_states = LiveStatesBudget(memory_bytes // 2)
+    rocksdb_memory = RocksDBMemory(memory_bytes // 2)
+    rules = config.rules
+    decoder = Decoder(rules.input, rules.identity)
+    topics = TaskTopics(
+        raw=config.topics.raw,
+        enriched=config.topics.enriched,
+        dead_letters=config.topics.dead_letters,
+        changelog=config.changelog_topic,
+    )
+    policy = CommitPolicy(interval_s=config.kafka.commit_interval_ms / 1000)
+    client = client_options(config.kafka)
+
+    def make_store(partition: int) -> StateStore:
+        if config.state.store == "memory":
+            return MemoryStore()
+        return RocksDBStore(directory.partition(partition), rocksdb_memory)
+
+    def make_task(partition: int) -> PartitionTask:
+        source: KafkaSource = group.source(partition)
+        return PartitionTask(
+            partition,
+            topics=topics,
+            rules=rules,
+            decoder=decoder,
+            policy=policy,
+            source=source,
+            transaction=KafkaTransaction(
+                client=client,
+                transactional_id=f"{config.kafka.group_id}/{partition}",
+                group_id=config.kafka.group_id,
+                partition=partition,
+                compression=config.kafka.compression,
+                transaction_timeout_ms=config.kafka.transaction_timeout_ms,
+            ),
+            changelog=KafkaChangelog(
+                client=client, topic=topics.changelog, partition=partition, fetch_bytes=_RESTORE_FETCH_BYTES
+            ),
+            store=make_store(partition),
+            clock=clock,
+            live_states=live_states,
+            new_incarnation=lambda: secrets.token_hex(8),
+            max_store_age_s=_TOMBSTONES_KEPT_S / 2,
+        )
+
+    return Worker(
+        group=group,
+        make_task=make_task,
+        clock=clock,
+        live_states=live_states,
+        status_interval_s=config.log.stats_interval_s,
+        resident_mb=_resident_mb,
+    )
+
+
+def _resident_mb() -> float:
+    """Resident memory of this process, in MiB; the peak where /proc is not there."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize() / 2**20
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def run(config: Config) -> int:
+    """Run one worker in this process until SIGTERM or SIGINT; returns the exit code."""
+    log_format = config.log.format
+    if log_format == "auto":
+        log_format = "console" if sys.stdout.isatty() else "json"
+    telemetry.configure(log_format, config.log.level)
+    for message in config.warnings:
+        telemetry.emit(telemetry.ConfigWarning(message=message))
+
+    async def until_signalled() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run_worker(config, stop)
+
+    try:
+        asyncio.run(until_signalled())
+    except Fatal as fatal:
+        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
+        return 1
+    return 0
