@@ -1,4 +1,4 @@
-"""A Kafka broker inside this process, for the demo: librdkafka's mock cluster, in the confluent-kafka package.
+"""A Kafka broker inside this process, for the demo: the mock cluster in confluent-kafka's librdkafka.
 
 It decides nothing; it starts, names its address and makes topics. It serves groups, transactions and
 idempotent producers, but (measured 2026-11 with confluent-kafka 2.16.1 and aiokafka 0.14.0) it forgets

@@ -1,0 +1,115 @@
+"""The demo's figures, and the files that hold what they were counted from.
+
+It decides what is counted and how the summary reads. It works on records that were read back from the topics, and
+asks the worker for nothing: what is shown is what any reader of the topics could find.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from rich.text import Text
+
+from worker.demo.conservation import Account
+from worker.model.events import InputRecord
+from worker.model.outputs import DeadLetter, EnrichedEvent
+
+SHOWN_IDS = 10
+"""How many missing or surplus events are named on the screen; the files have the rest."""
+
+
+class Figures(Struct, frozen=True):
+    """What the summary shows. ``events_per_s`` is None where the run was too short to tell."""
+
+    account: Account
+    batches: int
+    reasons: Counter[str]
+    devices: int
+    sessions: int
+    devices_linked: int
+    out_of_order: int
+    late: int
+    events_per_s: float | None
+
+
+def count(
+    account: Account,
+    raw: Sequence[InputRecord],
+    enriched: Sequence[EnrichedEvent],
+    dead_letters: Sequence[DeadLetter],
+    events_per_s: float | None,
+) -> Figures:
+    """The figures of one run."""
+    flags = Counter(flag for event in enriched for flag in event.flags)
+    return Figures(
+        account=account,
+        batches=len(raw),
+        reasons=Counter(letter.reason for letter in dead_letters),
+        devices=len({event.device_id for event in enriched}),
+        sessions=flags["session_start"],
+        devices_linked=len({event.device_id for event in enriched if "linked" in event.flags}),
+        out_of_order=flags["out_of_order"],
+        late=flags["late"],
+        events_per_s=events_per_s,
+    )
+
+
+def describe(figures: Figures) -> Text:
+    """The figures as text, at most 80 columns wide."""
+    account = figures.account
+    text = Text()
+    _line(text, "events in", account.events_in, f"in {figures.batches:,} batches")
+    _line(text, "enriched", account.enriched, f"on {figures.devices:,} devices")
+    _line(text, "dead-lettered", account.dead_lettered, "with the reason:" if figures.reasons else "")
+    for reason, number in figures.reasons.most_common():
+        text.append(f"{'':30}{number:>5,} {reason}\n", "dim")
+    if account.balanced:
+        _line(text, "without a fate", 0, "each event has exactly one, counted from the topics", "bold green")
+    else:
+        _line(text, "without a fate", len(account.missing), "", "bold red")
+        _name(text, account.missing)
+        _line(
+            text, "too many", len(account.surplus), "fates of an event that has one, or of none", "bold red"
+        )
+        _name(text, account.surplus)
+    text.append("\n")
+    _line(text, "sessions", figures.sessions, "opened")
+    _line(text, "devices linked", figures.devices_linked, "to the user who logged in there")
+    _line(
+        text,
+        "out of order",
+        figures.out_of_order,
+        f"older than what came before, {figures.late:,} of them late",
+    )
+    if figures.events_per_s is not None:
+        _line(text, "events a second", round(figures.events_per_s), "one process, everything in it")
+    return text
+
+
+def _line(text: Text, name: str, number: int, remark: str, style: str = "bold") -> None:
+    text.append(f"  {name:<17}")
+    text.append(f"{number:>10,}", style)
+    text.append(f"   {remark}\n")
+
+
+def _name(text: Text, events: Sequence[str]) -> None:
+    for event in events[:SHOWN_IDS]:
+        text.append(f"      {event}\n")
+    if len(events) > SHOWN_IDS:
+        text.append(f"      and {len(events) - SHOWN_IDS:,} more\n")
+
+
+def write_values(path: Path, records: Iterable[InputRecord]) -> None:
+    """The records' values as they are, one a line."""
+    with path.open("wb") as file:
+        file.writelines((record.value or b"") + b"\n" for record in records)
+
+
+def write_raw(path: Path, records: Iterable[InputRecord]) -> None:
+    """The raw records in order of arrival, one object a line, in the form that ``replay`` reads."""
+    with path.open("wb") as file:
+        for record in sorted(records, key=lambda record: record.timestamp):
+            value = (record.value or b"").decode(errors="replace")
+            file.write(msgspec.json.encode({"received_at": record.timestamp, "value": value}) + b"\n")

@@ -1,0 +1,95 @@
+"""The demo's own hands on Kafka: it puts the traffic into the raw topic and reads topics back.
+
+It knows topics and records, not what is in them, and takes no part in the worker's work: what is read here
+is what any ``read_committed`` reader would see.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.partitioner import DefaultPartitioner
+
+from worker.demo.traffic import RawRecord
+from worker.model.events import InputRecord
+
+BATCH_BYTES = 512 * 1024  # few and large: the embedded broker answers a fetch with one batch a partition
+
+
+async def feed(bootstrap_servers: str, topic: str, records: Sequence[RawRecord]) -> AsyncIterator[int]:
+    """Send the records in order, partitioned by key as any Java client does; yields how many so far.
+
+    When it is exhausted the broker has acknowledged all of them. Raises the client's errors.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=bootstrap_servers, acks="all", compression_type="zstd", max_batch_size=BATCH_BYTES
+    )
+    await producer.start()
+    try:
+        partitions = sorted(await producer.partitions_for(topic))
+        partition_of = DefaultPartitioner()
+        batches = {partition: producer.create_batch() for partition in partitions}
+        acknowledgements = []
+        for sent, record in enumerate(records):
+            partition = partition_of(record.key, partitions, partitions)
+            fields = {"key": record.key, "value": record.value, "timestamp": record.timestamp_ms}
+            if batches[partition].append(**fields) is None:  # it is full
+                full = batches[partition]
+                acknowledgements.append(await producer.send_batch(full, topic, partition=partition))
+                batches[partition] = producer.create_batch()
+                batches[partition].append(**fields)
+                yield sent
+        for partition, batch in batches.items():
+            if batch.record_count():
+                acknowledgements.append(await producer.send_batch(batch, topic, partition=partition))
+        for acknowledgement in acknowledgements:
+            await acknowledgement
+        yield len(records)
+    finally:
+        await producer.stop()
+
+
+class TopicReader:
+    """Reads whole topics from their beginning, without a group.
+
+    ``records`` has what was read so far, by topic, each partition in its order.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str]) -> None:
+        self._consumer = consumer
+        self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
+
+    async def poll(self, *, wait_ms: int) -> int:
+        """Read what there is, waiting so long for the first of it. Returns the number of records."""
+        found = await self._consumer.getmany(timeout_ms=wait_ms)
+        for partition, records in found.items():
+            self.records[partition.topic].extend(records)
+        return sum(map(len, found.values()))
+
+    async def read_to_end(self) -> None:
+        """Read until nothing is left of what stands in the topics now."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        for partition, end in ends.items():
+            # By position, not by records: the last thing in a topic may be a transaction's marker.
+            while await self._consumer.position(partition) < end:
+                await self.poll(wait_ms=100)
+
+
+@asynccontextmanager
+async def reading(
+    bootstrap_servers: str, topics: Sequence[str], *, check_checksums: bool
+) -> AsyncIterator[TopicReader]:
+    """A reader of these existing topics, for the length of the block."""
+    consumer = AIOKafkaConsumer(
+        *topics,
+        bootstrap_servers=bootstrap_servers,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        check_crcs=check_checksums,
+    )
+    await consumer.start()
+    try:
+        yield TopicReader(consumer, topics)
+    finally:
+        await consumer.stop()
