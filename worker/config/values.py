@@ -5,7 +5,7 @@ is shown as ``***``, whatever its type was when it came.
 """
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec.inspect import DictType, LiteralType, Type, type_info
@@ -100,8 +100,8 @@ def _expectation(key: str) -> str:
         return "expected true or false"
     if kind is int:
         return f"expected a whole number{_unit(key, before=' of ')}, e.g. {default_of(key)}"
-    if isinstance(choices := KINDS[key], LiteralType):
-        return f"expected one of {', '.join(str(choice) or '(nothing)' for choice in choices.values)}"
+    if isinstance(KINDS[key], LiteralType):
+        return f"expected one of {', '.join(choice or '(nothing)' for choice in get_args(kind))}"
     if isinstance(KINDS[key], DictType):
         return 'expected event types with start, passive, end or unlink, e.g. {"logout": "unlink"}'
     return 'expected a list of texts, e.g. ["null", "anonymous"]'

@@ -1,0 +1,432 @@
+"""What an operator may rely on when writing a configuration: docs/operations.md, Configuration."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from worker.config import Config, ConfigError, Secret, load
+from worker.config.options import NOT_YET
+from worker.config.values import OPTIONS, default_of, value_of
+from worker.model.rules import InputRules, SessionRules
+
+CONFIGS = Path(__file__).parents[2] / "config"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> "File":
+    return File(tmp_path / "prod.toml")
+
+
+@dataclasses.dataclass
+class File:
+    path: Path
+
+    def with_text(self, text: str) -> Path:
+        self.path.write_text(text, encoding="utf-8")
+        return self.path
+
+
+def faults(path: Path | None = None, /, **variables: str) -> list[str]:
+    """The lines of a refusal, with the directory of the file left out."""
+    with pytest.raises(ConfigError) as refused:
+        load(path, {f"SESSIONIZER_{name}": value for name, value in variables.items()})
+    directory = f"{path.parent}/" if path else ""
+    return [line.replace(directory, "") for line in refused.value.lines]
+
+
+# --- where values come from --------------------------------------------------------------------------------
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert load(None, {}) == Config()
+
+
+def test_the_file_wins_over_the_default_and_the_environment_over_the_file(file: File) -> None:
+    path = file.with_text("[session]\ngap_ms = 60000\ngrace_ms = 400000\n")
+    config = load(path, {"SESSIONIZER_SESSION_GAP_MS": "90000"})
+    assert config.session.gap_ms == 90_000
+    assert config.session.grace_ms == 400_000
+    assert config.session.remembered == 4
+
+
+def test_each_value_tells_where_it_came_from(file: File) -> None:
+    path = file.with_text("[session]\ngrace_ms = 400000\n")
+    config = load(path, {"SESSIONIZER_SESSION_GAP_MS": "90000"})
+    assert config.sources == {
+        "session.gap_ms": "SESSIONIZER_SESSION_GAP_MS",
+        "session.grace_ms": str(path),
+    }
+
+
+def test_every_option_can_be_set_by_a_variable() -> None:
+    for key, option in OPTIONS.items():
+        variable = "SESSIONIZER_" + key.upper().replace(".", "_")
+        lines: list[str] = []
+        try:
+            load(None, {variable: "\x00"})
+        except ConfigError as refused:
+            lines = refused.lines
+        assert not any("unknown" in line for line in lines), (variable, option)
+
+
+def test_variables_of_other_programs_and_of_the_tests_are_overlooked() -> None:
+    assert load(None, {"HOME": "/", "SESSIONIZER_TEST_KAFKA": "localhost:1"}) == Config()
+
+
+@pytest.mark.parametrize("text", ["null,guest", " null , guest ,", '["null", "guest"]'])
+def test_a_list_in_a_variable_is_parted_by_commas_or_json(text: str) -> None:
+    config = load(None, {"SESSIONIZER_IDENTITY_BLOCKED_USER_IDS": text})
+    assert config.identity.blocked_user_ids == ("null", "guest")
+
+
+def test_a_list_item_that_looks_like_json_stays_text() -> None:
+    for text in ("0", "true", "[object object]"):
+        config = load(None, {"SESSIONIZER_IDENTITY_BLOCKED_USER_IDS": text})
+        assert config.identity.blocked_user_ids == (text,)
+
+
+def test_an_empty_variable_is_an_empty_value() -> None:
+    variables = {"SESSIONIZER_TOPICS_SESSIONS": "", "SESSIONIZER_IDENTITY_BLOCKED_USER_IDS": ""}
+    config = load(None, variables)
+    assert config.topics.sessions == ""
+    assert config.identity.blocked_user_ids == ()
+
+
+def test_a_table_in_a_variable_is_json() -> None:
+    config = load(None, {"SESSIONIZER_SESSION_EVENT_TYPES": '{"logout": "unlink", "*": "passive"}'})
+    assert config.session.event_types == {"logout": "unlink", "*": "passive"}
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("False", False)])
+def test_a_switch_in_a_variable_is_true_or_false(text: str, value: bool) -> None:
+    config = load(None, {"SESSIONIZER_SESSION_SPLIT_ON_USER_CHANGE": text})
+    assert config.session.split_on_user_change is value
+
+
+# --- how faults are told -----------------------------------------------------------------------------------
+
+
+def test_a_fault_names_file_option_value_and_what_is_expected(file: File) -> None:
+    path = file.with_text('[session]\ngap_ms = "30m"\n')
+    assert faults(path) == [
+        'prod.toml: session.gap_ms = "30m": expected a whole number of milliseconds, e.g. 1800000'
+    ]
+
+
+def test_a_fault_in_a_variable_names_the_variable() -> None:
+    assert faults(KAFKA_COMMIT_INTERVAL_MS="60000") == [
+        (
+            "SESSIONIZER_KAFKA_COMMIT_INTERVAL_MS = 60000: must be below a third of "
+            "kafka.transaction_timeout_ms = 20000, else transactions expire before they commit"
+        )
+    ]
+
+
+def test_a_fault_between_two_set_options_names_both_places(file: File) -> None:
+    path = file.with_text("[kafka]\nsession_timeout_ms = 6000\n")
+    (line,) = faults(path, KAFKA_HEARTBEAT_INTERVAL_MS="2000")
+    assert line.startswith("SESSIONIZER_KAFKA_HEARTBEAT_INTERVAL_MS = 2000: must be below a third of ")
+    assert "kafka.session_timeout_ms = 6000 (prod.toml)" in line
+
+
+def test_all_faults_of_file_and_environment_are_told_at_once(file: File) -> None:
+    path = file.with_text(
+        '[kafka]\nstart_from = "now"\nheartbeat_interval_ms = 6000\n[session]\nremembered = 1\n[nothing]\n'
+    )
+    assert faults(path, LOG_LEVEL="loud", SESSION_SPLIT_ON_USER_CHANGE="yes") == [
+        'prod.toml: kafka.start_from = "now": expected one of earliest, latest',
+        "prod.toml: session.remembered = 1: expected 2 to 64",
+        "prod.toml: unknown section [nothing]",
+        'SESSIONIZER_LOG_LEVEL = "loud": expected one of debug, info, warning, error',
+        'SESSIONIZER_SESSION_SPLIT_ON_USER_CHANGE = "yes": expected true or false',
+        (
+            "prod.toml: kafka.heartbeat_interval_ms = 6000: must be below a third of "
+            "kafka.session_timeout_ms = 15000, else two lost heartbeats cost the worker its partitions"
+        ),
+    ]
+
+
+def test_a_faulty_value_raises_no_second_fault_about_its_default() -> None:
+    assert faults(KAFKA_TRANSACTION_TIMEOUT_MS="soon", KAFKA_COMMIT_INTERVAL_MS="60000") == [
+        (
+            'SESSIONIZER_KAFKA_TRANSACTION_TIMEOUT_MS = "soon": '
+            "expected a whole number of milliseconds, e.g. 20000"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[session]\ngapms = 1\n", "unknown option session.gapms: did you mean session.gap_ms?"),
+        ("[kafka]\ngap_ms = 1\n", "unknown option kafka.gap_ms: did you mean session.gap_ms?"),
+        ("[kafka]\nbanana = 1\n", "unknown option kafka.banana"),
+        ("[sesion]\n", "unknown section [sesion]: did you mean session?"),
+        ("session = 1\n", "session: expected a section, [session], with options below it"),
+        ("[state]\nstore = 'redis'\n", 'state.store = "redis": expected one of rocksdb, memory'),
+        ("[state]\nmemory_mb = 2.5\n", "state.memory_mb = 2.5: expected a whole number of MiB, e.g. 256"),
+        ("[topics]\nraw = 5\n", "topics.raw = 5: expected text"),
+        (
+            '[session]\nevent_types = {"logout" = "leave"}\n',
+            (
+                'session.event_types = {"logout": "leave"}: '
+                'expected event types with start, passive, end or unlink, e.g. {"logout": "unlink"}'
+            ),
+        ),
+        (
+            "[identity]\nblocked_user_ids = 'null'\n",
+            'identity.blocked_user_ids = "null": expected a list of texts, e.g. ["null", "anonymous"]',
+        ),
+    ],
+)
+def test_faults_of_a_file(file: File, text: str, line: str) -> None:
+    assert faults(file.with_text(text)) == [f"prod.toml: {line}"]
+
+
+def test_an_unknown_variable_is_a_fault_with_the_nearest_name() -> None:
+    assert faults(SESSION_GAPMS="1", BANANA="1") == [
+        "SESSIONIZER_BANANA: unknown variable",
+        "SESSIONIZER_SESSION_GAPMS: unknown variable: did you mean SESSIONIZER_SESSION_GAP_MS?",
+    ]
+
+
+def test_a_file_that_is_no_toml_or_is_not_there_is_told(file: File) -> None:
+    assert faults(file.path) == ["prod.toml: cannot be read: No such file or directory"]
+    (line,) = faults(file.with_text("[kafka\n"))
+    assert line.startswith("prod.toml: is not TOML: ")
+    assert "line 1" in line
+    file.path.write_bytes(b"\xff\xfe")
+    assert faults(file.path) == ["prod.toml: is not UTF-8 text"]
+
+
+# --- what is allowed ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"KAFKA_COMMIT_INTERVAL_MS": "6666"},  # a third of 20000 is 6666.7
+        {"KAFKA_HEARTBEAT_INTERVAL_MS": "4999"},
+        {"SESSION_MAX_FUTURE_MS": "300000"},
+        {"SESSION_GRACE_MS": "0", "SESSION_MAX_FUTURE_MS": "0"},
+        {"SESSION_REMEMBERED": "2"},
+        {"KAFKA_BOOTSTRAP_SERVERS": "a:1, [::1]:9092,b.example.com:65535"},
+        {"KAFKA_GROUP_INSTANCE_ID": ""},
+        {"TOPICS_SESSIONS": "", "TOPICS_IDENTITIES": ""},
+        {"TOPICS_RAW": "r" * 249},
+        {"KAFKA_COMPRESSION": "lz4"},
+    ],
+)
+def test_values_at_the_edge_are_allowed(variables: dict[str, str]) -> None:
+    load(None, {f"SESSIONIZER_{name}": value for name, value in variables.items()})
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"KAFKA_COMMIT_INTERVAL_MS": "6667"}, "below a third"),
+        ({"KAFKA_COMMIT_INTERVAL_MS": "0"}, "expected 1 to 2147483647 milliseconds"),
+        ({"KAFKA_HEARTBEAT_INTERVAL_MS": "5000"}, "below a third"),
+        ({"SESSION_MAX_FUTURE_MS": "300001"}, "must not be above session.grace_ms = 300000"),
+        ({"SESSION_GAP_MS": "0"}, "expected 1 to"),
+        ({"SESSION_REMEMBERED": "1"}, "expected 2 to 64"),
+        ({"STATE_RETENTION_DAYS": "1", "SESSION_GAP_MS": "86400000"}, "must be longer than session.gap_ms"),
+        ({"INPUT_MAX_TEXT_BYTES": "0"}, "expected 16 to 8192 bytes"),
+        ({"INPUT_MAX_OBJECT_BYTES": "9999999"}, "must not be above input.max_value_bytes"),
+        ({"INPUT_MAX_EVENTS": "-1"}, "expected 1 to 2147483647"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka"}, "expected host:port"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:99999"}, "expected host:port"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "a:1,,b:1"}, "expected host:port"),
+        ({"KAFKA_BOOTSTRAP_SERVERS": "http://a:1"}, "expected host:port"),
+        ({"KAFKA_GROUP_ID": ""}, "must not be empty"),
+        ({"KAFKA_GROUP_ID": "my group"}, "topics are named after it"),
+        ({"KAFKA_GROUP_INSTANCE_ID": "worker one"}, "expected a name that Kafka allows"),
+        ({"TOPICS_RAW": ""}, "must not be empty"),
+        ({"TOPICS_RAW": ".."}, "expected a name that Kafka allows"),
+        ({"TOPICS_RAW": "r" * 250}, "expected a name that Kafka allows"),
+        ({"TOPICS_RAW": "{0}"}, "expected a name that Kafka allows"),
+        ({"TOPICS_RAW": "events.enriched"}, "must be another topic than topics.raw"),
+        ({"TOPICS_RAW": "events_enriched"}, "must be another topic than topics.raw"),
+        ({"TOPICS_RAW": "sessionizer.changelog"}, "must be another topic than topics.raw"),
+        ({"STATE_DIRECTORY": ""}, "must not be empty"),
+        ({"STATE_DIRECTORY": "a\x00b"}, "without control characters"),
+    ],
+)
+def test_values_beyond_the_edge_are_refused_with_the_reason(variables: dict[str, str], reason: str) -> None:
+    (line,) = faults(**variables)
+    assert reason in line
+
+
+def test_the_changelog_is_named_after_the_group_unless_it_has_a_name() -> None:
+    assert load(None, {"SESSIONIZER_KAFKA_GROUP_ID": "eu"}).changelog_topic == "eu.changelog"
+    assert load(None, {"SESSIONIZER_TOPICS_CHANGELOG": "state"}).changelog_topic == "state"
+
+
+def test_the_core_gets_the_rules_that_were_set() -> None:
+    variables = {
+        "SESSIONIZER_SESSION_GAP_MS": "60000",
+        "SESSIONIZER_INPUT_MAX_EVENTS": "7",
+        "SESSIONIZER_IDENTITY_BLOCKED_DEVICE_IDS": "x",
+    }
+    rules = load(None, variables).rules
+    assert rules.session.gap_ms == 60_000
+    assert rules.input.max_events == 7
+    assert rules.identity.blocked_device_ids == ("x",)
+
+
+def test_the_defaults_of_the_core_are_the_defaults_of_the_configuration() -> None:
+    for section, rules in (("input", InputRules()), ("session", SessionRules())):
+        for name in rules.__struct_fields__:
+            assert default_of(f"{section}.{name}") == getattr(rules, name)
+
+
+# --- secrets -----------------------------------------------------------------------------------------------
+
+SASL = {
+    "SESSIONIZER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "SESSIONIZER_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "SESSIONIZER_KAFKA_SASL_USERNAME": "worker",
+}
+
+
+def test_a_secret_may_be_read_from_a_file_without_its_last_line_end(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n", encoding="utf-8")
+    config = load(None, SASL | {"SESSIONIZER_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password")})
+    assert config.kafka.sasl_password.reveal() == "hunter2"
+    assert config.sources["kafka.sasl_password"] == "SESSIONIZER_KAFKA_SASL_PASSWORD_FILE"
+
+
+def test_a_secret_given_twice_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2", encoding="utf-8")
+    lines = faults(KAFKA_SASL_PASSWORD="hunter2", KAFKA_SASL_PASSWORD_FILE=str(tmp_path / "password"))
+    assert lines[0] == (
+        "SESSIONIZER_KAFKA_SASL_PASSWORD_FILE: SESSIONIZER_KAFKA_SASL_PASSWORD is set too: keep one of them"
+    )
+
+
+def test_a_secret_whose_file_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
+    variables = {name.removeprefix("SESSIONIZER_"): value for name, value in SASL.items()}
+    lines = faults(**variables, KAFKA_SASL_PASSWORD_FILE=str(tmp_path / "nothing"))
+    assert lines == [
+        (
+            f'SESSIONIZER_KAFKA_SASL_PASSWORD_FILE = "{tmp_path}/nothing": '
+            "cannot be read: No such file or directory"
+        )
+    ]
+
+
+def test_no_fault_shows_a_secret_or_what_may_be_a_misspelt_one(file: File) -> None:
+    path = file.with_text(
+        '[kafka]\nsasl_password = "hunter2"\nssl_password = ["hunter2"]\nsasl_passwort = "hunter2"\n'
+        'hunter1 = 1\n[other]\nsasl_password = "hunter2"\n'
+    )
+    lines = faults(path, KAFKA_SASL_PASWORD="hunter2", KAFKA_SSL_PASSWORD="hunter2")
+    assert len(lines) >= 5
+    assert "hunter2" not in "\n".join(lines)
+    assert any("kafka.ssl_password = ***: expected text" in line for line in lines)
+
+
+def test_a_configuration_shown_by_mistake_shows_no_secret() -> None:
+    config = load(None, SASL | {"SESSIONIZER_KAFKA_SASL_PASSWORD": "hunter2"})
+    assert "hunter2" not in repr(config) + str(config) + f"{config.kafka.sasl_password}"
+    assert "***" in repr(config)
+
+
+# --- security ----------------------------------------------------------------------------------------------
+
+
+def test_sasl_needs_mechanism_user_and_password() -> None:
+    assert faults(KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT") == [
+        f'default: kafka.{name} = "": is needed with kafka.security_protocol = "SASL_PLAINTEXT" '
+        "(SESSIONIZER_KAFKA_SECURITY_PROTOCOL)"
+        for name in ("sasl_mechanism", "sasl_username", "sasl_password")
+    ]
+
+
+def test_credentials_without_sasl_and_certificates_without_ssl_are_faults() -> None:
+    lines = faults(KAFKA_SASL_USERNAME="worker", KAFKA_SSL_CAFILE="/ca.pem")
+    assert lines == [
+        (
+            'SESSIONIZER_KAFKA_SASL_USERNAME = "worker": has no meaning with '
+            'kafka.security_protocol = "PLAINTEXT": use SASL_SSL or SASL_PLAINTEXT'
+        ),
+        (
+            'SESSIONIZER_KAFKA_SSL_CAFILE = "/ca.pem": has no meaning with '
+            'kafka.security_protocol = "PLAINTEXT": use SSL or SASL_SSL'
+        ),
+    ]
+
+
+def test_certificate_files_must_be_readable(tmp_path: Path) -> None:
+    (line,) = faults(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_CAFILE=str(tmp_path / "ca.pem"))
+    assert line.endswith("cannot be read: No such file or directory")
+    (line,) = faults(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_CAFILE=str(tmp_path))
+    assert line.endswith("cannot be read: Is a directory")
+
+
+def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
+    (tmp_path / "key.pem").touch()
+    lines = faults(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_KEYFILE=str(tmp_path / "key.pem"))
+    assert len(lines) == 1
+    assert "the certificate of that key" in lines[0]
+
+
+# --- the files that come with the project ------------------------------------------------------------------
+
+
+def test_the_reference_file_has_every_option_with_its_default() -> None:
+    tables = tomllib.loads((CONFIGS / "worker.toml").read_text(encoding="utf-8"))
+    found = {f"{section}.{name}" for section, table in tables.items() for name in table}
+    assert found == set(OPTIONS)
+    config = load(CONFIGS / "worker.toml", {})
+    assert {key: value_of(config, key) for key in OPTIONS} == {key: default_of(key) for key in OPTIONS}
+
+
+def test_the_reference_file_says_of_each_option_what_it_is_for() -> None:
+    lines = (CONFIGS / "worker.toml").read_text(encoding="utf-8").splitlines()
+    explained = False
+    for line in lines:
+        name = line.partition(" =")[0]
+        if any(key.endswith(f".{name}") for key in OPTIONS):
+            assert explained, line
+        # A blank line or a section ends what a comment explains; options below one another share it.
+        explained = line.startswith("#") or (explained and bool(line) and not line.startswith("["))
+
+
+def test_the_reference_file_says_what_has_no_effect_yet() -> None:
+    text = (CONFIGS / "worker.toml").read_text(encoding="utf-8")
+    for key in NOT_YET:
+        above = text.partition(f"[{key.partition('.')[0]}]")[2].partition(f"\n{key.partition('.')[2]} = ")[0]
+        assert "No effect yet" in above.rpartition("\n\n")[2], key
+
+
+@pytest.mark.parametrize("name", ["minimal.toml", "local.toml"])
+def test_the_other_files_are_valid_and_warn_of_nothing(name: str) -> None:
+    assert load(CONFIGS / name, {}).warnings == ()
+
+
+# --- what is to come ---------------------------------------------------------------------------------------
+
+
+def test_an_option_without_effect_gives_a_warning_when_it_is_changed() -> None:
+    config = load(None, {"SESSIONIZER_SESSION_MAX_DURATION_MS": "86400000"})
+    (warning,) = config.warnings
+    assert warning.startswith("session.max_duration_ms = 86400000 has no effect in this version. ")
+
+
+def test_setting_an_option_without_effect_to_its_default_gives_no_warning() -> None:
+    assert load(None, {"SESSIONIZER_SESSION_MAX_DURATION_MS": "0"}).warnings == ()
+
+
+def test_every_option_announced_is_an_option() -> None:
+    assert set(NOT_YET) <= set(OPTIONS)
+
+
+def test_secrets_are_equal_when_their_texts_are() -> None:
+    assert replace(Config().kafka, sasl_password=Secret("a")) == replace(
+        Config().kafka, sasl_password=Secret("a")
+    )
+    assert Secret("a") != Secret("b")
