@@ -13,6 +13,7 @@ import typer
 from worker import __version__
 from worker.cli.check import check
 from worker.cli.config_show import config
+from worker.cli.demo import demo
 from worker.cli.run import run
 from worker.cli.topics import topics
 from worker.config import ConfigError
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it prints local variables, which hold people's data
 )
 app.command()(run)
+app.command()(demo)
 app.command()(check)
 app.add_typer(topics, name="topics")
 app.add_typer(config, name="config")

@@ -1,8 +1,8 @@
 """The demo from beginning to end: a worker, traffic for it, and an account of every event.
 
-It decides the order of things and when the worker is done; what is counted and how it looks is decided elsewhere.
-The worker is the very one that ``run`` starts, in this event loop. The invariant: the worker has stopped before
-anything is counted, and it stops whatever happens here.
+It decides the order of things and when the worker is done; what is counted and how it looks is decided
+elsewhere. The worker is the very one that ``run`` starts, in this event loop. The invariant: the worker has
+stopped before anything is counted, and it stops whatever happens here.
 """
 
 import asyncio

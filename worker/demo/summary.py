@@ -1,7 +1,7 @@
 """The demo's figures, and the files that hold what they were counted from.
 
-It decides what is counted and how the summary reads. It works on records that were read back from the topics, and
-asks the worker for nothing: what is shown is what any reader of the topics could find.
+It decides what is counted and how the summary reads. It works on records that were read back from the topics,
+and asks the worker for nothing: what is shown is what any reader of the topics could find.
 """
 
 from collections import Counter
@@ -62,17 +62,15 @@ def describe(figures: Figures) -> Text:
     text = Text()
     _line(text, "events in", account.events_in, f"in {figures.batches:,} batches")
     _line(text, "enriched", account.enriched, f"on {figures.devices:,} devices")
-    _line(text, "dead-lettered", account.dead_lettered, "with the reason:" if figures.reasons else "")
+    _line(text, "dead-lettered", account.dead_lettered, "each with its reason:" if figures.reasons else "")
     for reason, number in figures.reasons.most_common():
-        text.append(f"{'':30}{number:>5,} {reason}\n", "dim")
+        text.append(f"{number:>29,}     {reason}\n", "dim")
     if account.balanced:
         _line(text, "without a fate", 0, "each event has exactly one, counted from the topics", "bold green")
     else:
         _line(text, "without a fate", len(account.missing), "", "bold red")
         _name(text, account.missing)
-        _line(
-            text, "too many", len(account.surplus), "fates of an event that has one, or of none", "bold red"
-        )
+        _line(text, "too many", len(account.surplus), "a second fate, or of an event never sent", "bold red")
         _name(text, account.surplus)
     text.append("\n")
     _line(text, "sessions", figures.sessions, "opened")
@@ -81,7 +79,7 @@ def describe(figures: Figures) -> Text:
         text,
         "out of order",
         figures.out_of_order,
-        f"older than what came before, {figures.late:,} of them late",
+        f"events, {figures.late:,} of them late",
     )
     if figures.events_per_s is not None:
         _line(text, "events a second", round(figures.events_per_s), "one process, everything in it")

@@ -1,0 +1,164 @@
+"""``sessionizer demo``: the worker at work on invented traffic, with nothing installed but this package.
+
+It decides where the broker is and what is printed; the show itself is ``worker.demo``. The state lies in a
+directory that goes away again: the embedded broker forgets its half too.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.config import Config, load
+from worker.errors import Fatal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from worker.demo.show import Outcome
+
+PARTITIONS = 4  # what the embedded broker gives; the same on a real one
+
+
+def demo(
+    events: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events to invent.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Another seed, other visitors.")] = 1,
+    bootstrap_servers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="A real broker: topics named sessionizer-demo-... are made there, and stay.",
+            show_default="a broker inside this process",
+        ),
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Where the events and the log go.")
+    ] = Path("demo-output"),
+) -> None:
+    """Show the worker at work on two days of a small shop, without Kafka, Docker or Java.
+
+    Exit code 0: every event came out exactly once, enriched or dead-lettered; 1: one did not.
+    """
+    from rich.console import Console
+
+    from worker.demo.progress import ProgressView
+    from worker.demo.show import play
+    from worker.demo.traffic import make_traffic
+
+    console = Console(highlight=False, soft_wrap=True)
+    traffic = make_traffic(events, seed=seed, now_ms=time.time_ns() // 1_000_000)
+    output.mkdir(parents=True, exist_ok=True)
+    with _broker(bootstrap_servers) as config, _logging_to(output / "worker.log"):
+        where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
+        console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
+        with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:
+            outcome = asyncio.run(play(config, traffic, view, check_checksums=bootstrap_servers is not None))
+    _write(outcome, output)
+    _report(outcome, output, console, seed=seed)
+    raise typer.Exit(0 if outcome.conserved else 1)
+
+
+@contextmanager
+def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
+    """A configuration for the worker whose topics exist and are empty."""
+    with tempfile.TemporaryDirectory(prefix="sessionizer-demo-") as state_directory:
+        if bootstrap_servers is not None:
+            from worker.adapters import kafka_topics
+
+            # Topics of its own for each run: what an earlier one left would be counted too.
+            prefix = f"sessionizer-demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+            config = _config_on_real_broker(bootstrap_servers, state_directory, prefix)
+            asyncio.run(kafka_topics.create(config, partitions=PARTITIONS))
+            yield config
+            return
+        try:
+            from worker.adapters.embedded_broker import embedded_broker
+        except ImportError as error:
+            raise Fatal(
+                "the demo's own broker needs the package confluent-kafka: pip install 'sessionizer[demo]'; "
+                "or name a real broker with --bootstrap-servers"
+            ) from error
+        from worker.adapters.kafka_topic_rules import topic_names
+
+        with embedded_broker() as broker:
+            config = load(None, _options(broker.bootstrap_servers, state_directory))
+            broker.create_topics(topic_names(config).values())
+            yield config
+
+
+def _options(servers: str, state_directory: str) -> dict[str, str]:
+    return {
+        "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": servers,
+        "SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": "",  # a member that leaves, and is not waited for
+        "SESSIONIZER_STATE_DIRECTORY": state_directory,
+    }
+
+
+def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> Config:
+    """Group and topics with that prefix; how to log in comes from the environment, as for ``run``."""
+    section = "SESSIONIZER_KAFKA_"
+    login = (f"{section}SECURITY_", f"{section}SASL_", f"{section}SSL_")
+    return load(
+        None,
+        {
+            **{name: value for name, value in os.environ.items() if name.startswith(login)},
+            **_options(servers, state_directory),
+            "SESSIONIZER_KAFKA_GROUP_ID": prefix,
+            "SESSIONIZER_TOPICS_RAW": f"{prefix}.raw",
+            "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}.enriched",
+            "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}.dead-letters",
+        },
+    )
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep the worker's log off the screen, in a file."""
+    from worker import telemetry
+
+    with path.open("w") as file:
+        with redirect_stdout(file):  # the log goes to what is standard output when it is set up
+            telemetry.configure("json", "info")
+        yield
+
+
+def _write(outcome: "Outcome", output: Path) -> None:
+    from worker.demo.summary import write_raw, write_values
+
+    write_raw(output / "raw.ndjson", outcome.raw)
+    write_values(output / "enriched.ndjson", outcome.enriched_records)
+    write_values(output / "dead-letters.ndjson", outcome.dead_letter_records)
+
+
+def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) -> None:
+    from worker.demo.summary import describe
+    from worker.demo.timeline import PLAIN_MARKS, Marks, by_device, choose, draw
+
+    console.print(f"\n[bold]What became of {outcome.sent:,} events[/bold]\n")
+    console.print(describe(outcome.figures), end="")
+    devices = by_device(outcome.enriched)
+    device_id = choose(devices)
+    if device_id is not None:
+        console.print(f"\n[bold]One device's story[/bold]: {device_id}\n")
+        marks = Marks() if console.encoding.lower().startswith("utf") else PLAIN_MARKS
+        console.print(draw(devices[device_id], marks), end="")
+    console.print("\n[bold]Where it lies[/bold]\n")
+    for name, what in (
+        ("enriched.ndjson", "events with session and user"),
+        ("dead-letters.ndjson", "refused events, each with reason and place"),
+        ("raw.ndjson", "the batches as they came"),
+        ("worker.log", "what the worker said meanwhile"),
+    ):
+        console.print(f"  {output / name!s:<34} {what}", markup=False)
+    console.print("\n[bold]What to try next[/bold]\n")
+    if device_id is not None:
+        console.print(f"  grep {device_id} {output / 'enriched.ndjson'}", markup=False)
+    console.print(f"  sessionizer demo --seed {seed + 1}", markup=False)
+    console.print("  sessionizer demo --bootstrap-servers localhost:9092", markup=False)
+    console.print()
