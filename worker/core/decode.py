@@ -24,7 +24,7 @@ from worker.core.event_checks import (
     plain_word,
     plain_words,
 )
-from worker.core.json_elements import WHITE_SPACE, Elements, nesting_depth, split_elements
+from worker.core.json_elements import WHITE_SPACE, Elements, nests_deeper, split_elements
 from worker.model.events import NO_JSON, DecodedValue, Event, Reason, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
@@ -223,7 +223,8 @@ class Decoder:
     def _why_not_split(self, rest: bytes) -> tuple[Reason, str]:
         if not is_utf8(rest):
             return "not_utf8", "the bytes are not UTF-8, and not valid JSON"
-        if nesting_depth(rest) > self._limits.max_depth:
+        most = self._limits.max_depth
+        if nests_deeper(rest, most):
             return (
                 "too_deep",
                 f"nests deeper than {self._limits.max_depth} levels, and cannot be split into events",

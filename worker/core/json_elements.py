@@ -67,12 +67,12 @@ def split_elements(text: bytes, most: int) -> Elements:
     return Elements(elements, b"", None)
 
 
-def nesting_depth(text: bytes) -> int:
-    """How deep brackets nest outside strings: 0 for none, 1 for ``[]``."""
-    if b"[" not in text and b"{" not in text:
-        return 0
+def nests_deeper(text: bytes, levels: int) -> bool:
+    """Whether brackets outside strings nest deeper than so many levels; ``[]`` is one level."""
+    if text.count(b"[") + text.count(b"{") <= levels:
+        return False
     brackets = _strings_also_cut_off.sub(b"", text).translate(_DEPTH_CHANGES, _ALL_BUT_BRACKETS)
-    return max(accumulate(memoryview(brackets).cast("b")), default=0)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0) > levels
 
 
 def names_as_sent(element: bytes) -> list[bytes]:
