@@ -1,0 +1,301 @@
+"""Measures a command that turns a filled raw topic into enriched events: CPU time an event, and what else it
+took.
+
+Decides what one run is: fresh topics, a fresh group, a fresh state directory; the command in the worker's
+own environment variables; watched until it has put out one record for every event. What is read and how it
+becomes figures is ``bench.measuring``'s. A command that loses or repeats events is not fast: the outputs
+are counted after each run, and a wrong count is shown as one.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.load import BOOTSTRAP_VARIABLE
+from bench.measuring import (
+    Figures,
+    ProcessTree,
+    Sample,
+    figures,
+    listening_pid,
+    machine_cpu_s,
+)
+from bench.topics import APPEND_TIME, COMPACTED, KEPT, Topics
+
+RESULTS = Path(__file__).parent / "results"
+INTERVAL_S = 0.2
+QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes
+STALLED_S = 60.0
+STOP_S = 15.0
+
+JOBS: dict[str, dict[str, str]] = {
+    "default": {},
+    # What other engines were measured at, and the least the worker can be asked for: enriched events only.
+    "peers": {
+        "SESSIONIZER_TOPICS_SESSIONS": "",
+        "SESSIONIZER_TOPICS_IDENTITIES": "",
+        "SESSIONIZER_KAFKA_COMPRESSION": "none",
+    },
+}
+OUTPUTS = {
+    "ENRICHED": KEPT,
+    "DEAD_LETTERS": KEPT,
+    "SESSIONS": COMPACTED,
+    "IDENTITIES": COMPACTED,
+    "CHANGELOG": COMPACTED,
+    "REKEY": APPEND_TIME,
+}
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run. ``lost_or_repeated`` is events less records put out: 0 when each event has exactly one fate.
+
+    ``complete`` tells whether all outputs were waited for; otherwise the two counts say nothing.
+    """
+
+    label: str
+    command: str
+    job: str
+    topic: str
+    events: int
+    complete: bool
+    lost_or_repeated: int
+    figures: Figures
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """What stays the same from run to run. ``until``: stop at so many outputs, for slow commands."""
+
+    bootstrap_servers: str
+    topic: str
+    events: int
+    command: Sequence[str]
+    label: str
+    job: str = "default"
+    settings: dict[str, str] = {}
+    until: int | None = None
+    timeout_s: float = 600.0
+    broker_pid: int | None = None
+
+
+def measure(bench: Bench) -> Run:
+    """One run from nothing. Raises ValueError when the command put out nothing that could be measured."""
+    topics = Topics(bench.bootstrap_servers)
+    partitions = topics.partitions(bench.topic)
+    group = f"bench-{uuid.uuid4().hex[:12]}"
+    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
+    for output, name in names.items():
+        topics.create(name, partitions, OUTPUTS[output])
+    RESULTS.mkdir(exist_ok=True)
+    log = RESULTS / f"{bench.label}.log"
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"{group}-") as directory:
+            environment = {
+                **os.environ,
+                BOOTSTRAP_VARIABLE: bench.bootstrap_servers,
+                "SESSIONIZER_KAFKA_GROUP_ID": group,
+                "SESSIONIZER_STATE_DIRECTORY": str(Path(directory, "state")),
+                "SESSIONIZER_TOPICS_RAW": bench.topic,
+                **{f"SESSIONIZER_TOPICS_{output}": name for output, name in names.items()},
+                **JOBS[bench.job],
+                **bench.settings,
+            }
+            samples = _watch(bench, topics, names, partitions, environment, log)
+        wanted = bench.until or bench.events
+        complete = bench.until is None and samples[-1].outputs >= wanted
+        counted = (
+            sum(topics.count_records(names[output]) for output in ("ENRICHED", "DEAD_LETTERS"))
+            if complete
+            else samples[-1].outputs
+        )
+    finally:
+        topics.delete(list(names.values()))
+    if samples[-1].outputs < wanted:
+        sys.stderr.write("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]))
+    return Run(
+        label=bench.label,
+        command=shlex.join(bench.command),
+        job=bench.job,
+        topic=bench.topic,
+        events=bench.events,
+        complete=complete,
+        lost_or_repeated=bench.events - counted,
+        figures=figures(samples),
+    )
+
+
+def _watch(
+    bench: Bench,
+    topics: Topics,
+    names: dict[str, str],
+    partitions: int,
+    environment: dict[str, str],
+    log: Path,
+) -> list[Sample]:
+    """Run the command until its outputs are complete; what was seen on the way."""
+    port = int(bench.bootstrap_servers.split(",")[0].rpartition(":")[2])
+    broker_pid = bench.broker_pid or listening_pid(port)
+    broker = ProcessTree(broker_pid) if broker_pid else None
+    wanted = bench.until or bench.events
+    samples: list[Sample] = []
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            bench.command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        began = grown = time.monotonic()
+        tree = ProcessTree(process.pid)
+        try:
+            while True:
+                outputs = sum(
+                    topics.end_offset(names[name], partitions) for name in ("ENRICHED", "DEAD_LETTERS")
+                )
+                now = time.monotonic()
+                cpu_s, rss_mb = tree.read()
+                broker_cpu_s = broker.read()[0] if broker else 0.0
+                if samples and outputs > samples[-1].outputs:
+                    grown = now
+                samples.append(
+                    Sample(
+                        at_s=now - began,
+                        outputs=outputs,
+                        cpu_s=cpu_s,
+                        broker_cpu_s=broker_cpu_s,
+                        own_cpu_s=time.process_time(),
+                        machine_cpu_s=machine_cpu_s(),
+                        rss_mb=rss_mb,
+                    )
+                )
+                if outputs >= wanted and (bench.until or now - grown > QUIET_S):
+                    break
+                if process.poll() is not None or now - grown > STALLED_S or now - began > bench.timeout_s:
+                    break
+                time.sleep(max(0.0, INTERVAL_S - (time.monotonic() - now)))
+        finally:
+            _stop(process)
+    return samples
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ask the command to stop; what is left of its session afterwards is ended."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def table(runs: Sequence[Run]) -> Table:
+    """Minimum and median of the runs of each label."""
+    result = Table(box=box.MARKDOWN)
+    for column in ("what", "runs", "us CPU an event", "second half", "events/s", "peak MB", "broker us"):
+        result.add_column(column, justify="left" if column == "what" else "right")
+    result.add_column("others' CPU s", justify="right")
+    result.add_column("lost or repeated", justify="right")
+    for label in dict.fromkeys(run.label for run in runs):
+        of_label = [run for run in runs if run.label == label]
+        all_figures = [run.figures for run in of_label]
+
+        def both(name: str, of: Sequence[Figures] = all_figures) -> str:
+            values = [getattr(one, name) for one in of]
+            return f"{min(values):.2f} / {median(values):.2f}"
+
+        counts = {run.lost_or_repeated for run in of_label}
+        result.add_row(
+            label,
+            str(len(of_label)),
+            both("us"),
+            both("us_second_half"),
+            f"{median(one.events_per_s for one in all_figures):,.0f}",
+            f"{max(one.peak_rss_mb for one in all_figures):.0f}",
+            f"{median(one.broker_us for one in all_figures):.2f}",
+            f"{max(one.others_cpu_s for one in all_figures):.1f}",
+            ", ".join(map(str, sorted(counts))) if all(run.complete for run in of_label) else "not counted",
+        )
+    return result
+
+
+def save(runs: Sequence[Run], name: str) -> Path:
+    """Write the runs and what they ran on into the results; returns the file."""
+    versions = {}
+    for distribution in ("sessionizer", "aiokafka", "confluent-kafka", "msgspec", "rocksdict", "cramjam"):
+        versions[distribution] = metadata.version(distribution)
+    machine = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{name}.json"
+    document = {"machine": machine, "runs": msgspec.to_builtins(runs)}
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.run", description="Measure a command on a filled raw topic."
+    )
+    parser.add_argument("--bootstrap-servers", default=os.environ.get(BOOTSTRAP_VARIABLE, "localhost:9092"))
+    parser.add_argument("--topic", required=True, help="the raw topic, filled by bench.load")
+    parser.add_argument("--events", type=int, help="how many it has (default: count them)")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--job", choices=JOBS, default="default")
+    parser.add_argument("--label", help="default: the command's name, job and topic")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="environment variable"
+    )
+    parser.add_argument("--until", type=int, help="stop at so many outputs")
+    parser.add_argument("--broker-pid", type=int, help="default: what listens on the broker's port")
+    parser.add_argument("command", nargs="*", help="default: sessionizer run; after --")
+    options = parser.parse_args()
+    command = options.command or [sys.executable, "-m", "worker", "run"]
+    events = options.events
+    if events is None:
+        events = Topics(options.bootstrap_servers).count_events(options.topic)
+    name = command[-1].rpartition(".")[2] if options.command else "worker"
+    bench = Bench(
+        bootstrap_servers=options.bootstrap_servers,
+        topic=options.topic,
+        events=events,
+        command=command,
+        label=options.label or f"{name}-{options.job}-{options.topic}",
+        job=options.job,
+        settings=dict(setting.split("=", 1) for setting in options.set),
+        until=options.until,
+        broker_pid=options.broker_pid,
+    )
+    runs = []
+    for number in range(1, options.runs + 1):
+        run = measure(bench)
+        sys.stderr.write(f"{bench.label}, run {number}: {run.figures.us:.2f} us an event\n")
+        runs.append(run)
+    Console(width=160).print(table(runs))
+    sys.stderr.write(f"{save(runs, bench.label)}\n")
+
+
+if __name__ == "__main__":
+    main()
