@@ -1,0 +1,1 @@
+"""All tests; what each folder is for: docs/testing.md."""

@@ -1,0 +1,72 @@
+"""What every test may ask for: a real Kafka broker, names of its own, and quiet property tests.
+
+One shared broker a test run, found as docs/testing.md says; a test that needs it and cannot have it fails.
+Tests that stop, kill or pause a broker take their own: ``local_broker``.
+"""
+
+import contextlib
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests.kafka import finding
+from tests.kafka.broker import LocalBroker
+
+# Other work on the machine must not fail a property for being slow; a failure prints how to repeat it.
+hypothesis.settings.register_profile("quiet", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("quiet")
+
+BROKER_FIXTURES = {"kafka", "local_broker", "kafka_jars"}
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """A running cluster, shared by all tests: begin names of topics and groups with ``topic_prefix``."""
+
+    bootstrap_servers: str
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """The test run's broker."""
+    with contextlib.ExitStack() as running:
+        try:
+            address = running.enter_context(finding.found_broker(tmp_path_factory.mktemp("broker")))
+        except finding.NoBrokerError as error:
+            pytest.fail(str(error), pytrace=False)
+        yield Kafka(bootstrap_servers=address)
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """The jars for a ``LocalBroker`` with settings of its own."""
+    try:
+        return finding.jars()
+    except finding.NoBrokerError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def local_broker(kafka_jars: Path, tmp_path: Path) -> Iterator[LocalBroker]:
+    """A started broker of this test alone, to be stopped, killed, paused and restarted at will."""
+    with LocalBroker(kafka_jars, tmp_path / "broker") as broker:
+        yield broker
+
+
+@pytest.fixture
+def topic_prefix(request: pytest.FixtureRequest) -> str:
+    """A prefix of this test and run alone, legal in names of topics and groups; ends with a dot."""
+    name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
+    return f"{name[:40]}-{uuid.uuid4().hex[:8]}."
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a real broker, so that ``-m 'not broker'`` leaves exactly them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and BROKER_FIXTURES.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.broker)
