@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker import __version__, telemetry
+from worker.adapters import kafka_topics
 from worker.adapters.kafka_changelog import KafkaChangelog
 from worker.adapters.kafka_consumer import ConsumerGroup, KafkaSource
 from worker.adapters.kafka_security import client_options
@@ -147,6 +148,16 @@ def _resident_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+async def _refuse_unfit_topics(config: Config) -> None:
+    """Raise Fatal for topics that the promises cannot be kept with; log what is merely unwise."""
+    _, problems = await kafka_topics.check(config)
+    fatal = [str(problem) for problem in problems if problem.fatal]
+    if fatal:
+        raise Fatal("; ".join(fatal))
+    for problem in problems:
+        telemetry.emit(telemetry.TopicProblem(problem=str(problem)))
+
+
 def run(config: Config) -> int:
     """Run one worker in this process until SIGTERM or SIGINT; returns the exit code."""
     log_format = config.log.format
@@ -161,6 +172,7 @@ def run(config: Config) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        await _refuse_unfit_topics(config)
         await run_worker(config, stop)
 
     try:

@@ -70,9 +70,14 @@ class Source(Protocol):
 
 
 class ChangelogBatch(Struct, frozen=True):
-    """Some changelog records, and the offset to go on from: past markers and aborted records too."""
+    """Some changelog records, the offset after the last of them, and the offset to go on from.
+
+    ``next_offset`` is past markers and aborted records too, ``records_end`` never is; without records it is
+    the offset that was asked for.
+    """
 
     records: Sequence[StateRecord]
+    records_end: int
     next_offset: int
 
 

@@ -58,6 +58,14 @@ class ConfigWarning(LogEvent, frozen=True, kw_only=True):
     message: str
 
 
+class TopicProblem(LogEvent, frozen=True, kw_only=True):
+    """A topic's settings are unwise, though the worker can start; ``sessionizer check`` shows them all."""
+
+    NAME = "topic.problem"
+    LEVEL = "warning"
+    problem: str
+
+
 class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
     """A partition came to this worker; it is fenced and restored before it runs."""
 
@@ -177,6 +185,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStopped,
     WorkerFailed,
     ConfigWarning,
+    TopicProblem,
     PartitionAssigned,
     PartitionReleased,
     PartitionRestored,
@@ -191,8 +200,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
 
 def emit(event: LogEvent) -> None:
     """Write one event to the log."""
-    logger = structlog.get_logger()
-    getattr(logger, event.LEVEL)(event.NAME, **structs.asdict(event))
+    getattr(structlog.get_logger(), event.LEVEL)(event.NAME, **structs.asdict(event))
 
 
 def configure(log_format: str, level: str) -> None:

@@ -63,7 +63,11 @@ class KafkaChangelog:
         except (KafkaError, OSError) as error:
             await self.close()
             raise TransactionLost(f"read the changelog: {type(error).__name__}: {error}") from error
-        return ChangelogBatch([(record.key, record.value) for record in records], position)
+        return ChangelogBatch(
+            records=[(record.key, record.value) for record in records],
+            records_end=records[-1].offset + 1 if records else offset,
+            next_offset=position,
+        )
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -66,7 +66,8 @@ class RocksDBStore:
             return
         try:
             self._directory.parent.mkdir(parents=True, exist_ok=True)
-            db = self._db = await asyncio.to_thread(Rdict, str(self._directory), self._options())
+            db = await asyncio.to_thread(Rdict, str(self._directory), self._options())
+            self._db = db
             value = db.get(_CHECKPOINT_KEY)
             self._checkpoint = None if value is None else _checkpoint_decoder.decode(value)
         except OSError as error:

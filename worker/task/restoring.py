@@ -43,62 +43,60 @@ async def restore(
     first, end = await changelog.bounds()
     checkpoint = store.checkpoint()
     fault = None if checkpoint is None else _fault(checkpoint, first, end, clock.wall_ms(), max_store_age_s)
-    if fault is None and checkpoint is not None:
-        # The record before the checkpoint is the meta record of the last transaction applied, unless a newer
-        # one follows: so the tail always holds a meta record, or this is not the changelog that the store was
-        # made from.
-        offset = max(checkpoint.changelog_offset - 1, first)
-        incarnation = checkpoint.incarnation
-    else:
-        offset, incarnation = first, ""
     if fault is not None:
         telemetry.emit(telemetry.StateWiped(partition=partition, reason=fault))
         await store.wipe()
-    if offset == first and first > 0:
-        raise Fatal(
-            f"partition {partition}: the changelog begins at offset {first}: its older records were deleted, so states are "
-            "missing. A changelog must be compacted only (cleanup.policy=compact); restore the topic or start a new group"
-        )
+        checkpoint = None
+    if checkpoint is None:
+        if first > 0:
+            raise Fatal(
+                f"partition {partition}: the changelog begins at offset {first}: older records were deleted, so "
+                "states are missing. A changelog must be compacted only (cleanup.policy=compact); restore the "
+                "topic or start a new group (kafka.group_id)"
+            )
+        offset, incarnation = first, ""
+    else:
+        # The record before the checkpoint is the meta record of the last transaction applied, or a newer one
+        # follows: so the tail always holds a meta record, or the store was made from another changelog.
+        offset, incarnation = max(checkpoint.changelog_offset - 1, first), checkpoint.incarnation
 
     records = devices = 0
-    meta_seen = False
+    meta: Meta | None = None
     while offset < end and not stopping():
         batch = await changelog.read(offset)
-        for key, value in batch.records:
-            if key == META_KEY and value is not None:
-                meta = _readable(partition, value)
-                if incarnation not in ("", meta.incarnation):
-                    raise StateCorrupted(
-                        f"of incarnation {incarnation}, the changelog is of {meta.incarnation}"
-                    )
-                incarnation, meta_seen = meta.incarnation, True
-            devices += is_hot_key(key)
-        records += len(batch.records)
         offset = batch.next_offset
-        store.write(
-            batch.records,
-            Checkpoint(
-                schema=SCHEMA_VERSION,
-                incarnation=incarnation,
-                changelog_offset=offset,
-                written_at_ms=clock.wall_ms(),
-            ),
-        )
+        if batch.records:
+            for key, value in batch.records:
+                if key == META_KEY and value is not None:
+                    meta = _readable(partition, value)
+                    if incarnation not in ("", meta.incarnation):
+                        raise StateCorrupted(
+                            f"of {incarnation}, while the changelog is of {meta.incarnation}"
+                        )
+                    incarnation = meta.incarnation
+                devices += is_hot_key(key)
+            records += len(batch.records)
+            # Not next_offset: past an aborted tail the record before the checkpoint would not be a meta
+            # record.
+            store.write(batch.records, _checkpoint(incarnation, batch.records_end, clock))
         await clock.sleep(0)
-    if not stopping() and end > 0 and not meta_seen:
-        if checkpoint is not None and fault is None:
-            raise StateCorrupted("the changelog's tail holds no meta record of it")
+    if meta is None and not stopping():
+        if checkpoint is not None:
+            raise StateCorrupted("the changelog's tail holds no meta record, so the store is not of it")
         if records:
             raise Fatal(
-                f"partition {partition}: the changelog holds {records} records but no meta record: another program wrote it. "
-                "Give this deployment its own kafka.group_id or topics.changelog"
+                f"partition {partition}: the changelog holds {records} records but no meta record: another program "
+                "wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
-    value = store.get(META_KEY)
-    return Restored(
-        meta=None if value is None else _readable(partition, value),
-        records=records,
-        devices=devices,
-        seconds=clock.monotonic() - started,
+    return Restored(meta=meta, records=records, devices=devices, seconds=clock.monotonic() - started)
+
+
+def _checkpoint(incarnation: str, changelog_offset: int, clock: Clock) -> Checkpoint:
+    return Checkpoint(
+        schema=SCHEMA_VERSION,
+        incarnation=incarnation,
+        changelog_offset=changelog_offset,
+        written_at_ms=clock.wall_ms(),
     )
 
 

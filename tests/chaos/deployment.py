@@ -1,0 +1,210 @@
+"""A deployment under test: its topics, its traffic, its worker processes and what can be done to them.
+
+Knows processes and topics; nothing of promises. Invariant: no worker process outlives the deployment that
+started it.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from tests.chaos.promises import committed_offsets
+from tests.waiting import eventually
+from worker.adapters import kafka_topics
+from worker.config import Config, load
+from worker.demo.topics import feed
+from worker.demo.traffic import RawRecord
+
+_PIECE_S = 0.1
+
+
+class WorkerProcess:
+    """One ``sessionizer run``, with a state directory of its own that outlives it."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path, name: str) -> None:
+        self._environment = {
+            **os.environ,
+            **environment,
+            "SESSIONIZER_STATE_DIRECTORY": str(directory / name),
+        }
+        self._log = directory / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.name = name
+
+    def start(self) -> None:
+        """Start it; returns at once."""
+        assert self._process is None, f"{self.name} runs already"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "worker", "run"], env=self._environment, stdout=log, stderr=log
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL: not a single instruction more."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    async def stop(self, timeout_s: float = 10.0) -> int:
+        """SIGTERM; the exit code."""
+        self.signal(signal.SIGTERM)
+        return await self.ended(timeout_s)
+
+    async def ended(self, timeout_s: float = 30.0) -> int:
+        """Wait for its end; the exit code."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        return await asyncio.to_thread(process.wait, timeout_s)
+
+    def log(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Its log lines so far, or those of one event."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        parsed = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return [line for line in parsed if event is None or line["event"] == event]
+
+    def raw_log(self) -> str:
+        """Everything it printed, for failure messages."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    async def wait_for(self, event: str, count: int = 1, timeout_s: float = 60.0) -> None:
+        """Wait until it has logged the event that many times."""
+
+        async def logged_or_ended() -> bool:
+            return len(self.log(event)) >= count or not self.running
+
+        await eventually(logged_or_ended, what=f"{self.name} logs {event}", timeout_s=timeout_s)
+        assert len(self.log(event)) >= count, f"{self.name} ended:\n{self.raw_log()[-3000:]}"
+
+    def partitions_running(self) -> int:
+        """How many partitions it runs, as it last told."""
+        status = self.log("worker.status")
+        return int(status[-1]["partitions_running"]) if status else 0
+
+
+class Deployment:
+    """Topics with names of their own, and workers that read them."""
+
+    def __init__(
+        self, bootstrap_servers: str, prefix: str, directory: Path, options: Mapping[str, str] | None = None
+    ) -> None:
+        """``options``: more environment variables, without their ``SESSIONIZER_``."""
+        self.directory = directory
+        self.environment = {
+            "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            "SESSIONIZER_KAFKA_GROUP_ID": f"{prefix}group",
+            "SESSIONIZER_TOPICS_RAW": f"{prefix}raw",
+            "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}enriched",
+            "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}dead-letters",
+            "SESSIONIZER_KAFKA_SESSION_TIMEOUT_MS": "4000",
+            "SESSIONIZER_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
+            "SESSIONIZER_LOG_STATS_INTERVAL_S": "1",
+            "SESSIONIZER_LOG_FORMAT": "json",
+            **{f"SESSIONIZER_{name}": value for name, value in (options or {}).items()},
+        }
+        self.config: Config = load(None, self.environment)
+        self.workers: list[WorkerProcess] = []
+
+    async def create_topics(self, partitions: int) -> None:
+        """Make all its topics."""
+        await kafka_topics.create(self.config, partitions=partitions)
+
+    def worker(self, name: str, options: Mapping[str, str] | None = None) -> WorkerProcess:
+        """A worker of this deployment, not yet started."""
+        more = {f"SESSIONIZER_{key}": value for key, value in (options or {}).items()}
+        worker = WorkerProcess({**self.environment, **more}, self.directory, name)
+        self.workers.append(worker)
+        return worker
+
+    async def feed(self, records: Sequence[RawRecord]) -> None:
+        """Put the records into the raw topic."""
+        async for _ in feed(self.config.kafka.bootstrap_servers, self.config.topics.raw, records):
+            pass
+
+    async def lag(self) -> int:
+        """Records of the raw topic that the group has not committed."""
+        servers = self.config.kafka.bootstrap_servers
+        committed = await committed_offsets(servers, self.config.kafka.group_id)
+        lag = 0
+        for number, end in (await end_offsets(servers, self.config.topics.raw)).items():
+            lag += end - committed.get(TopicPartition(self.config.topics.raw, number), 0)
+        return lag
+
+    async def caught_up(self, timeout_s: float = 120.0) -> None:
+        """Wait until the lag is 0. Fails at once when no worker is left."""
+        async with asyncio.timeout(timeout_s):
+            while await self.lag():
+                assert any(worker.running for worker in self.workers), "no worker is left:\n" + "\n".join(
+                    worker.raw_log()[-2000:] for worker in self.workers
+                )
+                await asyncio.sleep(0.1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for worker in self.workers:
+            if worker.running:
+                worker.kill()
+
+
+async def end_offsets(bootstrap_servers: str, topic: str, *, committed: bool = False) -> dict[int, int]:
+    """The end of each partition: the last stable offset when ``committed``, else the high watermark."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed" if committed else "read_uncommitted",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        numbers = await consumer._client._wait_on_metadata(topic)
+        ends = await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
+        return {partition.partition: int(end) for partition, end in ends.items()}
+    finally:
+        await consumer.stop()
+
+
+@asynccontextmanager
+async def feeding(deployment: Deployment, records: Sequence[RawRecord], over_s: float) -> AsyncIterator[None]:
+    """Put the records in little by little over ``over_s``, beside what happens inside; all are in when it
+    ends.
+    """
+
+    async def feed_pieces() -> None:
+        pieces = max(1, round(over_s / _PIECE_S))
+        size = -(-len(records) // pieces)
+        for start in range(0, len(records), size):
+            await deployment.feed(records[start : start + size])
+            await asyncio.sleep(_PIECE_S)
+
+    task = asyncio.get_running_loop().create_task(feed_pieces())
+    try:
+        yield
+        await task
+    finally:
+        task.cancel()

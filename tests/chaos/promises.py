@@ -1,0 +1,195 @@
+"""The promises of exactly-once, checked from the outside: by reading topics, never by asking the worker.
+
+Decides whether what a read_committed reader finds equals a sequential run of the pure core over the raw
+topic. Knows nothing of what was done to the workers meanwhile. The promises are those of docs/reliability.md:
+
+* P1 equality: enriched events and dead letters, byte for byte, in order;
+* P2 state: the changelog, compacted, holds the state that the run ends with;
+* P3 offsets: the group's committed offsets are those of the changelog's meta record;
+* P4 conservation: every event of the raw topic has exactly one fate (P1 implies it; counted on its own).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from worker.config import Config
+from worker.core.decode import Decoder
+from worker.core.encode import encode_step
+from worker.core.pipeline import decode_records, process
+from worker.core.state_records import (
+    META_KEY,
+    cold_key,
+    decode_meta,
+    encode_cold,
+    encode_hot,
+    hot_key,
+)
+from worker.model.outputs import OutputRecord
+from worker.model.state import DeviceState
+
+_RECORDS_A_STEP = 100
+
+
+@dataclass
+class Expected:
+    """What a sequential run over one raw partition comes to."""
+
+    enriched: list[OutputRecord] = field(default_factory=list)
+    dead_letters: list[OutputRecord] = field(default_factory=list)
+    states: dict[str, DeviceState] = field(default_factory=dict)
+    sessions: int = 0
+    events: int = 0
+    next_offset: int = 0
+    watermark_ms: int = 0
+
+
+@dataclass
+class Verdict:
+    """What was found. ``broken`` has one line for each promise that does not hold; empty means all hold."""
+
+    broken: list[str] = field(default_factory=list)
+    events: int = 0
+    enriched: int = 0
+    dead_letters: int = 0
+    devices: int = 0
+    sessions: int = 0
+
+
+def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
+    """Run the pure core over one partition's records, in order, with nothing between."""
+    expected = Expected()
+    decoder = Decoder(config.input, config.identity)
+    for start in range(0, len(records), _RECORDS_A_STEP):
+        decoded = decode_records(records[start : start + _RECORDS_A_STEP], decoder)
+        result = process(decoded, expected.states, expected.watermark_ms, config.rules)
+        encoded = encode_step(result)
+        expected.enriched += encoded.enriched
+        expected.dead_letters += encoded.dead_letters
+        expected.states.update(result.states)
+        expected.sessions += result.sessions_opened
+        expected.watermark_ms = result.watermark_ms
+        expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
+    if records:
+        expected.next_offset = records[-1].offset + 1
+    return expected
+
+
+async def read_all(bootstrap_servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
+    """Every committed record of the topic, by partition, in order."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        numbers = sorted(await consumer._client._wait_on_metadata(topic))
+        partitions = [TopicPartition(topic, number) for number in numbers]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        records: dict[int, list[ConsumerRecord]] = {number: [] for number in numbers}
+        for partition in partitions:
+            consumer.seek(partition, 0)
+        waiting = set(partitions)
+        while waiting:
+            for partition, batch in (await consumer.getmany(*waiting, timeout_ms=200)).items():
+                records[partition.partition] += batch
+            waiting = {p for p in waiting if await consumer.position(p) < ends[p]}
+        return records
+    finally:
+        await consumer.stop()
+
+
+async def committed_offsets(bootstrap_servers: str, group_id: str) -> dict[TopicPartition, int]:
+    """The group's committed offsets; none while the brokers have no coordinator for it yet."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(group_id)
+        return {partition: int(committed.offset) for partition, committed in offsets.items()}
+    except GroupCoordinatorNotAvailableError:
+        return {}
+    finally:
+        await admin.close()
+
+
+async def check_promises(config: Config) -> Verdict:
+    """Read everything and compare. The workers must have caught up."""
+    servers = config.kafka.bootstrap_servers
+    verdict = Verdict()
+    enriched = await read_all(servers, config.topics.enriched)
+    dead_letters = await read_all(servers, config.topics.dead_letters)
+    changelog = await read_all(servers, config.changelog_topic)
+    committed = await committed_offsets(servers, config.kafka.group_id)
+    for number, records in (await read_all(servers, config.topics.raw)).items():
+        expected = expect(records, config)
+        for what, found, wanted in (
+            ("enriched", enriched[number], expected.enriched),
+            ("dead letters", dead_letters[number], expected.dead_letters),
+        ):
+            _compare(verdict, f"P1 {what}, partition {number}", found, wanted)
+        fates = len(enriched[number]) + len(dead_letters[number])
+        if fates != expected.events:
+            verdict.broken.append(f"P4 partition {number}: {expected.events} events, {fates} fates")
+        offset = committed.get(TopicPartition(config.topics.raw, number))
+        _compare_state(verdict, number, changelog[number], expected, config, offset)
+        verdict.events += expected.events
+        verdict.enriched += len(enriched[number])
+        verdict.dead_letters += len(dead_letters[number])
+        verdict.devices += len(expected.states)
+        verdict.sessions += expected.sessions
+    return verdict
+
+
+def _compare(
+    verdict: Verdict, what: str, found: Sequence[ConsumerRecord], wanted: Sequence[OutputRecord]
+) -> None:
+    for position, (record, (key, value, timestamp_ms)) in enumerate(zip(found, wanted, strict=False)):
+        same_time = timestamp_ms is None or record.timestamp == timestamp_ms
+        if record.key != key or record.value != value or not same_time:
+            verdict.broken.append(
+                f"{what}: record {position} differs: {record.key!r} {record.value!r} at {record.timestamp}, "
+                f"expected {key!r} {value!r} at {timestamp_ms}"
+            )
+            return
+    if len(found) != len(wanted):
+        verdict.broken.append(f"{what}: {len(found)} records, expected {len(wanted)}")
+
+
+def _compare_state(
+    verdict: Verdict,
+    number: int,
+    changelog: Sequence[ConsumerRecord],
+    expected: Expected,
+    config: Config,
+    committed: int | None,
+) -> None:
+    compacted: Mapping[bytes, bytes] = {record.key: record.value for record in changelog}
+    wanted = {}
+    for device_id, state in expected.states.items():
+        wanted[hot_key(device_id)] = encode_hot(state)
+        wanted[cold_key(device_id)] = encode_cold(state)
+    states = {key: value for key, value in compacted.items() if key != META_KEY}
+    different = [key for key in states.keys() | wanted.keys() if states.get(key) != wanted.get(key)]
+    if different:
+        verdict.broken.append(
+            f"P2 partition {number}: {len(different)} state records differ, {different[0]!r}"
+        )
+    if META_KEY not in compacted:
+        verdict.broken.append(f"P3 partition {number}: no meta record")
+        return
+    meta = decode_meta(compacted[META_KEY])
+    next_offset = meta.next_offsets[config.topics.raw]
+    if not next_offset == committed == expected.next_offset:
+        verdict.broken.append(
+            f"P3 partition {number}: meta {next_offset}, committed {committed}, read {expected.next_offset}"
+        )
+    if meta.watermark_ms != expected.watermark_ms:
+        verdict.broken.append(
+            f"P2 partition {number}: watermark {meta.watermark_ms}, expected {expected.watermark_ms}"
+        )
