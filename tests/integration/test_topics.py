@@ -1,0 +1,258 @@
+"""`topics create` and `check` against a real broker: what one makes, the other finds right."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+
+from tests.conftest import Kafka
+from tests.kafka.broker import LocalBroker
+from tests.waiting import eventually
+from worker.adapters import kafka_topics
+from worker.adapters.kafka_topic_rules import UNLIMITED, topic_names
+from worker.cli.main import main
+from worker.config import Config, load
+from worker.errors import Fatal
+
+
+@pytest.fixture
+def variables(kafka: Kafka, topic_prefix: str) -> dict[str, str]:
+    """A configuration whose topics are this test's alone."""
+    return {
+        "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "SESSIONIZER_KAFKA_GROUP_ID": f"{topic_prefix}group",
+        "SESSIONIZER_TOPICS_RAW": f"{topic_prefix}raw",
+        "SESSIONIZER_TOPICS_ENRICHED": f"{topic_prefix}enriched",
+        "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{topic_prefix}dead-letters",
+    }
+
+
+@pytest.fixture
+def config(variables: dict[str, str]) -> Config:
+    return load(None, variables)
+
+
+@asynccontextmanager
+async def admin(config: Config) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=config.kafka.bootstrap_servers)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def make_by_hand(config: Config, name: str, partitions: int, **settings: str) -> None:
+    async with admin(config) as client:
+        topic_configs = {key.replace("_", "."): value for key, value in settings.items()}
+        await client.create_topics([NewTopic(name, partitions, 1, topic_configs=topic_configs)])
+    await until_known(config, name, partitions)
+
+
+async def until_known(config: Config, name: str, partitions: int) -> None:
+    """The controller answers before the broker knows what was made."""
+
+    async def known() -> bool:
+        topic = (await kafka_topics.describe(config.kafka, [name])).get(name)
+        return topic is not None and topic.partitions == partitions
+
+    await eventually(known, what=f"{name} has {partitions} partitions")
+
+
+def created(outcomes: list[kafka_topics.Outcome]) -> set[str]:
+    return {outcome.topic.name for outcome in outcomes if outcome.created}
+
+
+def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
+    names = topic_names(config)
+    outcomes = asyncio.run(kafka_topics.create(config, partitions=3))
+    assert created(outcomes) == set(names.values())
+    topics, problems = asyncio.run(kafka_topics.check(config))
+    assert problems == []
+    assert {topic.partitions for topic in topics.values()} == {3}
+    changelog = topics[names["changelog"]].settings
+    assert changelog is not None
+    assert changelog["cleanup.policy"] == "compact"
+    assert changelog["delete.retention.ms"] == "604800000"
+    assert changelog["segment.bytes"] == "67108864"
+    for role in ("enriched", "dead_letters", "changelog"):
+        settings = topics[names[role]].settings
+        assert settings is not None
+        assert settings["message.timestamp.type"] == "CreateTime"
+        assert settings["message.timestamp.after.max.ms"] == str(UNLIMITED)
+
+
+def test_existing_topics_are_left_as_they_are_and_give_the_number_of_partitions(config: Config) -> None:
+    names = topic_names(config)
+    asyncio.run(make_by_hand(config, names["raw"], 2))
+    asyncio.run(make_by_hand(config, names["enriched"], 2, retention_ms="1234567"))
+    outcomes = asyncio.run(kafka_topics.create(config, partitions=None))
+    assert created(outcomes) == {names["dead_letters"], names["changelog"]}
+    assert {outcome.topic.partitions for outcome in outcomes} == {2}
+    (enriched,) = [outcome.topic for outcome in outcomes if outcome.topic.name == names["enriched"]]
+    assert enriched.settings is not None
+    assert enriched.settings["retention.ms"] == "1234567"
+
+
+def test_creating_twice_creates_once(config: Config) -> None:
+    asyncio.run(kafka_topics.create(config, partitions=1))
+    assert created(asyncio.run(kafka_topics.create(config, partitions=1))) == set()
+
+
+def test_without_a_raw_topic_the_number_of_partitions_must_be_given(config: Config) -> None:
+    with pytest.raises(kafka_topics.WrongPartitionCount, match="does not exist yet"):
+        asyncio.run(kafka_topics.create(config, partitions=None))
+    assert asyncio.run(kafka_topics.describe(config.kafka, topic_names(config).values())) == {}
+
+
+def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) -> None:
+    asyncio.run(make_by_hand(config, config.topics.raw, 2))
+    with pytest.raises(kafka_topics.WrongPartitionCount, match="has 2 partitions"):
+        asyncio.run(kafka_topics.create(config, partitions=4))
+    assert config.changelog_topic not in asyncio.run(
+        kafka_topics.describe(config.kafka, [config.changelog_topic])
+    )
+
+
+def test_what_the_brokers_refuse_is_told_in_their_words(config: Config) -> None:
+    with pytest.raises(Fatal, match=r"refuse to create .*replication factor of 7"):
+        asyncio.run(kafka_topics.create(config, partitions=1, replication_factor=7))
+
+
+def test_asking_for_a_topic_does_not_create_it(kafka_jars: Path, tmp_path: Path) -> None:
+    """Also at a broker that creates what a client merely mentions, as brokers do unless told otherwise."""
+    settings = {"auto.create.topics.enable": "true"}
+    with LocalBroker(kafka_jars, tmp_path / "broker", settings=settings) as broker:
+        config = load(None, {"SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers})
+        for _ in range(2):
+            topics, problems = asyncio.run(kafka_topics.check(config))
+            assert topics == {}
+            assert len(problems) == 4
+
+
+def test_a_worker_may_not_start_without_its_topics(config: Config) -> None:
+    with pytest.raises(Fatal) as refused:
+        asyncio.run(kafka_topics.require(config))
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 4
+    assert lines[0] == (
+        f"{config.topics.raw}: does not exist, or may not be seen. "
+        "Remedy: sessionizer topics create --partitions N"
+    )
+
+
+def test_a_worker_may_start_with_what_one_can_live_with(config: Config) -> None:
+    asyncio.run(make_by_hand(config, config.topics.raw, 1))
+    asyncio.run(make_by_hand(config, config.topics.enriched, 1, cleanup_policy="compact"))
+    asyncio.run(kafka_topics.create(config, partitions=None))
+    (problem,) = asyncio.run(kafka_topics.require(config))
+    assert problem.what.startswith("cleanup.policy is compact")
+
+
+def test_when_raw_has_grown_the_remedies_bring_the_others_after_it(config: Config) -> None:
+    asyncio.run(kafka_topics.create(config, partitions=2))
+    asyncio.run(_grow(config, config.topics.raw, 5))
+    _, problems = asyncio.run(kafka_topics.check(config))
+    assert [problem.fatal for problem in problems] == [True, True, True]
+    for problem in problems:
+        name, count = problem.remedy.split("--topic ")[1].split(" --partitions ")
+        asyncio.run(_grow(config, name, int(count)))
+    assert asyncio.run(kafka_topics.require(config)) == []
+
+
+async def _grow(config: Config, name: str, partitions: int) -> None:
+    async with admin(config) as client:
+        await client.create_partitions({name: NewPartitions(partitions)})
+    await until_known(config, name, partitions)
+
+
+def test_brokers_that_speak_another_protocol_are_told_within_ten_seconds(kafka: Kafka) -> None:
+    config = load(
+        None,
+        {
+            "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "SESSIONIZER_KAFKA_SECURITY_PROTOCOL": "SSL",
+        },
+    )
+
+    async def ask() -> None:
+        async with asyncio.timeout(10):
+            await kafka_topics.check(config)
+
+    with pytest.raises(Fatal, match=r"as SSL .*: closed, or no answer"):
+        asyncio.run(ask())
+
+
+def test_a_server_that_never_answers_is_given_up_within_ten_seconds() -> None:
+    async def ask(address: str) -> None:
+        config = load(None, {"SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": address})
+        async with asyncio.timeout(10):
+            await kafka_topics.check(config)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # the kernel takes the connection, nobody answers
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(Fatal, match=f"cannot talk to the brokers at {address}"):
+            asyncio.run(ask(address))
+
+
+# --- as commands -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sessionizer(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command with this test's topics; gives exit code, output and errors."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["sessionizer", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+def test_the_commands_lead_from_nothing_to_all_right(
+    sessionizer: Callable[..., tuple[int, str, str]], config: Config
+) -> None:
+    names = topic_names(config)
+    code, out, _ = sessionizer("check")
+    assert code == 1
+    assert f"stops the worker: {names['raw']}: does not exist, or may not be seen" in out
+    assert "remedy: sessionizer topics create --partitions N" in out
+
+    code, _, err = sessionizer("topics", "create")
+    assert code == 2
+    assert "--partitions" in err
+
+    code, out, _ = sessionizer("topics", "create", "--partitions", "3")
+    assert code == 0
+    assert out.splitlines() == [f"created {name}, partitions 3, replicas 1" for name in names.values()]
+
+    code, out, _ = sessionizer("topics", "create")
+    assert code == 0
+    assert out.splitlines() == [f"existed {name}, partitions 3, replicas 1" for name in names.values()]
+
+    code, out, _ = sessionizer("check")
+    assert code == 0
+    assert out.count(" right ") == 4
+
+
+def test_creating_beside_an_unfit_topic_creates_the_rest_and_ends_with_1(
+    sessionizer: Callable[..., tuple[int, str, str]], config: Config
+) -> None:
+    asyncio.run(make_by_hand(config, config.topics.raw, 2))
+    asyncio.run(make_by_hand(config, config.changelog_topic, 2))  # not compacted
+    code, out, _ = sessionizer("topics", "create", "--partitions", "2")
+    assert code == 1
+    assert f"created {config.topics.enriched}, partitions 2" in out
+    assert f"stops the worker: {config.changelog_topic}: cleanup.policy is delete" in out
+    assert f"--entity-name {config.changelog_topic} --add-config cleanup.policy=compact" in out

@@ -1,0 +1,191 @@
+"""What is wrong with a topic, and how its owner is told: docs/operations.md, Topics."""
+
+from collections.abc import Mapping
+
+import pytest
+from msgspec.structs import replace
+
+from worker.adapters.kafka_topic_rules import (
+    ROLES,
+    SEVEN_DAYS_MS,
+    UNLIMITED,
+    Problem,
+    Role,
+    Topic,
+    problems,
+    settings,
+    topic_names,
+)
+from worker.config import Config, Kafka
+from worker.config.options import Input
+
+CONFIG = Config()
+NAMES = topic_names(CONFIG)
+BROKER_DEFAULTS = {
+    "cleanup.policy": "delete",
+    "delete.retention.ms": "86400000",
+    "message.timestamp.type": "CreateTime",
+    "message.timestamp.after.max.ms": "3600000",
+    "max.message.bytes": "1048588",
+    "min.insync.replicas": "1",
+}
+
+
+def made(role: Role, config: Config = CONFIG, raw: Topic | None = None) -> Topic:
+    """A topic as ``topics create`` makes it on a broker with default settings."""
+    return Topic(
+        name=topic_names(config)[role],
+        partitions=6,
+        replication_factor=1,
+        settings=BROKER_DEFAULTS | settings(role, config, raw, -1),
+    )
+
+
+def all_made(config: Config = CONFIG, raw: Topic | None = None) -> dict[str, Topic]:
+    topics = {topic_names(config)[role]: made(role, config, raw) for role in ROLES}
+    return topics | ({raw.name: raw} if raw else {})
+
+
+def found(*changed: Topic, without: str = "", config: Config = CONFIG) -> list[Problem]:
+    topics = all_made(config) | {topic.name: topic for topic in changed}
+    topics.pop(without, None)
+    return problems(topics, config)
+
+
+def with_settings(role: Role, changes: Mapping[str, object]) -> Topic:
+    topic = made(role)
+    assert topic.settings is not None
+    return replace(topic, settings={**topic.settings, **{key: str(value) for key, value in changes.items()}})
+
+
+def test_topics_as_they_are_made_have_no_problems() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize("raw_max_bytes", [1_048_588, 20_000_000])
+@pytest.mark.parametrize("limits", [Input(), Input(max_value_bytes=50_000_000, max_object_bytes=5_000_000)])
+def test_topics_as_they_are_made_suit_any_raw_topic_and_limits(limits: Input, raw_max_bytes: int) -> None:
+    config = Config(input=limits)
+    raw = with_settings("raw", {"max.message.bytes": raw_max_bytes})
+    assert problems(all_made(config, raw), config) == []
+
+
+def test_a_whole_value_of_the_greatest_size_fits_the_dead_letters_in_base64() -> None:
+    wanted = int(settings("dead_letters", CONFIG, made("raw"), -1)["max.message.bytes"])
+    assert wanted == 16 * 1024 * 1024
+    assert wanted > CONFIG.input.max_value_bytes * 4 / 3
+
+
+def test_with_three_copies_two_must_have_a_record_before_it_counts() -> None:
+    for role in ROLES:
+        assert settings(role, CONFIG, None, 3)["min.insync.replicas"] == "2"
+        assert "min.insync.replicas" not in settings(role, CONFIG, None, 2)
+
+
+def test_the_raw_topic_is_left_to_the_brokers() -> None:
+    assert settings("raw", CONFIG, None, -1) == {}
+
+
+@pytest.mark.parametrize("role", ["enriched", "dead_letters", "changelog"])
+def test_a_missing_topic_stops_the_worker_and_names_the_command(role: Role) -> None:
+    (problem,) = found(without=NAMES[role])
+    assert problem.fatal
+    assert str(problem) == (
+        f"{NAMES[role]}: does not exist, or may not be seen. Remedy: sessionizer topics create"
+    )
+
+
+def test_when_the_raw_topic_is_missing_the_number_of_partitions_must_be_said() -> None:
+    (problem,) = found(without=NAMES["raw"])
+    assert problem.remedy == "sessionizer topics create --partitions N"
+
+
+def test_fewer_partitions_than_raw_stop_the_worker_and_can_be_added() -> None:
+    config = Config(kafka=Kafka(bootstrap_servers="k:9092"))
+    (problem,) = found(replace(made("enriched"), partitions=4), config=config)
+    assert problem.fatal
+    assert problem.what == "has 4 partitions, events.raw has 6: they must be equal"
+    assert problem.remedy == (
+        "kafka-topics.sh --bootstrap-server k:9092 --alter --topic events.enriched --partitions 6"
+    )
+
+
+def test_more_partitions_than_raw_stop_the_worker_and_need_another_topic() -> None:
+    (problem,) = found(replace(made("changelog"), partitions=7))
+    assert problem.fatal
+    assert problem.remedy == "name another topic in topics.changelog: partitions cannot be taken away"
+
+
+@pytest.mark.parametrize("policy", ["delete", "compact,delete"])
+def test_a_changelog_that_is_deleted_by_time_or_size_stops_the_worker(policy: str) -> None:
+    (problem,) = found(with_settings("changelog", {"cleanup.policy": policy}))
+    assert problem.fatal
+    assert problem.remedy == (
+        "kafka-configs.sh --bootstrap-server localhost:9092 --alter --entity-type topics "
+        "--entity-name sessionizer.changelog --add-config cleanup.policy=compact"
+    )
+
+
+@pytest.mark.parametrize(
+    ("role", "changes"),
+    [
+        ("raw", {"cleanup.policy": "compact"}),
+        ("enriched", {"cleanup.policy": "compact,delete"}),
+        ("dead_letters", {"cleanup.policy": "compact"}),
+        ("changelog", {"delete.retention.ms": SEVEN_DAYS_MS - 1}),
+        ("enriched", {"message.timestamp.type": "LogAppendTime"}),
+        ("dead_letters", {"message.timestamp.after.max.ms": 3_599_999}),
+        ("enriched", {"max.message.bytes": 1_000_000}),
+        ("dead_letters", {"max.message.bytes": 8 * 1024 * 1024}),
+    ],
+)
+def test_a_setting_that_loses_or_refuses_records_is_a_problem(role: Role, changes: dict[str, object]) -> None:
+    (problem,) = found(with_settings(role, changes))
+    assert not problem.fatal
+    assert problem.topic == NAMES[role]
+    assert f"--entity-name {NAMES[role]} --add-config {next(iter(changes))}=" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("role", "changes"),
+    [
+        ("changelog", {"delete.retention.ms": SEVEN_DAYS_MS}),
+        ("dead_letters", {"message.timestamp.after.max.ms": 3_600_000}),  # as much as raw allows
+        ("enriched", {"max.message.bytes": 1_048_588}),
+    ],
+)
+def test_a_setting_that_just_suffices_is_none(role: Role, changes: dict[str, object]) -> None:
+    assert found(with_settings(role, changes)) == []
+
+
+def test_the_remedy_of_each_setting_mends_it() -> None:
+    for role in ("enriched", "dead_letters", "changelog"):
+        # As somebody makes it by hand; with a raw topic that accepts any time.
+        by_hand = replace(made(role), settings=BROKER_DEFAULTS)
+        raw = with_settings("raw", {"message.timestamp.after.max.ms": UNLIMITED})
+        mended = dict(BROKER_DEFAULTS)
+        for problem in found(by_hand, raw):
+            setting, _, value = problem.remedy.rpartition("--add-config ")[2].partition("=")
+            mended[setting] = value
+        assert mended != BROKER_DEFAULTS
+        assert found(replace(by_hand, settings=mended), raw) == []
+
+
+def test_brokers_that_know_no_limit_of_times_have_none() -> None:
+    topics = all_made()
+    for name, topic in topics.items():
+        kept = {k: v for k, v in (topic.settings or {}).items() if k != "message.timestamp.after.max.ms"}
+        topics[name] = replace(topic, settings=kept)
+    assert problems(topics, CONFIG) == []
+
+
+def test_settings_that_may_not_be_read_are_told_but_do_not_stop_the_worker() -> None:
+    (problem,) = found(replace(made("changelog"), settings=None))
+    assert not problem.fatal
+    assert problem.remedy == "grant DescribeConfigs on the topic"
+
+
+def test_what_stops_the_worker_is_told_first() -> None:
+    broken = with_settings("enriched", {"cleanup.policy": "compact"})
+    told = found(broken, without=NAMES["changelog"])
+    assert [problem.fatal for problem in told] == [True, False]
