@@ -1,0 +1,46 @@
+"""A real broker for the benchmark, thrown away afterwards.
+
+Decides only how it differs from the tests' broker: a JVM with room, fully compiled, since here the broker
+works for minutes and must not be what limits a worker.
+"""
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.load import BOOTSTRAP_VARIABLE
+from tests.kafka.broker import LocalBroker
+from tests.kafka.finding import jars
+
+JAVA_OPTIONS = ("-Xms1g", "-Xmx1g")
+SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}
+
+
+@contextlib.contextmanager
+def throw_away_broker() -> Iterator[str]:
+    """The address of a broker that lives as long as the context, and its records with it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="sessionizer-bench-") as directory,
+        LocalBroker(jars(), Path(directory), settings=SETTINGS, java_options=JAVA_OPTIONS) as broker,
+    ):
+        yield broker.bootstrap_servers
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.broker", description="Run a command beside a throw-away broker."
+    )
+    parser.add_argument("command", nargs="+", help=f"finds the broker's address in ${BOOTSTRAP_VARIABLE}")
+    options = parser.parse_args()
+    with throw_away_broker() as address:
+        environment = {**os.environ, BOOTSTRAP_VARIABLE: address}
+        sys.exit(subprocess.run(options.command, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
