@@ -54,14 +54,16 @@ def demo(
     console = Console(highlight=False, soft_wrap=True)
     traffic = make_traffic(events, seed=seed, now_ms=time.time_ns() // 1_000_000)
     output.mkdir(parents=True, exist_ok=True)
-    with _broker(bootstrap_servers) as config, _logging_to(output / "worker.log"):
+    log = output / "worker.log"
+    with _broker(bootstrap_servers) as config, _logging_to(log):
         where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
         console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
         with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:
-            outcome = asyncio.run(play(config, traffic, view, check_checksums=bootstrap_servers is not None))
+            checked = bootstrap_servers is not None  # the embedded broker's markers have no checksums
+            outcome = asyncio.run(play(config, traffic, view, log=log, check_checksums=checked))
     _write(outcome, output)
     _report(outcome, output, console, seed=seed)
-    raise typer.Exit(0 if outcome.conserved else 1)
+    raise typer.Exit(0 if outcome.figures.account.balanced else 1)
 
 
 @contextmanager
@@ -140,7 +142,7 @@ def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) 
     from worker.demo.summary import describe
     from worker.demo.timeline import PLAIN_MARKS, Marks, by_device, choose, draw
 
-    console.print(f"\n[bold]What became of {outcome.sent:,} events[/bold]\n")
+    console.print(f"\n[bold]What became of {outcome.figures.account.events_sent:,} events[/bold]\n")
     console.print(describe(outcome.figures), end="")
     devices = by_device(outcome.enriched)
     device_id = choose(devices)
@@ -148,17 +150,25 @@ def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) 
         console.print(f"\n[bold]One device's story[/bold]: {device_id}\n")
         marks = Marks() if console.encoding.lower().startswith("utf") else PLAIN_MARKS
         console.print(draw(devices[device_id], marks), end="")
+    _point_on(output, console, device_id, seed)
+
+
+FILES = {
+    "enriched.ndjson": "events with session and user",
+    "dead-letters.ndjson": "refused events, each with reason and place",
+    "raw.ndjson": "the batches as they came",
+    "worker.log": "what the worker said meanwhile",
+}
+
+
+def _point_on(output: Path, console: "Console", device_id: str | None, seed: int) -> None:
+    """Where things lie, and what to do now."""
     console.print("\n[bold]Where it lies[/bold]\n")
-    for name, what in (
-        ("enriched.ndjson", "events with session and user"),
-        ("dead-letters.ndjson", "refused events, each with reason and place"),
-        ("raw.ndjson", "the batches as they came"),
-        ("worker.log", "what the worker said meanwhile"),
-    ):
-        console.print(f"  {output / name!s:<34} {what}", markup=False)
+    width = max(len(str(output / name)) for name in FILES)
+    for name, what in FILES.items():
+        console.print(f"  {output / name!s:<{width}}  {what}", markup=False)
     console.print("\n[bold]What to try next[/bold]\n")
     if device_id is not None:
-        console.print(f"  grep {device_id} {output / 'enriched.ndjson'}", markup=False)
-    console.print(f"  sessionizer demo --seed {seed + 1}", markup=False)
-    console.print("  sessionizer demo --bootstrap-servers localhost:9092", markup=False)
-    console.print()
+        console.print(f"  the device above   grep {device_id} {output / 'enriched.ndjson'}", markup=False)
+    console.print(f"  other visitors     sessionizer demo --seed {seed + 1}", markup=False)
+    console.print("  on a real broker   sessionizer demo --bootstrap-servers localhost:9092\n", markup=False)

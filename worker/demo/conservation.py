@@ -20,10 +20,12 @@ Place = tuple[int, int, int | None]
 class Account(Struct, frozen=True):
     """How the events of the raw topic fared.
 
-    ``missing`` have no fate; ``surplus`` have more than one, or came from nowhere. Both name events by id,
-    or by their place in the raw topic where they have none.
+    ``events_sent`` is the sender's own count, ``events_in`` what stands in the raw topic. ``missing`` have no
+    fate; ``surplus`` have more than one, or came from nowhere. Both name events by id, or by their place in
+    the raw topic where they have none.
     """
 
+    events_sent: int
     events_in: int
     enriched: int
     dead_lettered: int
@@ -32,12 +34,15 @@ class Account(Struct, frozen=True):
 
     @property
     def balanced(self) -> bool:
-        """Every event has exactly one fate."""
-        return not self.missing and not self.surplus
+        """Every event that was sent is there, and has exactly one fate."""
+        return self.events_in == self.events_sent and not self.missing and not self.surplus
 
 
 def settle(
-    raw: Iterable[InputRecord], enriched: Sequence[EnrichedEvent], dead_letters: Sequence[DeadLetter]
+    events_sent: int,
+    raw: Iterable[InputRecord],
+    enriched: Sequence[EnrichedEvent],
+    dead_letters: Sequence[DeadLetter],
 ) -> Account:
     """Compare what went in with what came out, event by event.
 
@@ -55,6 +60,7 @@ def settle(
                 expected[id_] += 1
     out = Counter(event.id for event in enriched)
     return Account(
+        events_sent=events_sent,
         events_in=events_in,
         enriched=len(enriched),
         dead_lettered=len(dead_letters),
@@ -70,10 +76,10 @@ def _events(record: InputRecord, refused: Counter[Place]) -> Iterable[tuple[Plac
         elements = json.loads(record.value or b"")
     except ValueError:
         elements = None
-    if elements is None or refused[whole]:
-        return [(whole, _describe(whole))]
     if isinstance(elements, dict):
         elements = [elements]
+    if not isinstance(elements, list) or refused[whole]:
+        return [(whole, _describe(whole))]
     places = [(record.partition, record.offset, index) for index in range(len(elements))]
     return [(place, _id(element, place)) for place, element in zip(places, elements, strict=True)]
 
@@ -85,8 +91,6 @@ def _id(element: object, place: Place) -> str:
 
 def _describe(place: Place) -> str:
     partition, offset, index = place
-    return (
-        f"event {index} of offset {offset} in partition {partition}"
-        if index is not None
-        else (f"the value at offset {offset} in partition {partition}")
-    )
+    if index is None:
+        return f"the value at offset {offset} in partition {partition}"
+    return f"event {index} of offset {offset} in partition {partition}"

@@ -60,29 +60,29 @@ def describe(figures: Figures) -> Text:
     """The figures as text, at most 80 columns wide."""
     account = figures.account
     text = Text()
-    _line(text, "events in", account.events_in, f"in {figures.batches:,} batches")
+    if account.events_in == account.events_sent:
+        _line(text, "events in", account.events_in, f"in {figures.batches:,} batches")
+    else:
+        _line(text, "events in", account.events_in, f"but {account.events_sent:,} were sent", "bold red")
     _line(text, "enriched", account.enriched, f"on {figures.devices:,} devices")
     _line(text, "dead-lettered", account.dead_lettered, "each with its reason:" if figures.reasons else "")
-    for reason, number in figures.reasons.most_common():
+    for reason, number in sorted(figures.reasons.items(), key=lambda item: (-item[1], item[0])):
         text.append(f"{number:>29,}     {reason}\n", "dim")
     if account.balanced:
-        _line(text, "without a fate", 0, "each event has exactly one, counted from the topics", "bold green")
+        _line(text, "without a fate", 0, "every event has exactly one fate", "bold green")
     else:
-        _line(text, "without a fate", len(account.missing), "", "bold red")
+        _line(text, "without a fate", len(account.missing), "lost", "bold red")
         _name(text, account.missing)
         _line(text, "too many", len(account.surplus), "a second fate, or of an event never sent", "bold red")
         _name(text, account.surplus)
     text.append("\n")
     _line(text, "sessions", figures.sessions, "opened")
     _line(text, "devices linked", figures.devices_linked, "to the user who logged in there")
-    _line(
-        text,
-        "out of order",
-        figures.out_of_order,
-        f"events, {figures.late:,} of them late",
-    )
+    _line(text, "out of order", figures.out_of_order, f"events, {figures.late:,} of them late")
     if figures.events_per_s is not None:
-        _line(text, "events a second", round(figures.events_per_s), "one process, everything in it")
+        _line(
+            text, "events a second", round(figures.events_per_s), "in one process, the demo's work included"
+        )
     return text
 
 

@@ -1,0 +1,72 @@
+"""``sessionizer demo`` as a user runs it: one command, every event accounted for, and files to look into."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Kafka
+
+
+def run_demo(output: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worker", "demo", "--seed", "1", "--output", str(output), *options],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "utf-8"},
+        timeout=120,
+        check=False,
+    )
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_demo_accounts_for_every_event_without_any_broker(tmp_path: Path) -> None:
+    done = run_demo(tmp_path / "out", "--events", "3000")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+
+    enriched = lines(tmp_path / "out" / "enriched.ndjson")
+    dead_letters = lines(tmp_path / "out" / "dead-letters.ndjson")
+    assert len(enriched) + len(dead_letters) == 3_000
+    assert all(event["session_id"] for event in enriched)
+    assert {event.get("user_source") for event in enriched} == {"event", "device", None}
+
+    summary = done.stdout
+    assert f"dead-lettered    {len(dead_letters):>10}" in summary
+    assert "without a fate            0" in summary
+    assert "claimed for" in summary, "one device's story, with a login that claims its past"
+    assert str(tmp_path / "out" / "enriched.ndjson") in summary
+    assert max(len(line) for line in summary.splitlines() if str(tmp_path) not in line) <= 80
+
+
+def test_demo_keeps_the_raw_batches_with_their_time(tmp_path: Path) -> None:
+    run_demo(tmp_path, "--events", "200")
+    raw = lines(tmp_path / "raw.ndjson")
+    assert all(record["received_at"] > 1e11 for record in raw)
+    assert any(record["value"].startswith("<html>") for record in raw)
+    times = [record["received_at"] for record in raw]
+    assert times == sorted(times)
+
+
+def test_demo_of_a_single_event_ends_well(tmp_path: Path) -> None:
+    assert run_demo(tmp_path, "--events", "1").returncode == 0
+
+
+def test_demo_runs_on_a_real_broker_twice(kafka: Kafka, tmp_path: Path) -> None:
+    for _ in range(2):  # topics of an earlier demo must not be counted
+        done = run_demo(tmp_path, "--events", "2000", "--bootstrap-servers", kafka.bootstrap_servers)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "without a fate            0" in done.stdout
+
+
+def test_demo_on_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:
+    done = run_demo(tmp_path, "--bootstrap-servers", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
