@@ -47,17 +47,6 @@ async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
     return topics, problems(topics, config)
 
 
-async def require(config: Config) -> list[Problem]:
-    """What is wrong with the topics, though one can live with it: for the log, at the start of a worker.
-
-    Raises ``Fatal`` with one line a problem when the worker cannot keep its promises, and as ``describe``.
-    """
-    _, found = await check(config)
-    if fatal := [str(problem) for problem in found if problem.fatal]:
-        raise Fatal("\n".join(fatal))
-    return found
-
-
 async def create(config: Config, *, partitions: int | None, replication_factor: int = -1) -> list[Outcome]:
     """Make the topics that do not exist yet, each with as many partitions as the raw topic.
 
