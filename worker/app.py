@@ -26,8 +26,10 @@ from worker.config import Config
 from worker.core.decode import Decoder
 from worker.errors import Fatal
 from worker.ports import StateStore
+from worker.task.commit_policy import CommitPolicy
 from worker.task.live_states import LiveStatesBudget
-from worker.task.partition_task import CommitPolicy, PartitionTask, TaskTopics
+from worker.task.partition_task import PartitionTask
+from worker.task.topics import TaskTopics
 from worker.task.worker import Worker
 from worker.watchdog import watch
 

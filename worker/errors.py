@@ -16,7 +16,7 @@ class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, no
 
 
 class StateCorrupted(Exception):  # noqa: N818
-    """The local store cannot be read, or is not of this changelog. Remedy: wipe that directory and restore."""
+    """The local store cannot be read, or is not of this changelog. Remedy: wipe it and restore."""
 
 
 class Fatal(Exception):  # noqa: N818

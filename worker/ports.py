@@ -59,7 +59,7 @@ class Source(Protocol):
         ...
 
     async def committed_offsets(self) -> dict[str, int]:
-        """The group's committed next offsets, without the inputs that have none. May raise TransactionLost."""
+        """The group's committed next offsets; inputs without one are left out. May raise TransactionLost."""
         ...
 
     async def still_assigned(self) -> bool:
@@ -82,7 +82,7 @@ class ChangelogBatch(Struct, frozen=True):
 
 
 class Changelog(Protocol):
-    """One partition of the changelog, read_committed. All may raise TransactionLost when the broker is away."""
+    """One partition of the changelog, read_committed. All may raise TransactionLost: the broker is away."""
 
     async def bounds(self) -> tuple[int, int]:
         """(first, end): the log's first offset and the last stable offset. Take it after fencing."""
@@ -103,7 +103,7 @@ class Transaction(Protocol):
     """
 
     async def fence(self) -> None:
-        """Become the only writer: whoever wrote before fails from now on, and what it left open is aborted."""
+        """Become the only writer: whoever wrote before fails from now on; what it left open is aborted."""
         ...
 
     async def begin(self) -> None:

@@ -57,8 +57,9 @@ class KafkaChangelog:
             position = await consumer.position(self._partition)
         except OffsetOutOfRangeError as error:
             raise Fatal(
-                f"changelog {self._partition.topic}/{self._partition.partition}: offset {offset} was deleted while it was "
-                "being restored: a changelog must be compacted only (cleanup.policy=compact)"
+                f"changelog {self._partition.topic}/{self._partition.partition}: offset {offset} was "
+                "deleted while it was being restored: a changelog must be compacted only "
+                "(cleanup.policy=compact)"
             ) from error
         except (KafkaError, OSError) as error:
             await self.close()

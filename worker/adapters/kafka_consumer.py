@@ -8,7 +8,6 @@ never cancelled (that would switch off the client's eviction for good).
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from worker import telemetry
+from worker.adapters.kafka_source import KafkaSource
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
 
@@ -32,87 +32,6 @@ _RECORDS_A_POLL = 500
 _ANSWER_S = 10.0
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
-
-
-class KafkaSource:
-    """Implements ``ports.Source`` for one partition; a hand of ``ConsumerGroup``."""
-
-    def __init__(self, group: "ConsumerGroup", topic_partition: TopicPartition) -> None:
-        self._group = group
-        self.topic_partition = topic_partition
-        self.position: int | None = (
-            None  # the next offset to come from the client; None before the first seek
-        )
-        self._buffer: deque[Sequence[InputRecord]] = deque()
-        self._buffered_records = 0
-        self._failure: Fatal | None = None
-        self._arrived = asyncio.Event()
-
-    async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records, at most one fetch's worth."""
-        if not self._buffer and self._failure is None:
-            self._arrived.clear()
-            self._group.room_made()
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await self._arrived.wait()
-            except TimeoutError:
-                return ()
-        if self._failure is not None:
-            raise self._failure
-        if not self._buffer:
-            return ()
-        records = self._buffer.popleft()
-        self._buffered_records -= len(records)
-        self._group.room_made()
-        return records
-
-    def wake(self) -> None:
-        """Let a waiting ``next_records`` return."""
-        self._arrived.set()
-
-    def seek(self, next_offsets: Mapping[str, int]) -> None:
-        """Go on at this offset; what was buffered is forgotten."""
-        self._buffer.clear()
-        self._buffered_records = 0
-        self.position = next_offsets[self.topic_partition.topic]
-        self._group.seek(self)
-
-    def lag(self) -> int:
-        """Records not yet returned, as far as the last fetch told."""
-        return self._buffered_records + self._group.unfetched(self.topic_partition)
-
-    async def first_offsets(self) -> dict[str, int]:
-        """Where a first life begins."""
-        return {self.topic_partition.topic: await self._group.first_offset(self.topic_partition)}
-
-    async def committed_offsets(self) -> dict[str, int]:
-        """The group's committed offset, if there is one."""
-        offset = await self._group.committed_offset(self.topic_partition)
-        return {} if offset is None else {self.topic_partition.topic: offset}
-
-    async def still_assigned(self) -> bool:
-        """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
-        return await self._group.still_assigned(self.topic_partition)
-
-    # --- for the group ---
-
-    @property
-    def has_room(self) -> bool:
-        """Whether to fetch for it: it has been positioned and less than two fetches wait."""
-        return self.position is not None and len(self._buffer) < 2 and self._failure is None
-
-    def deliver(self, records: Sequence[InputRecord]) -> None:
-        """Take in what a fetch brought."""
-        self._buffer.append(records)
-        self._buffered_records += len(records)
-        self.position = records[-1].offset + 1
-        self._arrived.set()
-
-    def fail(self, failure: Fatal) -> None:
-        """The input is gone: tell the task."""
-        self._failure = failure
-        self._arrived.set()
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -225,10 +144,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     # --- the client's callbacks: beside the tasks, and before heartbeats go on; so they return at once ---
 
-    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """The eager protocol takes everything at every rebalance; tasks stay until the new assignment is
-        known.
-        """
+    def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - always all
+        """The eager protocol takes everything at every rebalance; tasks stay until it is over."""
         self._rebalancing = True
         self._settled.clear()
 
@@ -316,9 +233,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             if source is not None:
                 source.fail(
                     Fatal(
-                        f"partition {topic_partition.partition}: offset {offset} of {topic_partition.topic} is not there any "
-                        "more: records were deleted before they were read (retention too short, or the topic was made "
-                        "anew). What is lost cannot be read; to accept the loss start a new group (kafka.group_id)"
+                        f"partition {topic_partition.partition}: offset {offset} of "
+                        f"{topic_partition.topic} is not there any more: records were deleted before they "
+                        "were read (retention too short, or the topic was made anew). What is lost cannot "
+                        "be read; to accept the loss start a new group (kafka.group_id)"
                     )
                 )
 

@@ -207,7 +207,7 @@ class KafkaTransaction:
             raise
         except TimeoutError as error:
             raise TransactionLost(f"{what}: no answer in time") from error
-        except Exception as error:  # noqa: BLE001 - the client's errors tell nothing apart; the remedy is one
+        except Exception as error:
             sender = producer._sender.sender_task
             cause = error
             if (

@@ -145,7 +145,8 @@ class RocksDBStore:
         text = str(error)
         if "lock file" in text or "lock hold by current process" in text:
             return Fatal(
-                f"state directory {self._directory} is in use by another process: give each its own state.directory"
+                f"state directory {self._directory} is in use by another process: give each its own "
+                "state.directory"
             )
         if "No space left" in text or "Permission denied" in text or "Read-only file system" in text:
             return Fatal(f"state directory {self._directory}: {text}")

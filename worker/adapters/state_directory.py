@@ -28,7 +28,8 @@ class StateDirectory:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Fatal(
-                f"state.directory: {self.path} is in use by another worker: give each worker a directory of its own"
+                f"state.directory: {self.path} is in use by another worker: give each worker a directory "
+                "of its own"
             ) from error
         except OSError as error:
             raise Fatal(f"state.directory: {self.path} cannot be used: {error.strerror}") from error
@@ -40,7 +41,7 @@ class StateDirectory:
             self._lock = None
 
     def instance_id(self, configured: str, group_id: str) -> str | None:
-        """The static member id: made once and kept for ``auto``, None for an empty one, else as configured."""
+        """The static member id: made once and kept for ``auto``, None for empty, else as configured."""
         if configured != "auto":
             return configured or None
         file = self.path / "instance-id"

@@ -102,7 +102,7 @@ def distance_ms(session: Session, t_ms: int) -> int:
 
 
 def _nearest(sessions: list[Session], t_ms: int, gap_ms: int) -> Session | None:
-    """The session that contains ``t_ms``, else the nearest within the gap; equal: starts later, opened later."""
+    """The session that contains ``t_ms``, else the nearest within the gap; equal: starts, opened later."""
     within = [session for session in sessions if distance_ms(session, t_ms) <= gap_ms]
     return min(within, key=lambda s: (distance_ms(s, t_ms), -s.start_ms, -s.number), default=None)
 

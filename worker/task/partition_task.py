@@ -14,76 +14,37 @@ only, so a simulation can step it. Invariants:
 """
 
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
-
-from msgspec import Struct
 
 from worker import telemetry
 from worker.core.decode import Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import decode_records, process
-from worker.core.state_records import SCHEMA_VERSION, cold_key, decode_state, hot_key
-from worker.errors import Fatal, StateCorrupted, TransactionLost
+from worker.core.state_records import SCHEMA_VERSION
+from worker.errors import StateCorrupted, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.rules import Rules
-from worker.model.state import Checkpoint, DeviceState, Meta
+from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source, StateStore, Transaction
+from worker.task.agreement import agree_with_group, refuse_forgotten_life
+from worker.task.checkpoints import checkpoint_at
+from worker.task.commit_policy import CommitPolicy
+from worker.task.device_states import states_of
 from worker.task.draft import Draft
+from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates, LiveStatesBudget
 from worker.task.restoring import Restored, restore
+from worker.task.setbacks import Setbacks
+from worker.task.slices import slices
 from worker.task.statistics import TaskStatistics
-
-
-class TaskState(Enum):
-    """Where a task is in its life."""
-
-    NEW = auto()
-    RESTORING = auto()
-    RUNNING = auto()
-    CLOSED = auto()
-
-
-_LEGAL = {
-    (TaskState.NEW, TaskState.RESTORING),
-    (TaskState.RESTORING, TaskState.RESTORING),
-    (TaskState.RESTORING, TaskState.RUNNING),
-    (TaskState.RUNNING, TaskState.RESTORING),
-    (TaskState.NEW, TaskState.CLOSED),
-    (TaskState.RESTORING, TaskState.CLOSED),
-    (TaskState.RUNNING, TaskState.CLOSED),
-}
+from worker.task.topics import TaskTopics
 
 _IDLE_WAIT_S = 0.5
 _FLUSH_INTERVAL_S = 300.0
 _SLICE_BYTES = 256 * 1024
-_REFUSALS_BEFORE_GIVING_UP = 5
-_CORRUPTIONS_BEFORE_GIVING_UP = 3
-_AGREEMENT_S = 2.0
-
-
-class TaskTopics(Struct, frozen=True, kw_only=True):
-    """The topics a task reads from and writes to."""
-
-    raw: str
-    enriched: str
-    dead_letters: str
-    changelog: str
-
-
-class CommitPolicy(Struct, frozen=True, kw_only=True):
-    """When a transaction is due: after ``interval_s`` when caught up; when behind, at ``events`` or
-    ``behind_s``.
-    """
-
-    interval_s: float = 0.1
-    behind_s: float = 1.0
-    events: int = 4_000
 
 
 class PartitionTask:
-    """One partition: ``run`` it, ask it to ``stop`` (finish the draft) or to ``abandon`` (leave it to the new
-    owner).
-    """
+    """One partition: ``run`` it; ``stop`` finishes its draft, ``abandon`` leaves that to the new owner."""
 
     def __init__(
         self,
@@ -121,13 +82,10 @@ class PartitionTask:
         self._draft: Draft | None = None
         self._stopping = False
         self._abandoned = False
-        self._lost_in_a_row = 0
-        self._refused_in_a_row = 0
-        self._corrupted_in_a_row = 0
+        self._setbacks = Setbacks(partition)
         self._next_flush = 0.0
 
-    # --- what the worker may ask
-    # ---------------------------------------------------------------------------------
+    # --- what the worker may ask ---
 
     def stop(self) -> None:
         """Finish what is drafted, then end."""
@@ -161,7 +119,8 @@ class PartitionTask:
                 try:
                     await self._store.open()
                     await self._start()
-                    await self._consume()
+                    if self.state is TaskState.RUNNING:  # not where it was asked to stop on the way
+                        await self._consume()
                 except TransactionLost as lost:
                     await self._lose(lost)
                 except StateCorrupted as corrupted:
@@ -172,8 +131,7 @@ class PartitionTask:
             await self._changelog.close()
             await self._store.close()
 
-    # --- start: fence, restore, agree, seek
-    # ------------------------------------------------------------------------
+    # --- start: fence, restore, agree, seek ---
 
     async def _start(self) -> None:
         self._enter(TaskState.RESTORING)
@@ -191,7 +149,7 @@ class PartitionTask:
         if restored.meta is None:
             await self._found()
         else:
-            await self._continue_from(restored)
+            await self._continue(restored.meta, restored)
         assert self._committed is not None
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)
@@ -199,47 +157,21 @@ class PartitionTask:
 
     async def _found(self) -> None:
         """First life: write down where it begins, before anything else, so that it is decided once."""
-        committed = await self._source.committed_offsets()
-        if committed:
-            raise Fatal(
-                f"partition {self.partition}: the group has committed offsets {committed} but the changelog "
-                f"{self._topics.changelog} is empty: its state is lost. Restore the changelog topic, or start a new "
-                "group (kafka.group_id), which reads the raw topic again from kafka.start_from"
-            )
+        await refuse_forgotten_life(self.partition, self._topics.changelog, self._source)
         base = Meta(
             schema=SCHEMA_VERSION,
             incarnation=self._new_incarnation(),
             raw_topic=self._topics.raw,
             next_offsets=await self._source.first_offsets(),
         )
-        self._draft = Draft(base, self._clock.monotonic())
-        await self._commit(self._draft)
+        await self._commit(Draft(base, self._clock.monotonic()))
         telemetry.emit(telemetry.PartitionFounded(partition=self.partition, next_offsets=base.next_offsets))
 
-    async def _continue_from(self, restored: Restored) -> None:
-        """Go on where the changelog says, if the group's offsets do not contradict it."""
-        meta = restored.meta
-        assert meta is not None
-        if meta.raw_topic != self._topics.raw:
-            raise Fatal(
-                f"partition {self.partition}: the changelog {self._topics.changelog} belongs to raw topic "
-                f"{meta.raw_topic}, not {self._topics.raw}: give this deployment its own kafka.group_id"
-            )
-        deadline = self._clock.monotonic() + _AGREEMENT_S
-        while True:
-            committed = await self._source.committed_offsets()
-            if not committed or committed == {topic: meta.next_offsets.get(topic) for topic in committed}:
-                break
-            # The broker answers the last commit before its markers are written (KIP-447 asks for stable
-            # offsets).
-            if self._clock.monotonic() > deadline:
-                raise Fatal(
-                    f"partition {self.partition}: the group's committed offsets {committed} are not the changelog's "
-                    f"{meta.next_offsets}: somebody reset the one or the other. Either set the group's offsets back to the "
-                    "changelog's (kafka-consumer-groups --reset-offsets), which keeps the state, or start a new group "
-                    "(kafka.group_id), which builds it anew"
-                )
-            await self._clock.sleep(0.1)
+    async def _continue(self, meta: Meta, restored: Restored) -> None:
+        """Go on where the changelog says, if nothing contradicts it."""
+        await agree_with_group(
+            self.partition, meta, self._topics.raw, self._topics.changelog, self._source, self._clock
+        )
         self._committed = meta
         telemetry.emit(
             telemetry.PartitionRestored(
@@ -251,8 +183,7 @@ class PartitionTask:
             )
         )
 
-    # --- run: step and commit
-    # ------------------------------------------------------------------------------------
+    # --- run: step and commit ---
 
     async def _consume(self) -> None:
         while not self._abandoned:
@@ -282,41 +213,21 @@ class PartitionTask:
             if not records:
                 return
         decoded = decode_records(records, self._decoder)
-        states = self._states_of(decoded.device_ids, draft)
+        states = states_of(decoded.device_ids, draft.states, self._live_states, self._store)
         result = process(decoded, states, draft.watermark_ms, self._rules)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
-
-    def _states_of(self, device_ids: frozenset[str], draft: Draft) -> dict[str, DeviceState]:
-        states: dict[str, DeviceState] = {}
-        drafted, live, store = draft.states, self._live_states, self._store
-        for device_id in device_ids:
-            state = drafted.get(device_id) or live.get(device_id)
-            if state is None:
-                hot = store.get(hot_key(device_id))
-                if hot is None:
-                    continue
-                cold = store.get(cold_key(device_id))
-                try:
-                    state = decode_state(hot, cold or b"")
-                except ValueError as error:
-                    raise StateCorrupted(f"a device's record does not decode: {error}") from error
-            states[device_id] = state
-        return states
 
     def _wait_s(self) -> float:
         if self._draft is None:
             return _IDLE_WAIT_S
-        return max(0.0, self._due_at(self._draft) - self._clock.monotonic())
-
-    def _due_at(self, draft: Draft) -> float:
-        behind = self._source.lag() > 0
-        return draft.opened_at + (self._policy.behind_s if behind else self._policy.interval_s)
+        due_at = self._policy.due_at(self._draft.opened_at, self._source.lag())
+        return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        return self._draft is not None and self._draft.events >= self._policy.events
+        return self._draft is not None and self._policy.is_full(self._draft.events)
 
     def _is_due(self) -> bool:
-        return self._draft is not None and self._clock.monotonic() >= self._due_at(self._draft)
+        return self._draft is not None and self._wait_s() == 0.0
 
     async def _commit_draft(self) -> None:
         if self._draft is not None and self._draft.records:
@@ -324,9 +235,7 @@ class PartitionTask:
         self._draft = None
 
     async def _commit(self, draft: Draft) -> None:
-        """One transaction: outputs, changelog, offsets; then the store. Any failure before the end leaves no
-        trace.
-        """
+        """One transaction: outputs, changelog, offsets; then the store. A failure before leaves no trace."""
         started = self._clock.monotonic()
         state_records = draft.state_records()
         await self._transaction.begin()
@@ -339,91 +248,53 @@ class PartitionTask:
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()
         self._committed = draft.meta()
-        self._store.write(state_records, self._checkpoint(next_offsets[self._topics.changelog]))
+        changelog_offset = next_offsets[self._topics.changelog]
+        self._store.write(
+            state_records, checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
+        )
         self._live_states.keep(draft.committed_states())
-        self._lost_in_a_row = self._refused_in_a_row = self._corrupted_in_a_row = 0
+        self._setbacks.committed()
         self.statistics.add(draft, self._clock.monotonic() - started)
 
-    def _checkpoint(self, changelog_offset: int) -> Checkpoint:
-        assert self._committed is not None
-        return Checkpoint(
-            schema=SCHEMA_VERSION,
-            incarnation=self._committed.incarnation,
-            changelog_offset=changelog_offset,
-            written_at_ms=self._clock.wall_ms(),
-        )
-
     async def _keep_store_fresh(self) -> None:
-        """Make the store survive a kill, and say that it was up to date at this time: a quiet one must not
-        grow old.
-        """
-        checkpoint = self._store.checkpoint()
-        if checkpoint is not None:
-            self._store.write((), self._checkpoint(checkpoint.changelog_offset))
+        """Make the store survive a kill, and date its checkpoint anew: a quiet one must not grow old."""
+        last = self._store.checkpoint()
+        if last is not None:
+            self._store.write((), checkpoint_at(last.changelog_offset, last.incarnation, self._clock))
         await self._store.flush()
         self._next_flush = self._clock.monotonic() + _FLUSH_INTERVAL_S
 
-    # --- trouble
-    # -----------------------------------------------------------------------------------------------------
+    # --- trouble ---
 
     async def _lose(self, lost: TransactionLost) -> None:
-        """The one remedy: drop the draft and the producer, and be sure to be the owner before fencing in
-        turn.
-        """
-        self._lost_in_a_row += 1
+        """The one remedy: drop draft and producer, and be sure to be the owner before fencing in turn."""
         self.statistics.transactions_lost += 1
+        self._setbacks.lose(lost)
         if not self._abandoned:
             telemetry.emit(
                 telemetry.TransactionLost(
                     partition=self.partition,
                     cause=str(lost),
                     events=self._draft.events if self._draft is not None else 0,
-                    in_a_row=self._lost_in_a_row,
+                    in_a_row=self._setbacks.lost,
                 )
             )
-        self._refused_in_a_row = self._refused_in_a_row + 1 if lost.refused else 0
-        if self._refused_in_a_row >= _REFUSALS_BEFORE_GIVING_UP:
-            raise Fatal(
-                f"partition {self.partition}: the broker refused the same transaction {self._refused_in_a_row} times: {lost}"
-            ) from lost
-        self._draft = None
-        self._live_states.clear()
-        self._transaction.discard()
+        self._drop_uncommitted()
         if not self._stopping and not await self._source.still_assigned():
             self.abandon()
 
     async def _forget(self, corrupted: StateCorrupted) -> None:
         """The store is unusable: wipe it; the next start restores it whole."""
-        self._corrupted_in_a_row += 1
-        if self._corrupted_in_a_row >= _CORRUPTIONS_BEFORE_GIVING_UP:
-            raise Fatal(
-                f"partition {self.partition}: state unusable {self._corrupted_in_a_row} times in a row, also when restored: "
-                f"{corrupted}"
-            ) from corrupted
-        self._draft = None
-        self._live_states.clear()
-        self._transaction.discard()
+        self._setbacks.corrupt(corrupted)
+        self._drop_uncommitted()
         telemetry.emit(telemetry.StateWiped(partition=self.partition, reason=str(corrupted)))
         await self._store.wipe()
 
+    def _drop_uncommitted(self) -> None:
+        """Leave nothing of the draft; the live states go too, because the outcome may be unknown."""
+        self._draft = None
+        self._live_states.clear()
+        self._transaction.discard()
+
     def _enter(self, state: TaskState) -> None:
-        assert (self.state, state) in _LEGAL, f"illegal move {self.state} -> {state}"
-        self.state = state
-
-
-def slices(records: Sequence[InputRecord], max_bytes: int) -> list[Sequence[InputRecord]]:
-    """Cut records into pieces of about ``max_bytes`` of value each (at least one record), so that none takes
-    long.
-
-    A piece never holds records of two topics.
-    """
-    pieces: list[Sequence[InputRecord]] = []
-    start = 0
-    size = 0
-    for position, record in enumerate(records):
-        length = len(record.value) if record.value is not None else 0
-        if position > start and (size + length > max_bytes or record.topic != records[start].topic):
-            pieces.append(records[start:position])
-            start, size = position, 0
-        size += length
-    return [*pieces, *([records[start:]] if records else [])]
+        self.state = moved(self.state, state)

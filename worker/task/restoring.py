@@ -15,6 +15,7 @@ from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, is_
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
 from worker.ports import Changelog, Clock, StateStore
+from worker.task.checkpoints import checkpoint_at
 
 
 class Restored(Struct, frozen=True):
@@ -50,9 +51,9 @@ async def restore(
     if checkpoint is None:
         if first > 0:
             raise Fatal(
-                f"partition {partition}: the changelog begins at offset {first}: older records were deleted, so "
-                "states are missing. A changelog must be compacted only (cleanup.policy=compact); restore the "
-                "topic or start a new group (kafka.group_id)"
+                f"partition {partition}: the changelog begins at offset {first}: older records were "
+                "deleted, so states are missing. A changelog must be compacted only "
+                "(cleanup.policy=compact); restore the topic or start a new group (kafka.group_id)"
             )
         offset, incarnation = first, ""
     else:
@@ -78,26 +79,17 @@ async def restore(
             records += len(batch.records)
             # Not next_offset: past an aborted tail the record before the checkpoint would not be a meta
             # record.
-            store.write(batch.records, _checkpoint(incarnation, batch.records_end, clock))
+            store.write(batch.records, checkpoint_at(batch.records_end, incarnation, clock))
         await clock.sleep(0)
     if meta is None and not stopping():
         if checkpoint is not None:
             raise StateCorrupted("the changelog's tail holds no meta record, so the store is not of it")
         if records:
             raise Fatal(
-                f"partition {partition}: the changelog holds {records} records but no meta record: another program "
-                "wrote it. Give this deployment its own kafka.group_id or topics.changelog"
+                f"partition {partition}: the changelog holds {records} records but no meta record: another "
+                "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
     return Restored(meta=meta, records=records, devices=devices, seconds=clock.monotonic() - started)
-
-
-def _checkpoint(incarnation: str, changelog_offset: int, clock: Clock) -> Checkpoint:
-    return Checkpoint(
-        schema=SCHEMA_VERSION,
-        incarnation=incarnation,
-        changelog_offset=changelog_offset,
-        written_at_ms=clock.wall_ms(),
-    )
 
 
 def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:

@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from worker import telemetry
 from worker.ports import Clock
+from worker.task.life_cycle import TaskState
 from worker.task.live_states import LiveStatesBudget
-from worker.task.partition_task import PartitionTask, TaskState
+from worker.task.partition_task import PartitionTask
 
 _STOP_S = 6.0
 

@@ -1,0 +1,43 @@
+"""Counts what goes wrong without a success between, and decides when trying again has become pointless.
+
+A broker that is away is waited for without end; records that it refuses, and state that is unusable also when
+restored, are not: then the worker ends with the reason, instead of standing still in silence.
+"""
+
+from worker.errors import Fatal, StateCorrupted, TransactionLost
+
+_REFUSALS = 5
+_CORRUPTIONS = 3
+
+
+class Setbacks:
+    """What went wrong in one task since its last commit."""
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
+        self.lost = 0
+        self._refused = 0
+        self._corrupted = 0
+
+    def committed(self) -> None:
+        """A success: all is forgotten."""
+        self.lost = self._refused = self._corrupted = 0
+
+    def lose(self, lost: TransactionLost) -> None:
+        """Count a lost transaction. Raises Fatal when the broker has refused the same one again and again."""
+        self.lost += 1
+        self._refused = self._refused + 1 if lost.refused else 0
+        if self._refused >= _REFUSALS:
+            raise Fatal(
+                f"partition {self._partition}: the broker refused the same transaction {_REFUSALS} times: "
+                f"{lost}"
+            ) from lost
+
+    def corrupt(self, corrupted: StateCorrupted) -> None:
+        """Count an unusable store. Raises Fatal when wiping and restoring does not help."""
+        self._corrupted += 1
+        if self._corrupted >= _CORRUPTIONS:
+            raise Fatal(
+                f"partition {self._partition}: state unusable {_CORRUPTIONS} times in a row, also when "
+                f"restored: {corrupted}"
+            ) from corrupted

@@ -1,0 +1,12 @@
+"""The topics that a task reads from and writes to, by role. Their settings are the adapters' matter."""
+
+from msgspec import Struct
+
+
+class TaskTopics(Struct, frozen=True, kw_only=True):
+    """Task p reads partition p of ``raw`` and writes partition p of the others."""
+
+    raw: str
+    enriched: str
+    dead_letters: str
+    changelog: str
