@@ -27,7 +27,7 @@ PARTITIONS = 4  # what the embedded broker gives; the same on a real one
 
 
 def demo(
-    events: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events to invent.")] = 50_000,
+    events: Annotated[int, typer.Option(min=1, max=500_000, help="How many events to invent.")] = 50_000,
     seed: Annotated[int, typer.Option(help="Another seed, other visitors.")] = 1,
     bootstrap_servers: Annotated[
         str | None,

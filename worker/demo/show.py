@@ -28,8 +28,8 @@ from worker.model.outputs import DeadLetter, EnrichedEvent
 PATIENCE_S = 30.0
 """How long nothing may come out before the demo takes the rest for lost."""
 
-SHORTEST_MEASURE_S = 0.2
-"""Below it a rate would say more about the clock than about the worker."""
+SHORTEST_MEASURE_S = 1.0
+"""Below it a rate would say more about starting than about working."""
 
 Output = TypeVar("Output", EnrichedEvent, DeadLetter)
 
