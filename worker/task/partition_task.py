@@ -20,12 +20,12 @@ from worker.core.decode import Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import decode_records, process
 from worker.core.state_records import SCHEMA_VERSION
-from worker.errors import StateCorrupted, TransactionLost
+from worker.errors import Fatal, StateCorrupted, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source, StateStore, Transaction
-from worker.task.agreement import agree_with_group, refuse_forgotten_life
+from worker.task.agreement import agree_with_group, refuse_forgotten_life, refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_states import states_of
@@ -146,10 +146,14 @@ class PartitionTask:
         )
         if self._stopping:
             return
-        if restored.meta is None:
-            await self._found()
-        else:
-            await self._continue(restored.meta, restored)
+        try:
+            if restored.meta is None:
+                await self._found()
+            else:
+                await self._continue(restored.meta, restored)
+        except Fatal:
+            await refuse_overtaken(self._changelog, restored.end)
+            raise
         assert self._committed is not None
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)

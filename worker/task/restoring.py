@@ -19,9 +19,10 @@ from worker.task.checkpoints import checkpoint_at
 
 
 class Restored(Struct, frozen=True):
-    """What a restore found: ``meta`` is None when the changelog has never been written."""
+    """What a restore found below ``end``: ``meta`` is None when the changelog has never been written."""
 
     meta: Meta | None
+    end: int
     records: int
     devices: int
     seconds: float
@@ -89,7 +90,9 @@ async def restore(
                 f"partition {partition}: the changelog holds {records} records but no meta record: another "
                 "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
-    return Restored(meta=meta, records=records, devices=devices, seconds=clock.monotonic() - started)
+    return Restored(
+        meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started
+    )
 
 
 def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:
