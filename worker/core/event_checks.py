@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.json_elements import names_as_sent, nests_deeper
+from worker.core.json_elements import may_have_escaped_names, names_as_sent, nests_deeper
 from worker.model.events import (
     OLDEST_TIMESTAMP_MS,
     TIMESTAMP_LIMIT_MS,
@@ -107,17 +107,14 @@ class EventChecks:
         """Raise Refused unless ``data`` (valid JSON, not null) is an object within the rules."""
         if not data.startswith(b"{"):
             raise Refused("data_not_object", f"data: expected an object, got {_kind(data)}")
+        if nests_deeper(data, 1):  # also in what a repeated name replaced, for data goes out as it was sent
+            allowed = "values are strings, numbers, booleans or null"
+            raise Refused("data_nested", f"data: a property holds an object or an array; {allowed}")
         properties = _properties_of(data)
-        if b"{" in data[1:] or b"[" in data:
-            for place, value in enumerate(properties.values(), 1):
-                kind = _kind(bytes(value))
-                if kind in {"an object", "an array"}:
-                    allowed = "values are strings, numbers, booleans or null"
-                    raise Refused("data_nested", f"data: property number {place} is {kind}; {allowed}")
         for place, name in enumerate(properties, 1):
             if name.startswith("_"):
                 allowed = "names that begin with _ are reserved"
-                raise Refused("data_reserved_name", f"data: property number {place}: {allowed}")
+                raise Refused("data_reserved_name", f"data: the name of property number {place}: {allowed}")
         if len(properties) > self._limits.max_properties:
             found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
             raise Refused("data_too_many_properties", found)
@@ -147,7 +144,7 @@ class EventChecks:
         if not element.isascii() and not is_utf8(element):
             raise Refused("not_utf8", "the event holds bytes that are not UTF-8")
         most = self._limits.max_depth
-        too_deep = Refused("too_deep", f"the event nests deeper than {most} levels")
+        too_deep: tuple[Reason, str] = ("too_deep", f"the event nests deeper than {most} levels")
         try:
             if element.startswith(b"{"):
                 properties = _properties_of(element)
@@ -155,16 +152,16 @@ class EventChecks:
                 _any_json(element)
                 properties = None
         except RecursionError:
-            raise too_deep from None
+            raise Refused(*too_deep) from None
         except DecodeError as error:
             if nests_deeper(element, most):
-                raise too_deep from None
+                raise Refused(*too_deep) from None
             raise Refused("malformed_json", f"not valid JSON: {_fault_of(error, element)}") from None
         if nests_deeper(element, most) and (
             # What a repeated name replaced does not count.
             properties is None or any(nests_deeper(bytes(value), most - 1) for value in properties.values())
         ):
-            raise too_deep
+            raise Refused(*too_deep)
         if properties is None:
             raise Refused("not_an_object", f"expected an event object, got {_kind(element)}")
         return properties
@@ -202,7 +199,7 @@ class EventChecks:
 
     def _extra(self, properties: dict[str, Raw], element: bytes) -> bytes:
         """An object of the properties that are no fields, names and values as they were sent."""
-        if b"\\" in element:  # a name may be written with escapes; the last of a repeated name wins
+        if may_have_escaped_names(element):  # the last of a repeated name wins
             names = {_any_string(name): name for name in names_as_sent(element)}
         else:
             names = {name: b'"%b"' % name.encode() for name in properties}
@@ -217,22 +214,28 @@ class EventChecks:
 
 def _take(properties: dict[str, Raw], field: str) -> bytes | None:
     """Take the field's JSON out of the properties, under either of its names."""
-    value = properties.pop(field, None)
+    found = properties.pop(field, None)
+    value = None if found is None else bytes(found)
     alias = ALIASES.get(field)
-    other = None if alias is None else properties.pop(alias, None)
-    if value is None:
-        value = other
-    elif other is not None and value != other and not _same_text(bytes(value), bytes(other)):
+    if alias is None or alias not in properties:
+        return value
+    other = bytes(properties.pop(alias))
+    if value is not None and value != other and not _same_text(value, other):
         raise Refused("conflicting_alias", f"{field}: and its other name {alias} are both there and differ")
-    return None if value is None else bytes(value)
+    return other if value is None else value
 
 
 def _same_text(one: bytes, other: bytes) -> bool:
-    """Whether two JSON values are the same text: "7" is 7, and an escape is the character it stands for."""
-    texts = [_any_string(value) if value.startswith(b'"') else value.decode() for value in (one, other)]
-    return texts[0] == texts[1] and all(
-        value.startswith(b'"') or _integer.fullmatch(value) for value in (one, other)
+    """Whether two JSON values name the same id: "7" is 7, and an escape is the character it stands for."""
+    text, other_text = (
+        _any_string(value)
+        if value.startswith(b'"')
+        else value.decode()
+        if _integer.fullmatch(value)
+        else None
+        for value in (one, other)
     )
+    return text is not None and text == other_text
 
 
 def _text(json_text: bytes, field: str) -> str:

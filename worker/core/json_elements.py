@@ -17,11 +17,19 @@ _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _white_space = re.compile(rb"[ \t\n\r]*+")
 _string = re.compile(_STRING, re.DOTALL)
 _strings_also_cut_off = re.compile(_STRING + b"?+", re.DOTALL)
-_up_to_comma_or_opening = re.compile(rb'(?:[^"\[\]{,]++|' + _STRING + rb")*+", re.DOTALL)
+_FLAT = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + rb")*+[\]}]"
+_TWO_LEVELS = rb'[\[{](?:[^"\[\]{}]++|' + _STRING + b"|" + _FLAT + rb")*+[\]}]"
+# Objects of one or two levels, which most events are, are passed over in one match.
+_up_to_comma_or_opening = re.compile(rb'(?:[^"\[\]{,]++|' + _STRING + b"|" + _TWO_LEVELS + rb")*+", re.DOTALL)
 # A run of brackets of one direction, or where there are none left: a string that never closes, or the end.
 _next_brackets = re.compile(
-    rb'(?:[^"\[\]{}]++|' + _STRING + rb')*+(?:(?P<opening>[\[{]++)|(?P<closing>[\]}]++)|"|\Z)', re.DOTALL
+    rb'(?:[^"\[\]{}]++|' + _STRING + b"|" + _FLAT + rb')*+(?:(?P<opening>[\[{]++)|(?P<closing>[\]}]++)|"|\Z)',
+    re.DOTALL,
 )
+
+# The last escape of a name and all up to the colon after it; may find one in a string that is no name.
+_escape_in_name = re.compile(rb'\\.[^"\\]*+"[ \t\n\r]*+:', re.DOTALL)
+_MOST_STEPS_WHEN_TOO_DEEP = 1000
 
 _DEPTH_CHANGES = bytes(1 if chr(byte) in "[{" else 0xFF for byte in range(256))  # 0xFF is -1 as a signed byte
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if chr(byte) not in "[]{}")
@@ -39,13 +47,14 @@ class Elements(NamedTuple):
     rest_index: int | None
 
 
-def split_elements(text: bytes, most: int) -> Elements:
+def split_elements(text: bytes, most: int, levels: int) -> Elements:
     """Split an array into its elements; a single object is one element. ``text`` begins with ``[`` or ``{``.
 
-    Stops after ``most + 1`` elements, which tells the caller that there are more than ``most``.
+    Stops after ``most + 1`` elements, which tells the caller that there are more than ``most``. May also stop
+    in an element that nests deeper than so many ``levels``: its end is worth some steps only.
     """
     if text.startswith(b"{"):
-        end = _end_of_brackets(text, 0)
+        end = _end_of_brackets(text, 0, levels)
         if end < 0:
             return Elements([], text, 0)
         return Elements([text[:end]], text[end:].strip(WHITE_SPACE), None)
@@ -54,7 +63,7 @@ def split_elements(text: bytes, most: int) -> Elements:
     end = 0
     while len(elements) <= most:
         start = _skip_white_space(text, end + 1)
-        end = _end_of_element(text, start)
+        end = _end_of_element(text, start, levels)
         closes = text[end : end + 1] == b"]"
         if end < 0 or (
             closes and start == end and elements
@@ -75,13 +84,18 @@ def nests_deeper(text: bytes, levels: int) -> bool:
     return max(accumulate(memoryview(brackets).cast("b")), default=0) > levels
 
 
+def may_have_escaped_names(text: bytes) -> bool:
+    """Whether a property's name may be written with an escape. False is certain."""
+    return _escape_in_name.search(text) is not None
+
+
 def names_as_sent(element: bytes) -> list[bytes]:
     """The names in a valid JSON object as they are written, quotes and escapes included, in order."""
     names = []
     position = _skip_white_space(element, 0) + 1
     while name := _string.match(element, _skip_white_space(element, position)):
         names.append(name[0])
-        position = _end_of_element(element, name.end()) + 1
+        position = _end_of_element(element, name.end(), len(element)) + 1
     return names
 
 
@@ -91,7 +105,7 @@ def _skip_white_space(text: bytes, position: int) -> int:
     return found.end()
 
 
-def _end_of_element(text: bytes, position: int) -> int:
+def _end_of_element(text: bytes, position: int, levels: int) -> int:
     """Where the comma or the array's closing bracket after the element is; -1 where there is none.
 
     A stray ``}`` is part of the element: so the damage stays within it.
@@ -105,20 +119,20 @@ def _end_of_element(text: bytes, position: int) -> int:
             return position
         if stop not in {b"[", b"{"}:
             return -1
-        position = _end_of_brackets(text, position)
+        position = _end_of_brackets(text, position, levels)
         if position < 0:
             return -1
 
 
-def _end_of_brackets(text: bytes, position: int) -> int:
+def _end_of_brackets(text: bytes, position: int, levels: int) -> int:
     """The position after the bracket that closes the one at ``position``; -1 where there is none.
 
     Runs of brackets are counted at once, or 100,000 of them would take 100,000 steps.
     """
     depth = 0
-    for found in _next_brackets.finditer(text, position):
+    for step, found in enumerate(_next_brackets.finditer(text, position)):
         kind = found.lastgroup
-        if kind is None:
+        if kind is None or (depth > levels and step > _MOST_STEPS_WHEN_TOO_DEEP):
             return -1
         start, end = found.span(kind)
         if kind == "opening":

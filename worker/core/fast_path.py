@@ -1,0 +1,208 @@
+"""Reads the values that are as they should be, many events at a time.
+
+The JSON parser decodes a whole array of events in one call and checks types, required fields and the range
+of timestamps on the way. The other rules are proved for all events at once, by looking for what could break
+them; an event for which a proof fails is judged with care (``core.event_checks``), alone. Batches that use
+other names or bring properties of their own are put into the same words first (``core.respelling``).
+
+Must agree with the careful path on every value it does not leave to it: a property test holds the two
+together. It exists because decoding would be half of the worker's CPU time: judging each event with care
+takes seven times as long.
+"""
+
+import re
+
+from msgspec import DecodeError, Raw, json
+
+from worker.core.event_checks import NULL_WORDS, EventChecks, Refused, plain_word, plain_words
+from worker.core.json_elements import may_have_escaped_names, nests_deeper
+from worker.core.respelling import respell
+from worker.model.events import NO_JSON, DecodedValue, Event
+from worker.model.rules import IdentityRules, InputRules
+
+# First characters that a null-like word may have, quotes, white space and all; others need no closer look.
+_FIRST_OF_NULL_WORDS = frozenset(
+    {"", *"nNuU\"'`", *(character for character in map(chr, range(0x3001)) if character.isspace())}
+)
+# Each looks for one byte at the speed of memchr, then around it: six times faster than for two bytes.
+# The datas of a batch are joined by NUL, which valid JSON cannot hold. What is nested comes after a colon.
+_data_is_no_object = re.compile(rb"\0(?!\{)").search
+_data_holds_object = re.compile(rb"\{(?<=[: \t\n\r]\{)").search
+_data_holds_array = re.compile(rb"\[(?<=[: \t\n\r]\[)").search
+_data_has_reserved_name = re.compile(rb'_(?<="_)[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\n\r]*+:', re.DOTALL).search
+
+
+class FastPath:
+    """Decodes plain batches by the given rules. Holds no state."""
+
+    def __init__(self, limits: InputRules, identity: IdentityRules, checks: EventChecks) -> None:
+        self._limits = limits
+        self._checks = checks
+        self._read_events = json.Decoder(list[Event]).decode
+        self._read_event = json.Decoder(Event).decode
+        self._read_batch_properties = json.Decoder(list[dict[str, Raw]]).decode
+        self._read_event_properties = json.Decoder(dict[str, Raw]).decode
+        self._read_elements = json.Decoder(list[Raw]).decode
+        self._blocked_users = plain_words(identity.blocked_user_ids)
+        self._blocked_devices = plain_words(identity.blocked_device_ids)
+        # A character is at most 4 bytes of UTF-8.
+        self._surely_short_chars = limits.max_text_bytes // 4
+        # The shortest object of n properties, {"":0,"":0}, has 5n + 1 bytes.
+        self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
+
+    def decode(self, value: bytes) -> DecodedValue | None:
+        """What the careful path makes of the value, or None where that is left to it. Never raises."""
+        extras: list[bytes] | None = None
+        try:
+            if value.startswith(b"["):
+                events = self._read_events(value)
+            elif value.startswith(b"{"):
+                events = [self._read_event(value)]
+            else:
+                return None
+            if not value.isascii():
+                value.decode()
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            try:
+                events, extras = self._read_respelled(value)
+            except (DecodeError, UnicodeDecodeError, RecursionError):
+                return None
+        if len(events) > self._limits.max_events:
+            return None
+
+        doubtful = self._doubtful_texts(events, value)
+        if not self._surely_fine_data(events):
+            doubtful |= self._doubtful_data(events)
+        if extras is not None:
+            doubtful |= self._doubtful_extras(events, extras)
+        return self._judged(events, value, doubtful) if doubtful else DecodedValue(events)
+
+    def _read_respelled(self, value: bytes) -> tuple[list[Event], list[bytes]]:
+        """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""
+        value.decode()
+        if may_have_escaped_names(value):
+            raise DecodeError
+        batch = (
+            self._read_batch_properties(value) if value[:1] == b"[" else [self._read_event_properties(value)]
+        )
+        respelled = respell(batch)
+        if respelled is None:
+            raise DecodeError
+        text, extras = respelled
+        return self._read_events(text), extras
+
+    def _doubtful_texts(self, events: list[Event], value: bytes) -> set[int]:
+        """Take placeholders out of optional ids; the indexes of events whose texts may break a rule."""
+        doubtful = set()
+        short = self._surely_short_chars
+        blocked_users = self._blocked_users
+        may_hold_control_characters = b"\\" in value or b"\x7f" in value or b"\xc2" in value
+        device_id = ""
+        device_fine = False
+        for index, event in enumerate(events):
+            if event.device_id != device_id:  # a run of one device's events is checked once
+                device_id = event.device_id
+                device_fine = len(device_id) <= short and plain_word(device_id) not in self._blocked_devices
+            event_id = event.id
+            event_type = event.type
+            fine = (
+                device_fine
+                and not event_id.isspace()
+                and not event_type.isspace()
+                and len(event_id) <= short
+                and len(event_type) <= short
+                and event.extra is NO_JSON  # a property of that name is not a field
+            )
+            if (user_id := event.user_id) is not None:
+                if plain_word(user_id) in blocked_users:
+                    event.user_id = None
+                elif len(user_id) > short:
+                    fine = False
+            if (session_id := event.session_id) is not None:
+                if session_id[:1] in _FIRST_OF_NULL_WORDS and plain_word(session_id) in NULL_WORDS:
+                    event.session_id = None
+                elif len(session_id) > short:
+                    fine = False
+            if (view_id := event.view_id) is not None:
+                if view_id[:1] in _FIRST_OF_NULL_WORDS and plain_word(view_id) in NULL_WORDS:
+                    event.view_id = None
+                elif len(view_id) > short:
+                    fine = False
+            if not fine or (may_hold_control_characters and not _is_printable(event)):
+                doubtful.add(index)
+        return doubtful
+
+    def _surely_fine_data(self, events: list[Event]) -> bool:
+        """Whether every ``data`` is an object within the rules. False proves nothing."""
+        datas = [data for event in events if (data := event.data) is not NO_JSON]
+        if not datas:
+            return True
+        joined = b"\0" + b"\0".join(datas)
+        if (
+            _data_is_no_object(joined)
+            or _data_holds_object(joined)
+            or _data_holds_array(joined)
+            or _data_has_reserved_name(joined)
+            or (b"\\" in joined and b"\\u005" in joined)  # an underscore may be written \u005f
+        ):
+            return False
+        longest = max(map(len, datas))
+        if longest <= self._surely_fine_data_bytes:
+            return True
+        most_colons = max([data.count(b":") for data in joined.split(b"\0")])
+        return longest <= self._limits.max_object_bytes and most_colons <= self._limits.max_properties
+
+    def _doubtful_data(self, events: list[Event]) -> set[int]:
+        """Take out ``null``; the indexes of events whose ``data`` may break a rule."""
+        for event in events:
+            if len(event.data) == 4 and bytes(event.data) == b"null":
+                event.data = NO_JSON
+        if self._surely_fine_data(events):
+            return set()
+        doubtful = set()
+        for index, event in enumerate(events):
+            if event.data is not NO_JSON:
+                try:
+                    self._checks.check_data(bytes(event.data))
+                except (Refused, RecursionError):
+                    doubtful.add(index)
+        return doubtful
+
+    def _doubtful_extras(self, events: list[Event], extras: list[bytes]) -> set[int]:
+        """Give the events their ``extra``; the indexes of those that may break a rule."""
+        doubtful = set()
+        limits = self._limits
+        for index, (event, extra) in enumerate(zip(events, extras, strict=True)):
+            if extra:
+                event.extra = Raw(extra)
+                if len(extra) > limits.max_object_bytes or nests_deeper(extra, limits.max_depth):
+                    doubtful.add(index)
+        return doubtful
+
+    def _judged(self, events: list[Event], value: bytes, doubtful: set[int]) -> DecodedValue | None:
+        """Let the careful path judge the doubtful events; the others stay as they are."""
+        try:
+            elements = self._read_elements(value) if value.startswith(b"[") else [value]
+        except RecursionError:
+            return None
+        kept = []
+        rejections = []
+        for index, event in enumerate(events):
+            outcome = self._checks.read(bytes(elements[index]), index) if index in doubtful else event
+            if isinstance(outcome, Event):
+                kept.append(outcome)
+            else:
+                rejections.append(outcome)
+        return DecodedValue(kept, rejections)
+
+
+def _is_printable(event: Event) -> bool:
+    """Whether no text holds a control character, nor others that only a closer look tells apart."""
+    return (
+        event.id.isprintable()
+        and event.type.isprintable()
+        and event.device_id.isprintable()
+        and (event.user_id is None or event.user_id.isprintable())
+        and (event.session_id is None or event.session_id.isprintable())
+        and (event.view_id is None or event.view_id.isprintable())
+    )
