@@ -45,16 +45,17 @@ lint: setup ## Check style and formatting
 types: setup ## Check types, strictly
 	@$(BIN)/mypy
 
-# One lock to develop with and one, of the same versions, for what is deployed. Versions that still satisfy
-# pyproject.toml stay; `make lock UPGRADE=--upgrade` takes the newest. The compiler lives in a throw-away
-# environment, so that it pins itself nowhere.
+# One lock to develop with and two, of the same versions, for the image: what runs in it and what builds it.
+# Versions that still satisfy pyproject.toml stay; `make lock UPGRADE=--upgrade` takes the newest. The
+# compiler lives in a throw-away environment, so that it pins itself nowhere.
 COMPILE = pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	--no-emit-options --allow-unsafe --strip-extras --no-header
 
 .PHONY: lock
-lock: ## Resolve the dependencies anew into requirements.lock and requirements-run.lock
+lock: ## Resolve the dependencies anew into the three requirements locks
 	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
 	$(PYTHON) -m venv "$$directory"; \
 	"$$directory/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'; \
 	"$$directory/bin/"$(COMPILE) $(UPGRADE) --extra demo --extra dev -o requirements.lock pyproject.toml; \
-	"$$directory/bin/"$(COMPILE) --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml
+	"$$directory/bin/"$(COMPILE) --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml; \
+	"$$directory/bin/"$(COMPILE) --build-deps-for wheel --only-build-deps --constraint requirements.lock --no-annotate -o requirements-build.lock pyproject.toml

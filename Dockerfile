@@ -1,0 +1,35 @@
+# The worker, alone: locked dependencies, no compiler, no package manager's leftovers, no root.
+# Its root file system may be read-only; all it writes lies in /var/lib/sessionizer.
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+
+# The dependencies first: they change more seldom than the code.
+COPY requirements-build.lock requirements-run.lock ./
+RUN python -m venv /opt/sessionizer \
+ && /opt/sessionizer/bin/pip install --require-hashes -r requirements-run.lock \
+ && pip install --require-hashes -r requirements-build.lock
+
+COPY LICENSE README.md pyproject.toml ./
+COPY worker worker
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/sessionizer/bin/pip install --no-deps --no-index dist/*.whl \
+ && /opt/sessionizer/bin/pip uninstall --yes pip setuptools
+
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /var/lib/sessionizer --create-home sessionizer
+COPY --from=build /opt/sessionizer /opt/sessionizer
+COPY config /etc/sessionizer
+ENV PATH=/opt/sessionizer/bin:$PATH PYTHONUNBUFFERED=1
+USER sessionizer
+
+# Relative directories of the configuration lie on the volume: state/ by default.
+WORKDIR /var/lib/sessionizer
+VOLUME /var/lib/sessionizer
+
+# In exec form the worker gets the engine's SIGTERM itself. It finishes its transactions within 10 s.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["sessionizer"]
+CMD ["run"]

@@ -1,0 +1,97 @@
+"""docker-compose.yml fits the worker it starts: its options exist, its parts find each other."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kafka.settings import IMAGE
+from worker.config import load
+from worker.config.load import PREFIX, VARIABLES
+
+ROOT = Path(__file__).parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+WORKERS = {name: service for name, service in SERVICES.items() if service.get("command", [""])[0] == "run"}
+OURS = {name: service for name, service in SERVICES.items() if service.get("image") == COMPOSE["name"]}
+
+
+def environment_of(service: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in service.get("environment", {}).items()}
+
+
+def config_file_of(service: dict[str, Any]) -> Path:
+    """The file in this checkout that the image has under the path of ``--config``."""
+    command: list[str] = service["command"]
+    path = Path(command[command.index("--config") + 1])
+    assert path.parent == Path("/etc/sessionizer"), "the image has config/ there"
+    return ROOT / "config" / path.name
+
+
+def seconds(duration: str) -> float:
+    assert duration.endswith("s")
+    return float(duration[:-1])
+
+
+def test_it_has_a_broker_a_step_that_makes_topics_two_workers_traffic_and_a_console() -> None:
+    assert {"kafka", "topics", "traffic", "console"} < SERVICES.keys()
+    assert len(WORKERS) == 2
+
+
+def test_each_of_our_variables_is_an_option() -> None:
+    given = {name for service in SERVICES.values() for name in environment_of(service)}
+    assert {name for name in given if name.startswith(PREFIX)} <= VARIABLES.keys()
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_s_configuration_loads_without_a_fault_or_a_warning(name: str) -> None:
+    config = load(config_file_of(WORKERS[name]), environment_of(WORKERS[name]))
+    assert config.warnings == ()
+    assert config.kafka.bootstrap_servers == "kafka:9092"
+
+
+def test_each_worker_has_a_name_and_a_state_volume_of_its_own() -> None:
+    names = [
+        load(config_file_of(worker), environment_of(worker)).kafka.group_instance_id
+        for worker in WORKERS.values()
+    ]
+    volumes = [volume.split(":")[0] for worker in WORKERS.values() for volume in worker["volumes"]]
+    assert len(set(names)) == len(WORKERS)
+    assert len(set(volumes)) == len(WORKERS)
+    assert set(volumes) <= COMPOSE["volumes"].keys()
+
+
+def test_the_state_lies_on_the_volume() -> None:
+    for worker in WORKERS.values():
+        directory = Path(load(config_file_of(worker), environment_of(worker)).state.directory)
+        assert directory == Path("/var/lib/sessionizer")
+        assert [volume.split(":")[1] for volume in worker["volumes"]] == [str(directory)]
+
+
+def test_a_worker_has_longer_to_stop_than_it_needs() -> None:
+    for worker in WORKERS.values():
+        assert seconds(worker["stop_grace_period"]) > 10
+
+
+def test_our_containers_cannot_write_outside_their_volumes_nor_gain_privileges() -> None:
+    assert OURS.keys() >= WORKERS.keys()
+    for service in OURS.values():
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert "privileged" not in service
+
+
+def test_whoever_is_waited_for_until_healthy_has_a_health_check() -> None:
+    for service in SERVICES.values():
+        for other, awaited in service.get("depends_on", {}).items():
+            assert awaited["condition"] != "service_healthy" or "healthcheck" in SERVICES[other]
+
+
+def test_it_runs_the_broker_that_the_tests_run() -> None:
+    assert SERVICES["kafka"]["image"] == IMAGE
+
+
+def test_ports_are_open_to_this_machine_only() -> None:
+    for service in SERVICES.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
