@@ -107,16 +107,10 @@ def measure(bench: Bench) -> Run:
     log = RESULTS / f"{bench.label}.log"
     try:
         with tempfile.TemporaryDirectory(prefix=f"{group}-") as directory:
-            environment = {
-                **os.environ,
-                BOOTSTRAP_VARIABLE: bench.bootstrap_servers,
-                "SESSIONIZER_KAFKA_GROUP_ID": group,
-                "SESSIONIZER_STATE_DIRECTORY": str(Path(directory, "state")),
-                "SESSIONIZER_TOPICS_RAW": bench.topic,
-                **{f"SESSIONIZER_TOPICS_{output}": name for output, name in names.items()},
-                **JOBS[bench.job],
-                **bench.settings,
-            }
+            settings = {**JOBS[bench.job], **bench.settings}
+            environment = environment_of(
+                bench.bootstrap_servers, group, bench.topic, names, Path(directory), settings
+            )
             samples = _watch(bench, topics, names, partitions, environment, log)
         wanted = bench.until or bench.events
         complete = bench.until is None and samples[-1].outputs >= wanted
@@ -139,6 +133,26 @@ def measure(bench: Bench) -> Run:
         lost_or_repeated=bench.events - counted,
         figures=figures(samples),
     )
+
+
+def environment_of(
+    bootstrap_servers: str,
+    group: str,
+    raw_topic: str,
+    names: dict[str, str],
+    directory: Path,
+    settings: dict[str, str],
+) -> dict[str, str]:
+    """The command's environment: this process's, the topics of this run, and settings that win over both."""
+    return {
+        **os.environ,
+        BOOTSTRAP_VARIABLE: bootstrap_servers,
+        "SESSIONIZER_KAFKA_GROUP_ID": group,
+        "SESSIONIZER_STATE_DIRECTORY": str(directory / "state"),
+        "SESSIONIZER_TOPICS_RAW": raw_topic,
+        **{f"SESSIONIZER_TOPICS_{output}": name for output, name in names.items()},
+        **settings,
+    }
 
 
 def _watch(
@@ -193,11 +207,11 @@ def _watch(
                     break
                 time.sleep(max(0.0, INTERVAL_S - (time.monotonic() - now)))
         finally:
-            _stop(process)
+            stop(process)
     return samples
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
+def stop(process: "subprocess.Popen[bytes]") -> None:
     """Ask the command to stop; what is left of its session afterwards is ended."""
     process.send_signal(signal.SIGTERM)
     try:
