@@ -1,0 +1,97 @@
+"""Short ways to write raw events and records, so that a test shows only what its rule is about.
+
+Times of day are in UTC on one fixed day; whatever a test leaves out has a plain, legal value.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, json
+
+MIDNIGHT_MS = 1_772_409_600_000
+"""2026-03-02T00:00:00Z, the day of all builders."""
+
+RawEvent = dict[str, Any]
+
+
+class Record(Struct, frozen=True):
+    """A raw record; ``timestamp`` in ms, -1 when it has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+def ms(at: str | int) -> int:
+    """``"10:30:00.000"`` on the builders' day (hours may pass 24), or ms since the epoch as they are."""
+    if isinstance(at, int):
+        return at
+    hours, minutes, seconds = at.split(":")
+    whole, _, fraction = seconds.partition(".")
+    return (
+        MIDNIGHT_MS
+        + (int(hours) * 60 + int(minutes)) * 60_000
+        + int(whole) * 1_000
+        + int(fraction.ljust(3, "0"))
+    )
+
+
+def click(
+    device: str,
+    at: str | int = "10:00:00.000",
+    *,
+    user: str | None = None,
+    session: str | None = None,
+    view: str | None = None,
+    id: str | None = None,  # noqa: A002 - the field's name
+    type: str = "page_view",  # noqa: A002 - the field's name
+    data: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> RawEvent:
+    """One event as a browser sends it; ``more`` are further properties, taken as they are."""
+    given = {"user_id": user, "session_id": session, "view_id": view, "data": data}
+    return {
+        "id": id or f"{device}@{at}",
+        "type": type,
+        "device_id": device,
+        "timestamp": ms(at),
+        **{name: value for name, value in given.items() if value is not None},
+        **more,
+    }
+
+
+def record(
+    offset: int,
+    content: Sequence[Any] | RawEvent | bytes | None,
+    *,
+    received_at: str | int | None = None,
+    key: str | None = None,
+    topic: str = "events.raw",
+    partition: int = 0,
+) -> Record:
+    """One raw record of a batch, of a single event, or of these very bytes (None: a tombstone).
+
+    Without ``received_at`` it came in at its newest event's time, so that no clock is held; with none at
+    noon.
+    """
+    if received_at is None:
+        received_at = max(_times(content), default=ms("12:00:00"))
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        timestamp=ms(received_at),
+        key=None if key is None else key.encode(),
+        value=content if content is None or isinstance(content, bytes) else json.encode(content),
+    )
+
+
+def _times(content: Sequence[Any] | RawEvent | bytes | None) -> list[int]:
+    if content is None or isinstance(content, bytes):
+        return []
+    events = [content] if isinstance(content, dict) else content
+    times = [event.get("timestamp") for event in events if isinstance(event, dict)]
+    return [time for time in times if isinstance(time, int)]

@@ -1,0 +1,18 @@
+"""The simulated workers' log lines go nowhere."""
+
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def quiet_log() -> Iterator[None]:
+    """Events are made and emitted, and then dropped."""
+    structlog.configure(processors=[_drop])
+    yield
+    structlog.reset_defaults()
+
+
+def _drop(*_: object) -> dict[str, object]:
+    raise structlog.DropEvent

@@ -1,0 +1,109 @@
+"""Exactly once under faults: many seeds, and a few situations worth reading.
+
+A failure names its seed; ``SESSIONIZER_SIMULATION_SEED=17 pytest tests/simulation`` replays exactly that
+history.
+"""
+
+import os
+
+import pytest
+
+from tests.builders import click, record
+from tests.simulation.faults import simulate
+from tests.simulation.simulation import Simulation
+from tests.simulation.traffic import RAW_TOPIC, RawLog
+from tests.simulation.world import Fate
+
+SEEDS = 1_000
+SEEDS_A_TEST = 100
+
+
+def clicks(number: int) -> RawLog:
+    """That many records of one device, a minute apart: one session, whose event number counts them."""
+    return [record(offset, [click("d1", f"8:{offset:02}:00", id=str(offset))]) for offset in range(number)]
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
+def test_every_promise_holds_whatever_strikes(first: int) -> None:
+    chosen = os.environ.get("SESSIONIZER_SIMULATION_SEED")
+    for seed in range(first, first + SEEDS_A_TEST) if chosen is None else [int(chosen)]:
+        try:
+            simulate(seed)
+        except Exception as broken:
+            broken.add_note(
+                f"to replay: SESSIONIZER_SIMULATION_SEED={seed} pytest tests/simulation/test_protocol.py"
+            )
+            raise
+
+
+def test_a_seed_replays_exactly() -> None:
+    once, again = simulate(7), simulate(7)
+    assert (once.steps, once.world.now) == (again.steps, again.world.now)
+    assert once.world.broker.logs == again.world.broker.logs
+
+
+def test_a_zombie_that_wakes_inside_its_transaction_writes_nothing_visible() -> None:
+    with Simulation(seed=1).feed(clicks(30)) as simulation:
+        zombie = simulation.start_worker()
+        simulation.run_until(lambda: simulation.world.broker.group_offsets != {}, "founded")
+        simulation.run_until(zombie.inside_transaction, "inside a transaction")
+        zombie.paused = True
+        successor = simulation.start_worker()
+        simulation.run_until(lambda: successor.task.watermark_ms not in (None, 0), "running elsewhere")
+        zombie.paused = False
+        simulation.run_until(lambda: zombie.over, "the zombie has given up")
+        simulation.check()
+
+
+@pytest.mark.parametrize("survivors", [0, 1])
+def test_a_store_that_lost_its_newest_writes_is_caught_up(survivors: int) -> None:
+    with Simulation(seed=2).feed(clicks(30)) as simulation:
+        killed = simulation.start_worker()
+        simulation.run_until(lambda: len(killed.disk.writes) > 2, "three transactions are in the store")
+        killed.kill(survivors)
+        simulation.bury(killed)
+        simulation.start_worker(killed.disk)
+        simulation.check()
+
+
+def test_a_commit_whose_answer_was_lost_counts_once() -> None:
+    with Simulation(seed=3).feed(clicks(10)) as simulation:
+        worker = simulation.start_worker()
+        simulation.run_until(lambda: worker.task.watermark_ms is not None, "founded")
+        simulation.world.fates.append(("commit", Fate.ANSWER_LOST))
+        simulation.run_until(lambda: worker.task.statistics.transactions_lost == 1, "unsure")
+        simulation.check()
+
+
+def test_a_refused_batch_leaves_no_hole() -> None:
+    with Simulation(seed=4).feed(clicks(10)) as simulation:
+        worker = simulation.start_worker()
+        simulation.run_until(lambda: worker.task.watermark_ms is not None, "founded")
+        simulation.world.fates.append(("send", Fate.REFUSED))
+        simulation.run_until(lambda: worker.task.statistics.transactions_lost == 1, "refused")
+        simulation.check()
+
+
+def test_a_worker_asked_to_stop_while_it_restores_anew_commits_nothing_past_its_lost_draft() -> None:
+    with Simulation(seed=5).feed(clicks(30)) as simulation:
+        worker = simulation.start_worker()
+        simulation.run_until(lambda: worker.task.watermark_ms not in (None, 0), "running")
+        simulation.world.fates.append(("send", Fate.REQUEST_LOST))
+        simulation.run_until(lambda: worker.task.statistics.transactions_lost == 1, "lost")
+        worker.task.stop()
+        simulation.check()
+
+
+def test_a_worker_that_was_fenced_while_it_restored_does_not_take_the_new_owners_commits_for_a_reset() -> (
+    None
+):
+    with Simulation(seed=6).feed(clicks(30)) as simulation:
+        slow = simulation.start_worker()
+        simulation.run_until(lambda: slow.life.answered == ["fence", "query"], "the changelog's end is known")
+        slow.paused = True
+        simulation.start_worker()
+        simulation.run_until(
+            lambda: simulation.world.broker.group_offsets.get(RAW_TOPIC, 0) > 0, "another has committed"
+        )
+        slow.paused = False
+        simulation.check()

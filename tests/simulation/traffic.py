@@ -1,0 +1,50 @@
+"""Random raw logs: a few devices, users, client sessions, late and bad events, gaps between the offsets.
+
+Decides only what comes in; every good event has an id of its own, so that its fate can be counted.
+"""
+
+from random import Random
+from typing import Any
+
+from tests.builders import Record, click, ms, record
+
+RawLog = list[Record | None]
+"""By offset; None where a marker of the sender's own transaction stands."""
+
+RAW_TOPIC = "events.raw"
+_MINUTE_MS = 60_000
+_BAD_VALUES = (b"", b"not json", b'[{"id":"cut', None)
+
+
+def traffic(random: Random, records: int) -> RawLog:
+    """That many records, of 1 to 5 events each."""
+    now_ms = ms("08:00:00")
+    log: RawLog = []
+    for _ in range(records):
+        now_ms += random.choice((1_000, 1_000, _MINUTE_MS, 10 * _MINUTE_MS, 40 * _MINUTE_MS))
+        while random.random() < 0.1:
+            log.append(None)
+        offset = len(log)
+        if random.random() < 0.05:
+            log.append(record(offset, random.choice(_BAD_VALUES), received_at=now_ms))
+            continue
+        number = random.randint(1, 5)
+        batch: list[Any] = [_event(random, f"{offset}-{index}", now_ms) for index in range(number)]
+        log.append(record(offset, batch, received_at=now_ms if random.random() < 0.95 else -1))
+    return log
+
+
+def _event(random: Random, id_: str, now_ms: int) -> Any:
+    if random.random() < 0.04:
+        too_old = {"id": id_, "type": "page_view", "device_id": "d1", "timestamp": 1}
+        return random.choice((17, {"id": id_}, too_old))
+    ahead_ms = random.choice((0, 0, 0, 0, -10, -20, -45, -90, 20)) * _MINUTE_MS
+    return click(
+        f"d{random.randint(1, 6)}",
+        now_ms + ahead_ms + random.randrange(1_000),
+        id=id_,
+        user=random.choice((None, None, None, "ann", "bob")),
+        session=random.choice((None, None, None, None, "s1", "s2")),
+        view=random.choice((None, "v1", "v2")),
+        data=random.choice((None, {"price": 1.0})),
+    )
