@@ -67,7 +67,7 @@ class Decoder:
                 events.append(outcome)
             else:
                 rejections.append(outcome)
-        if rest:
+        if rest or rest_index is not None:
             rejections.append(Rejection(*self._why_not_split(rest), rest_index, rest))
         return DecodedValue(events, rejections)
 

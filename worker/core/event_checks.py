@@ -227,25 +227,24 @@ def _take(properties: dict[str, Raw], field: str) -> bytes | None:
 
 def _same_text(one: bytes, other: bytes) -> bool:
     """Whether two JSON values name the same id: "7" is 7, and an escape is the character it stands for."""
-    text, other_text = (
-        _any_string(value)
-        if value.startswith(b'"')
-        else value.decode()
-        if _integer.fullmatch(value)
-        else None
-        for value in (one, other)
-    )
-    return text is not None and text == other_text
+    text = _id_text(one)
+    return text is not None and text == _id_text(other)
+
+
+def _id_text(json_text: bytes) -> str | None:
+    """A string's text or an integer's digits; None for anything else."""
+    if json_text.startswith(b'"'):
+        return _any_string(json_text) if b"\\" in json_text else json_text[1:-1].decode()
+    return json_text.decode() if _integer.fullmatch(json_text) else None
 
 
 def _text(json_text: bytes, field: str) -> str:
-    """A string's text, or an integer's digits, which ids may be but types may not."""
-    if json_text.startswith(b'"'):
-        return _any_string(json_text) if b"\\" in json_text else json_text[1:-1].decode()
-    if field != "type" and _integer.fullmatch(json_text):
-        return json_text.decode()
-    allowed = "a string" if field == "type" else "a string or an integer"
-    raise Refused("wrong_type", f"{field}: expected {allowed}, got {_kind(json_text)}")
+    """The field's text. An integer will do for ids, which only ``type`` is not."""
+    text = _id_text(json_text)
+    if text is None or (field == "type" and not json_text.startswith(b'"')):
+        allowed = "a string" if field == "type" else "a string or an integer"
+        raise Refused("wrong_type", f"{field}: expected {allowed}, got {_kind(json_text)}")
+    return text
 
 
 def _timestamp(json_text: bytes | None) -> int:
@@ -253,9 +252,9 @@ def _timestamp(json_text: bytes | None) -> int:
     if json_text is None:
         raise Refused("missing_field", "timestamp: is missing")
     kind = _kind(json_text)
-    shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode(errors="ignore") + "..."
     if kind not in {"an integer", "a number with a fraction or exponent"}:
         raise Refused("wrong_type", f"timestamp: expected a whole number of milliseconds, got {kind}")
+    shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
     number: int | float
     # Floats hold every integer below 2**53. Of 5,000 digits float() makes infinity, where int() raises.
     number = int(json_text) if kind == "an integer" and len(json_text) <= 20 else float(json_text)

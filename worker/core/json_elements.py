@@ -64,12 +64,12 @@ def split_elements(text: bytes, most: int, levels: int) -> Elements:
     while len(elements) <= most:
         start = _skip_white_space(text, end + 1)
         end = _end_of_element(text, start, levels)
+        cut_off = end < 0
         closes = text[end : end + 1] == b"]"
-        if end < 0 or (
-            closes and start == end and elements
-        ):  # cut off, or a comma before the closing bracket
+        empty = start == end
+        if cut_off or (closes and empty and elements):  # a comma before the closing bracket ends nothing well
             return Elements(elements, text[start:].rstrip(WHITE_SPACE), len(elements))
-        if not closes or start < end:
+        if not (closes and empty):
             elements.append(text[start:end].rstrip(WHITE_SPACE))
         if closes:
             return Elements(elements, text[end + 1 :].strip(WHITE_SPACE), None)
@@ -92,10 +92,13 @@ def may_have_escaped_names(text: bytes) -> bool:
 def names_as_sent(element: bytes) -> list[bytes]:
     """The names in a valid JSON object as they are written, quotes and escapes included, in order."""
     names = []
-    position = _skip_white_space(element, 0) + 1
-    while name := _string.match(element, _skip_white_space(element, position)):
+    end = _skip_white_space(element, 0)
+    while end >= 0:  # the last property has no comma after it
+        name = _string.match(element, _skip_white_space(element, end + 1))
+        if name is None:
+            break
         names.append(name[0])
-        position = _end_of_element(element, name.end(), len(element)) + 1
+        end = _end_of_element(element, name.end(), len(element))
     return names
 
 
@@ -129,8 +132,8 @@ def _end_of_brackets(text: bytes, position: int, levels: int) -> int:
 
     Runs of brackets are counted at once, or 100,000 of them would take 100,000 steps.
     """
-    depth = 0
-    for step, found in enumerate(_next_brackets.finditer(text, position)):
+    depth = 1
+    for step, found in enumerate(_next_brackets.finditer(text, position + 1)):
         kind = found.lastgroup
         if kind is None or (depth > levels and step > _MOST_STEPS_WHEN_TOO_DEEP):
             return -1

@@ -1,0 +1,135 @@
+"""Runs the golden cases of tests/corpus: each input has its fate, and its neighbours go on unharmed."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import json
+
+from worker.core.decode import Decoder
+from worker.model.events import DecodedValue, Event, Rejection
+from worker.model.rules import IdentityRules, InputRules
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+PLACES = {"alone": (0, 0), "first": (0, 2), "middle": (1, 1), "last": (2, 0)}
+BROKEN = {"malformed_json", "not_utf8", "too_deep"}
+
+Case = dict[str, Any]
+decoder = Decoder(InputRules(), IdentityRules())
+
+
+def cases(kind: str) -> list[Any]:
+    found = [
+        pytest.param(case, id=f"{file.stem}: {case['name']}".encode("ascii", "replace").decode())
+        for file in sorted(CORPUS.glob("*.toml"))
+        for case in tomllib.loads(file.read_text(encoding="utf-8")).get(kind, [])
+    ]
+    assert found
+    return found
+
+
+def whole_events() -> list[Any]:
+    """The elements that are objects of well-formed JSON."""
+    return [
+        case for case in cases("element") if case.values[0].get("reason") not in {*BROKEN, "not_an_object"}
+    ]
+
+
+def input_bytes(case: Case) -> bytes | None:
+    if "text" in case:
+        return str(case["text"]).encode()
+    if "latin1" in case:
+        return str(case["latin1"]).encode("latin-1")
+    if "repeat" in case:
+        return repeated(case["repeat"])
+    return None
+
+
+def repeated(parts: list[tuple[str, int]]) -> bytes:
+    return b"".join(text.encode() * times for text, times in parts)
+
+
+def expected_event(case: Case) -> Event | None:
+    if "event" in case:
+        return json.decode(case["event"], type=Event)
+    if "event_repeat" in case:
+        return json.decode(repeated(case["event_repeat"]), type=Event)
+    return None
+
+
+def good(number: int) -> bytes:
+    """An event that is as it should be, with text that is not ASCII."""
+    return (
+        b'{"id":"good-%d","type":"click","device_id":"other","timestamp":1700000000001,"data":{"a":"\xc3\xa9"}}'
+        % number
+    )
+
+
+def good_ids(decoded: DecodedValue) -> list[str]:
+    return [event.id for event in decoded.events if event.id.startswith("good-")]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("case", cases("element"))
+def test_an_element_has_its_fate_and_its_neighbours_theirs(case: Case, place: str) -> None:
+    element = input_bytes(case)
+    assert element is not None
+    before, after = PLACES[place]
+    neighbours = [good(number) for number in range(before + after)]
+    value = b"[" + b",".join([*neighbours[:before], element, *neighbours[before:]]) + b"]"
+
+    decoded = decoder.decode(value)
+
+    assert good_ids(decoded) == [f"good-{number}" for number in range(before + after)]
+    event = expected_event(case)
+    if event is None:
+        assert [(rejection.reason, rejection.index) for rejection in decoded.rejections] == [
+            (case["reason"], before)
+        ]
+        assert decoded.rejections[0].payload == element
+    else:
+        assert list(decoded.rejections) == []
+        assert decoded.events[before] == event
+
+
+@pytest.mark.parametrize("case", whole_events())
+def test_an_event_may_be_the_whole_value(case: Case) -> None:
+    element = input_bytes(case)
+    assert element is not None
+
+    decoded = decoder.decode(element)
+    in_array = decoder.decode(b"[" + element + b"]")
+
+    assert decoded == in_array
+
+
+@pytest.mark.parametrize("good_before", [0, 1, 2])
+@pytest.mark.parametrize("case", cases("tail"))
+def test_what_cannot_be_split_is_refused_as_one(case: Case, good_before: int) -> None:
+    tail = input_bytes(case)
+    assert tail is not None
+    value = b"[" + b"".join(good(number) + b"," for number in range(good_before)) + tail
+
+    decoded = decoder.decode(value)
+
+    assert good_ids(decoded) == [f"good-{number}" for number in range(good_before)]
+    assert len(decoded.events) == good_before
+    [rejection] = decoded.rejections
+    whole = Rejection(case["reason"], rejection.detail, None, value)
+    rest = Rejection(case["reason"], rejection.detail, good_before, tail)
+    assert rejection == (rest if good_before else whole)
+
+
+@pytest.mark.parametrize("case", cases("value"))
+def test_a_value_has_its_fate(case: Case) -> None:
+    decoded = decoder.decode(input_bytes(case))
+
+    assert [event.id for event in decoded.events] == case["events"]
+    expected = case.get("rejections", [])
+    assert [(rejection.reason, rejection.index) for rejection in decoded.rejections] == [
+        (rejection["reason"], rejection.get("index")) for rejection in expected
+    ]
+    for rejection, wanted in zip(decoded.rejections, expected, strict=True):
+        if "payload" in wanted:
+            assert rejection.payload == wanted["payload"].encode()
