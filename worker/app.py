@@ -15,7 +15,7 @@ from pathlib import Path
 from worker import __version__, telemetry
 from worker.adapters import kafka_topics
 from worker.adapters.kafka_changelog import KafkaChangelog
-from worker.adapters.kafka_consumer import ConsumerGroup, KafkaSource
+from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.adapters.kafka_security import client_options
 from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.adapters.memory_store import MemoryStore
@@ -27,7 +27,7 @@ from worker.core.decode import Decoder
 from worker.errors import Fatal
 from worker.ports import StateStore
 from worker.task.commit_policy import CommitPolicy
-from worker.task.live_states import LiveStatesBudget
+from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 from worker.task.topics import TaskTopics
 from worker.task.worker import Worker
@@ -35,6 +35,7 @@ from worker.watchdog import watch
 
 _FETCH_BYTES = 8 * 1024 * 1024
 _RESTORE_FETCH_BYTES = 1024 * 1024
+_DRAFTS_BYTES = 48 * 1024 * 1024
 _TOMBSTONES_KEPT_S = 7 * 86_400  # the changelog's delete.retention.ms
 
 
@@ -86,7 +87,7 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> 
     clock = SystemClock()
     # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
     memory_bytes = config.state.memory_mb * 1024 * 1024
-    live_states = LiveStatesBudget(memory_bytes // 2)
+    memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
     rocksdb_memory = RocksDBMemory(memory_bytes // 2)
     rules = config.rules
     decoder = Decoder(rules.input, rules.identity)
@@ -105,14 +106,13 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> 
         return RocksDBStore(directory.partition(partition), rocksdb_memory)
 
     def make_task(partition: int) -> PartitionTask:
-        source: KafkaSource = group.source(partition)
         return PartitionTask(
             partition,
             topics=topics,
             rules=rules,
             decoder=decoder,
             policy=policy,
-            source=source,
+            source=group.source(partition),
             transaction=KafkaTransaction(
                 client=client,
                 transactional_id=f"{config.kafka.group_id}/{partition}",
@@ -126,7 +126,7 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> 
             ),
             store=make_store(partition),
             clock=clock,
-            live_states=live_states,
+            memory=memory,
             new_incarnation=lambda: secrets.token_hex(8),
             max_store_age_s=_TOMBSTONES_KEPT_S / 2,
         )
@@ -135,7 +135,7 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> 
         group=group,
         make_task=make_task,
         clock=clock,
-        live_states=live_states,
+        memory=memory,
         status_interval_s=config.log.stats_interval_s,
         resident_mb=_resident_mb,
     )

@@ -97,7 +97,7 @@ class FakeTransaction:
         self.epoch: int | None = None
         self.open = False
         self.tainted = False
-        self._sent: list[tuple[str, Request, Fate]] = []
+        self.sent: list[tuple[str, Request, Fate]] = []
 
     async def fence(self) -> None:
         assert self.epoch is None, "fenced twice without discarding"
@@ -110,7 +110,7 @@ class FakeTransaction:
         if self.epoch is None or self.tainted:
             raise TransactionLost("an earlier request may still be on its way")
         assert not self.open
-        self.open, self._sent = True, []
+        self.open, self.sent = True, []
 
     async def send(self, topic: str, records: Sequence[OutputRecord]) -> None:
         assert self.open
@@ -131,11 +131,11 @@ class FakeTransaction:
             return ends[-1] if ends else 0
 
         delay_s = random.random() * 4 if fate is Fate.LATE else 0.0
-        self._sent.append((topic, self.life.world.send(produce, delay_s), fate))
+        self.sent.append((topic, self.life.world.send(produce, delay_s), fate))
 
     async def acknowledged(self) -> dict[str, int]:
         ends: dict[str, int] = {}
-        for topic, request, fate in self._sent:
+        for topic, request, fate in self.sent:
             if fate is Fate.LATE:
                 await self.life.sleep(REQUEST_TIMEOUT_S)
             else:

@@ -25,7 +25,7 @@ from tests.simulation.traffic import RAW_TOPIC
 from tests.simulation.world import World
 from worker.core.decode import Decoder
 from worker.task.commit_policy import CommitPolicy
-from worker.task.live_states import LiveStatesBudget
+from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 
 MAX_STEPS = 20_000
@@ -48,7 +48,7 @@ class Worker:
         self.over = False
         self.transaction = simulation.transaction_class(self.life)
         self.source = FakeSource(self.life, simulation.raw, RAW_TOPIC, lambda: simulation.owner is self)
-        few = LiveStatesBudget(0)
+        few = MemoryBudget(0, 0)
         few.share_between(250)  # room for 4 devices, so that states come from the store too
         self.task = simulation.task_class(
             0,
@@ -61,7 +61,7 @@ class Worker:
             changelog=FakeChangelog(self.life, TOPICS.changelog),
             store=FakeStateStore(self.life, disk),
             clock=FakeClock(self.life),
-            live_states=few,
+            memory=few,
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",
             max_store_age_s=_MAX_STORE_AGE_S,
         )

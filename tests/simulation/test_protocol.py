@@ -1,7 +1,7 @@
 """Exactly once under faults: many seeds, and a few situations worth reading.
 
 A failure names its seed; ``SESSIONIZER_SIMULATION_SEED=17 pytest tests/simulation`` replays exactly that
-history.
+history, ``SESSIONIZER_SIMULATION_SEEDS=1000000`` tries so many.
 """
 
 import os
@@ -14,8 +14,13 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.traffic import RAW_TOPIC, RawLog
 from tests.simulation.world import Fate
 
-SEEDS = 1_000
-SEEDS_A_TEST = 100
+_CHOSEN = os.environ.get("SESSIONIZER_SIMULATION_SEED")
+_SEEDS = (
+    range(int(os.environ.get("SESSIONIZER_SIMULATION_SEEDS", "2000")))
+    if _CHOSEN is None
+    else range(int(_CHOSEN), int(_CHOSEN) + 1)
+)
+_SEEDS_A_TEST = 100
 
 
 def clicks(number: int) -> RawLog:
@@ -23,16 +28,13 @@ def clicks(number: int) -> RawLog:
     return [record(offset, [click("d1", f"8:{offset:02}:00", id=str(offset))]) for offset in range(number)]
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
+@pytest.mark.parametrize("first", _SEEDS[::_SEEDS_A_TEST])
 def test_every_promise_holds_whatever_strikes(first: int) -> None:
-    chosen = os.environ.get("SESSIONIZER_SIMULATION_SEED")
-    for seed in range(first, first + SEEDS_A_TEST) if chosen is None else [int(chosen)]:
+    for seed in range(first, min(first + _SEEDS_A_TEST, _SEEDS.stop)):
         try:
             simulate(seed)
         except Exception as broken:
-            broken.add_note(
-                f"to replay: SESSIONIZER_SIMULATION_SEED={seed} pytest tests/simulation/test_protocol.py"
-            )
+            broken.add_note(f"to replay: SESSIONIZER_SIMULATION_SEED={seed} pytest tests/simulation")
             raise
 
 

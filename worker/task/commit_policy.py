@@ -12,10 +12,6 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     behind_s: float = 1.0
     events: int = 4_000
 
-    def is_full(self, events: int) -> bool:
-        """Whether that many events in a draft are enough, whatever the time."""
-        return events >= self.events
-
     def due_at(self, opened_at: float, lag: int) -> float:
         """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""
         return opened_at + (self.interval_s if lag == 0 else self.behind_s)

@@ -10,34 +10,13 @@ one and the old one goes. A look-up costs one or two dict accesses and no re-ord
 from collections.abc import Mapping
 
 from worker.model.state import DeviceState
-
-BYTES_A_DEVICE = 1_600
-"""What a live state with its dict entry takes in memory: measured 2026-11-24 at 1.2 to 1.5 KB with typical
-ids.
-"""
-
-
-class LiveStatesBudget:
-    """How many devices may live in memory, over all tasks of the process."""
-
-    def __init__(self, memory_bytes: int) -> None:
-        self._devices = max(1_000, memory_bytes // BYTES_A_DEVICE)
-        self._tasks = 1
-
-    def share_between(self, tasks: int) -> None:
-        """Tell how many tasks share the budget from now on."""
-        self._tasks = max(1, tasks)
-
-    @property
-    def devices_per_task(self) -> int:
-        """How many devices one task may hold now."""
-        return self._devices // self._tasks
+from worker.task.memory_budget import MemoryBudget
 
 
 class LiveStates:
     """Committed states of one task's recently seen devices."""
 
-    def __init__(self, budget: LiveStatesBudget) -> None:
+    def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._young: dict[str, DeviceState] = {}
         self._old: dict[str, DeviceState] = {}

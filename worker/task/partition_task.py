@@ -31,8 +31,9 @@ from worker.task.commit_policy import CommitPolicy
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
 from worker.task.life_cycle import TaskState, moved
-from worker.task.live_states import LiveStates, LiveStatesBudget
-from worker.task.restoring import Restored, restore
+from worker.task.live_states import LiveStates
+from worker.task.memory_budget import MemoryBudget
+from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import slices
 from worker.task.statistics import TaskStatistics
@@ -59,7 +60,7 @@ class PartitionTask:
         changelog: Changelog,
         store: StateStore,
         clock: Clock,
-        live_states: LiveStatesBudget,
+        memory: MemoryBudget,
         new_incarnation: Callable[[], str],
         max_store_age_s: float,
     ) -> None:
@@ -75,7 +76,8 @@ class PartitionTask:
         self._changelog = changelog
         self._store = store
         self._clock = clock
-        self._live_states = LiveStates(live_states)
+        self._memory = memory
+        self._live_states = LiveStates(memory)
         self._new_incarnation = new_incarnation
         self._max_store_age_s = max_store_age_s
         self._committed: Meta | None = None
@@ -150,7 +152,8 @@ class PartitionTask:
             if restored.meta is None:
                 await self._found()
             else:
-                await self._continue(restored.meta, restored)
+                await self._continue(restored.meta)
+            telemetry.emit(restored.log_event(self.partition))
         except Fatal:
             await refuse_overtaken(self._changelog, restored.end)
             raise
@@ -171,21 +174,12 @@ class PartitionTask:
         await self._commit(Draft(base, self._clock.monotonic()))
         telemetry.emit(telemetry.PartitionFounded(partition=self.partition, next_offsets=base.next_offsets))
 
-    async def _continue(self, meta: Meta, restored: Restored) -> None:
+    async def _continue(self, meta: Meta) -> None:
         """Go on where the changelog says, if nothing contradicts it."""
         await agree_with_group(
             self.partition, meta, self._topics.raw, self._topics.changelog, self._source, self._clock
         )
         self._committed = meta
-        telemetry.emit(
-            telemetry.PartitionRestored(
-                partition=self.partition,
-                records=restored.records,
-                devices=restored.devices,
-                seconds=round(restored.seconds, 3),
-                next_offsets=meta.next_offsets,
-            )
-        )
 
     # --- run: step and commit ---
 
@@ -228,7 +222,8 @@ class PartitionTask:
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        return self._draft is not None and self._policy.is_full(self._draft.events)
+        most = min(self._policy.events, self._memory.events_per_draft)
+        return self._draft is not None and self._draft.events >= most
 
     def _is_due(self) -> bool:
         return self._draft is not None and self._wait_s() == 0.0

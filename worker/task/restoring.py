@@ -15,6 +15,7 @@ from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, is_
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
 from worker.ports import Changelog, Clock, StateStore
+from worker.task.agreement import refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
 
 
@@ -26,6 +27,16 @@ class Restored(Struct, frozen=True):
     records: int
     devices: int
     seconds: float
+
+    def log_event(self, partition: int) -> telemetry.PartitionRestored:
+        """What the log says of it."""
+        return telemetry.PartitionRestored(
+            partition=partition,
+            records=self.records,
+            devices=self.devices,
+            seconds=round(self.seconds, 3),
+            next_offsets={} if self.meta is None else self.meta.next_offsets,
+        )
 
 
 async def restore(
@@ -86,13 +97,12 @@ async def restore(
         if checkpoint is not None:
             raise StateCorrupted("the changelog's tail holds no meta record, so the store is not of it")
         if records:
+            await refuse_overtaken(changelog, end)  # a new owner's compacted changelog looks the same
             raise Fatal(
                 f"partition {partition}: the changelog holds {records} records but no meta record: another "
                 "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
-    return Restored(
-        meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started
-    )
+    return Restored(meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started)
 
 
 def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from worker import telemetry
 from worker.ports import Clock
 from worker.task.life_cycle import TaskState
-from worker.task.live_states import LiveStatesBudget
+from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 
 _STOP_S = 6.0
@@ -40,14 +40,14 @@ class Worker:
         group: Group,
         make_task: Callable[[int], PartitionTask],
         clock: Clock,
-        live_states: LiveStatesBudget,
+        memory: MemoryBudget,
         status_interval_s: float,
         resident_mb: Callable[[], float],
     ) -> None:
         self._group = group
         self._make_task = make_task
         self._clock = clock
-        self._live_states = live_states
+        self._memory = memory
         self._status_interval_s = status_interval_s
         self._resident_mb = resident_mb
         self._tasks: dict[int, PartitionTask] = {}
@@ -86,7 +86,7 @@ class Worker:
         for partition in sorted(self._assigned - self._tasks.keys()):
             telemetry.emit(telemetry.PartitionAssigned(partition=partition))
             self._begin(partition)
-        self._live_states.share_between(len(self._tasks))
+        self._memory.share_between(len(self._tasks))
 
     def _begin(self, partition: int) -> None:
         task = self._tasks[partition] = self._make_task(partition)
