@@ -1,6 +1,6 @@
 """How much memory one task may hold: its share of what the whole process may, however many partitions it has.
 
-Counts devices and events instead of bytes: a count is exact and costs nothing; the sizes behind it are measured.
+Counts devices and events, not bytes: a count is exact and costs nothing; the sizes behind it are measured.
 """
 
 BYTES_A_DEVICE = 2_000
