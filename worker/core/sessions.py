@@ -194,5 +194,8 @@ def _remember(state: DeviceState, sessions: list[Session], remembered: int) -> N
     """Keep the newest session and the others most recently touched; what is older is forgotten."""
     newest = max(sessions, key=lambda s: (s.end_ms, s.start_ms, s.number))
     others = sorted((s for s in sessions if s is not newest), key=lambda s: -s.touched)
-    state.current = newest
+    # The current one is changed in place. An older one, shared with the committed state, can come to be it
+    # without having been joined: where two ends are equal and the other's start moved back.
+    shared = any(newest is session for session in state.older)
+    state.current = copy(newest) if shared else newest
     state.older = tuple(others[: remembered - 1])

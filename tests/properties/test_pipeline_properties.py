@@ -1,0 +1,84 @@
+"""How records are cut into calls, and where states are kept between them, changes nothing."""
+
+from copy import deepcopy
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.properties.streams import Stream, in_one_call, pieces, step, streams
+from worker.core.encode import encode_step
+from worker.core.state_records import cold_key, decode_state, encode_cold, encode_hot, hot_key
+from worker.model.outputs import OutputRecord
+from worker.model.rules import SessionRules
+from worker.model.state import DeviceState
+
+cuts = st.sets(st.integers(1, 7))
+
+
+@given(streams(), cuts)
+def test_any_cut_into_calls_gives_the_same_bytes(stream: Stream, cuts: set[int]) -> None:
+    states: dict[str, DeviceState] = {}
+    enriched: list[OutputRecord] = []
+    watermark_ms = 0
+    for piece in pieces(stream.records, cuts):
+        result = step(piece, states, stream.rules, watermark_ms)
+        states |= result.states
+        enriched += encode_step(result).enriched
+        watermark_ms = result.watermark_ms
+    whole = in_one_call(stream)
+    assert enriched == encode_step(whole).enriched
+    assert watermark_ms == whole.watermark_ms
+    assert states == whole.states
+
+
+@given(streams(), cuts)
+def test_states_kept_as_records_between_the_calls_give_the_same_bytes(stream: Stream, cuts: set[int]) -> None:
+    """The cold record is written only when the state says so: a change that it hides would be lost here."""
+    store: dict[bytes, bytes] = {}
+    enriched: list[OutputRecord] = []
+    for piece in pieces(stream.records, cuts):
+        known = {device_id: stored_state(store, device_id) for device_id in stored_devices(store)}
+        result = step(piece, known, stream.rules)
+        enriched += encode_step(result).enriched
+        for device_id, state in result.states.items():
+            store[hot_key(device_id)] = encode_hot(state)
+            if state.cold_changed:
+                store[cold_key(device_id)] = encode_cold(state)
+    whole = in_one_call(stream)
+    assert enriched == encode_step(whole).enriched
+    for device_id, state in whole.states.items():
+        state.cold_changed = False
+        assert stored_state(store, device_id) == state
+
+
+@given(streams(), cuts)
+def test_states_once_returned_are_never_changed_by_later_calls(stream: Stream, cuts: set[int]) -> None:
+    """An aborted transaction must leave what was committed as it was."""
+    states: dict[str, DeviceState] = {}
+    history: list[tuple[dict[str, DeviceState], dict[str, DeviceState]]] = []
+    for piece in pieces(stream.records, cuts):
+        states = states | step(piece, states, stream.rules).states
+        history.append((states, deepcopy(states)))
+    for committed, copied in history:
+        assert committed == copied
+
+
+@given(streams(st.just(SessionRules())), cuts)
+def test_a_step_that_was_thrown_away_leaves_no_trace(stream: Stream, cuts: set[int]) -> None:
+    """As after a lost transaction: the same records again, on the same states."""
+    states: dict[str, DeviceState] = {}
+    for piece in pieces(stream.records, cuts):
+        lost = encode_step(step(piece, states, stream.rules))
+        again = step(piece, states, stream.rules)
+        assert encode_step(again) == lost
+        states |= again.states
+
+
+def stored_devices(store: dict[bytes, bytes]) -> list[str]:
+    """Devices with a hot record."""
+    return [key[1:].decode() for key in store if key == hot_key(key[1:].decode())]
+
+
+def stored_state(store: dict[bytes, bytes], device_id: str) -> DeviceState:
+    """A device as read back from its two records."""
+    return decode_state(store[hot_key(device_id)], store[cold_key(device_id)])

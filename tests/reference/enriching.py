@@ -1,0 +1,88 @@
+"""Raw batches to enriched events, one event after another: what the whole core must equal.
+
+Written from docs/semantics.md, not from ``worker.core``. A batch is a dict of ``received_at`` (ms, None where
+the record has no timestamp) and ``events`` (dicts as ``tests.builders`` makes them, all legal); an enriched
+event is a dict with the names of the wire, absent values left out.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tests.reference import identity, sessions
+
+DEFAULTS = {"gap_ms": 1_800_000, "grace_ms": 300_000, "max_future_ms": 300_000, "remembered": 4}
+
+
+class Reference:
+    """The rules and all devices' memory. ``devices`` may be looked at."""
+
+    def __init__(self, options: Mapping[str, int] = DEFAULTS) -> None:
+        self.options = options
+        self.devices: dict[str, sessions.Device] = {}
+        self.watermark: int | None = None
+
+    def process(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The enriched events of these batches, in order."""
+        return [self.enriched(event, batch["received_at"]) for batch in batches for event in batch["events"]]
+
+    def enriched(self, event: Mapping[str, Any], received_at: int | None) -> dict[str, Any]:
+        """One event through all rules."""
+        t, held = self.held_time(event["timestamp"], received_at)
+        if received_at is not None and (self.watermark is None or t > self.watermark):
+            self.watermark = t
+
+        new_device = event["device_id"] not in self.devices
+        if new_device:
+            self.devices[event["device_id"]] = sessions.new_device()
+        device = self.devices[event["device_id"]]
+
+        links_before = device["links"]
+        user = event.get("user_id")
+        user_source = None
+        if user is not None:
+            device["links"] = identity.linked(links_before, t, user)
+            user_source = "event"
+        else:
+            user = identity.user_of_event_without_one(links_before, t)
+            user_source = None if user is None else "device"
+
+        late = sessions.is_late(device, t, self.options)
+        out_of_order = device["newest"] is not None and t < device["newest"]
+        session, cause = sessions.place(device, event, t, self.options)
+        if device["newest"] is None or t > device["newest"]:
+            device["newest"] = t
+
+        happened = {
+            "new_device": new_device,
+            "session_start": cause is not None,
+            "linked": device["links"] != links_before,
+            "out_of_order": out_of_order,
+            "late": late,
+            "clock_skew": held,
+        }
+        every_field = {
+            "id": event["id"],
+            "type": event["type"],
+            "device_id": event["device_id"],
+            "timestamp": event["timestamp"],
+            "user_id": user,
+            "user_source": user_source,
+            "session_id": session["id"],
+            "session_source": "client" if session["client"] else "assigned",
+            "session_start": session["start"],
+            "session_number": session["number"],
+            "event_number": session["count"],
+            "session_cause": cause,
+            "received_at": received_at,
+            "flags": [flag for flag, raised in happened.items() if raised] or None,
+            "view_id": event.get("view_id"),
+            "data": event.get("data"),
+        }
+        return {name: value for name, value in every_field.items() if value is not None}
+
+    def held_time(self, timestamp: int, received_at: int | None) -> tuple[int, bool]:
+        """The time the rules use, and whether the device's clock was held."""
+        if received_at is None:
+            return timestamp, False
+        limit = received_at + self.options["max_future_ms"]
+        return min(timestamp, limit), timestamp > limit
