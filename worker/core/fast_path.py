@@ -25,11 +25,14 @@ _FIRST_OF_NULL_WORDS = frozenset(
     {"", *"nNuU\"'`", *(character for character in map(chr, range(0x3001)) if character.isspace())}
 )
 # Each looks for one byte at the speed of memchr, then around it: six times faster than for two bytes.
-# The datas of a batch are joined by NUL, which valid JSON cannot hold. What is nested comes after a colon.
+# The datas of a batch are joined by NUL, which valid JSON cannot hold. What is nested comes after a colon. A
+# quote inside a string comes after a backslash, so one after a brace, comma or white space begins a string.
 _data_is_no_object = re.compile(rb"\0(?!\{)").search
 _data_holds_object = re.compile(rb"\{(?<=[: \t\n\r]\{)").search
 _data_holds_array = re.compile(rb"\[(?<=[: \t\n\r]\[)").search
-_data_has_reserved_name = re.compile(rb'_(?<="_)[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\n\r]*+:', re.DOTALL).search
+_data_has_reserved_name = re.compile(
+    rb'_(?<=[{, \t\n\r]"_)[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\n\r]*+:', re.DOTALL
+).search
 
 
 class FastPath:

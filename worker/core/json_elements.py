@@ -29,7 +29,7 @@ _next_brackets = re.compile(
 
 # The last escape of a name and all up to the colon after it; may find one in a string that is no name.
 _escape_in_name = re.compile(rb'\\.[^"\\]*+"[ \t\n\r]*+:', re.DOTALL)
-_MOST_STEPS_WHEN_TOO_DEEP = 1000
+_MOST_STEPS_WHEN_TOO_DEEP = 10_000
 
 _DEPTH_CHANGES = bytes(1 if chr(byte) in "[{" else 0xFF for byte in range(256))  # 0xFF is -1 as a signed byte
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if chr(byte) not in "[]{}")

@@ -40,7 +40,7 @@ def respell(batch: Iterable[dict[str, Raw]]) -> tuple[bytes, list[bytes]] | None
         others = []
         for name, value in properties.items():
             if name in _TAKEN_AS_THEY_ARE:
-                fields.append(_TAKEN_AS_THEY_ARE[name] + value)  # type: ignore[operator]  # any buffer will do
+                fields.append(_TAKEN_AS_THEY_ARE[name] + value)
             elif name in _IDS:
                 text = bytes(value)
                 if text[0] != _QUOTE and _integer(text):

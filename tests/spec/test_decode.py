@@ -1,0 +1,277 @@
+"""The rules of decoding that a table of cases cannot say: details, hashes, speed, limits, what is configured.
+
+The kinds of input and their fates are in tests/corpus.
+"""
+
+import hashlib
+import json
+import time
+
+import pytest
+from msgspec import Raw
+
+from worker.core.decode import Decoder
+from worker.core.json_elements import names_as_sent, nests_deeper, split_elements
+from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
+from worker.model.rules import IdentityRules, InputRules
+
+EVENT = b'{"id":"e1","type":"click","device_id":"d1","timestamp":1700000000000}'
+
+
+def decode(value: bytes | None, **limits: int) -> DecodedValue:
+    return Decoder(InputRules(**limits), IdentityRules()).decode(value)
+
+
+def event(**fields: object) -> bytes:
+    """The JSON of one event; a field given as None is left out."""
+    plain = {"id": "e1", "type": "click", "device_id": "d1", "timestamp": 1_700_000_000_000}
+    return json.dumps({name: value for name, value in (plain | fields).items() if value is not None}).encode()
+
+
+def batch(*elements: bytes) -> bytes:
+    return b"[" + b",".join(elements) + b"]"
+
+
+def only_rejection(value: bytes | None, **limits: int) -> Rejection:
+    decoded = decode(value, **limits)
+    assert list(decoded.events) == []
+    [rejection] = decoded.rejections
+    return rejection
+
+
+def test_an_event_has_all_its_fields() -> None:
+    sent = event(user_id="u1", session_id="s1", view_id="v1", data={"a": 1}, ip="::1")
+
+    [decoded] = decode(batch(sent)).events
+
+    assert decoded == Event(
+        id="e1",
+        type="click",
+        device_id="d1",
+        timestamp=1_700_000_000_000,
+        user_id="u1",
+        session_id="s1",
+        view_id="v1",
+        data=Raw(b'{"a": 1}'),
+        extra=Raw(b'{"ip":"::1"}'),
+    )
+
+
+def test_absent_data_and_extra_are_the_object_that_encoders_leave_out() -> None:
+    for sent in (EVENT, event(data=None), EVENT[:-1] + b',"data":null}', EVENT[:-1] + b',"event":"click"}'):
+        [decoded] = decode(batch(sent)).events
+        assert decoded.data is NO_JSON
+        assert decoded.extra is NO_JSON
+
+
+def test_events_are_of_the_same_class_on_every_path() -> None:
+    plain, odd = EVENT, event(timestamp=1.7e12)
+
+    decoded = decode(batch(plain, odd)).events
+
+    assert [type(one) for one in decoded] == [Event, Event]
+    assert decoded[0] == decoded[1]
+
+
+def test_devices_in_a_batch_are_checked_each() -> None:
+    sent = [event(device_id=device) for device in ("d1", "d1", "null", "d1", "d2", "null")]
+
+    decoded = decode(batch(*sent))
+
+    assert [one.device_id for one in decoded.events] == ["d1", "d1", "d1", "d2"]
+    assert [rejection.index for rejection in decoded.rejections] == [2, 5]
+
+
+def test_a_tombstone_has_an_empty_payload() -> None:
+    assert only_rejection(None).payload == b""
+
+
+def test_a_value_over_the_limit_keeps_its_beginning_and_the_hash_of_all_of_it() -> None:
+    value = batch(*[EVENT] * 2000)
+
+    rejection = only_rejection(value, max_value_bytes=100_000)
+
+    assert rejection.reason == "too_large"
+    assert rejection.payload == value[: 64 * 1024]
+    assert hashlib.sha256(value).hexdigest() in rejection.detail
+
+
+def test_a_value_at_the_limit_is_decoded() -> None:
+    value = batch(*[EVENT] * 10)
+
+    assert len(decode(value, max_value_bytes=len(value)).events) == 10
+
+
+def test_as_many_events_as_allowed_are_decoded_and_one_more_refuses_the_value() -> None:
+    assert len(decode(batch(*[EVENT] * 3), max_events=3).events) == 3
+    rejection = only_rejection(batch(*[EVENT] * 4), max_events=3)
+    assert (rejection.reason, rejection.index, rejection.payload) == (
+        "too_many_events",
+        None,
+        batch(*[EVENT] * 4),
+    )
+
+
+@pytest.mark.parametrize("field", ["id", "type", "device_id", "user_id", "session_id", "view_id"])
+def test_the_limit_of_texts_counts_bytes(field: str) -> None:
+    fits = event(**{field: "é" * 5})
+    exceeds = event(**{field: "é" * 5 + "x"})
+
+    decoded = decode(batch(fits, exceeds), max_text_bytes=10)
+
+    assert len(decoded.events) == 1
+    assert [(rejection.reason, rejection.index) for rejection in decoded.rejections] == [("too_long", 1)]
+
+
+def test_blocked_ids_are_configured_and_compared_without_case_and_quotes() -> None:
+    decoder = Decoder(
+        InputRules(), IdentityRules(blocked_user_ids=("Nobody",), blocked_device_ids=(' "Kiosk" ',))
+    )
+
+    decoded = decoder.decode(
+        batch(event(device_id="KIOSK"), event(device_id="null", user_id="'NOBODY'"), event(user_id="null"))
+    )
+
+    assert [rejection.reason for rejection in decoded.rejections] == ["blocked_device_id"]
+    assert [(one.device_id, one.user_id) for one in decoded.events] == [("null", None), ("d1", "null")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        (
+            {"timestamp": 1_700_000_000},
+            "timestamp: 1700000000 is outside 1e11 <= timestamp < 1e14 (milliseconds since the epoch)",
+        ),
+        (
+            {"timestamp": int("9" * 60)},
+            f"timestamp: {'9' * 40}... is outside 1e11 <= timestamp < 1e14 (milliseconds since the epoch)",
+        ),
+        ({"timestamp": "today"}, "timestamp: expected a whole number of milliseconds, got a string"),
+        ({"id": None}, "id: is missing (or event_id)"),
+        ({"device_id": None}, "device_id: is missing"),
+        ({"type": 7}, "type: expected a string, got an integer"),
+        ({"user_id": ["u"]}, "user_id: expected a string or an integer, got an array"),
+        ({"view_id": "x" * 513}, "view_id: 513 bytes, at most 512 are allowed"),
+        ({"data": {f"p{i}": 0 for i in range(51)}}, "data: 51 properties, at most 50 are allowed"),
+        ({"event_id": "e2"}, "id: and its other name event_id are both there and differ"),
+    ],
+)
+def test_the_detail_names_field_fault_and_what_is_allowed(fields: dict[str, object], detail: str) -> None:
+    assert only_rejection(batch(event(**fields))).detail == detail
+
+
+def test_the_detail_never_tells_what_people_wrote() -> None:
+    secret = "jane@example.org"
+    values: list[object] = [secret, [secret], {secret: secret}, secret * 40, secret + "\n"]
+    fields = ["id", "type", "device_id", "timestamp", "user_id", "session_id", "view_id", "data", "event_id"]
+    sent = [event(**{field: value}) for field in fields for value in values]
+    sent += [event(data={"_" + secret: 1}), event(data={secret: [1]}), event(**{secret: secret * 5000})]
+    sent += [json.dumps(secret).encode(), f"{{'{secret}'}}".encode(), EVENT[:-1] + f",{secret}}}".encode()]
+
+    rejections = [*decode(batch(*sent)).rejections, *decode(secret.encode()).rejections]
+
+    assert len(rejections) > 30
+    assert all(secret not in rejection.detail for rejection in rejections)
+
+
+def test_100_000_properties_are_too_many() -> None:
+    data = {f"p{number}": number for number in range(100_000)}
+
+    assert only_rejection(batch(event(data=data))).reason == "data_too_many_properties"
+
+
+def test_decoding_goes_on_after_any_depth_that_the_parser_cannot_follow() -> None:
+    for depth in range(60, 1200, 7):  # the parser gives up somewhere between, with an error of its own
+        nested = EVENT[:-1] + b',"data":' + b'{"a":' * depth + b"1" + b"}" * depth + b"}"
+        decoded = decode(batch(EVENT, nested, EVENT))
+        assert len(decoded.events) == 2
+        assert [rejection.reason for rejection in decoded.rejections] == [
+            "too_deep" if depth >= 64 else "data_nested"
+        ]
+
+
+WORST_INPUTS = {
+    "open brackets": b"[" * 100_000,
+    "closed brackets": b"[" + b"[" * 50_000 + b"]" * 50_000 + b"]",
+    "brackets of both kinds": b"[{" * 50_000,
+    "brackets between numbers": b"[1" * 50_000,
+    "pairs of brackets": b'[{"a":' + b"[]" * 50_000,
+    "pairs of pairs": b"[" + b"[[]][[]]" * 12_500,
+    "stray closing braces": b"[}" * 50_000,
+    "quotes": b"[" + b'"' * 99_999,
+    "empty strings in brackets": b'[""' * 33_000,
+    "backslashes": b'[{"a":"' + b"\\" * 100_000,
+    "escaped quotes": b'[{"' + b'\\"' * 50_000,
+    "escapes that may be names": b'[{"a":"' + b'\\n"' * 33_000,
+    "an unclosed string in every element": b'[{"a:' * 20_000,
+    "commas": b"[" + b"," * 100_000,
+    "white space and commas": b"[" + b" ," * 50_000,
+    "white space": b"[" + b" " * 100_000,
+    "broken elements": b"[" + b"'a':1234," * 9_999 + b"]",
+    "small elements": b"[" + b"1," * 9_999 + b"1]",
+    "underscores": batch(event(data={"a": '"_' * 30_000})),
+    "names with escapes": EVENT[:-1] + b',"\\u0061":1' * 10_000 + b"}",
+    "names with underscores": EVENT[:-1] + b',"data":{"a":"' + b'_"\\"_' * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", WORST_INPUTS)
+def test_100_kb_of_the_worst_input_are_soon_done(name: str) -> None:
+    decoder = Decoder(InputRules(), IdentityRules())
+    started = time.process_time()
+
+    decoded = decoder.decode(WORST_INPUTS[name])
+
+    # 2 to 50 ms on a slow machine; anything quadratic takes 10 s.
+    assert time.process_time() - started < 1
+    assert decoded.rejections or decoded.events
+
+
+def test_an_element_that_is_too_deep_to_be_followed_ends_the_splitting() -> None:
+    deep = b"[1," * 20_000 + b"1" + b"]" * 20_000
+
+    decoded = decode(batch(EVENT, deep, EVENT))
+
+    assert len(decoded.events) == 1
+    [rejection] = decoded.rejections
+    assert (rejection.reason, rejection.index) == ("too_deep", 1)
+    assert rejection.payload == deep + b"," + EVENT + b"]"
+
+
+def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:
+    decoder = Decoder(InputRules(), IdentityRules())
+    value = batch(EVENT, event(id=None), event(user_id="null"))
+    first = decoder.decode(value)
+
+    decoder.decode(b'[{"id":"e1","extra":1}')
+
+    assert decoder.decode(value) == first
+
+
+def test_splitting_accounts_for_every_byte_but_commas_and_white_space() -> None:
+    text = b'[ {"a":"],"} , x ,, [1,[2]] ] tail '
+
+    elements, rest, rest_index = split_elements(text, most=10, levels=10)
+
+    assert elements == [b'{"a":"],"}', b"x", b"", b"[1,[2]]"]
+    assert (rest, rest_index) == (b"tail", None)
+
+
+def test_splitting_stops_after_one_more_than_allowed() -> None:
+    assert len(split_elements(b"[1,2,3,4,5]", most=2, levels=10).elements) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "depth"),
+    [(b"", 0), (b"[]", 1), (b"[{}]", 2), (b"[][]", 1), (b'["[[[["]', 1), (b'["[[[[', 1), (b'["\\"[",[]]', 2)],
+)
+def test_depth_counts_brackets_outside_strings(text: bytes, depth: int) -> None:
+    assert not nests_deeper(text, depth)
+    assert depth == 0 or nests_deeper(text, depth - 1)
+
+
+def test_names_are_found_as_they_were_written() -> None:
+    element = rb'{ "a" : {"no":1} , "\u0062": "\",\"no\":" ,"c\"":[1,"no"],"":2 }'
+
+    assert names_as_sent(element) == [b'"a"', rb'"\u0062"', rb'"c\""', b'""']
