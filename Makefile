@@ -19,6 +19,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with the locked dependencies and this checkout (once)
+	@:
 
 $(STAMP): requirements.lock pyproject.toml
 	@[[ -n "$(PYTHON)" ]] || { echo "make: Python 3.11 or newer is needed: install it, or name it with PYTHON=" >&2; exit 1; }
