@@ -48,22 +48,22 @@ class Figures(Struct, frozen=True):
 
 
 class ProcessTree:
-    """A process and all it ever started. What children that ended have used is kept."""
+    """A process and what it started. A child that ended counts in its parent, which the kernel sees to."""
 
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid)
-        self._used_s: dict[tuple[int, float], float] = {}
+        self._cpu_s = 0.0
 
     def read(self) -> tuple[float, float]:
-        """CPU seconds used so far, and resident MiB now. What has ended adds what it was last seen with."""
-        rss = 0
+        """CPU seconds used so far, never less than before, and resident MiB now."""
+        cpu_s = rss = 0.0
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in [self._root, *self._root.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess), process.oneshot():
-                    times = process.cpu_times()
-                    self._used_s[process.pid, process.create_time()] = times.user + times.system
+                    cpu_s += sum(process.cpu_times()[:4])  # user, system, and both of ended children
                     rss += process.memory_info().rss
-        return sum(self._used_s.values()), rss / 2**20
+        self._cpu_s = max(self._cpu_s, cpu_s)
+        return self._cpu_s, rss / 2**20
 
 
 def machine_cpu_s() -> float:
