@@ -5,7 +5,7 @@ millisecond more or less, so that exact edges and equal distances are common. Kn
 a later event name a session that the worker assigned to an earlier one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,16 +13,13 @@ from hypothesis import strategies as st
 from msgspec import Struct, json, structs
 
 from tests.builders import Record, click, ms, record
+from tests.enriching import step
 from tests.reference.enriching import Reference
-from worker.core.decode import Decoder
 from worker.core.encode import encode_step
-from worker.core.pipeline import DecodedRecords, StepResult, decode_records, process
-from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
-from worker.model.state import DeviceState
+from worker.core.pipeline import StepResult
+from worker.model.rules import SessionRules
 
 Batch = dict[str, Any]
-
-DECODER = Decoder(InputRules(), IdentityRules())
 
 
 class Stream(Struct, frozen=True):
@@ -104,14 +101,6 @@ def arrivals(t_ms: int, rules: SessionRules) -> st.SearchStrategy[int | None]:
     return st.none() | st.sampled_from([t_ms + rules.gap_ms, t_ms, *(t_ms - earlier for earlier in before)])
 
 
-def step(
-    records: Sequence[Record], states: Mapping[str, DeviceState], rules: SessionRules, watermark_ms: int = 0
-) -> StepResult:
-    """One call of the core."""
-    decoded: DecodedRecords = decode_records(records, DECODER)
-    return process(decoded, states, watermark_ms, Rules(session=rules))
-
-
 def enriched_json(result: StepResult) -> list[dict[str, Any]]:
     """The enriched events of a step, read back from their bytes."""
     return [json.decode(value or b"") for _, value, _ in encode_step(result).enriched]
@@ -119,7 +108,7 @@ def enriched_json(result: StepResult) -> list[dict[str, Any]]:
 
 def in_one_call(stream: Stream) -> StepResult:
     """The core over the whole stream at once."""
-    return step(stream.records, {}, stream.rules)
+    return step(*stream.records, rules=stream.rules)
 
 
 def pieces(records: Sequence[Record], cuts: Iterable[int]) -> list[Sequence[Record]]:

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import RawEvent, click, ms, record
-from tests.properties.streams import Stream, enriched_json, in_one_call, step, streams
+from tests.enriching import step
+from tests.properties.streams import Stream, enriched_json, in_one_call, streams
 from tests.reference.enriching import Reference
 from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session
@@ -94,7 +95,7 @@ def sessions_after(events: list[RawEvent], rules: SessionRules) -> Grouping:
     states: dict[str, DeviceState] = {}
     members: dict[str, set[str]] = {}
     for offset, event in enumerate(events):
-        result = step([record(offset, event)], states, rules)
+        result = step(record(offset, event), states=states, rules=rules)
         (enriched,) = enriched_json(result)
         states = result.states
         joined = members.setdefault(enriched["session_id"], set())

@@ -1,0 +1,40 @@
+"""Raw events through the core, as a rule's test wants to see it: what comes out, and what is remembered.
+
+Each event is a record of its own that came in at its own time, so that no clock is held; a test about times
+of arrival gives records instead.
+"""
+
+from collections.abc import Mapping
+
+from tests.builders import RawEvent, Record, record
+from worker.core.decode import Decoder
+from worker.core.pipeline import StepResult, decode_records, process
+from worker.model.outputs import EnrichedEvent
+from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
+from worker.model.state import DeviceState, Session
+
+DECODER = Decoder(InputRules(), IdentityRules())
+DEFAULTS = SessionRules()
+
+
+def step(
+    *raw: RawEvent | Record,
+    states: Mapping[str, DeviceState] | None = None,
+    rules: SessionRules = DEFAULTS,
+    watermark_ms: int = 0,
+) -> StepResult:
+    """One call of the core."""
+    records = [r if isinstance(r, Record) else record(offset, r) for offset, r in enumerate(raw)]
+    return process(decode_records(records, DECODER), states or {}, watermark_ms, Rules(session=rules))
+
+
+def enriched(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[EnrichedEvent]:
+    """The enriched events, in order of arrival."""
+    return [event for event, _ in step(*raw, rules=rules).enriched]
+
+
+def remembered(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[Session]:
+    """The sessions remembered of the one device in ``raw``, by start."""
+    ((_, state),) = step(*raw, rules=rules).states.items()
+    assert state.current is not None
+    return sorted([state.current, *state.older], key=lambda session: (session.start_ms, session.number))
