@@ -227,22 +227,27 @@ class FakeChangelog:
         self._life = life
         self._broker = life.world.broker
         self._topic = topic
+        self._end = 0
 
     async def bounds(self) -> tuple[int, int]:
         ends: list[int] = []
         await self._life.call("query", lambda: ends.append(self._broker.stable_end(self._topic)))
-        return 0, ends[-1]
+        self._end = ends[-1]
+        return 0, self._end
 
     async def read(self, offset: int) -> ChangelogBatch:
-        limit = self._life.world.random.randint(1, 20)
+        random = self._life.world.random
+        limit = random.randint(1, 20)
+        beyond = random.random() < 0.5  # a fetch does not know where the restore ends
         batches: list[ChangelogBatch] = []
 
         def fetch() -> None:
-            found = [*self._broker.read_committed(self._topic, offset)][:limit]
+            end = self._broker.stable_end(self._topic) if beyond else self._end
+            found = [*self._broker.read_committed(self._topic, offset, end)][:limit]
             records = [(record[0] or b"", record[1]) for _, record in found]
             records_end = found[-1][0] + 1 if found else offset
-            next_offset = records_end if found else self._broker.stable_end(self._topic)
-            batches.append(ChangelogBatch(records, records_end, next_offset))
+            next_offset = end if len(found) < limit else records_end
+            batches.append(ChangelogBatch(records=records, records_end=records_end, next_offset=next_offset))
 
         await self._life.call("query", fetch)
         return batches[-1]

@@ -9,14 +9,16 @@ import os
 import pytest
 
 from tests.builders import click, record
+from tests.simulation.checks import TOPICS
 from tests.simulation.faults import simulate
-from tests.simulation.simulation import Simulation
+from tests.simulation.simulation import Simulation, Worker
 from tests.simulation.traffic import RAW_TOPIC, RawLog
 from tests.simulation.world import Fate
+from worker.task.life_cycle import TaskState
 
 _CHOSEN = os.environ.get("SESSIONIZER_SIMULATION_SEED")
 _SEEDS = (
-    range(int(os.environ.get("SESSIONIZER_SIMULATION_SEEDS", "2000")))
+    range(int(os.environ.get("SESSIONIZER_SIMULATION_SEEDS", "1000")))
     if _CHOSEN is None
     else range(int(_CHOSEN), int(_CHOSEN) + 1)
 )
@@ -26,6 +28,14 @@ _SEEDS_A_TEST = 100
 def clicks(number: int) -> RawLog:
     """That many records of one device, a minute apart: one session, whose event number counts them."""
     return [record(offset, [click("d1", f"8:{offset:02}:00", id=str(offset))]) for offset in range(number)]
+
+
+def pause_before_the_restore_reads(simulation: Simulation, worker: Worker) -> None:
+    """The broker has told the changelog's end, the worker does not know it yet."""
+    simulation.run_until(
+        lambda: worker.life.answered == ["fence"] and not simulation.world.requests, "fenced and asked"
+    )
+    worker.paused = True
 
 
 @pytest.mark.parametrize("first", _SEEDS[::_SEEDS_A_TEST])
@@ -91,7 +101,7 @@ def test_a_worker_asked_to_stop_while_it_restores_anew_commits_nothing_past_its_
         worker = simulation.start_worker()
         simulation.run_until(lambda: worker.task.watermark_ms not in (None, 0), "running")
         simulation.world.fates.append(("send", Fate.REQUEST_LOST))
-        simulation.run_until(lambda: worker.task.statistics.transactions_lost == 1, "lost")
+        simulation.run_until(lambda: worker.task.state is TaskState.RESTORING, "restoring anew")
         worker.task.stop()
         simulation.check()
 
@@ -101,11 +111,28 @@ def test_a_worker_that_was_fenced_while_it_restored_does_not_take_the_new_owners
 ):
     with Simulation(seed=6).feed(clicks(30)) as simulation:
         slow = simulation.start_worker()
-        simulation.run_until(lambda: slow.life.answered == ["fence", "query"], "the changelog's end is known")
-        slow.paused = True
+        pause_before_the_restore_reads(simulation, slow)
         simulation.start_worker()
         simulation.run_until(
             lambda: simulation.world.broker.group_offsets.get(RAW_TOPIC, 0) > 0, "another has committed"
         )
+        slow.paused = False
+        simulation.check()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_worker_fenced_while_it_restored_does_not_take_a_compacted_changelog_for_a_foreign_one(
+    seed: int,
+) -> None:
+    with Simulation(seed).feed(clicks(30)) as simulation:
+        first = simulation.start_worker()
+        simulation.run_until(lambda: len(first.disk.writes) > 2, "three transactions are committed")
+        simulation.kill(first)
+        slow = simulation.start_worker()
+        pause_before_the_restore_reads(simulation, slow)
+        simulation.start_worker()
+        before = dict(simulation.world.broker.group_offsets)
+        simulation.run_until(lambda: simulation.world.broker.group_offsets != before, "another has committed")
+        simulation.world.broker.compact(TOPICS.changelog)
         slow.paused = False
         simulation.check()
