@@ -13,7 +13,7 @@ from msgspec import json
 
 from tests.builders import Record
 from tests.simulation.broker import Broker
-from tests.simulation.ports import Disk, apply
+from tests.simulation.store import Disk, apply
 from tests.simulation.traffic import RAW_TOPIC
 from worker.core.decode import Decoder
 from worker.core.encode import encode_step

@@ -12,15 +12,14 @@ from typing import Self
 from tests.builders import Record
 from tests.simulation.checks import RULES, TOPICS, BrokenPromiseError, Reference, check_all, check_store
 from tests.simulation.ports import (
-    Disk,
     FakeChangelog,
     FakeClock,
     FakeSource,
-    FakeStateStore,
     FakeTransaction,
     KilledError,
     Life,
 )
+from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.traffic import RAW_TOPIC
 from tests.simulation.world import World
 from worker.core.decode import Decoder

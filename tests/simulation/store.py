@@ -1,0 +1,95 @@
+"""The simulated state store: without a log of its own, as RocksDB with its write-ahead log off.
+
+Decides what a kill leaves on a disk: everything flushed, and of the later writes a prefix, each whole or not
+at all. Knows nothing of what is stored. Invariant: a disk belongs to one process at a time.
+"""
+
+from collections.abc import Iterable
+
+from tests.simulation.ports import Life
+from worker.errors import StateCorrupted
+from worker.model.state import Checkpoint
+from worker.ports import StateRecord
+
+
+class Disk:
+    """One machine's store directory: every write ever applied, and how many of them would survive a kill."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[list[StateRecord], Checkpoint]] = []
+        self.flushed = 0
+        self.corrupt = False
+        self.owner: Life | None = None
+
+    def crash(self, survivors: int) -> None:
+        """The process died: of the writes after the last flush only the first ``survivors`` are there."""
+        del self.writes[self.flushed + survivors :]
+        self.flushed = len(self.writes)
+        self.owner = None
+
+    def content(self) -> dict[bytes, bytes]:
+        """What the store holds."""
+        content: dict[bytes, bytes] = {}
+        for records, _ in self.writes:
+            apply(content, records)
+        return content
+
+
+class FakeStateStore:
+    """A store on a ``Disk``: without a log of its own, as the changelog is one."""
+
+    def __init__(self, life: Life, disk: Disk) -> None:
+        self._life = life
+        self._disk = disk
+        self._content: dict[bytes, bytes] = {}
+
+    async def open(self) -> None:
+        await self._life.pause()
+        assert self._disk.owner in (None, self._life), "two processes in one directory"
+        self._disk.owner = self._life
+        self._check()
+        self._content = self._disk.content()
+
+    def checkpoint(self) -> Checkpoint | None:
+        self._check()
+        return self._disk.writes[-1][1] if self._disk.writes else None
+
+    def get(self, key: bytes) -> bytes | None:
+        self._check()
+        return self._content.get(key)
+
+    def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
+        self._check()
+        records = list(records)
+        self._disk.writes.append((records, checkpoint))
+        apply(self._content, records)
+
+    async def flush(self) -> None:
+        await self._life.pause()
+        self._check()
+        self._disk.flushed = len(self._disk.writes)
+
+    async def wipe(self) -> None:
+        await self._life.pause()
+        self._disk.writes, self._disk.flushed, self._disk.corrupt = [], 0, False
+        self._content = {}
+
+    async def close(self) -> None:
+        await self._life.pause()
+        if self._disk.owner is self._life:
+            self._disk.flushed = len(self._disk.writes)
+            self._disk.owner = None
+
+    def _check(self) -> None:
+        self._life.check()
+        if self._disk.corrupt:
+            raise StateCorrupted("bits have flipped")
+
+
+def apply(content: dict[bytes, bytes], records: Iterable[StateRecord]) -> None:
+    """Bring ``content`` up to these records."""
+    for key, value in records:
+        if value is None:
+            content.pop(key, None)
+        else:
+            content[key] = value
