@@ -211,6 +211,7 @@ def same(one: DecodedValue, other: DecodedValue) -> bool:
 @given(values)
 @example(b'[{"id":"a","type":"a","device_id":"a","timestamp":1700000000000,"data":{"a":[[[[[1]]]]],"a":1}}]')
 @example(b'[{"id":"a","type":"a","device_id":"a","timestamp":1700000000000,"data":{"a":", \\"_","b":1}}]')
+@example(b'{"id":"a","type":"a","device_id":"null","timestamp":1700000000000} ')
 def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
     assert same(decoder.decode(value), decoder.decode_carefully(value))
 
@@ -243,7 +244,7 @@ def test_every_element_has_one_fate(value: bytes) -> None:
     assert inside == sorted(set(inside))
     assert places.count(None) <= 1
     try:
-        count = len(msgspec.json.decode(value, type=list[msgspec.Raw]))
+        count = len(msgspec.json.decode(value.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw]))
     except msgspec.DecodeError:
         # Whatever could not be split is there: nothing but a decoded event may be missing.
         assert decoded.events or decoded.rejections

@@ -82,6 +82,18 @@ def test_devices_in_a_batch_are_checked_each() -> None:
     assert [rejection.index for rejection in decoded.rejections] == [2, 5]
 
 
+@pytest.mark.parametrize("properties", [4, 5])
+def test_short_names_are_counted_too(properties: int) -> None:
+    data = {chr(ord("a") + number): 0 for number in range(properties - 1)} | {"": 0}
+    shortest = json.dumps(data, separators=(",", ":")).encode()
+
+    decoded = decode(batch(EVENT[:-1] + b',"data":' + shortest + b"}"), max_properties=4)
+
+    assert [rejection.reason for rejection in decoded.rejections] == ["data_too_many_properties"] * (
+        properties - 4
+    )
+
+
 def test_a_tombstone_has_an_empty_payload() -> None:
     assert only_rejection(None).payload == b""
 

@@ -15,7 +15,7 @@ import re
 from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import NULL_WORDS, EventChecks, Refused, plain_word, plain_words
-from worker.core.json_elements import may_have_escaped_names, nests_deeper
+from worker.core.json_elements import WHITE_SPACE, may_have_escaped_names, nests_deeper
 from worker.core.respelling import respell
 from worker.model.events import NO_JSON, DecodedValue, Event
 from worker.model.rules import IdentityRules, InputRules
@@ -185,7 +185,7 @@ class FastPath:
     def _judged(self, events: list[Event], value: bytes, doubtful: set[int]) -> DecodedValue | None:
         """Let the careful path judge the doubtful events; the others stay as they are."""
         try:
-            elements = self._read_elements(value) if value.startswith(b"[") else [value]
+            elements = self._read_elements(value) if value.startswith(b"[") else [value.strip(WHITE_SPACE)]
         except RecursionError:
             return None
         kept = []
