@@ -1,0 +1,82 @@
+"""Every device comes back from its records as it went in, and no bytes do worse than be refused."""
+
+import contextlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.core.state_records import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
+from worker.model.state import DeviceState, EventRef, Link, Meta, Session
+
+times = st.integers(0, 10**14)
+counts = st.integers(0, 2**40)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)  # no lone surrogates: it is UTF-8
+event_refs = st.builds(EventRef, at_ms=times, id=texts, type=texts)
+sessions = st.builds(
+    Session,
+    id=texts,
+    number=counts,
+    start_ms=times,
+    end_ms=times,
+    client=st.booleans(),
+    cause=st.sampled_from(["first", "client", "late", "gap"]),
+    event_count=counts,
+    view_count=counts,
+    touched=counts,
+    view_id=st.none() | texts,
+    user_id=st.none() | texts,
+    user_at_ms=times,
+    last=st.none() | event_refs,
+    first=st.none() | event_refs,
+)
+states = st.builds(
+    DeviceState,
+    newest_ms=times,
+    opened=counts,
+    event_count=counts,
+    current=sessions,
+    deadline_ms=times,
+    older=st.lists(sessions, max_size=3).map(tuple),
+    links=st.lists(st.builds(Link, since_ms=times, user_id=st.none() | texts), max_size=8).map(tuple),
+    first_seen_ms=times,
+    cold_changed=st.just(False),
+)
+
+
+@given(states)
+def test_a_device_comes_back_as_it_was_written(state: DeviceState) -> None:
+    assert decode_state(encode_hot(state), encode_cold(state)) == state
+
+
+@given(states, st.data())
+def test_damaged_records_raise_nothing_but_a_value_error(state: DeviceState, data: st.DataObject) -> None:
+    records = []
+    for sound in (encode_hot(state), encode_cold(state)):
+        damaged = bytearray(sound)
+        for place in data.draw(st.lists(st.integers(0, len(sound) - 1), max_size=3)):
+            damaged[place] = data.draw(st.integers(0, 255))
+        records.append(bytes(damaged))
+    with contextlib.suppress(ValueError):
+        decode_state(*records)
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60))
+def test_arbitrary_bytes_raise_nothing_but_a_value_error(hot: bytes, cold: bytes) -> None:
+    with contextlib.suppress(ValueError):
+        decode_state(b"\x01" + hot, b"\x01" + cold)
+    with contextlib.suppress(ValueError):
+        decode_meta(hot)
+
+
+@given(
+    st.builds(
+        Meta,
+        schema=counts,
+        incarnation=texts,
+        raw_topic=texts,
+        next_offsets=st.dictionaries(texts, st.integers(0, 2**63 - 1), max_size=2),
+        watermark_ms=times,
+    )
+)
+def test_the_meta_record_comes_back_as_it_was_written(meta: Meta) -> None:
+    assert decode_meta(encode_meta(meta)) == meta
