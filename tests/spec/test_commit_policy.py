@@ -1,0 +1,17 @@
+"""When a transaction is due."""
+
+from worker.task.commit_policy import CommitPolicy
+
+POLICY = CommitPolicy(interval_s=0.1, behind_s=1.0)
+
+
+def test_a_partition_that_has_caught_up_commits_after_the_interval() -> None:
+    assert POLICY.due_at(opened_at=100.0, lag=0) == 100.1
+
+
+def test_a_partition_that_is_behind_may_take_longer_and_so_commits_more_at_once() -> None:
+    assert POLICY.due_at(opened_at=100.0, lag=1) == 101.0
+
+
+def test_catching_up_makes_an_open_draft_due_at_the_shorter_time() -> None:
+    assert POLICY.due_at(100.0, lag=0) < POLICY.due_at(100.0, lag=10_000)

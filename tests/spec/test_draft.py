@@ -1,0 +1,107 @@
+"""What a transaction makes true at once: outputs, states, offsets, watermark."""
+
+from msgspec import structs
+
+from tests.builders import RawEvent, Record, click, ms, record
+from tests.enriching import step
+from worker.core.encode import encode_step
+from worker.core.state_records import META_KEY, cold_key, decode_meta, decode_state, hot_key
+from worker.model.state import DeviceState, Meta
+from worker.ports import StateRecord
+from worker.task.draft import Draft
+
+BASE = Meta(
+    schema=1, incarnation="b2f1", raw_topic="events.raw", next_offsets={"events.raw": 10}, watermark_ms=5
+)
+
+
+def test_an_empty_draft_moves_nothing() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    assert draft.meta() == BASE
+    assert [key for key, _ in draft.state_records()] == [META_KEY]
+
+
+def test_offsets_and_watermark_are_those_of_the_last_step() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, click("d1", at="10:00:00")))
+    add(draft, record(14, click("d1", at="10:01:00")), record(15, b"broken"))
+    assert draft.meta() == structs.replace(BASE, next_offsets={"events.raw": 16}, watermark_ms=ms("10:01:00"))
+
+
+def test_the_base_it_was_opened_on_is_not_changed() -> None:
+    """An abort drops the draft and goes on from the base."""
+    base = structs.replace(BASE, next_offsets={"events.raw": 10})
+    add(Draft(base, opened_at=0.0), record(10, click("d1")))
+    assert base == BASE
+
+
+def test_outputs_are_in_order_of_arrival() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, [click("d1", id="a"), click("d2", id="b")]))
+    add(draft, record(11, [click("d1", id="c")]))
+    assert [key for key, _, _ in draft.enriched] == [b"d1", b"d2", b"d1"]
+    assert [(value or b"")[:9] for _, value, _ in draft.enriched] == [
+        b'{"id":"a"',
+        b'{"id":"b"',
+        b'{"id":"c"',
+    ]
+
+
+def test_it_counts_every_fate_and_remembers_where_the_newest_bad_event_stands() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, [click("d1", user="ann"), {"id": "bad"}]), record(11, None))
+    add(draft, record(12, {"id": "bad"}), record(13, click("d1")))
+    assert (draft.records, draft.events) == (4, 5)
+    assert (draft.sessions_opened, draft.devices_linked) == (1, 1)
+    assert draft.rejections == {"missing_field": 2, "tombstone": 1}
+    assert draft.last_rejection == "events.raw/0/12"
+
+
+def test_a_device_is_written_once_as_it_is_at_the_end() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, click("d1", at="10:00:00")))
+    add(draft, record(11, click("d1", at="10:05:00")))
+    records = draft.state_records()
+    assert [key for key, _ in records] == [hot_key("d1"), cold_key("d1"), META_KEY]
+    state = stored(records, "d1")
+    assert state.event_count == 2
+    assert state.newest_ms == ms("10:05:00")
+
+
+def test_the_meta_record_is_the_last_one_so_that_whoever_reads_it_has_read_the_rest() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, [click("d1"), click("d2")]))
+    key, value = draft.state_records()[-1]
+    assert key == META_KEY
+    assert decode_meta(value or b"") == draft.meta()
+
+
+def test_after_the_commit_an_unchanged_cold_record_is_not_written_again() -> None:
+    first = Draft(BASE, opened_at=0.0)
+    add(first, record(10, click("d1", at="10:00:00")))
+    first.state_records()
+    committed = first.committed_states()
+    second = Draft(first.meta(), opened_at=1.0)
+    events: list[RawEvent] = [click("d1", at="10:01:00")]
+    result = step(record(11, events), states=committed)
+    second.add("events.raw", 12, 1, result, encode_step(result))
+    assert [key for key, _ in second.state_records()] == [hot_key("d1"), META_KEY]
+
+
+def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_nothing_cold() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    add(draft, record(10, click("d1", at="10:00:00", user="ann")))
+    add(draft, record(11, click("d1", at="10:01:00", user="ann")))
+    assert cold_key("d1") in dict(draft.state_records())
+
+
+def add(draft: Draft, *raw: Record) -> None:
+    """One step on what the draft holds."""
+    result = step(*raw, states=draft.states, watermark_ms=draft.watermark_ms)
+    draft.add("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
+
+
+def stored(records: list[StateRecord], device_id: str) -> DeviceState:
+    """The device as its records tell it."""
+    content = dict(records)
+    return decode_state(content[hot_key(device_id)] or b"", content[cold_key(device_id)] or b"")

@@ -1,0 +1,36 @@
+"""Fetched records are worked on in pieces, so that heartbeats are never late."""
+
+from tests.builders import Record
+from worker.task.slices import slices
+
+
+def test_records_are_cut_where_the_next_would_exceed_the_size() -> None:
+    assert offsets([40, 40, 20, 1, 100, 100], max_bytes=100) == [[0, 1, 2], [3], [4], [5]]
+
+
+def test_a_record_larger_than_the_size_is_a_piece_of_its_own() -> None:
+    assert offsets([10, 5_000, 10], max_bytes=100) == [[0], [1], [2]]
+
+
+def test_a_tombstone_has_no_size() -> None:
+    assert offsets([100, None, None], max_bytes=100) == [[0, 1, 2]]
+
+
+def test_a_piece_is_never_of_two_topics() -> None:
+    records = [raw(0, 1), raw(1, 1), raw(5, 1, topic="other"), raw(2, 1)]
+    assert [[r.offset for r in piece] for piece in slices(records, 100)] == [[0, 1], [5], [2]]
+
+
+def test_no_records_are_no_pieces() -> None:
+    assert slices([], 100) == []
+
+
+def raw(offset: int, size: int | None, topic: str = "events.raw") -> Record:
+    """A record of that size."""
+    return Record(topic, 0, offset, -1, None, None if size is None else b"x" * size)
+
+
+def offsets(sizes: list[int | None], max_bytes: int) -> list[list[int]]:
+    """The pieces as offsets."""
+    records = [raw(offset, size) for offset, size in enumerate(sizes)]
+    return [[record.offset for record in piece] for piece in slices(records, max_bytes)]
