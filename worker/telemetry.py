@@ -203,11 +203,16 @@ def emit(event: LogEvent) -> None:
     getattr(structlog.get_logger(), event.LEVEL)(event.NAME, **structs.asdict(event))
 
 
+def _essentials_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
+    """What people look for in every line stands where they look: in front."""
+    return {"event": line["event"], "level": line["level"], "timestamp": line["timestamp"], **line}
+
+
 def configure(log_format: str, level: str) -> None:
     """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
 
-    The client library's own log is held at WARNING, and at INFO at the lowest: its DEBUG lines print keys and
-    values.
+    Libraries' own lines have the same shape and a ``logger`` besides. They are held at WARNING whatever the
+    level: the Kafka client's DEBUG lines print keys and values.
     """
     numeric = logging.getLevelName(level.upper())
     renderer: Any = (
@@ -228,7 +233,7 @@ def configure(log_format: str, level: str) -> None:
         else structlog.processors.StackInfoRenderer(),
     ]
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, _essentials_first, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=False,
@@ -236,8 +241,12 @@ def configure(log_format: str, level: str) -> None:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _essentials_first,
+                renderer,
+            ],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         )
     )
     root = logging.getLogger()

@@ -1,0 +1,143 @@
+"""What operators search and alert on: the shape of log lines, their names, and what is never in them."""
+
+import json
+import logging
+import typing
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import structlog
+from msgspec import structs
+
+from docs.generate_log_events import DOCUMENT, document
+from worker import telemetry
+from worker.telemetry import CATALOGUE, LogEvent
+
+EXAMPLES = {
+    str: "text",
+    int: 3,
+    float: 1.5,
+    str | None: None,
+    float | None: 2.5,
+    dict[str, int]: {"a": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Every test sets the process's log up; none leaves it so."""
+    root, client = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, levels = root.handlers[:], (root.level, client.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    client.setLevel(levels[1])
+
+
+def test_the_page_of_log_events_is_that_of_the_catalogue() -> None:
+    assert DOCUMENT.read_text(encoding="utf-8") == document(), "run: make docs"
+
+
+def test_the_catalogue_is_complete_and_its_names_are_unique() -> None:
+    assert set(CATALOGUE) == set(LogEvent.__subclasses__())
+    assert len({kind.NAME for kind in CATALOGUE}) == len(CATALOGUE)
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.NAME)
+def test_a_line_begins_with_event_level_and_timestamp_and_has_the_events_fields(
+    kind: type[LogEvent], capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("json", "info")
+    event = example(kind)
+    telemetry.emit(event)
+    (line,) = lines(capsys)
+    assert list(line)[:3] == ["event", "level", "timestamp"]
+    assert (line.pop("event"), line.pop("level")) == (kind.NAME, kind.LEVEL)
+    assert datetime.fromisoformat(line.pop("timestamp")).tzinfo == UTC
+    assert line == structs.asdict(event)
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.NAME)
+def test_no_event_has_a_field_for_what_must_not_be_logged(kind: type[LogEvent]) -> None:
+    secret_or_personal = {
+        "password",
+        "secret",
+        "token",
+        "user_id",
+        "device_id",
+        "session_id",
+        "payload",
+        "key",
+    }
+    assert not secret_or_personal & {field.name for field in structs.fields(kind)}
+
+
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.NAME)
+def test_every_event_says_what_it_means(kind: type[LogEvent]) -> None:
+    assert kind.__doc__ is not None
+    assert kind.LEVEL in {"info", "warning", "error"}
+
+
+def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("json", "error")
+    for kind in CATALOGUE:
+        telemetry.emit(example(kind))
+    assert {line["event"] for line in lines(capsys)} == {"worker.failed"}
+
+
+def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("json", "info")
+    logging.getLogger("aiokafka.consumer.fetcher").warning("partition %d is\nlost", 3)
+    (line,) = lines(capsys)
+    assert list(line) == ["event", "level", "timestamp", "logger"]
+    assert (line["event"], line["level"]) == ("partition 3 is\nlost", "warning")
+    assert line["logger"] == "aiokafka.consumer.fetcher"
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_the_kafka_clients_lines_with_keys_and_values_are_never_written(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry.configure("json", level)
+    for name in ("aiokafka.producer.producer", "aiokafka.conn", "aiokafka"):
+        logging.getLogger(name).debug("Sending (key=%r value=%r)", b"device", b"purchase")
+    assert lines(capsys) == []
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_traceback_shows_no_variables(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They hold people's data, and passwords."""
+    telemetry.configure(log_format, "info")
+
+    def connect(password: str) -> None:
+        raise ConnectionError(f"refused after {len(password)} letters")
+
+    try:
+        connect("hunter" + str(2))  # a traceback shows the source line too
+    except ConnectionError:
+        logging.getLogger("aiokafka.conn").exception("cannot connect")
+    written = capsys.readouterr().out
+    assert "refused after 7 letters" in written
+    assert "hunter2" not in written
+
+
+def test_the_console_shows_the_same_events_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry.configure("console", "info")
+    telemetry.emit(telemetry.PartitionAssigned(partition=3))
+    written = capsys.readouterr().out
+    assert "partition.assigned" in written
+    assert "partition=3" in written
+
+
+def example(kind: type[LogEvent]) -> LogEvent:
+    """An event of that kind with some value of the right type in every field."""
+    hints = typing.get_type_hints(kind)
+    return kind(**{field.name: EXAMPLES[hints[field.name]] for field in structs.fields(kind)})
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was written to stdout, line by line."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
