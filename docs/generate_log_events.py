@@ -30,8 +30,8 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
 
-Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no ids
-of people or devices and no secrets. A line that has a `logger` comes from a library, most often the Kafka
+Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no
+ids of people or devices and no secrets. A line that has a `logger` comes from a library, most often the Kafka
 client; its `event` is free text. Libraries are heard from `warning` on.
 """
 
