@@ -412,13 +412,13 @@ def test_the_other_files_are_valid_and_warn_of_nothing(name: str) -> None:
 
 
 def test_an_option_without_effect_gives_a_warning_when_it_is_changed() -> None:
-    config = load(None, {"SESSIONIZER_SESSION_MAX_DURATION_MS": "86400000"})
+    config = load(None, {"SESSIONIZER_TOPICS_SESSIONS": "sessions"})
     (warning,) = config.warnings
-    assert warning.startswith("session.max_duration_ms = 86400000 has no effect in this version. ")
+    assert warning.startswith('topics.sessions = "sessions" has no effect in this version. ')
 
 
 def test_setting_an_option_without_effect_to_its_default_gives_no_warning() -> None:
-    assert load(None, {"SESSIONIZER_SESSION_MAX_DURATION_MS": "0"}).warnings == ()
+    assert load(None, {"SESSIONIZER_TOPICS_SESSIONS": "events.sessions"}).warnings == ()
 
 
 def test_every_option_announced_is_an_option() -> None:

@@ -10,14 +10,13 @@ moving its field.
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
-EventAction = Literal["start", "passive", "end", "unlink"]
 
 
 class Secret:
@@ -85,14 +84,6 @@ class Input(InputRules, frozen=True, kw_only=True):
     partitioner: Literal["murmur2", "crc32"] = "murmur2"
 
 
-class Session(SessionRules, frozen=True, kw_only=True):
-    """The rules of the core, and those that it is to learn."""
-
-    max_duration_ms: int = 0
-    split_on_user_change: bool = False
-    event_types: dict[str, EventAction] = field(default_factory=dict)
-
-
 class State(Struct, frozen=True, kw_only=True):
     """Where the state of the devices is kept, with how much memory, and for how long."""
 
@@ -126,7 +117,7 @@ class Config(Struct, frozen=True, kw_only=True):
     kafka: Kafka = Kafka()
     topics: Topics = Topics()
     input: Input = Input()
-    session: Session = Session()
+    session: SessionRules = SessionRules()
     identity: IdentityRules = IdentityRules()
     state: State = State()
     log: Log = Log()
@@ -137,7 +128,12 @@ class Config(Struct, frozen=True, kw_only=True):
     @property
     def rules(self) -> Rules:
         """What the core needs of it."""
-        return Rules(input=self.input, session=self.session, identity=self.identity)
+        return Rules(
+            input=self.input,
+            session=self.session,
+            identity=self.identity,
+            retention_ms=self.state.retention_days * 86_400_000,
+        )
 
     @property
     def changelog_topic(self) -> str:
@@ -154,7 +150,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "kafka": Kafka,
     "topics": Topics,
     "input": Input,
-    "session": Session,
+    "session": SessionRules,
     "identity": IdentityRules,
     "state": State,
     "log": Log,
@@ -186,9 +182,6 @@ NOT_YET: dict[str, str] = {
     "topics.rekey": "Events are not moved to their device's partition yet.",
     "input.rekey": "Events are not moved to their device's partition yet.",
     "input.partitioner": "Events are not moved to their device's partition yet.",
-    "session.max_duration_ms": "Sessions have no greatest duration yet.",
-    "session.split_on_user_change": "A change of the user does not open a session yet.",
-    "session.event_types": "Event types do not open, close or spare sessions yet.",
     "health.file": "No health file is written yet.",
 }
 """Options that are checked but have no effect in this version. Setting one gives a warning."""

@@ -24,6 +24,25 @@ def user_at(links: tuple[Link, ...], t_ms: int) -> str | None:
     return links[0].user_id
 
 
+def unlinked(links: tuple[Link, ...], t_ms: int) -> tuple[Link, ...]:
+    """The timeline after a logout at ``t_ms``: nobody from the next millisecond on.
+
+    The very same object where nobody is in force at ``t_ms``, and where a login has that next millisecond
+    already: it came after the logout.
+    """
+    position = len(links)
+    while position and links[position - 1].since_ms > t_ms:
+        position -= 1
+    if not position or links[position - 1].user_id is None:
+        return links
+    after = links[position:]
+    if after and after[0].since_ms == t_ms + 1:
+        return links
+    if after and after[0].user_id is None:
+        after = after[1:]
+    return (*links[:position], Link(t_ms + 1, None), *after)[-MAX_LINKS:]
+
+
 def linked(links: tuple[Link, ...], t_ms: int, user_id: str) -> tuple[Link, ...]:
     """The timeline after an event of ``user_id`` at ``t_ms``; the very same object when nothing changes.
 

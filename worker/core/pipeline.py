@@ -12,8 +12,8 @@ from typing import Literal
 from msgspec import Struct
 
 from worker.core.decode import Decoder
-from worker.core.identity import linked, user_at
-from worker.core.sessions import place
+from worker.core.identity import linked, unlinked, user_at
+from worker.core.sessions import action_of, has_options, place, place_plain
 from worker.model.events import OLDEST_TIMESTAMP_MS, DecodedValue, Event, InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, Flag
 from worker.model.rules import Rules, SessionRules
@@ -70,6 +70,7 @@ def process(
     result = StepResult([], [], forks, watermark_ms, 0, 0)
     session_rules = rules.session
     max_future_ms = session_rules.max_future_ms
+    retention_ms = rules.retention_ms
     append = result.enriched.append
     for record, value in zip(decoded.records, decoded.values, strict=True):
         received_at = received_at_ms(record)
@@ -85,7 +86,7 @@ def process(
                     if known is not None:
                         state = forks[device_id] = known.fork()
             t_ms = event.timestamp if limit_ms is None or event.timestamp <= limit_ms else limit_ms
-            if state is None:
+            if state is None or t_ms - state.newest_ms > retention_ms:
                 state = forks[event.device_id] = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms)
             append((_enrich(event, state, t_ms, received_at, session_rules, result), received_at))
             if received_at is not None and t_ms > result.watermark_ms:
@@ -118,24 +119,23 @@ def _enrich(
         flags.append("new_device")
 
     links = state.links
-    user_id = event.user_id
     user_source: Literal["event", "device"] | None
-    if user_id is None:
+    if event.user_id is None:
         user = user_at(links, t_ms)
         user_source = None if user is None else "device"
-        now_linked = False
     else:
-        user = user_id
+        user = event.user_id
         user_source = "event"
-        state.links = linked(links, t_ms, user_id)
-        now_linked = state.links is not links
+        state.links = linked(links, t_ms, user)
+    if rules.event_types and action_of(event.type, rules) == "unlink":
+        state.links = unlinked(state.links, t_ms)
 
-    session, cause = place(state, event, t_ms, rules)
+    session, cause = (place if has_options(rules) else place_plain)(state, event, t_ms, rules)
 
     if cause is not None:
         flags.append("session_start")
         result.sessions_opened += 1
-    if now_linked:
+    if state.links is not links:
         flags.append("linked")
         result.devices_linked += 1
         state.cold_changed = True
@@ -153,18 +153,13 @@ def _enrich(
         state.cold_changed = True
     state.event_count += 1
 
-    return EnrichedEvent(
+    enriched = EnrichedEvent(
         id=event.id,
         type=event.type,
         device_id=event.device_id,
         timestamp=event.timestamp,
         user_id=user,
         user_source=user_source,
-        session_id=session.id,
-        session_source="client" if session.client else "assigned",
-        session_start=session.start_ms,
-        session_number=session.number,
-        event_number=session.event_count,
         session_cause=cause,
         received_at=received_at,
         flags=tuple(flags) if flags else (),
@@ -172,3 +167,10 @@ def _enrich(
         data=event.data,
         extra=event.extra,
     )
+    if session is not None:
+        enriched.session_id = session.id
+        enriched.session_source = "client" if session.client else "assigned"
+        enriched.session_start = session.start_ms
+        enriched.session_number = session.number
+        enriched.event_number = session.event_count
+    return enriched

@@ -3,123 +3,147 @@
 Knows one device's remembered sessions, the event and its held time; no clock, no other device, no
 transaction. Everything is a function of the device's events in their order of arrival. Invariants:
 ``state.current`` is the session with the greatest end; no two remembered assigned sessions lie within the gap
-of each other unless a client session kept them apart; a session's id never changes, also when its start moves
-back.
+of each other unless a client session, an event type or a limit kept them apart; a session's id never changes,
+also when its start moves back.
 
-The common event (newest session, not older than its end) takes a short way through ``place``;
-``_place_anywhere`` is the rule in full, and holds for that event too. Rules: docs/semantics.md, Sessions.
+``place`` is the rule in full. ``place_plain`` is the same for rules without options, with a short way for the
+common event: the newest session, not before its end. Rules: docs/semantics.md, Sessions.
 """
 
 from copy import copy
-from hashlib import blake2b
 
+from worker.core.session_ids import session_id
+from worker.core.session_merging import merge_neighbours
 from worker.model.events import Event
-from worker.model.outputs import SessionCause
-from worker.model.rules import SessionRules
+from worker.model.outputs import CloseReason, SessionCause
+from worker.model.rules import EventAction, SessionRules
 from worker.model.state import DeviceState, EventRef, Session
 
-_48_BITS = (1 << 48) - 1
+
+def has_options(rules: SessionRules) -> bool:
+    """Whether more than gap, client ids, order and memory decides."""
+    return bool(rules.event_types or rules.max_duration_ms or rules.split_on_user_change)
 
 
-def session_id(device_id: str, t_ms: int, number: int) -> str:
-    """The id of an assigned session: a UUID version 8 (RFC 9562).
-
-    The opening time in ms fills the first 48 bits, so that ids sort by it; the rest is a hash of device id,
-    time and session number. Same events, same id, for ever.
-    """
-    digest = blake2b(f"{number} {t_ms} {device_id}".encode(), digest_size=10).digest()
-    text = f"{t_ms & _48_BITS:012x}{digest.hex()}"
-    variant = "89ab"[digest[2] >> 4 & 3]
-    return f"{text[:8]}-{text[8:12]}-8{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
+    """What an event of that type does besides; None for nothing."""
+    return rules.event_types.get(event_type) or rules.event_types.get("*")
 
 
-def place(
+def place_plain(
     state: DeviceState, event: Event, t_ms: int, rules: SessionRules
-) -> tuple[Session, SessionCause | None]:
-    """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
-
-    The second value is the cause when the event opened the session, else None. ``state.newest_ms`` and
-    ``state.event_count`` are those before the event. Never raises.
-    """
+) -> tuple[Session | None, SessionCause | None]:
+    """``place`` for rules without options."""
     current = state.current
-    if current is None or t_ms < current.end_ms:
-        return _place_anywhere(state, event, t_ms, rules)
+    if current is None or t_ms < current.end_ms or current.ended:
+        return place(state, event, t_ms, rules)
     wanted = event.session_id
     if wanted is None:
         # A gap of exactly gap_ms continues (as Kafka Streams); gap_ms + 1 opens.
         if t_ms - current.end_ms > rules.gap_ms:
-            return _place_anywhere(state, event, t_ms, rules)
+            return place(state, event, t_ms, rules)
     elif wanted == current.id:
         current.client = True
     else:
-        return _place_anywhere(state, event, t_ms, rules)
+        return place(state, event, t_ms, rules)
     # No other session ends later, so none is nearer, and growing this way brings none within the gap.
     _join(current, event, t_ms, state.event_count + 1)
     return current, None
 
 
-def _place_anywhere(
+def place(
     state: DeviceState, event: Event, t_ms: int, rules: SessionRules
-) -> tuple[Session, SessionCause | None]:
-    sessions = list(state.older)
-    if state.current is not None:
-        sessions.append(state.current)
-    wanted = event.session_id
-    if wanted is None:
-        target = _nearest(sessions, t_ms, rules.gap_ms)
+) -> tuple[Session | None, SessionCause | None]:
+    """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
+
+    The second value is the cause when the event opened the session, else None. The first is None for a
+    passive event outside any session. ``state.newest_ms`` and ``state.event_count`` are those before the
+    event. Never raises.
+    """
+    action = action_of(event.type, rules) if rules.event_types else None
+    sessions = [*state.older, state.current] if state.current is not None else []
+    if event.session_id is not None:
+        target = next((session for session in sessions if session.id == event.session_id), None)
+        cause: SessionCause | None = "client" if target is None else None
     else:
-        target = next((session for session in sessions if session.id == wanted), None)
-    if target is None:
-        cause = _cause(state, event, t_ms, rules)
-        session = _open(state, event, t_ms, cause)
+        target = _nearest(sessions, t_ms, action, rules)
+        if action == "passive":
+            return None if target is None else _count(state, target), None
+        cause = _cause_to_open(state, target, event, t_ms, action, rules)
+        if cause is not None and target is not None:
+            _close(state, sessions, target, "max_duration" if cause == "max_duration" else "superseded")
+    if cause is not None or target is None:
+        session, cause = _open(state, event, t_ms, cause or "gap", rules)
         sessions.append(session)
-        _remember(state, sessions, rules.remembered)
-        return session, cause
-    if target is not state.current:
-        # Older sessions are shared with the committed state: a changed one is a new one.
-        sessions.remove(target)
-        target = copy(target)
-        sessions.append(target)
-    first_before = target.first
-    _join(target, event, t_ms, state.event_count + 1)
-    if wanted is not None:
-        target.client = True
-    elif not target.client:
-        target = _merge_neighbours(sessions, target, rules.gap_ms)
-    if target is not state.current or target.first is not first_before:
+    else:
+        session = _extend(state, sessions, target, event, t_ms)
+    if action == "end":
+        session.ended = True
+        session.closed = "end_event"
+    if event.session_id is None:
+        session = merge_neighbours(sessions, session, rules)
+    if session is not state.current:
         state.cold_changed = True
     _remember(state, sessions, rules.remembered)
-    return target, None
+    return session, cause
 
 
 def distance_ms(session: Session, t_ms: int) -> int:
     """How far ``t_ms`` lies outside the session; 0 inside it, both ends included."""
-    if t_ms > session.end_ms:
-        return t_ms - session.end_ms
-    if t_ms < session.start_ms:
-        return session.start_ms - t_ms
-    return 0
+    return max(t_ms - session.end_ms, session.start_ms - t_ms, 0)
 
 
-def _nearest(sessions: list[Session], t_ms: int, gap_ms: int) -> Session | None:
+def _nearest(
+    sessions: list[Session], t_ms: int, action: EventAction | None, rules: SessionRules
+) -> Session | None:
     """The session that contains ``t_ms``, else the nearest within the gap; equal: starts, opened later."""
-    within = [session for session in sessions if distance_ms(session, t_ms) <= gap_ms]
-    return min(within, key=lambda s: (distance_ms(s, t_ms), -s.start_ms, -s.number), default=None)
+    joinable = [s for s in sessions if distance_ms(s, t_ms) <= rules.gap_ms and _may_join(s, t_ms, action)]
+    return min(joinable, key=lambda s: (distance_ms(s, t_ms), -s.start_ms, -s.number), default=None)
 
 
-def _cause(state: DeviceState, event: Event, t_ms: int, rules: SessionRules) -> SessionCause:
+def _may_join(session: Session, t_ms: int, action: EventAction | None) -> bool:
+    """Whether what event types have decided lets an event without id into this session."""
+    if t_ms < session.start_ms and (session.fixed_start or action == "end"):
+        return False
+    # A passive event moves no end, and a further end event may.
+    return not session.ended or t_ms <= session.end_ms or action in ("end", "passive")
+
+
+def _cause_to_open(
+    state: DeviceState,
+    target: Session | None,
+    event: Event,
+    t_ms: int,
+    action: EventAction | None,
+    rules: SessionRules,
+) -> SessionCause | None:
+    """Why an event without id opens a session although it might join ``target``; None when it joins or none
+    is there.
+    """
+    if action == "start":
+        return "event_type"
+    if target is None:
+        return None
+    own_user = event.user_id
+    in_order = own_user is not None and t_ms >= state.newest_ms
+    if rules.split_on_user_change and in_order and target.user_id not in (None, own_user):
+        return "user_changed"
+    duration_ms = max(target.end_ms, t_ms) - min(target.start_ms, t_ms)
+    if rules.max_duration_ms and not target.client and duration_ms > rules.max_duration_ms:
+        return "max_duration"
+    return None
+
+
+def _open(
+    state: DeviceState, event: Event, t_ms: int, cause: SessionCause, rules: SessionRules
+) -> tuple[Session, SessionCause]:
+    """A new session for the event, and the first cause that applies."""
+    fixed_start = cause in ("event_type", "user_changed", "max_duration")
     if state.opened == 0:
-        return "first"
-    if event.session_id is not None:
-        return "client"
-    if state.newest_ms - t_ms > rules.gap_ms + rules.grace_ms:
-        return "late"
-    return "gap"
-
-
-def _open(state: DeviceState, event: Event, t_ms: int, cause: SessionCause) -> Session:
+        cause = "first"
+    elif cause == "gap" and state.newest_ms - t_ms > rules.gap_ms + rules.grace_ms:
+        cause = "late"
     state.opened += 1
-    state.cold_changed = True
     session = Session(
         id=event.session_id or session_id(event.device_id, t_ms, state.opened),
         number=state.opened,
@@ -127,9 +151,48 @@ def _open(state: DeviceState, event: Event, t_ms: int, cause: SessionCause) -> S
         end_ms=t_ms,
         client=event.session_id is not None,
         cause=cause,
+        fixed_start=fixed_start,
     )
     _join(session, event, t_ms, state.event_count + 1)
+    return session, cause
+
+
+def _extend(state: DeviceState, sessions: list[Session], target: Session, event: Event, t_ms: int) -> Session:
+    """The session with the event in it; a copy where it is an older one, shared with the committed state."""
+    session = _own(state, sessions, target)
+    first = session.first
+    _join(session, event, t_ms, state.event_count + 1)
+    if event.session_id is not None:
+        session.client = True
+    if session.first is not first:
+        state.cold_changed = True
     return session
+
+
+def _own(state: DeviceState, sessions: list[Session], target: Session) -> Session:
+    """``target`` itself when it is the fork's own, else a copy in its place: older sessions are never
+    changed.
+    """
+    if target is state.current:
+        return target
+    owned = copy(target)
+    sessions[next(i for i, session in enumerate(sessions) if session is target)] = owned
+    return owned
+
+
+def _close(state: DeviceState, sessions: list[Session], target: Session, reason: CloseReason) -> None:
+    _own(state, sessions, target).closed = reason
+
+
+def _count(state: DeviceState, target: Session) -> Session:
+    """A passive event: one more in the session, and nothing else of it or of the memory changes."""
+    if target is not state.current:
+        older = list(state.older)
+        target = _own(state, older, target)
+        state.older = tuple(older)
+        state.cold_changed = True
+    target.event_count += 1
+    return target
 
 
 def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
@@ -147,47 +210,6 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
     if event.user_id is not None and (session.user_id is None or t_ms >= session.user_at_ms):
         session.user_id = event.user_id
         session.user_at_ms = t_ms
-
-
-def _merge_neighbours(sessions: list[Session], grown: Session, gap_ms: int) -> Session:
-    """Merge ``grown`` with every assigned session that now lies within the gap; returns what it became.
-
-    The session that starts earlier (then: opened earlier) keeps its id, number and cause.
-    """
-    while True:
-        neighbour = next(
-            (
-                other
-                for other in sessions
-                if other is not grown
-                and not other.client
-                and other.start_ms - grown.end_ms <= gap_ms
-                and grown.start_ms - other.end_ms <= gap_ms
-            ),
-            None,
-        )
-        if neighbour is None:
-            return grown
-        sessions.remove(neighbour)
-        sessions.remove(grown)
-        grown = _merged(grown, neighbour)
-        sessions.append(grown)
-
-
-def _merged(touched_last: Session, other: Session) -> Session:
-    keeps, goes = sorted((touched_last, other), key=lambda s: (s.start_ms, s.number))
-    merged = copy(keeps)
-    merged.event_count += goes.event_count
-    merged.view_count += goes.view_count
-    merged.touched = touched_last.touched
-    merged.view_id = touched_last.view_id or other.view_id
-    if goes.end_ms > keeps.end_ms:
-        merged.end_ms = goes.end_ms
-        merged.last = goes.last
-    if goes.user_id is not None and (keeps.user_id is None or goes.user_at_ms > keeps.user_at_ms):
-        merged.user_id = goes.user_id
-        merged.user_at_ms = goes.user_at_ms
-    return merged
 
 
 def _remember(state: DeviceState, sessions: list[Session], remembered: int) -> None:

@@ -12,6 +12,7 @@ from worker.model.events import NO_JSON, Reason
 
 Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew"]
 SessionCause = Literal["first", "client", "event_type", "user_changed", "max_duration", "late", "gap"]
+CloseReason = Literal["inactivity", "end_event", "superseded", "max_duration"]
 
 
 class EnrichedEvent(Struct, gc=False, omit_defaults=True):

@@ -4,7 +4,9 @@ Every core function takes the rules it needs as an argument: the same rules and 
 give the same outputs, for ever.
 """
 
-from msgspec import Struct
+from typing import Literal
+
+from msgspec import Struct, field
 
 BLOCKED_IDS = (
     "null",
@@ -58,13 +60,23 @@ class InputRules(Struct, frozen=True, kw_only=True):
     max_depth: int = 64
 
 
+EventAction = Literal["start", "passive", "end", "unlink"]
+"""What an event type does besides: open a session, only be counted, close its session, log the user out."""
+
+
 class SessionRules(Struct, frozen=True, kw_only=True):
-    """How events become sessions. Durations in milliseconds."""
+    """How events become sessions. Durations in milliseconds; ``max_duration_ms`` 0 is no limit.
+
+    ``event_types`` maps a type, or ``*`` for all others, to what it does.
+    """
 
     gap_ms: int = 1_800_000
     grace_ms: int = 300_000
     max_future_ms: int = 300_000
     remembered: int = 4
+    max_duration_ms: int = 0
+    split_on_user_change: bool = False
+    event_types: dict[str, EventAction] = field(default_factory=dict)
 
 
 class IdentityRules(Struct, frozen=True, kw_only=True):
@@ -75,8 +87,12 @@ class IdentityRules(Struct, frozen=True, kw_only=True):
 
 
 class Rules(Struct, frozen=True, kw_only=True):
-    """All rules together, as the core takes them."""
+    """All rules together, as the core takes them.
+
+    A device whose newest event is more than ``retention_ms`` before the next one is treated as new.
+    """
 
     input: InputRules = InputRules()
     session: SessionRules = SessionRules()
     identity: IdentityRules = IdentityRules()
+    retention_ms: int = 396 * 86_400_000

@@ -11,7 +11,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from worker.model.outputs import SessionCause
+from worker.model.outputs import CloseReason, SessionCause
 
 
 class EventRef(Struct, frozen=True, array_like=True, gc=False):
@@ -32,8 +32,10 @@ class Link(Struct, frozen=True, array_like=True, gc=False):
 class Session(Struct, array_like=True, gc=False):
     """A stretch of one device's activity.
 
-    ``touched`` counts the device's events: the value at the last one that joined. ``view_id`` is the last one
-    seen, to count changes. ``user_id`` is that of the newest event that has one, at ``user_at_ms``.
+    ``fixed_start``: opened by an event that nothing older may join. ``ended``: closed by an event of its own,
+    so that its end stays. ``touched`` counts the device's events: the value at the last one that joined.
+    ``view_id`` is the last one seen, to count changes. ``user_id`` is that of the newest event that has one,
+    at ``user_at_ms``.
     """
 
     id: str
@@ -42,6 +44,9 @@ class Session(Struct, array_like=True, gc=False):
     end_ms: int
     client: bool
     cause: SessionCause
+    fixed_start: bool = False
+    ended: bool = False
+    closed: CloseReason | None = None
     event_count: int = 0
     view_count: int = 0
     touched: int = 0

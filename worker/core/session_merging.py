@@ -1,0 +1,57 @@
+"""Decides which sessions of a device become one after one of them has grown.
+
+Knows sessions and rules, no events. Invariant: only assigned sessions merge; the one that starts earlier
+(then: was opened earlier) keeps its id; no merge undoes what an event type decided: nothing older flows into
+a session with a fixed start, and the end of an ended one stays. Rules: docs/semantics.md, Out of order and
+merge.
+"""
+
+from copy import copy
+
+from worker.model.rules import SessionRules
+from worker.model.state import Session
+
+
+def merge_neighbours(sessions: list[Session], grown: Session, rules: SessionRules) -> Session:
+    """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became."""
+    while True:
+        neighbour = next((s for s in sessions if s is not grown and _may_merge(s, grown, rules)), None)
+        if neighbour is None:
+            return grown
+        sessions.remove(neighbour)
+        sessions.remove(grown)
+        grown = _merged(grown, neighbour)
+        sessions.append(grown)
+
+
+def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
+    if one.client or other.client:
+        return False
+    earlier, later = _in_order(one, other)
+    if later.start_ms - earlier.end_ms > rules.gap_ms or later.fixed_start:
+        return False
+    end_ms = max(one.end_ms, other.end_ms)
+    if (one.ended and one.end_ms < end_ms) or (other.ended and other.end_ms < end_ms):
+        return False
+    return not rules.max_duration_ms or end_ms - earlier.start_ms <= rules.max_duration_ms
+
+
+def _merged(grown: Session, other: Session) -> Session:
+    keeps, goes = _in_order(grown, other)
+    merged = copy(keeps)
+    merged.event_count += goes.event_count
+    merged.view_count += goes.view_count
+    merged.touched = grown.touched
+    merged.view_id = grown.view_id or other.view_id
+    merged.ended = keeps.ended or goes.ended
+    if goes.end_ms > keeps.end_ms:
+        merged.end_ms = goes.end_ms
+        merged.last = goes.last
+    if goes.user_id is not None and (keeps.user_id is None or goes.user_at_ms > keeps.user_at_ms):
+        merged.user_id = goes.user_id
+        merged.user_at_ms = goes.user_at_ms
+    return merged
+
+
+def _in_order(one: Session, other: Session) -> tuple[Session, Session]:
+    return (one, other) if (one.start_ms, one.number) < (other.start_ms, other.number) else (other, one)
