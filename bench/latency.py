@@ -20,7 +20,8 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.events import Shape, records
 from bench.load import BOOTSTRAP_VARIABLE
-from bench.run import JOBS, OUTPUTS, RESULTS, environment_of, stop
+from bench.report import RESULTS
+from bench.run import JOBS, OUTPUTS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
 
 PARTITIONS = 4

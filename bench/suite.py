@@ -11,7 +11,7 @@ import sys
 
 from rich.console import Console
 
-from bench import floor, run
+from bench import floor, report, run
 from bench.broker import throw_away_broker
 from bench.events import Shape
 from bench.load import BOOTSTRAP_VARIABLE, fill
@@ -58,8 +58,8 @@ def main() -> None:
                     )
                     runs.append(run.measure(bench))
                     sys.stderr.write(f"{bench.label}, run {number}: {runs[-1].figures.us:.2f} us an event\n")
-        console.print(run.table(runs))
-        sys.stderr.write(f"{run.save(runs, 'suite')}\n")
+        console.print(report.table(runs))
+        sys.stderr.write(f"{report.save(runs, 'suite')}\n")
 
 
 if __name__ == "__main__":
