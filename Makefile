@@ -46,6 +46,18 @@ lint: setup ## Check style and formatting
 types: setup ## Check types, strictly
 	@$(BIN)/mypy
 
+.PHONY: docs
+docs: setup ## Make the generated pages anew
+	@$(BIN)/python docs/generate_log_events.py
+
+.PHONY: chaos
+chaos: setup ## Kill workers at random on a real broker, then check every promise (ARGS="--events 1000000 --kills 20")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+.PHONY: bench
+bench: setup ## Measure the cost of an event beside its yardsticks (about 15 minutes; docs/performance.md)
+	@$(BIN)/python -m bench.suite $(ARGS)
+
 # One lock to develop with and two, of the same versions, for the image: what runs in it and what builds it.
 # Versions that still satisfy pyproject.toml stay; `make lock UPGRADE=--upgrade` takes the newest. The
 # compiler lives in a throw-away environment, so that it pins itself nowhere.
