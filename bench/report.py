@@ -1,6 +1,7 @@
 """What is kept and shown of measured runs.
 
-Decides the table and the file of results. Knows nothing of how a run is made; minimum and median are all it adds.
+Decides the table and the file of results. Knows nothing of how a run is made; minimum and median are all it
+adds.
 """
 
 import json
