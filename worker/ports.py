@@ -89,7 +89,7 @@ class Changelog(Protocol):
         ...
 
     async def read(self, offset: int) -> ChangelogBatch:
-        """The next records from ``offset`` on, below the end. Raises Fatal when they were deleted."""
+        """The next committed records from ``offset`` on. Raises Fatal when they were deleted."""
         ...
 
     async def close(self) -> None:
@@ -139,7 +139,7 @@ class StateStore(Protocol):
     """
 
     async def open(self) -> None:
-        """Open or create it."""
+        """Open or create it; opening an open one changes nothing."""
         ...
 
     def checkpoint(self) -> Checkpoint | None:

@@ -104,6 +104,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         source = self._sources[topic_partition] = KafkaSource(self, topic_partition)
         return source
 
+    def release(self, partition: int) -> None:
+        """The partition's task has ended: fetch no more for it."""
+        self._sources.pop(TopicPartition(self._topic, partition), None)
+
     async def pump(self) -> None:
         """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
         assert self._consumer is not None
@@ -154,7 +158,6 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._generation += 1
         self._assigned = frozenset(tp.partition for tp in assigned)
         self._rebalancing = False
-        self._sources = {tp: source for tp, source in self._sources.items() if tp in assigned}
         for source in self._sources.values():
             self.seek(source)
         self._changed.set()

@@ -95,7 +95,7 @@ class PartitionTask:
         self._source.wake()
 
     def abandon(self) -> None:
-        """End without another commit: the partition belongs to somebody else."""
+        """End soon, without a last commit: the partition belongs to somebody else."""
         self._stopping = self._abandoned = True
         self._source.wake()
 
@@ -130,8 +130,10 @@ class PartitionTask:
         finally:
             self._enter(TaskState.CLOSED)
             self._transaction.discard()
-            await self._changelog.close()
-            await self._store.close()
+            try:
+                await self._changelog.close()
+            finally:
+                await self._store.close()
 
     # --- start: fence, restore, agree, seek ---
 

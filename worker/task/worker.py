@@ -30,6 +30,10 @@ class Group(Protocol):
         """Fetch for the tasks' sources until closed."""
         ...
 
+    def release(self, partition: int) -> None:
+        """The partition's task has ended: fetch no more for it."""
+        ...
+
 
 class Worker:
     """The tasks of one process."""
@@ -98,6 +102,7 @@ class Worker:
     def _forget(self, ended: "asyncio.Task[None]") -> None:
         partition = self._running.pop(ended)
         del self._tasks[partition]
+        self._group.release(partition)
         ended.result()
         telemetry.emit(telemetry.PartitionReleased(partition=partition))
 
