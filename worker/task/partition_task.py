@@ -5,7 +5,7 @@ only, so a simulation can step it. Invariants:
 
 1. A task whose producer is not fenced holds exactly the state that the changelog holds: another writer must
    fence first, and then this task's next transaction fails. So a kept task reads on over a rebalance.
-2. The changelog's meta record, read after fencing, says where to read on; the group's offset only confirms it.
+2. The changelog's meta record, read after fencing, says where to read on; the group's only confirms it.
 3. The store is written after the commit, checkpoint in the same batch: a crash leaves it behind, never ahead.
 4. After any failure of a transaction nothing of its draft is left: states, watermark, offsets and counters.
 """
