@@ -10,6 +10,7 @@ def test_records_are_cut_where_the_next_would_exceed_the_size() -> None:
 
 def test_a_record_larger_than_the_size_is_a_piece_of_its_own() -> None:
     assert offsets([10, 5_000, 10], max_bytes=100) == [[0], [1], [2]]
+    assert offsets([5_000, 5_000], max_bytes=100) == [[0], [1]]
 
 
 def test_a_tombstone_has_no_size() -> None:

@@ -1,0 +1,56 @@
+"""Which sessions of a device are remembered (docs/semantics.md, Memory)."""
+
+from copy import deepcopy
+
+from tests.builders import click
+from tests.enriching import enriched, remembered, step
+from worker.model.rules import SessionRules
+
+
+def test_the_newest_session_and_the_three_most_recently_touched_are_remembered() -> None:
+    hours = [click("d1", at=f"{hour}:00:00") for hour in ("10", "11", "12", "13", "14")]
+    assert [session.number for session in remembered(*hours)] == [2, 3, 4, 5]
+    touched_again = click("d1", at="10:01:00")
+    assert [s.number for s in remembered(*hours[:4], touched_again, hours[4])] == [1, 3, 4, 5]
+
+
+def test_a_forgotten_session_is_not_joined_again() -> None:
+    hours = [click("d1", at=f"{hour}:00:00") for hour in ("10", "11", "12", "13", "14")]
+    *_, late = enriched(*hours, click("d1", at="10:01:00"))
+    assert (late.session_number, late.event_number, late.session_cause) == (6, 1, "late")
+
+
+def test_old_events_of_an_offline_device_form_their_own_session_and_do_not_push_out_the_living_one() -> None:
+    living = click("d1", at="23:00:00")
+    offline = [click("d1", at=f"{hour:02}:{minute}:00") for hour in range(8) for minute in (10, 20)]
+    *old, back = enriched(living, *offline, click("d1", at="23:01:00"))
+    assert [event.session_number for event in old[1:]] == [number for number in range(2, 10) for _ in "ab"]
+    assert (back.session_number, back.event_number) == (1, 2)
+
+
+def test_how_many_sessions_are_remembered_is_an_option() -> None:
+    hours = [click("d1", at=f"{hour}:00:00") for hour in ("10", "11", "12", "13")]
+    assert len(remembered(*hours, rules=SessionRules(remembered=2))) == 2
+    assert len(remembered(*hours, rules=SessionRules(remembered=5))) == 4
+
+
+def test_of_sessions_that_end_together_the_newest_is_the_one_that_starts_later() -> None:
+    a = [click("d1", at="10:00:00", session="a"), click("d1", at="10:10:00", session="a")]
+    b = [click("d1", at="10:05:00", session="b"), click("d1", at="10:10:00", session="b")]
+    for visit in ([*a, *b], [*b, *a]):
+        state = step(*visit).states["d1"]
+        assert state.current is not None
+        assert state.current.id == "b"
+
+
+def test_a_session_that_becomes_the_newest_without_being_joined_is_not_changed_in_place() -> None:
+    """Equal ends: when the start of "b" moves back, "a" becomes the newest, and is then joined."""
+    committed = step(
+        click("d1", at="10:00:00", session="a"),
+        click("d1", at="10:05:00", session="b"),
+        click("d1", at="10:10:00", session="a"),
+        click("d1", at="10:10:00", session="b"),
+    ).states
+    copied = deepcopy(committed)
+    step(click("d1", at="09:50:00", session="b"), click("d1", at="10:10:00"), states=committed)
+    assert committed == copied
