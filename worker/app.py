@@ -95,6 +95,8 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> 
         raw=config.topics.raw,
         enriched=config.topics.enriched,
         dead_letters=config.topics.dead_letters,
+        sessions=config.topics.sessions,
+        identities=config.topics.identities,
         changelog=config.changelog_topic,
     )
     policy = CommitPolicy(interval_s=config.kafka.commit_interval_ms / 1000)

@@ -54,6 +54,10 @@ class Source(Protocol):
         """Records between what was returned and the end that the broker last told; 0 = caught up."""
         ...
 
+    def caught_up(self) -> bool:
+        """Whether everything has been returned, and the broker said so just now: not while it is away."""
+        ...
+
     async def first_offsets(self) -> dict[str, int]:
         """Where a first life begins, by the configured policy. May raise TransactionLost (try again)."""
         ...
@@ -148,6 +152,10 @@ class StateStore(Protocol):
 
     def get(self, key: bytes) -> bytes | None:
         """The value of the key as of the last write."""
+        ...
+
+    def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The keys from ``first`` on and below ``end``, in order, at most ``limit``."""
         ...
 
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:

@@ -175,6 +175,7 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     commit_p50_ms: float | None
     commit_p99_ms: float | None
     sessions_opened: int
+    sessions_closed: int
     devices_linked: int
     dead_letters: dict[str, int]
     rss_mb: float

@@ -8,6 +8,7 @@ never cancelled (that would switch off the client's eviction for good).
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ _RECORDS_A_POLL = 500
 _ANSWER_S = 10.0
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
+_TOLD_JUST_NOW_MS = 3_000  # six long polls
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -184,6 +186,15 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         if state is None or not state.has_valid_position or state.lso is None:
             return 0
         return max(0, int(state.lso) - int(state.position))
+
+    def at_end(self, topic_partition: TopicPartition) -> bool:
+        """Whether the client stands at the last stable offset, as a fetch told within the last seconds."""
+        state = self._partition_state(topic_partition)
+        if state is None or not self._is_assigned(topic_partition) or not state.has_valid_position:
+            return False
+        if state.lso is None or state.timestamp is None or state.position < state.lso:
+            return False
+        return bool(time.time() * 1000 - state.timestamp < _TOLD_JUST_NOW_MS)
 
     async def first_offset(self, topic_partition: TopicPartition) -> int:
         """The first or the end offset, by the configured start."""

@@ -67,6 +67,10 @@ class KafkaSource:
         """Records not yet returned, as far as the last fetch told."""
         return self._buffered_records + self._group.unfetched(self.topic_partition)
 
+    def caught_up(self) -> bool:
+        """Whether all was returned, as a fetch answered just now."""
+        return not self._buffer and self._group.at_end(self.topic_partition)
+
     async def first_offsets(self) -> dict[str, int]:
         """Where a first life begins."""
         return {self.topic_partition.topic: await self._group.first_offset(self.topic_partition)}

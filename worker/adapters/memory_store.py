@@ -28,6 +28,10 @@ class MemoryStore:
         """The value of the key."""
         return self._data.get(key)
 
+    def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The keys from ``first`` on and below ``end``, in order; looks at every key."""
+        return sorted(key for key in self._data if first <= key < end)[:limit]
+
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
         """Apply records and checkpoint."""
         for key, value in records:

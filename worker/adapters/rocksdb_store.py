@@ -9,6 +9,7 @@ directory that another process holds raises Fatal.
 import asyncio
 import shutil
 from collections.abc import Callable, Iterable
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,6 +84,12 @@ class RocksDBStore:
         """The value of the key."""
         value: bytes | None = self._guarded(lambda db: db.get(key))
         return value
+
+    def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The keys from ``first`` on and below ``end``, in order."""
+        return self._guarded(
+            lambda db: list(islice(takewhile(lambda key: key < end, db.keys(from_key=first)), limit))
+        )
 
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
         """Apply records and checkpoint in one batch, into memory; it goes to disk in its own time."""

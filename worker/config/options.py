@@ -133,6 +133,8 @@ class Config(Struct, frozen=True, kw_only=True):
             session=self.session,
             identity=self.identity,
             retention_ms=self.state.retention_days * 86_400_000,
+            publish_sessions=bool(self.topics.sessions),
+            publish_identities=bool(self.topics.identities),
         )
 
     @property
@@ -177,8 +179,6 @@ BOUNDS: dict[str, tuple[int, int]] = {
 ANY_COUNT = (1, 2**31 - 1)
 
 NOT_YET: dict[str, str] = {
-    "topics.sessions": "The stream of sessions is not published yet.",
-    "topics.identities": "The stream of identities is not published yet.",
     "topics.rekey": "Events are not moved to their device's partition yet.",
     "input.rekey": "Events are not moved to their device's partition yet.",
     "input.partitioner": "Events are not moved to their device's partition yet.",

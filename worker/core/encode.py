@@ -6,11 +6,12 @@ brokers refuse and delete by record time while event times may be years off.
 """
 
 from base64 import b64encode
+from collections.abc import Sequence
 
 from msgspec import Struct, json, structs
 
 from worker.core.pipeline import StepResult
-from worker.model.outputs import DeadLetter, OutputRecord
+from worker.model.outputs import DeadLetter, OutputRecord, SessionRecord
 
 _encoder = json.Encoder()
 
@@ -20,6 +21,8 @@ class EncodedStep(Struct, frozen=True):
 
     enriched: list[OutputRecord]
     dead_letters: list[OutputRecord]
+    sessions: list[OutputRecord]
+    identities: list[OutputRecord]
 
 
 def encode_step(result: StepResult) -> EncodedStep:
@@ -33,7 +36,22 @@ def encode_step(result: StepResult) -> EncodedStep:
             (record.key, encode(_with_payload(letter, payload)), letter.received_at)
             for letter, record, payload in result.dead_letters
         ],
+        sessions=encode_sessions(result.sessions),
+        identities=[(identity.device_id.encode(), encode(identity), None) for identity in result.identities],
     )
+
+
+def encode_sessions(sessions: Sequence[SessionRecord]) -> list[OutputRecord]:
+    """Upserts of the sessions topic."""
+    encode = _encoder.encode
+    return [(session_key(s.device_id, s.session_id), encode(s), None) for s in sessions]
+
+
+def session_key(device_id: str, session_id: str) -> bytes:
+    """Key of a session's upserts: the device id, ``%`` and ``/`` percent-encoded, then ``/`` and the session
+    id.
+    """
+    return f"{device_id.replace('%', '%25').replace('/', '%2F')}/{session_id}".encode()
 
 
 def _with_payload(letter: DeadLetter, payload: bytes) -> DeadLetter:

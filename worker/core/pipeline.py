@@ -7,16 +7,15 @@ calls.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from worker.core.decode import Decoder
-from worker.core.identity import linked, unlinked, user_at
-from worker.core.sessions import action_of, has_options, place, place_plain
-from worker.model.events import OLDEST_TIMESTAMP_MS, DecodedValue, Event, InputRecord
-from worker.model.outputs import DeadLetter, EnrichedEvent, Flag
-from worker.model.rules import Rules, SessionRules
+from worker.core.enriching import enrich
+from worker.core.session_changes import Changes
+from worker.model.events import OLDEST_TIMESTAMP_MS, DecodedValue, InputRecord
+from worker.model.outputs import DeadLetter, EnrichedEvent, IdentityRecord, SessionRecord
+from worker.model.rules import Rules
 from worker.model.state import DeviceState
 
 
@@ -31,11 +30,15 @@ class DecodedRecords(Struct, frozen=True):
 class StepResult(Struct):
     """All that a step decided. Outputs are in the order of arrival, so each device's are too.
 
-    ``enriched`` holds (event, record timestamp in ms or None), ``dead_letters`` (letter, the raw record).
+    ``enriched`` holds (event, record timestamp in ms or None), ``dead_letters`` (letter, the raw record,
+    payload). ``sessions`` and ``identities`` may hold a session or device more than once: its last record
+    counts.
     """
 
     enriched: list[tuple[EnrichedEvent, int | None]]
     dead_letters: list[tuple[DeadLetter, InputRecord, bytes]]
+    sessions: list[SessionRecord]
+    identities: list[IdentityRecord]
     states: dict[str, DeviceState]
     watermark_ms: int
     sessions_opened: int
@@ -67,11 +70,11 @@ def process(
     one is a new device. ``watermark_ms`` is the partition's event watermark before. Never raises on input.
     """
     forks: dict[str, DeviceState] = {}
-    result = StepResult([], [], forks, watermark_ms, 0, 0)
-    session_rules = rules.session
-    max_future_ms = session_rules.max_future_ms
+    result = StepResult([], [], [], [], forks, watermark_ms, 0, 0)
+    max_future_ms = rules.session.max_future_ms
     retention_ms = rules.retention_ms
     append = result.enriched.append
+    sessions, identities, changes = result.sessions, result.identities, Changes()
     for record, value in zip(decoded.records, decoded.values, strict=True):
         received_at = received_at_ms(record)
         limit_ms = None if received_at is None else received_at + max_future_ms
@@ -87,8 +90,17 @@ def process(
                         state = forks[device_id] = known.fork()
             t_ms = event.timestamp if limit_ms is None or event.timestamp <= limit_ms else limit_ms
             if state is None or t_ms - state.newest_ms > retention_ms:
-                state = forks[event.device_id] = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms)
-            append((_enrich(event, state, t_ms, received_at, session_rules, result), received_at))
+                armed = (0, 0) if state is None else state.armed
+                state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)
+                forks[event.device_id] = state
+            enriched = enrich(
+                event, state, t_ms, received_at, result.watermark_ms, rules, changes, sessions, identities
+            )
+            append((enriched, received_at))
+            if enriched.session_cause is not None:
+                result.sessions_opened += 1
+            if enriched.flags and "linked" in enriched.flags:
+                result.devices_linked += 1
             if received_at is not None and t_ms > result.watermark_ms:
                 result.watermark_ms = t_ms
         for rejection in value.rejections:
@@ -103,74 +115,3 @@ def process(
             )
             result.dead_letters.append((letter, record, rejection.payload))
     return result
-
-
-def _enrich(
-    event: Event,
-    state: DeviceState,
-    t_ms: int,
-    received_at: int | None,
-    rules: SessionRules,
-    result: StepResult,
-) -> EnrichedEvent:
-    """One event through the rules of one device. ``state`` is a fork and is changed in place."""
-    flags: list[Flag] = []
-    if state.event_count == 0:
-        flags.append("new_device")
-
-    links = state.links
-    user_source: Literal["event", "device"] | None
-    if event.user_id is None:
-        user = user_at(links, t_ms)
-        user_source = None if user is None else "device"
-    else:
-        user = event.user_id
-        user_source = "event"
-        state.links = linked(links, t_ms, user)
-    if rules.event_types and action_of(event.type, rules) == "unlink":
-        state.links = unlinked(state.links, t_ms)
-
-    session, cause = (place if has_options(rules) else place_plain)(state, event, t_ms, rules)
-
-    if cause is not None:
-        flags.append("session_start")
-        result.sessions_opened += 1
-    if state.links is not links:
-        flags.append("linked")
-        result.devices_linked += 1
-        state.cold_changed = True
-    behind_ms = state.newest_ms - t_ms
-    if behind_ms > 0:
-        flags.append("out_of_order")
-        if behind_ms > rules.gap_ms + rules.grace_ms:
-            flags.append("late")
-    else:
-        state.newest_ms = t_ms
-    if t_ms != event.timestamp:
-        flags.append("clock_skew")
-    if t_ms < state.first_seen_ms:
-        state.first_seen_ms = t_ms
-        state.cold_changed = True
-    state.event_count += 1
-
-    enriched = EnrichedEvent(
-        id=event.id,
-        type=event.type,
-        device_id=event.device_id,
-        timestamp=event.timestamp,
-        user_id=user,
-        user_source=user_source,
-        session_cause=cause,
-        received_at=received_at,
-        flags=tuple(flags) if flags else (),
-        view_id=event.view_id,
-        data=event.data,
-        extra=event.extra,
-    )
-    if session is not None:
-        enriched.session_id = session.id
-        enriched.session_source = "client" if session.client else "assigned"
-        enriched.session_start = session.start_ms
-        enriched.session_number = session.number
-        enriched.event_number = session.event_count
-    return enriched

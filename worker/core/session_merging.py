@@ -8,11 +8,14 @@ merge.
 
 from copy import copy
 
+from worker.core.session_changes import Changes
 from worker.model.rules import SessionRules
 from worker.model.state import Session
 
 
-def merge_neighbours(sessions: list[Session], grown: Session, rules: SessionRules) -> Session:
+def merge_neighbours(
+    sessions: list[Session], grown: Session, rules: SessionRules, changes: Changes
+) -> Session:
     """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became."""
     while True:
         neighbour = next((s for s in sessions if s is not grown and _may_merge(s, grown, rules)), None)
@@ -20,8 +23,11 @@ def merge_neighbours(sessions: list[Session], grown: Session, rules: SessionRule
             return grown
         sessions.remove(neighbour)
         sessions.remove(grown)
-        grown = _merged(grown, neighbour)
-        sessions.append(grown)
+        survivor = _merged(grown, neighbour)
+        gone = grown if survivor.id == neighbour.id else neighbour
+        changes.merged(copy(gone), survivor)
+        sessions.append(survivor)
+        grown = survivor
 
 
 def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
@@ -44,6 +50,7 @@ def _merged(grown: Session, other: Session) -> Session:
     merged.touched = grown.touched
     merged.view_id = grown.view_id or other.view_id
     merged.ended = keeps.ended or goes.ended
+    merged.closed = "end_event" if merged.ended else None
     if goes.end_ms > keeps.end_ms:
         merged.end_ms = goes.end_ms
         merged.last = goes.last

@@ -12,10 +12,11 @@ common event: the newest session, not before its end. Rules: docs/semantics.md, 
 
 from copy import copy
 
+from worker.core.session_changes import Changes, close, is_due
 from worker.core.session_ids import session_id
 from worker.core.session_merging import merge_neighbours
 from worker.model.events import Event
-from worker.model.outputs import CloseReason, SessionCause
+from worker.model.outputs import SessionCause
 from worker.model.rules import EventAction, SessionRules
 from worker.model.state import DeviceState, EventRef, Session
 
@@ -31,34 +32,36 @@ def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
 
 
 def place_plain(
-    state: DeviceState, event: Event, t_ms: int, rules: SessionRules
+    state: DeviceState, event: Event, t_ms: int, rules: SessionRules, watermark_ms: int, changes: Changes
 ) -> tuple[Session | None, SessionCause | None]:
     """``place`` for rules without options."""
     current = state.current
-    if current is None or t_ms < current.end_ms or current.ended:
-        return place(state, event, t_ms, rules)
+    if current is None or t_ms < current.end_ms or current.closed is not None:
+        return place(state, event, t_ms, rules, watermark_ms, changes)
     wanted = event.session_id
     if wanted is None:
         # A gap of exactly gap_ms continues (as Kafka Streams); gap_ms + 1 opens.
         if t_ms - current.end_ms > rules.gap_ms:
-            return place(state, event, t_ms, rules)
+            return place(state, event, t_ms, rules, watermark_ms, changes)
     elif wanted == current.id:
         current.client = True
     else:
-        return place(state, event, t_ms, rules)
+        return place(state, event, t_ms, rules, watermark_ms, changes)
     # No other session ends later, so none is nearer, and growing this way brings none within the gap.
     _join(current, event, t_ms, state.event_count + 1)
     return current, None
 
 
 def place(
-    state: DeviceState, event: Event, t_ms: int, rules: SessionRules
+    state: DeviceState, event: Event, t_ms: int, rules: SessionRules, watermark_ms: int, changes: Changes
 ) -> tuple[Session | None, SessionCause | None]:
     """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
 
     The second value is the cause when the event opened the session, else None. The first is None for a
     passive event outside any session. ``state.newest_ms`` and ``state.event_count`` are those before the
-    event. Never raises.
+    event. Sessions that are to be published because of it are added to ``changes``, the close of an old one
+    before the opening of a new one. ``watermark_ms`` only tells which sessions are due to close before
+    another opens; it moves no membership and no id. Never raises.
     """
     action = action_of(event.type, rules) if rules.event_types else None
     sessions = [*state.older, state.current] if state.current is not None else []
@@ -68,23 +71,27 @@ def place(
     else:
         target = _nearest(sessions, t_ms, action, rules)
         if action == "passive":
-            return None if target is None else _count(state, target), None
+            return None if target is None else _count(state, target, changes), None
         cause = _cause_to_open(state, target, event, t_ms, action, rules)
         if cause is not None and target is not None:
-            _close(state, sessions, target, "max_duration" if cause == "max_duration" else "superseded")
+            closed = _own(state, sessions, target)
+            close(closed, "max_duration" if cause == "max_duration" else "superseded", changes)
     if cause is not None or target is None:
+        for due in [s for s in sessions if is_due(s, watermark_ms, rules)]:
+            close(_own(state, sessions, due), "inactivity", changes)
         session, cause = _open(state, event, t_ms, cause or "gap", rules)
         sessions.append(session)
+        changes.add(session)
     else:
-        session = _extend(state, sessions, target, event, t_ms)
+        session = _extend(state, sessions, target, event, t_ms, changes)
     if action == "end":
         session.ended = True
-        session.closed = "end_event"
+        close(session, "end_event", changes)
     if event.session_id is None:
-        session = merge_neighbours(sessions, session, rules)
+        session = merge_neighbours(sessions, session, rules, changes)
     if session is not state.current:
         state.cold_changed = True
-    _remember(state, sessions, rules.remembered)
+    _remember(state, sessions, rules.remembered, changes)
     return session, cause
 
 
@@ -157,10 +164,16 @@ def _open(
     return session, cause
 
 
-def _extend(state: DeviceState, sessions: list[Session], target: Session, event: Event, t_ms: int) -> Session:
+def _extend(
+    state: DeviceState, sessions: list[Session], target: Session, event: Event, t_ms: int, changes: Changes
+) -> Session:
     """The session with the event in it; a copy where it is an older one, shared with the committed state."""
     session = _own(state, sessions, target)
     first = session.first
+    if session.closed is not None:
+        changes.add(session)
+        if not session.ended:
+            session.closed = None  # it goes on
     _join(session, event, t_ms, state.event_count + 1)
     if event.session_id is not None:
         session.client = True
@@ -180,11 +193,7 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
     return owned
 
 
-def _close(state: DeviceState, sessions: list[Session], target: Session, reason: CloseReason) -> None:
-    _own(state, sessions, target).closed = reason
-
-
-def _count(state: DeviceState, target: Session) -> Session:
+def _count(state: DeviceState, target: Session, changes: Changes) -> Session:
     """A passive event: one more in the session, and nothing else of it or of the memory changes."""
     if target is not state.current:
         older = list(state.older)
@@ -192,6 +201,8 @@ def _count(state: DeviceState, target: Session) -> Session:
         state.older = tuple(older)
         state.cold_changed = True
     target.event_count += 1
+    if target.closed is not None:
+        changes.add(target)
     return target
 
 
@@ -212,8 +223,8 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
         session.user_at_ms = t_ms
 
 
-def _remember(state: DeviceState, sessions: list[Session], remembered: int) -> None:
-    """Keep the newest session and the others most recently touched; what is older is forgotten."""
+def _remember(state: DeviceState, sessions: list[Session], remembered: int, changes: Changes) -> None:
+    """Keep the newest session and the others most recently touched; the rest is forgotten, and closed."""
     newest = max(sessions, key=lambda s: (s.end_ms, s.start_ms, s.number))
     others = sorted((s for s in sessions if s is not newest), key=lambda s: -s.touched)
     # The current one is changed in place. An older one, shared with the committed state, can come to be it
@@ -221,3 +232,6 @@ def _remember(state: DeviceState, sessions: list[Session], remembered: int) -> N
     shared = any(newest is session for session in state.older)
     state.current = copy(newest) if shared else newest
     state.older = tuple(others[: remembered - 1])
+    for forgotten in others[remembered - 1 :]:
+        if forgotten.closed is None:
+            close(copy(forgotten), "inactivity", changes)

@@ -4,9 +4,12 @@ A device has two records: a small hot one, written whenever the device is seen, 
 when it changed. A partition has one meta record. Invariant: ``decode(encode(state)) == state``; bytes of
 another schema version are never misread, they raise ``ValueError``.
 
-Layout of a device's record: one byte schema version, eight bytes deadline (big-endian ms, hot only: a restore
-fills the timers without decoding the rest), then a MessagePack array.
+Layout of a device's record: one byte schema version, in the hot one the times of its two timers (eight bytes
+each, big-endian ms, 0 for none: a restore fills the timers without decoding the rest), then a MessagePack
+array.
 """
+
+import struct
 
 from msgspec import Struct, json, msgpack
 
@@ -18,7 +21,8 @@ META_KEY = b"m"
 _HOT = b"h"
 _COLD = b"c"
 _VERSION_BYTE = bytes([SCHEMA_VERSION])
-_HOT_PREFIX_BYTES = 9
+_TIMES = struct.Struct(">BQQ")
+_HOT_PREFIX_BYTES = _TIMES.size
 
 
 class _Hot(Struct, array_like=True, gc=False):
@@ -53,9 +57,9 @@ def cold_key(device_id: str) -> bytes:
     return _COLD + device_id.encode()
 
 
-def is_hot_key(key: bytes) -> bool:
-    """Whether the key is that of a device's hot record: there is exactly one a device."""
-    return key.startswith(_HOT)
+def device_of_hot_key(key: bytes) -> bytes | None:
+    """The device id (UTF-8) when it is the key of a hot record, of which there is one a device; else None."""
+    return key[1:] if key.startswith(_HOT) else None
 
 
 def encode_hot(state: DeviceState) -> bytes:
@@ -72,7 +76,7 @@ def encode_hot(state: DeviceState) -> bytes:
         first, current.first = current.first, None
         packed = _encoder.encode(hot)
         current.first = first
-    return _VERSION_BYTE + state.deadline_ms.to_bytes(8, "big") + packed
+    return _TIMES.pack(SCHEMA_VERSION, state.close_at_ms, state.forget_at_ms) + packed
 
 
 def encode_cold(state: DeviceState) -> bytes:
@@ -94,18 +98,27 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
     c = _cold_decoder.decode(memoryview(cold)[1:])
     if h.current is not None:
         h.current.first = c.current_first
+    _, close_at_ms, forget_at_ms = _TIMES.unpack_from(hot)
     links = c.links if h.link_count > 1 else (h.newest_link,) if h.newest_link is not None else ()
     return DeviceState(
         newest_ms=h.newest_ms,
         opened=h.opened,
         event_count=h.event_count,
         current=h.current,
-        deadline_ms=int.from_bytes(hot[1:_HOT_PREFIX_BYTES], "big"),
+        close_at_ms=close_at_ms,
+        forget_at_ms=forget_at_ms,
         older=c.older,
         links=links,
         first_seen_ms=c.first_seen_ms,
         cold_changed=False,
+        armed=(close_at_ms, forget_at_ms),
     )
+
+
+def times_of(hot: bytes) -> tuple[int, int]:
+    """When the two timers of a hot record's device look at it: to close sessions, to forget the device."""
+    _, close_at_ms, forget_at_ms = _TIMES.unpack_from(hot)
+    return close_at_ms, forget_at_ms
 
 
 def encode_meta(meta: Meta) -> bytes:

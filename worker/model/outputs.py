@@ -51,5 +51,60 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
     payload_base64: str | None = None  # instead of payload where that is not UTF-8, or shorter so
 
 
+SessionStatus = Literal["open", "closed", "merged"]
+
+
+class EventName(Struct, frozen=True, gc=False):
+    """An event, named."""
+
+    id: str
+    type: str
+
+
+class SessionRecord(Struct, gc=False, omit_defaults=True):
+    """A session as it is now: an upsert on the sessions topic.
+
+    Published when a session opens, closes, merges away, changes after it was closed, or finds its user; an
+    open row is as of its opening. The record with the greatest ``revision`` counts.
+    """
+
+    session_id: str
+    device_id: str
+    session_source: Literal["client", "assigned"]
+    session_number: int
+    session_cause: SessionCause
+    start: int  # ms, its first event's time
+    end: int  # ms, its last event's time
+    duration_ms: int
+    event_count: int
+    view_count: int  # changes of view_id
+    entry_event: EventName  # the first, by event time
+    exit_event: EventName  # the last, by event time
+    status: SessionStatus
+    revision: int  # grows while the session is remembered
+    user_id: str | None = None  # its newest own user, else the timeline's
+    close_reason: CloseReason | None = None
+    merged_into: str | None = None  # the id of the session that its events now belong to
+
+
+class LinkRecord(Struct, frozen=True, gc=False, omit_defaults=True):
+    """From ``since`` (ms) on the device belongs to the user; to nobody where ``user_id`` is left out."""
+
+    since: int
+    user_id: str | None = None
+
+
+class IdentityRecord(Struct, gc=False, omit_defaults=True):
+    """A device's timeline of links after a change: an upsert on the identities topic, keyed by device."""
+
+    device_id: str
+    links: tuple[LinkRecord, ...]  # in order of time, the newest 8
+    first_seen: int  # ms, the device's earliest event time
+    linked_at: int  # ms, the (held) time of the event that changed it
+    event_id: str  # that event
+    user_id: str | None = None  # whom the newest link names
+    sessions: tuple[str, ...] = ()  # exactly those published again because of it
+
+
 OutputRecord = tuple[bytes | None, bytes | None, int | None]
 """(key, value, timestamp in ms): a record to be sent. A plain tuple: one is made for every event."""

@@ -90,9 +90,13 @@ class Rules(Struct, frozen=True, kw_only=True):
     """All rules together, as the core takes them.
 
     A device whose newest event is more than ``retention_ms`` before the next one is treated as new.
+    ``publish_sessions`` and ``publish_identities`` say whether those streams are wanted: enriched events are
+    the same without them.
     """
 
     input: InputRules = InputRules()
     session: SessionRules = SessionRules()
     identity: IdentityRules = IdentityRules()
     retention_ms: int = 396 * 86_400_000
+    publish_sessions: bool = True
+    publish_identities: bool = True

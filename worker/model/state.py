@@ -33,7 +33,8 @@ class Session(Struct, array_like=True, gc=False):
     """A stretch of one device's activity.
 
     ``fixed_start``: opened by an event that nothing older may join. ``ended``: closed by an event of its own,
-    so that its end stays. ``touched`` counts the device's events: the value at the last one that joined.
+    so that its end stays. ``closed`` says why it was last closed, None while it is open; ``revision`` counts
+    how often it was published. ``touched`` counts the device's events: the value at the last one that joined.
     ``view_id`` is the last one seen, to count changes. ``user_id`` is that of the newest event that has one,
     at ``user_at_ms``.
     """
@@ -47,6 +48,7 @@ class Session(Struct, array_like=True, gc=False):
     fixed_start: bool = False
     ended: bool = False
     closed: CloseReason | None = None
+    revision: int = 0
     event_count: int = 0
     view_count: int = 0
     touched: int = 0
@@ -61,20 +63,24 @@ class DeviceState(Struct, gc=False):
     """All that is remembered of a device.
 
     Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
-    newest session: greatest end) and ``deadline_ms`` (when the store's timer looks at it next, 0 = never).
-    Cold, written only when ``cold_changed``: the ``older`` sessions, most recently touched first, the
-    timeline of ``links`` in order of time, ``first_seen_ms`` and the current session's first event.
+    newest session: greatest end) and when timers look at it: ``close_at_ms`` for the first open session that
+    may be due (0: none is open), ``forget_at_ms`` for the device itself. Cold, written only when
+    ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in order
+    of time, ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
+    store's timers have, as last committed; they are not stored again.
     """
 
     newest_ms: int
     opened: int = 0
     event_count: int = 0
     current: Session | None = None
-    deadline_ms: int = 0
+    close_at_ms: int = 0
+    forget_at_ms: int = 0
     older: tuple[Session, ...] = ()
     links: tuple[Link, ...] = ()
     first_seen_ms: int = 0
     cold_changed: bool = True
+    armed: tuple[int, int] = (0, 0)
 
     def fork(self) -> Self:
         """A copy that may be changed. Older sessions are shared: they are replaced, never changed."""

@@ -13,12 +13,18 @@ from worker.task.live_states import LiveStates
 
 
 def states_of(
-    device_ids: Iterable[str], drafted: Mapping[str, DeviceState], live: LiveStates, store: StateStore
+    device_ids: Iterable[str],
+    drafted: Mapping[str, DeviceState | None],
+    live: LiveStates,
+    store: StateStore,
 ) -> dict[str, DeviceState]:
     """The known states among ``device_ids``. Raises StateCorrupted for a record that does not decode."""
     states: dict[str, DeviceState] = {}
     for device_id in device_ids:
-        state = drafted.get(device_id) or live.get(device_id) or _stored(device_id, store)
+        if device_id in drafted:
+            state = drafted[device_id]
+        else:
+            state = live.get(device_id) or _stored(device_id, store)
         if state is not None:
             states[device_id] = state
     return states

@@ -1,12 +1,16 @@
 """Everything that one transaction may change. It dies with an abort, and nothing of it is left.
 
 Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the
-order of arrival; ``next_offsets`` and ``watermark_ms`` belong to exactly the records whose outputs are in it.
+order of arrival, of a session at most one; ``next_offsets`` and ``watermark_ms`` belong to exactly the
+records whose outputs are in it; timers go to the store with the states that they are for, and never to the
+changelog.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
-from worker.core.encode import EncodedStep
+from worker.core.closing import Tended
+from worker.core.encode import EncodedStep, encode_sessions
 from worker.core.pipeline import StepResult
 from worker.core.state_records import (
     META_KEY,
@@ -17,6 +21,7 @@ from worker.core.state_records import (
     encode_meta,
     hot_key,
 )
+from worker.core.timers import moved_timers
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState, Meta
 from worker.ports import StateRecord
@@ -33,12 +38,27 @@ class Draft:
         self.records = 0
         self.events = 0
         self.sessions_opened = 0
+        self.sessions_closed = 0
         self.devices_linked = 0
         self.rejections: Counter[str] = Counter()
         self.last_rejection: str | None = None  # topic/partition/offset
-        self.states: dict[str, DeviceState] = {}
+        self.states: dict[str, DeviceState | None] = {}  # None: forgotten
+        self.fired: list[bytes] = []  # keys of timers that have done their work
         self.enriched: list[OutputRecord] = []
         self.dead_letters: list[OutputRecord] = []
+        self.identities: list[OutputRecord] = []
+        self._sessions: dict[bytes | None, OutputRecord] = {}
+        self._forgotten_armed: dict[str, tuple[int, int]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not self.records and not self.fired
+
+    @property
+    def sessions(self) -> Sequence[OutputRecord]:
+        """The upserts of sessions, each once, as it is at the end."""
+        return list(self._sessions.values())
 
     def add(
         self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
@@ -57,6 +77,24 @@ class Draft:
         self.states.update(result.states)
         self.enriched += encoded.enriched
         self.dead_letters += encoded.dead_letters
+        self.identities += encoded.identities
+        self._upsert(encoded.sessions)
+
+    def tend(self, fired: Sequence[bytes], tended: Tended, *, publish_identities: bool) -> None:
+        """Take in what time did to the devices whose timers have fired."""
+        self.fired += fired
+        self.sessions_closed += tended.sessions_closed
+        self.states.update(tended.states)
+        self._upsert(encode_sessions(tended.sessions))
+        for device_id, state in tended.forgotten.items():
+            self.states[device_id] = None
+            self._forgotten_armed[device_id] = state.armed
+            if publish_identities and state.links:
+                self.identities.append((device_id.encode(), None, None))
+
+    def _upsert(self, sessions: Iterable[OutputRecord]) -> None:
+        for record in sessions:
+            self._sessions[record[0]] = record
 
     def meta(self) -> Meta:
         """The meta record that goes with it."""
@@ -72,14 +110,27 @@ class Draft:
         """What store and changelog have to take in; the meta record is the last one."""
         records: list[StateRecord] = []
         for device_id, state in self.states.items():
+            if state is None:
+                records += [(hot_key(device_id), None), (cold_key(device_id), None)]
+                continue
             records.append((hot_key(device_id), encode_hot(state)))
             if state.cold_changed:
                 records.append((cold_key(device_id), encode_cold(state)))
         records.append((META_KEY, encode_meta(self.meta())))
         return records
 
-    def committed_states(self) -> dict[str, DeviceState]:
-        """The states, from now on committed: what they still owed to the cold record has been written."""
+    def timer_records(self) -> list[StateRecord]:
+        """What the store alone has to take in: timers that fired, moved or are new."""
+        records: list[StateRecord] = [(key, None) for key in self.fired]
+        for device_id, state in self.states.items():
+            armed = self._forgotten_armed.get(device_id, (0, 0)) if state is None else state.armed
+            records += moved_timers(device_id, state, armed)
+        return records
+
+    def committed_states(self) -> dict[str, DeviceState | None]:
+        """The states, from now on committed: what they owed to cold record and timers has been written."""
         for state in self.states.values():
-            state.cold_changed = False
+            if state is not None:
+                state.cold_changed = False
+                state.armed = (state.close_at_ms, state.forget_at_ms)
         return self.states

@@ -30,9 +30,14 @@ class LiveStates:
                 self._young[device_id] = state
         return state
 
-    def keep(self, states: Mapping[str, DeviceState]) -> None:
-        """Remember these states, now committed."""
-        self._young.update(states)
+    def keep(self, states: Mapping[str, DeviceState | None]) -> None:
+        """Remember these states, now committed; None for a device that was forgotten."""
+        for device_id, state in states.items():
+            if state is not None:
+                self._young[device_id] = state
+            else:
+                self._young.pop(device_id, None)
+                self._old.pop(device_id, None)
         if len(self._young) * 2 > self._budget.devices_per_task:
             self._old = self._young
             self._young = {}

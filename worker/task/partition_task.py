@@ -34,6 +34,7 @@ from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import slices
 from worker.task.statistics import TaskStatistics
+from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
 
 _IDLE_WAIT_S = 0.5
@@ -75,6 +76,7 @@ class PartitionTask:
         self._clock = clock
         self._memory = memory
         self._live_states = LiveStates(memory)
+        self._timekeeper = Timekeeper(rules, source, store, clock, self._live_states)
         self._new_incarnation = new_incarnation
         self._max_store_age_s = max_store_age_s
         self._committed: Meta | None = None
@@ -157,6 +159,7 @@ class PartitionTask:
             await refuse_overtaken(self._changelog, restored.end)
             raise
         assert self._committed is not None
+        self._timekeeper.restored()
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)
         self._next_flush = self._clock.monotonic() + _FLUSH_INTERVAL_S
@@ -183,14 +186,17 @@ class PartitionTask:
     # --- run: step and commit ---
 
     async def _consume(self) -> None:
+        assert self._committed is not None
         while not self._abandoned:
             records = await self._source.next_records(self._wait_s())
+            if self._draft is None and self._timekeeper.time_has_come(self._committed.watermark_ms):
+                self._open_draft()
             for piece in slices(records, _SLICE_BYTES):
                 self._step(piece)
                 if self._is_full():
                     await self._commit_draft()
                 await self._clock.sleep(0)
-            if self._is_due() or (self._stopping and not self._abandoned):
+            if self._is_due() or self._is_full() or (self._stopping and not self._abandoned):
                 await self._commit_draft()
             if self._stopping:
                 return
@@ -199,10 +205,7 @@ class PartitionTask:
 
     def _step(self, records: Sequence[InputRecord]) -> None:
         """Take records into the draft. Pure but for the look-ups of states; nothing is sent yet."""
-        assert self._committed is not None
-        draft = self._draft
-        if draft is None:
-            draft = self._draft = Draft(self._committed, self._clock.monotonic())
+        draft = self._draft or self._open_draft()
         topic = records[0].topic
         if records[0].offset < draft.next_offsets[topic]:
             # A fetch that was under way over a rebalance begins at the committed offset: drop what is known.
@@ -214,31 +217,42 @@ class PartitionTask:
         result = process(decoded, states, draft.watermark_ms, self._rules)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
+    def _open_draft(self) -> Draft:
+        """Begin with what time has done to silent devices."""
+        assert self._committed is not None
+        draft = self._draft = Draft(self._committed, self._clock.monotonic())
+        self._timekeeper.tend(draft, self._committed.watermark_ms)
+        return draft
+
     def _wait_s(self) -> float:
         if self._draft is None:
-            return _IDLE_WAIT_S
+            assert self._committed is not None
+            return 0.0 if self._timekeeper.time_has_come(self._committed.watermark_ms) else _IDLE_WAIT_S
         due_at = self._policy.due_at(self._draft.opened_at, self._source.lag())
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
         most = min(self._policy.events, self._memory.events_per_draft)
-        return self._draft is not None and self._draft.events >= most
+        draft = self._draft
+        return draft is not None and (draft.events >= most or len(draft.fired) >= TIMERS_A_DRAFT)
 
     def _is_due(self) -> bool:
         return self._draft is not None and self._wait_s() == 0.0
 
     async def _commit_draft(self) -> None:
-        if self._draft is not None and self._draft.records:
+        if self._draft is not None and not self._draft.is_empty:
             await self._commit(self._draft)
         self._draft = None
 
     async def _commit(self, draft: Draft) -> None:
         """One transaction: outputs, changelog, offsets; then the store. A failure before leaves no trace."""
         started = self._clock.monotonic()
-        state_records = draft.state_records()
+        state_records, timer_records = draft.state_records(), draft.timer_records()
         await self._transaction.begin()
         await self._transaction.send(self._topics.enriched, draft.enriched)
         await self._transaction.send(self._topics.dead_letters, draft.dead_letters)
+        await self._transaction.send(self._topics.sessions, draft.sessions)
+        await self._transaction.send(self._topics.identities, draft.identities)
         await self._transaction.send(
             self._topics.changelog, [(key, value, None) for key, value in state_records]
         )
@@ -246,10 +260,11 @@ class PartitionTask:
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()
         self._committed = draft.meta()
-        changelog_offset = next_offsets[self._topics.changelog]
-        self._store.write(
-            state_records, checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
+        checkpoint = checkpoint_at(
+            next_offsets[self._topics.changelog], self._committed.incarnation, self._clock
         )
+        self._store.write([*state_records, *timer_records], checkpoint)
+        self._timekeeper.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
         self.statistics.add(draft, self._clock.monotonic() - started)
@@ -267,16 +282,8 @@ class PartitionTask:
     async def _lose(self, lost: TransactionLost) -> None:
         """The one remedy: drop draft and producer, and be sure to be the owner before fencing in turn."""
         self.statistics.transactions_lost += 1
-        self._setbacks.lose(lost)
-        if not self._abandoned:
-            telemetry.emit(
-                telemetry.TransactionLost(
-                    partition=self.partition,
-                    cause=str(lost),
-                    events=self._draft.events if self._draft is not None else 0,
-                    in_a_row=self._setbacks.lost,
-                )
-            )
+        events = 0 if self._draft is None else self._draft.events
+        self._setbacks.lose(lost, events, told=not self._abandoned)
         self._drop_uncommitted()
         if not self._stopping and not await self._source.still_assigned():
             self.abandon()
@@ -285,7 +292,6 @@ class PartitionTask:
         """The store is unusable: wipe it; the next start restores it whole."""
         self._setbacks.corrupt(corrupted)
         self._drop_uncommitted()
-        telemetry.emit(telemetry.StateWiped(partition=self.partition, reason=str(corrupted)))
         await self._store.wipe()
 
     def _drop_uncommitted(self) -> None:

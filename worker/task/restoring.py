@@ -7,14 +7,16 @@ not on records, because a changelog may end in markers and aborted records.
 """
 
 from collections.abc import Callable
+from itertools import chain
 
 from msgspec import Struct
 
 from worker import telemetry
-from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, is_hot_key
+from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, device_of_hot_key, times_of
+from worker.core.timers import restored_timers
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
-from worker.ports import Changelog, Clock, StateStore
+from worker.ports import Changelog, Clock, StateRecord, StateStore
 from worker.task.agreement import refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
 
@@ -79,6 +81,7 @@ async def restore(
         batch = await changelog.read(offset)
         offset = batch.next_offset
         if batch.records:
+            timers: list[StateRecord] = []
             for key, value in batch.records:
                 if key == META_KEY and value is not None:
                     meta = _readable(partition, value)
@@ -87,11 +90,15 @@ async def restore(
                             f"of {incarnation}, while the changelog is of {meta.incarnation}"
                         )
                     incarnation = meta.incarnation
-                devices += is_hot_key(key)
+                device_id = device_of_hot_key(key)
+                if device_id is not None:
+                    devices += 1
+                    if value is not None:
+                        timers += restored_timers(device_id, *times_of(value))
             records += len(batch.records)
             # Not next_offset: past an aborted tail the record before the checkpoint would not be a meta
             # record.
-            store.write(batch.records, checkpoint_at(batch.records_end, incarnation, clock))
+            store.write(chain(batch.records, timers), checkpoint_at(batch.records_end, incarnation, clock))
         await clock.sleep(0)
     if meta is None and not stopping():
         if checkpoint is not None:

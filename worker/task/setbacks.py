@@ -4,6 +4,7 @@ A broker that is away is waited for without end; records that it refuses, and st
 restored, are not: then the worker ends with the reason, instead of standing still in silence.
 """
 
+from worker import telemetry
 from worker.errors import Fatal, StateCorrupted, TransactionLost
 
 _REFUSALS = 5
@@ -23,9 +24,18 @@ class Setbacks:
         """A success: all is forgotten."""
         self.lost = self._refused = self._corrupted = 0
 
-    def lose(self, lost: TransactionLost) -> None:
-        """Count a lost transaction. Raises Fatal when the broker has refused the same one again and again."""
+    def lose(self, lost: TransactionLost, events: int, *, told: bool) -> None:
+        """Count a lost transaction of so many events, and tell the log.
+
+        Raises Fatal when the broker has refused the same one again and again.
+        """
         self.lost += 1
+        if told:
+            telemetry.emit(
+                telemetry.TransactionLost(
+                    partition=self._partition, cause=str(lost), events=events, in_a_row=self.lost
+                )
+            )
         self._refused = self._refused + 1 if lost.refused else 0
         if self._refused >= _REFUSALS:
             raise Fatal(
@@ -34,8 +44,9 @@ class Setbacks:
             ) from lost
 
     def corrupt(self, corrupted: StateCorrupted) -> None:
-        """Count an unusable store. Raises Fatal when wiping and restoring does not help."""
+        """Count an unusable store, and tell the log. Raises Fatal when wiping and restoring does not help."""
         self._corrupted += 1
+        telemetry.emit(telemetry.StateWiped(partition=self._partition, reason=str(corrupted)))
         if self._corrupted >= _CORRUPTIONS:
             raise Fatal(
                 f"partition {self._partition}: state unusable {_CORRUPTIONS} times in a row, also when "

@@ -16,6 +16,7 @@ class TaskStatistics:
         self.transactions = 0
         self.transactions_lost = 0
         self.sessions_opened = 0
+        self.sessions_closed = 0
         self.devices_linked = 0
         self.rejections: Counter[str] = Counter()
         self.last_rejection: str | None = None
@@ -27,6 +28,7 @@ class TaskStatistics:
         self.events += draft.events
         self.transactions += 1
         self.sessions_opened += draft.sessions_opened
+        self.sessions_closed += draft.sessions_closed
         self.devices_linked += draft.devices_linked
         self.rejections.update(draft.rejections)
         self.last_rejection = draft.last_rejection or self.last_rejection

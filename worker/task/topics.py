@@ -4,9 +4,14 @@ from msgspec import Struct
 
 
 class TaskTopics(Struct, frozen=True, kw_only=True):
-    """Task p reads partition p of ``raw`` and writes partition p of the others."""
+    """Task p reads partition p of ``raw`` and writes partition p of the others.
+
+    Nothing is sent to ``sessions`` or ``identities`` where the rules do not publish them.
+    """
 
     raw: str
     enriched: str
     dead_letters: str
+    sessions: str
+    identities: str
     changelog: str

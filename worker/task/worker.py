@@ -145,6 +145,7 @@ class Worker:
                 commit_p50_ms=_percentile_ms(commits, 0.5),
                 commit_p99_ms=_percentile_ms(commits, 0.99),
                 sessions_opened=sum(statistics.sessions_opened for statistics in taken),
+                sessions_closed=sum(statistics.sessions_closed for statistics in taken),
                 devices_linked=sum(statistics.devices_linked for statistics in taken),
                 dead_letters=dict(rejections),
                 rss_mb=round(self._resident_mb(), 1),

@@ -1,0 +1,90 @@
+"""Decides what time does to devices that are silent: their sessions close, and at last they are forgotten.
+
+Knows devices' states, the rules and two instants. Sessions close by ``now_ms``: the partition's watermark, or
+the wall clock where nothing is left to read. Devices are forgotten by the watermark alone, because that moves
+ids. Invariants: the instants enter no state but by what they close; a device's timers are never later than
+what they are for, and one that is too early costs nothing but the look.
+"""
+
+from collections.abc import Mapping
+from copy import copy
+
+from msgspec import Struct
+
+from worker.core.session_changes import Changes, close, closes_at_ms, is_due
+from worker.core.session_records import session_records
+from worker.model.outputs import SessionRecord
+from worker.model.rules import Rules
+from worker.model.state import DeviceState
+
+FORGETTING_DELAY_MS = 32 * 86_400_000
+"""A device is tidied away that much later than retention allows: an event that is late by up to a month finds
+the
+state that it would have found in time, so that other devices' clocks do not change its ids."""
+
+
+class Tended(Struct):
+    """What time did to some devices: their new states, the sessions to publish, and who is forgotten.
+
+    ``forgotten`` holds the last state of each device that is.
+    """
+
+    states: dict[str, DeviceState]
+    sessions: list[SessionRecord]
+    sessions_closed: int
+    forgotten: dict[str, DeviceState]
+
+
+def arm(state: DeviceState, rules: Rules) -> None:
+    """Make sure that the timers look at the device (a fork, changed in place) in time."""
+    if rules.publish_sessions:
+        close_at_ms = _close_at_ms(state, rules)
+        if close_at_ms and not 0 < state.close_at_ms <= close_at_ms:
+            state.close_at_ms = close_at_ms
+    if not state.forget_at_ms:
+        state.forget_at_ms = _forget_at_ms(state, rules)
+
+
+def tend(states: Mapping[str, DeviceState], watermark_ms: int, now_ms: int, rules: Rules) -> Tended:
+    """Close the sessions that are due at ``now_ms``, forget the devices that are due at ``watermark_ms``.
+
+    The given states are not changed. Timers that came too early are set anew. Never raises.
+    """
+    tended = Tended({}, [], 0, {})
+    for device_id, state in states.items():
+        if watermark_ms > _forget_at_ms(state, rules):
+            tended.forgotten[device_id] = state
+            continue
+        fork = state.fork()
+        changes = Changes()
+        if rules.publish_sessions:
+            _close_due(fork, now_ms, rules, changes)
+            tended.sessions += session_records(device_id, fork, changes)
+            tended.sessions_closed += len(changes.sessions)
+        fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
+        fork.forget_at_ms = _forget_at_ms(fork, rules)
+        tended.states[device_id] = fork
+    return tended
+
+
+def _close_due(state: DeviceState, now_ms: int, rules: Rules, changes: Changes) -> None:
+    older = list(state.older)
+    for place, session in enumerate(older):
+        if is_due(session, now_ms, rules.session):
+            older[place] = copy(session)
+            close(older[place], "inactivity", changes)
+            state.cold_changed = True
+    state.older = tuple(older)
+    if state.current is not None and is_due(state.current, now_ms, rules.session):
+        close(state.current, "inactivity", changes)
+
+
+def _close_at_ms(state: DeviceState, rules: Rules) -> int:
+    """When the first of its open sessions is due; 0 when none is open."""
+    sessions = (*state.older, state.current) if state.current is not None else state.older
+    closing = [closes_at_ms(session, rules.session) for session in sessions if session.closed is None]
+    return min(closing, default=0)
+
+
+def _forget_at_ms(state: DeviceState, rules: Rules) -> int:
+    return state.newest_ms + rules.retention_ms + FORGETTING_DELAY_MS

@@ -1,0 +1,58 @@
+"""What is to be published of a device's sessions, and when a session is over.
+
+Knows one device's sessions and rules. Invariants: a session appears once, as it is at the end; the order is
+that in which the sessions first changed, so the close of an old one comes before the opening of a new one;
+what is in it is the fork's own and may be changed.
+"""
+
+from worker.model.outputs import CloseReason
+from worker.model.rules import SessionRules
+from worker.model.state import Session
+
+
+class Changes:
+    """The sessions of one device that changed in a way that readers must learn of, while one event was
+    placed.
+    """
+
+    __slots__ = ("merged_into", "sessions")
+
+    def __init__(self) -> None:
+        self.sessions: dict[int, Session] = {}  # by number
+        self.merged_into: dict[int, str] = {}  # by number: the id of the session that it merged into
+
+    def add(self, session: Session) -> None:
+        """The session has changed; the last object added is the one that counts."""
+        self.sessions[session.number] = session
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self.sessions.clear()
+        self.merged_into.clear()
+
+    def merged(self, gone: Session, survivor: Session) -> None:
+        """One session has flowed into another."""
+        self.sessions[gone.number] = gone
+        self.merged_into[gone.number] = survivor.id
+        self.sessions[survivor.number] = survivor
+
+
+def close(session: Session, reason: CloseReason, changes: Changes) -> None:
+    """Close the session (the fork's own): it is published once more, unless it was closed for that reason
+    before.
+
+    What an event of its own has ended stays so, whatever else happens to it.
+    """
+    if session.closed != reason and (reason == "end_event" or not session.ended):
+        session.closed = reason
+        changes.add(session)
+
+
+def closes_at_ms(session: Session, rules: SessionRules) -> int:
+    """The watermark up to which the session stays open: its end, the gap, and the grace for late events."""
+    return session.end_ms + rules.gap_ms + rules.grace_ms
+
+
+def is_due(session: Session, now_ms: int, rules: SessionRules) -> bool:
+    """Whether an open session has been inactive for long enough at ``now_ms``."""
+    return session.closed is None and now_ms > closes_at_ms(session, rules)

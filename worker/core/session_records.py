@@ -1,0 +1,107 @@
+"""Turns sessions and timelines into the records of their topics, and finds the sessions that a user change
+reaches.
+
+Knows one device. Invariant: a record, ``revision`` aside, is a function of the session and the timeline as
+they are.
+"""
+
+from copy import copy
+
+from worker.core.identity import user_at
+from worker.core.session_changes import Changes
+from worker.model.events import Event
+from worker.model.outputs import EventName, IdentityRecord, LinkRecord, SessionRecord
+from worker.model.state import DeviceState, EventRef, Link, Session
+
+
+def session_user(session: Session, links: tuple[Link, ...]) -> str | None:
+    """Whose the session is: its newest own user, else the device's at its end, else (after a logout) at its
+    start.
+    """
+    return session.user_id or user_at(links, session.end_ms) or user_at(links, session.start_ms)
+
+
+def users_of(state: DeviceState) -> dict[int, str | None]:
+    """Whose each remembered session is now, by session number."""
+    links = state.links
+    users = {session.number: session_user(session, links) for session in state.older}
+    if state.current is not None:
+        users[state.current.number] = session_user(state.current, links)
+    return users
+
+
+def found_users(state: DeviceState, users: dict[int, str | None], changes: Changes) -> tuple[str, ...]:
+    """Add the remembered sessions that have another user than in ``users``; their ids, in order of opening.
+
+    ``users`` is what ``users_of`` said before the event. A session opened since is not among them.
+    """
+    found: list[Session] = []
+    older = list(state.older)
+    for place, session in enumerate(older):
+        if _changed_user(session, users, state.links):
+            if changes.sessions.get(session.number) is not session:
+                session = older[place] = copy(session)  # it may be shared with the committed state
+                state.cold_changed = True
+            found.append(session)
+    state.older = tuple(older)
+    if state.current is not None and _changed_user(state.current, users, state.links):
+        found.append(state.current)
+    for session in found:
+        changes.add(session)
+    return tuple(session.id for session in sorted(found, key=lambda s: s.number))
+
+
+def _changed_user(session: Session, users: dict[int, str | None], links: tuple[Link, ...]) -> bool:
+    return session.number in users and users[session.number] != session_user(session, links)
+
+
+def session_records(device_id: str, state: DeviceState, changes: Changes) -> list[SessionRecord]:
+    """The records of what changed, in order; each is the session's next revision."""
+    records = []
+    for number, session in changes.sessions.items():
+        session.revision += 1
+        records.append(_session_record(device_id, session, state.links, changes.merged_into.get(number)))
+    return records
+
+
+def _session_record(
+    device_id: str, session: Session, links: tuple[Link, ...], merged_into: str | None
+) -> SessionRecord:
+    assert session.first is not None
+    assert session.last is not None
+    return SessionRecord(
+        session_id=session.id,
+        device_id=device_id,
+        user_id=session_user(session, links),
+        session_source="client" if session.client else "assigned",
+        session_number=session.number,
+        session_cause=session.cause,
+        start=session.start_ms,
+        end=session.end_ms,
+        duration_ms=session.end_ms - session.start_ms,
+        event_count=session.event_count,
+        view_count=session.view_count,
+        entry_event=_named(session.first),
+        exit_event=_named(session.last),
+        status="merged" if merged_into is not None else "open" if session.closed is None else "closed",
+        close_reason=None if merged_into is not None else session.closed,
+        merged_into=merged_into,
+        revision=session.revision,
+    )
+
+
+def _named(event: EventRef) -> EventName:
+    return EventName(event.id, event.type)
+
+
+def identity_record(event: Event, t_ms: int, state: DeviceState, sessions: tuple[str, ...]) -> IdentityRecord:
+    """The device's timeline after ``event``, at the held time ``t_ms``, has changed it."""
+    return IdentityRecord(
+        device_id=event.device_id,
+        user_id=state.links[-1].user_id,
+        links=tuple(LinkRecord(link.since_ms, link.user_id) for link in state.links),
+        first_seen=state.first_seen_ms,
+        linked_at=t_ms,
+        event_id=event.id,
+        sessions=sessions,
+    )

@@ -1,0 +1,62 @@
+"""Brings what time does to silent devices into a task's drafts: sessions close, devices are forgotten.
+
+Decides by which instant: the committed watermark, and for closing also the wall clock where nothing is left
+to read, so that the last session of a quiet stream closes; a partition that lags, restores or cannot hear its
+broker never looks at the clock. Invariant: it works on committed states only, before any record of the draft,
+and a bounded number of devices a draft: a burst takes several transactions, and heartbeats go on between
+them.
+"""
+
+from collections.abc import Sequence
+
+from worker.core.closing import tend
+from worker.core.timers import device_of_timer
+from worker.model.rules import Rules
+from worker.ports import Clock, Source, StateRecord, StateStore
+from worker.task.device_states import states_of
+from worker.task.draft import Draft
+from worker.task.live_states import LiveStates
+from worker.task.timer_index import TimerIndex
+
+TIMERS_A_DRAFT = 1_000
+
+
+class Timekeeper:
+    """The timers of one task."""
+
+    def __init__(
+        self, rules: Rules, source: Source, store: StateStore, clock: Clock, live_states: LiveStates
+    ) -> None:
+        self._rules = rules
+        self._source = source
+        self._store = store
+        self._clock = clock
+        self._live_states = live_states
+        self._timers = TimerIndex(store)
+
+    def time_has_come(self, watermark_ms: int) -> bool:
+        """Whether a session is due to close, or a device to be forgotten."""
+        closing_ms = self._closing_time_ms(watermark_ms)
+        return self._timers.is_due("close", closing_ms) or self._timers.is_due("forget", watermark_ms)
+
+    def tend(self, draft: Draft, watermark_ms: int) -> None:
+        """Take into an empty draft what is due, or the first ``TIMERS_A_DRAFT`` of it."""
+        now_ms = self._closing_time_ms(watermark_ms)
+        fired = self._timers.due("close", now_ms, TIMERS_A_DRAFT)
+        fired += self._timers.due("forget", watermark_ms, TIMERS_A_DRAFT - len(fired))
+        if fired:
+            device_ids = dict.fromkeys(map(device_of_timer, fired))
+            states = states_of(device_ids, draft.states, self._live_states, self._store)
+            tended = tend(states, watermark_ms, now_ms, self._rules)
+            draft.tend(fired, tended, publish_identities=self._rules.publish_identities)
+
+    def written(self, timer_records: Sequence[StateRecord]) -> None:
+        """The store has taken in these timers."""
+        self._timers.written(timer_records)
+
+    def restored(self) -> None:
+        """The store has changed otherwise."""
+        self._timers.clear()
+
+    def _closing_time_ms(self, watermark_ms: int) -> int:
+        return max(watermark_ms, self._clock.wall_ms()) if self._source.caught_up() else watermark_ms
