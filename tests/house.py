@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Layer -> the other layers it may import. A layer is a module or package directly below ``worker``."""
 
 LIBRARIES: dict[str, set[str]] = {
-    "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "cli"},
+    "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "replay", "cli"},
     "structlog": {"telemetry"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from worker.adapters.file_lines import LineFile
 from worker.adapters.file_records import FileRecord, longest_line_bytes, record_on
@@ -59,7 +59,7 @@ class Figures(Struct):
     records: int = 0
     events: int = 0
     enriched: int = 0
-    rejections: Counter[str] = Counter()
+    rejections: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     devices: int = 0
     devices_linked: int = 0
@@ -99,17 +99,12 @@ def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
 
 
 async def replay(
-    config: Config,
-    paths: Sequence[Path],
-    output: Path,
-    *,
-    progress: Callable[[int], None],
-    stopping: Callable[[], bool],
+    config: Config, paths: Sequence[Path], output: Path, *, progress: Callable[[int], None]
 ) -> Figures:
     """Turn the records of the files, in the order given, into files in ``output``, which exists.
 
-    ``progress`` is told how many bytes of the files have been read. Raises Fatal, and leaves no output, where
-    a file is damaged, the disk is full or ``stopping`` says so.
+    ``progress`` is told how many bytes of the files have been read. Leaves no output where it does not come
+    to the end: raises Fatal where a file is damaged or the disk is full.
     """
     with (
         LinesOut(output, OUTPUTS) as outputs,
@@ -120,8 +115,6 @@ async def replay(
             await store.open()
             replaying = _Replay(config, store, outputs)
             for step in _steps(config, paths):
-                if stopping():
-                    raise Fatal("stopped before the end: no output was written")
                 replaying.take(step)
                 progress(step.read_bytes)
             replaying.commit()
@@ -145,7 +138,7 @@ class _Replay:
     """Records into states and outputs, a draft at a time as a task does."""
 
     def __init__(self, config: Config, store: StateStore, outputs: LinesOut) -> None:
-        self.figures = Figures(rejections=Counter())
+        self.figures = Figures()
         self._rules = config.rules
         self._decoder = Decoder(config.input, config.identity)
         self._store = store

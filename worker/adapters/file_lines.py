@@ -38,7 +38,8 @@ class Line(NamedTuple):
 
 
 class LineFile:
-    """One file, open for reading by lines of at most ``most_bytes``; of a longer one ``kept_bytes`` are kept.
+    """One file, open for reading by lines of at most ``most_bytes``; of a longer one at most ``kept_bytes``
+    are kept.
 
     Use it as a context. Raises OSError where it cannot be opened.
     """

@@ -9,13 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.config_option import ConfigPath, read
+from worker.errors import Fatal
 
 if TYPE_CHECKING:
     from worker.replay import Figures
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 def replay(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Raw records, one a line; .gz and .zst too.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="Raw records, one a line; .gz and .zst too.", show_default=False),
     ],
     output: Annotated[
         Path,
@@ -35,7 +33,7 @@ def replay(
     config: ConfigPath = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier output in DIR.")] = False,
 ) -> None:
-    """Enrich raw records from files, as ``run`` would from Kafka: the same rules, the same ids.
+    """Enrich raw records from files, as run would from Kafka: the same rules, the same ids.
 
     A line is a record's value (an event or an array of events), or {"received_at": MS, "value": ...} with the
     value as JSON or as a string. DIR gets enriched.ndjson and dead-letters.ndjson, at the end.
@@ -56,23 +54,27 @@ def replay(
     for warning in options.warnings:
         typer.echo(f"warning: {warning}", err=True)
     started = time.monotonic()
-    with _until_signalled() as stop, ByteProgress("read", size_bytes) as view:
-        replaying = replay_files(options, files, output, progress=view.reached, stopping=stop.is_set)
-        figures = asyncio.run(replaying)
+    try:
+        with _signals_interrupt(), ByteProgress("read", size_bytes) as view:
+            figures = asyncio.run(replay_files(options, files, output, progress=view.reached))
+    except KeyboardInterrupt as interrupt:
+        raise Fatal("stopped before the end: no output was written") from interrupt
     typer.echo(describe(figures, time.monotonic() - started), nl=False)
 
 
 @contextmanager
-def _until_signalled() -> Iterator[Event]:
-    """Set on SIGTERM or SIGINT: the replay then cleans up before it ends."""
-    stop = Event()
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGINT raise KeyboardInterrupt where the replay is, so that it cleans up before it ends.
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
+    asyncio's own handling would wait for the next await, and a replay hardly ever awaits.
+    """
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield stop
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
