@@ -14,6 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.commands import Sessionizer, command_line
 from tests.kafka import finding
 from tests.kafka.broker import LocalBroker
 
@@ -63,6 +64,12 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
     """A prefix of this test and run alone, legal in names of topics and groups; ends with a dot."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_")).strip("-")
     return f"{name[:40]}-{uuid.uuid4().hex[:8]}."
+
+
+@pytest.fixture
+def sessionizer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sessionizer:
+    """The command line, without this machine's SESSIONIZER_ variables."""
+    return command_line(monkeypatch, capsys)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

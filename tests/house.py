@@ -19,21 +19,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "adapters": {"model", "core", "ports", "errors", "config", "telemetry"},
     "task": {"model", "core", "ports", "errors", "config", "telemetry"},
     "watchdog": set(),
-    "app": {"model", "core", "ports", "errors", "config", "telemetry", "adapters", "task", "watchdog"},
+    "health": {"model"},
+    "app": {
+        *("model", "core", "ports", "errors", "config", "telemetry", "adapters", "task"),
+        *("watchdog", "health"),
+    },
+    "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
     "demo": {"model", "config", "errors", "telemetry", "app"},
-    "cli": {"model", "core", "config", "errors", "telemetry", "adapters", "app", "demo"},
+    "cli": {"model", "core", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"},
     "__main__": {"cli"},
     "__init__": set(),
 }
 """Layer -> the other layers it may import. A layer is a module or package directly below ``worker``."""
 
 LIBRARIES: dict[str, set[str]] = {
-    "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "cli"},
+    "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "replay", "cli"},
     "structlog": {"telemetry"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},
     "rocksdict": {"adapters"},
     "cramjam": {"adapters"},
+    "backports": {"adapters"},
     "rich": {"cli", "demo"},
     "typer": {"cli"},
 }

@@ -1,53 +1,24 @@
 """The commands that need no broker, and the exit code of every way to end."""
 
-import os
 import socket
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.commands import Ended, Sessionizer
 from worker import __version__
-from worker.cli.main import main
 from worker.config import load
 
-
-@dataclass
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Sessionizer = Callable[..., Ended]
-
-
-@pytest.fixture
-def sessionizer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sessionizer:
-    """Run a command as the console script does, with only the given SESSIONIZER_ variables."""
-    for variable in [name for name in os.environ if name.startswith("SESSIONIZER_")]:
-        monkeypatch.delenv(variable)
-
-    def run(*arguments: str, **variables: str) -> Ended:
-        for name, value in variables.items():
-            monkeypatch.setenv(f"SESSIONIZER_{name}", value)
-        monkeypatch.setattr(sys, "argv", ["sessionizer", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        assert isinstance(code, int)
-        return Ended(code, *capsys.readouterr())
-
-    return run
-
-
-COMMANDS = (("run",), ("check",), ("topics", "create"), ("config", "show"))
+COMMANDS = (
+    ("run",),
+    ("check",),
+    ("topics", "create"),
+    ("config", "show"),
+    ("replay", "raw.ndjson", "--output", "out"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,98 @@
+"""What stands on a line of a file of raw records, in the two forms that a line may have.
+
+A line is the value of a record as it stands, or a wrapper: an object of exactly ``received_at`` (ms, or
+null) and ``value``, which is the value as JSON or a string that holds its text. Knows nothing of events.
+Invariants: a line is exactly one record; a value is never changed, only taken out of its wrapper; never
+raises.
+"""
+
+from typing import Annotated
+
+from msgspec import DecodeError, Meta, Raw, Struct, json
+
+from worker.adapters.file_lines import Line
+from worker.model.events import TIMESTAMP_LIMIT_MS, Reason, Rejection
+
+_WHITE_SPACE = b" \t\n\r"
+
+
+class FileRecord(Struct, frozen=True, gc=False):
+    """An ``InputRecord`` from a file: ``topic`` is the file's name, ``offset`` the line, from 0.
+
+    ``refusal`` says why the line is no record; its value is then not to be decoded.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    refusal: Rejection | None
+
+
+class _Wrapper(Struct, forbid_unknown_fields=True, gc=False):
+    received_at: Raw
+    value: Raw
+
+
+_read_wrapper = json.Decoder(_Wrapper).decode
+_read_time = json.Decoder(Annotated[int, Meta(ge=-1, lt=TIMESTAMP_LIMIT_MS)] | None).decode
+_read_integer = json.Decoder(int).decode
+_read_text = json.Decoder(str).decode
+
+GROWTH_IN_A_STRING = 6
+"""How many times as long text may get as a JSON string: a control character becomes six characters."""
+
+WRAPPER_BYTES = 1024
+"""Room on a line for a wrapper around the value."""
+
+
+def longest_line_bytes(max_value_bytes: int) -> int:
+    """What a line may have, so that every value within the limit fits on one, however it is spelt."""
+    return max_value_bytes * GROWTH_IN_A_STRING + WRAPPER_BYTES
+
+
+def record_on(line: Line, topic: str, offset: int, most_bytes: int) -> FileRecord:
+    """The record on a line; ``most_bytes`` is the limit that a line with a ``sha256`` broke."""
+    text = line.text
+    if line.sha256 is not None:
+        found = f"the line has {line.size_bytes} bytes, at most {most_bytes} are allowed"
+        detail = f"{found}; the sha256 of all of it is {line.sha256}"
+        return _refused(topic, offset, "too_large", detail, text)
+    if text.lstrip(_WHITE_SPACE)[:1] != b"{":
+        return FileRecord(topic, 0, offset, -1, None, text, None)
+    try:
+        wrapper = _read_wrapper(text)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return FileRecord(topic, 0, offset, -1, None, text, None)
+    try:
+        received_at = _read_time(wrapper.received_at)
+    except (DecodeError, UnicodeDecodeError):
+        return _refused(topic, offset, *_why_no_time(wrapper.received_at), text)
+    timestamp = -1 if received_at is None else received_at
+    return FileRecord(topic, 0, offset, timestamp, None, _value(bytes(wrapper.value)), None)
+
+
+def _value(inside: bytes) -> bytes | None:
+    """The record's value, from what the wrapper holds; None for null: a record without a value."""
+    if inside == b"null":
+        return None
+    if inside[:1] == b'"':
+        try:
+            return _read_text(inside).encode()
+        except (DecodeError, UnicodeDecodeError):  # no text at all: half a surrogate pair, or not UTF-8
+            return inside
+    return inside
+
+
+def _why_no_time(inside: Raw) -> tuple[Reason, str]:
+    try:
+        _read_integer(inside)
+    except (DecodeError, UnicodeDecodeError):
+        return "wrong_type", "received_at: expected whole milliseconds since the epoch, or null"
+    return "timestamp_out_of_range", "received_at: expected milliseconds since the epoch, below 1e14"
+
+
+def _refused(topic: str, offset: int, reason: Reason, detail: str, text: bytes) -> FileRecord:
+    return FileRecord(topic, 0, offset, -1, None, None, Rejection(reason, detail, None, text))

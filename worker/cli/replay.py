@@ -1,0 +1,102 @@
+"""``sessionizer replay``: raw records from files, without Kafka.
+
+It decides how progress and figures look; the work is ``worker.replay``'s.
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.config_option import ConfigPath, read
+from worker.errors import Fatal
+
+if TYPE_CHECKING:
+    from worker.replay import Figures
+
+
+def replay(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="Raw records, one a line; .gz and .zst too.", show_default=False),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="Where the events go.", show_default=False),
+    ],
+    config: ConfigPath = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier output in DIR.")] = False,
+) -> None:
+    """Enrich raw records from files, as run would from Kafka: the same rules, the same ids.
+
+    A line is a record's value (an event or an array of events), or {"received_at": MS, "value": ...} with the
+    value as JSON or as a string. DIR gets enriched.ndjson and dead-letters.ndjson, at the end.
+
+    Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
+    """
+    options = read(config)
+    from worker.cli.progress import ByteProgress
+    from worker.replay import UnfitFilesError, check_files
+    from worker.replay import replay as replay_files
+
+    try:
+        size_bytes = check_files(files, output, overwrite=overwrite)
+    except UnfitFilesError as error:
+        for line in error.lines:
+            typer.echo(line, err=True)
+        raise typer.Exit(2) from error
+    for warning in options.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    started = time.monotonic()
+    try:
+        with _signals_interrupt(), ByteProgress("read", size_bytes) as view:
+            figures = asyncio.run(replay_files(options, files, output, progress=view.reached))
+    except KeyboardInterrupt as interrupt:
+        raise Fatal("stopped before the end: no output was written") from interrupt
+    typer.echo(describe(figures, time.monotonic() - started), nl=False)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """SIGTERM and SIGINT raise KeyboardInterrupt where the replay is, so that it cleans up before it ends.
+
+    asyncio's own handling would wait for the next await, and a replay hardly ever awaits.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def describe(figures: "Figures", seconds: float) -> str:
+    """The figures as lines of text."""
+    dead_lettered = figures.rejections.total()
+    lines = [
+        _line("records", figures.records, ""),
+        _line("events", figures.events, f"{figures.events / max(seconds, 0.001):,.0f} a second"),
+        _line("enriched", figures.enriched, f"on {figures.devices:,} devices"),
+        _line("dead-lettered", dead_lettered, "each with its reason:" if dead_lettered else ""),
+    ]
+    by_number = sorted(figures.rejections.items(), key=lambda item: (-item[1], item[0]))
+    lines += [f"{number:>29,}     {reason}" for reason, number in by_number]
+    lines += [
+        _line("sessions", figures.sessions, "opened"),
+        _line("devices linked", figures.devices_linked, "to a user"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(name: str, number: int, remark: str) -> str:
+    return f"  {name:<17}{number:>10,}   {remark}".rstrip()

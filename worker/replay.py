@@ -1,0 +1,226 @@
+"""The composition for files: raw records from files go through the same core, without Kafka.
+
+Decides when states are committed to the store and what is counted; the rules are the core's, the files the
+adapters'. Invariants: the same files in the same order give the same output, byte for byte; what comes out
+is what ``run`` makes of the same records; memory does not grow with the input.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from worker.adapters.file_lines import LineFile
+from worker.adapters.file_records import FileRecord, longest_line_bytes, record_on
+from worker.adapters.files import LinesOut
+from worker.adapters.memory_store import MemoryStore
+from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
+from worker.config import Config
+from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
+from worker.core.encode import encode_step
+from worker.core.pipeline import DecodedRecords, process
+from worker.core.state_records import SCHEMA_VERSION
+from worker.errors import Fatal, StateCorrupted
+from worker.model.events import DecodedValue
+from worker.model.outputs import OutputRecord
+from worker.model.state import Checkpoint, Meta
+from worker.ports import StateStore
+from worker.task.commit_policy import CommitPolicy
+from worker.task.device_states import states_of
+from worker.task.draft import Draft
+from worker.task.live_states import LiveStates
+from worker.task.memory_budget import MemoryBudget
+
+ENRICHED = "enriched.ndjson"
+DEAD_LETTERS = "dead-letters.ndjson"
+OUTPUTS = (ENRICHED, DEAD_LETTERS)
+
+_STEP_BYTES = 256 * 1024
+_DRAFT_BYTES = 8 * 1024 * 1024  # 4,000 values that are refused whole would be any size
+_NO_META = Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic="", next_offsets={})
+
+
+class UnfitFilesError(Exception):
+    """The files named cannot be used; nothing was done. ``lines`` has one line a fault. Remedy: mend them;
+    exit 2.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class Figures(Struct):
+    """What became of the input. ``devices_linked`` counts devices that have been linked to a user."""
+
+    records: int = 0
+    events: int = 0
+    enriched: int = 0
+    rejections: Counter[str] = field(default_factory=Counter)
+    sessions: int = 0
+    devices: int = 0
+    devices_linked: int = 0
+
+
+def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
+    """How many bytes the input has (of pipes: none). Makes the output directory.
+
+    Raises UnfitFilesError with every fault: input that cannot be read, output that is there already.
+    """
+    lines = []
+    size_bytes = 0
+    for path in paths:
+        try:
+            if path.is_fifo():  # opening it here would take the place of the reader
+                continue
+            with path.open("rb"):
+                size_bytes += path.stat().st_size
+        except OSError as error:
+            lines.append(f"{path}: cannot be read: {error.strerror}")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        lines.append(f"{output}: cannot be written into: {error.strerror}")
+    for name in OUTPUTS:
+        path = output / name
+        if path.exists():
+            if any(given.exists() and given.samefile(path) for given in paths):
+                lines.append(f"{path}: is input too: name another output directory")
+            elif not overwrite:
+                lines.append(f"{path}: exists already: name another directory, or say --overwrite")
+    if lines:
+        raise UnfitFilesError(lines)
+    return size_bytes
+
+
+async def replay(
+    config: Config, paths: Sequence[Path], output: Path, *, progress: Callable[[int], None]
+) -> Figures:
+    """Turn the records of the files, in the order given, into files in ``output``, which exists.
+
+    ``progress`` is told how many bytes of the files have been read. Leaves no output where it does not come
+    to the end: raises Fatal where a file is damaged or the disk is full.
+    """
+    with (
+        LinesOut(output, OUTPUTS) as outputs,
+        tempfile.TemporaryDirectory(prefix=".sessionizer-state-", dir=output) as state_directory,
+    ):
+        store = _store(config, Path(state_directory) / "store")
+        try:
+            await store.open()
+            replaying = _Replay(config, store, outputs)
+            for step in _steps(config, paths):
+                replaying.take(step)
+                progress(step.read_bytes)
+            replaying.commit()
+        except StateCorrupted as error:
+            raise Fatal(f"the temporary state is unreadable, the disk may be failing: {error}") from error
+        finally:
+            await store.close()
+        outputs.complete()
+    return replaying.figures
+
+
+class _Step(NamedTuple):
+    """Some records of one file, the bytes of their lines, and those of the files read up to here."""
+
+    records: Sequence[FileRecord]
+    size_bytes: int
+    read_bytes: int
+
+
+class _Replay:
+    """Records into states and outputs, a draft at a time as a task does."""
+
+    def __init__(self, config: Config, store: StateStore, outputs: LinesOut) -> None:
+        self.figures = Figures()
+        self._rules = config.rules
+        self._decoder = Decoder(config.input, config.identity)
+        self._store = store
+        self._outputs = outputs
+        self._most_events = CommitPolicy().events
+        self._live_states = LiveStates(MemoryBudget(config.state.memory_mb * 1024 * 1024 // 2, 0))
+        self._commits = 0
+        self._draft = Draft(_NO_META, 0.0)
+        self._draft_bytes = 0
+
+    def take(self, step: _Step) -> None:
+        """Take in a step; commit when enough has been drafted."""
+        draft = self._draft
+        decoded = self._decoded(step.records)
+        states = states_of(decoded.device_ids, draft.states, self._live_states, self._store)
+        result = process(decoded, states, draft.watermark_ms, self._rules)
+        last = step.records[-1]
+        draft.add(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
+        for device_id, state in result.states.items():
+            before = states.get(device_id)
+            self.figures.devices += before is None
+            self.figures.devices_linked += bool(state.links) and not (before and before.links)
+        self._draft_bytes += step.size_bytes
+        if draft.events >= self._most_events or self._draft_bytes >= _DRAFT_BYTES:
+            self.commit()
+
+    def _decoded(self, records: Sequence[FileRecord]) -> DecodedRecords:
+        decode = self._decoder.decode
+        values = [
+            decode(record.value) if record.refusal is None else DecodedValue((), (record.refusal,))
+            for record in records
+        ]
+        device_ids = frozenset([event.device_id for value in values for event in value.events])
+        return DecodedRecords(records, values, device_ids)
+
+    def commit(self) -> None:
+        """Write what is drafted: outputs to their files, states to the store."""
+        draft = self._draft
+        self._outputs.write(ENRICHED, _values(draft.enriched))
+        self._outputs.write(DEAD_LETTERS, _values(draft.dead_letters))
+        self._commits += 1
+        checkpoint = Checkpoint(
+            schema=SCHEMA_VERSION, incarnation="", changelog_offset=self._commits, written_at_ms=0
+        )
+        self._store.write(draft.state_records(), checkpoint)
+        self._live_states.keep(draft.committed_states())
+        figures = self.figures
+        figures.records += draft.records
+        figures.events += draft.events
+        figures.enriched += len(draft.enriched)
+        figures.rejections += draft.rejections
+        figures.sessions += draft.sessions_opened
+        self._draft = Draft(draft.meta(), 0.0)
+        self._draft_bytes = 0
+
+
+def _store(config: Config, directory: Path) -> StateStore:
+    if config.state.store == "memory":
+        return MemoryStore()
+    return RocksDBStore(directory, RocksDBMemory(config.state.memory_mb * 1024 * 1024 // 2))
+
+
+def _steps(config: Config, paths: Sequence[Path]) -> Iterator[_Step]:
+    """The records of all files in their order, some at a time."""
+    names = Counter(path.name for path in paths)
+    most_bytes = longest_line_bytes(config.input.max_value_bytes)
+    files_bytes = 0
+    for path in paths:
+        topic = path.name if names[path.name] == 1 else str(path)
+        records: list[FileRecord] = []
+        size_bytes = 0
+        with LineFile(path, most_bytes, KEPT_OF_TOO_LARGE_BYTES) as file:
+            for offset, line in enumerate(file):
+                records.append(record_on(line, topic, offset, most_bytes))
+                size_bytes += len(line.text)
+                if size_bytes >= _STEP_BYTES:
+                    yield _Step(records, size_bytes, files_bytes + file.position_bytes)
+                    records, size_bytes = [], 0
+            files_bytes += file.position_bytes
+        if records:
+            yield _Step(records, size_bytes, files_bytes)
+
+
+def _values(records: Sequence[OutputRecord]) -> Iterator[bytes]:
+    return (value for _, value, _ in records if value is not None)
