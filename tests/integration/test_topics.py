@@ -13,7 +13,7 @@ from tests.conftest import Kafka
 from tests.kafka.broker import LocalBroker
 from tests.waiting import eventually
 from worker.adapters import kafka_topics
-from worker.adapters.kafka_topic_rules import UNLIMITED, topic_names
+from worker.adapters.kafka_topic_rules import UNLIMITED, Role, topic_names
 from worker.cli.main import main
 from worker.config import Config, load
 from worker.errors import Fatal
@@ -27,6 +27,8 @@ def variables(kafka: Kafka, topic_prefix: str) -> dict[str, str]:
         "SESSIONIZER_KAFKA_GROUP_ID": f"{topic_prefix}group",
         "SESSIONIZER_TOPICS_RAW": f"{topic_prefix}raw",
         "SESSIONIZER_TOPICS_ENRICHED": f"{topic_prefix}enriched",
+        "SESSIONIZER_TOPICS_SESSIONS": f"{topic_prefix}sessions",
+        "SESSIONIZER_TOPICS_IDENTITIES": f"{topic_prefix}identities",
         "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{topic_prefix}dead-letters",
     }
 
@@ -79,7 +81,13 @@ def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
     assert changelog["cleanup.policy"] == "compact"
     assert changelog["delete.retention.ms"] == "604800000"
     assert changelog["segment.bytes"] == "67108864"
-    for role in ("enriched", "dead_letters", "changelog"):
+    upserts: tuple[Role, ...] = ("sessions", "identities")
+    for role in upserts:
+        settings = topics[names[role]].settings
+        assert settings is not None
+        assert settings["cleanup.policy"] == "compact"
+    outputs: tuple[Role, ...] = ("enriched", "sessions", "identities", "dead_letters", "changelog")
+    for role in outputs:
         settings = topics[names[role]].settings
         assert settings is not None
         assert settings["message.timestamp.type"] == "CreateTime"
@@ -91,7 +99,7 @@ def test_existing_topics_are_left_as_they_are_and_give_the_number_of_partitions(
     asyncio.run(make_by_hand(config, names["raw"], 2))
     asyncio.run(make_by_hand(config, names["enriched"], 2, retention_ms="1234567"))
     outcomes = asyncio.run(kafka_topics.create(config, partitions=None))
-    assert created(outcomes) == {names["dead_letters"], names["changelog"]}
+    assert created(outcomes) == set(names.values()) - {names["raw"], names["enriched"]}
     assert {outcome.topic.partitions for outcome in outcomes} == {2}
     (enriched,) = [outcome.topic for outcome in outcomes if outcome.topic.name == names["enriched"]]
     assert enriched.settings is not None

@@ -20,6 +20,10 @@ sessions = st.builds(
     end_ms=times,
     client=st.booleans(),
     cause=st.sampled_from(["first", "client", "late", "gap"]),
+    fixed_start=st.booleans(),
+    ended=st.booleans(),
+    closed=st.sampled_from([None, "inactivity", "end_event", "superseded", "max_duration"]),
+    revision=counts,
     event_count=counts,
     view_count=counts,
     touched=counts,
@@ -35,7 +39,8 @@ states = st.builds(
     opened=counts,
     event_count=counts,
     current=sessions,
-    deadline_ms=times,
+    close_at_ms=times,
+    forget_at_ms=times,
     older=st.lists(sessions, max_size=3).map(tuple),
     links=st.lists(st.builds(Link, since_ms=times, user_id=st.none() | texts), max_size=8).map(tuple),
     first_seen_ms=times,
@@ -45,6 +50,7 @@ states = st.builds(
 
 @given(states)
 def test_a_device_comes_back_as_it_was_written(state: DeviceState) -> None:
+    state.armed = (state.close_at_ms, state.forget_at_ms)
     assert decode_state(encode_hot(state), encode_cold(state)) == state
 
 

@@ -12,11 +12,14 @@ from typing import Any
 from msgspec import json
 
 from tests.builders import Record
+from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker
+from tests.simulation.closing import check_armed, check_streams, check_timers, last_sessions, living
 from tests.simulation.store import Disk, apply
 from tests.simulation.traffic import RAW_TOPIC
+from worker.core.closing import tend
 from worker.core.decode import Decoder
-from worker.core.encode import encode_step
+from worker.core.encode import encode_sessions, encode_step
 from worker.core.pipeline import decode_records, process
 from worker.core.state_records import META_KEY, cold_key, decode_meta, encode_cold, encode_hot, hot_key
 from worker.model.outputs import OutputRecord
@@ -28,17 +31,20 @@ TOPICS = TaskTopics(
     raw=RAW_TOPIC,
     enriched="events.enriched",
     dead_letters="events.dead-letters",
+    sessions="events.sessions",
+    identities="events.identities",
     changelog="sessionizer.changelog",
 )
 RULES = Rules()
-
-
-class BrokenPromiseError(Exception):
-    """The message begins with the promise that does not hold."""
+NEVER_MS = 2**53
 
 
 class Reference:
-    """What an undisturbed run makes of the raw log, and its state after each record."""
+    """What an undisturbed run makes of the raw log, and its state after each record.
+
+    ``sessions`` and ``identities`` as ``check_streams`` wants them: when the input had ended, everything was
+    closed and what was due was forgotten.
+    """
 
     def __init__(self, raw: Sequence[Record | None]) -> None:
         self.enriched: list[OutputRecord] = []
@@ -50,6 +56,8 @@ class Reference:
         decoder = Decoder(RULES.input, RULES.identity)
         states: dict[str, DeviceState] = {}
         watermark_ms = 0
+        sessions: list[OutputRecord] = []
+        identities: list[OutputRecord] = []
         for record in self.records:
             result = process(decode_records([record], decoder), states, watermark_ms, RULES)
             states.update(result.states)
@@ -61,6 +69,19 @@ class Reference:
             encoded = encode_step(result)
             self.enriched += encoded.enriched
             self.dead_letters += encoded.dead_letters
+            sessions += encoded.sessions
+            identities += encoded.identities
+        self.newest_ms = max((state.newest_ms for state in states.values()), default=0)
+        tended = tend(states, watermark_ms, NEVER_MS, RULES)
+        self.sessions = last_sessions(sessions + encode_sessions(tended.sessions))
+        identities += [(d.encode(), None, None) for d, state in tended.forgotten.items() if state.links]
+        self.identities: dict[bytes, list[Any]] = {}
+        for key, value, _ in identities:
+            self.identities.setdefault(key or b"", []).append(None if value is None else json.decode(value))
+        self.next_record = {
+            offset: next((r.offset for r in self.records if r.offset >= offset), len(raw))
+            for offset in range(len(raw) + 1)
+        }
 
 
 def check_equality(broker: Broker, reference: Reference) -> None:
@@ -80,7 +101,10 @@ def check_equality(broker: Broker, reference: Reference) -> None:
 
 
 def check_state(broker: Broker, reference: Reference) -> None:
-    """P2: after every transaction the changelog holds the state of the undisturbed run at the same offset."""
+    """P2: after every transaction the changelog holds the state of the undisturbed run at the same offset.
+
+    But for what time has closed and forgotten.
+    """
     content: dict[bytes, bytes] = {}
     expected: dict[bytes, bytes] = {}
     done = 0
@@ -95,7 +119,12 @@ def check_state(broker: Broker, reference: Reference) -> None:
         for position in range(done, next_offset):
             expected.update(reference.changes.get(position, {}))
         done = next_offset
-        _same_content(f"P2 state: the changelog below {offset + 1}", _devices(content), expected)
+        _same_content(
+            f"P2 state: the changelog below {offset + 1}",
+            living(content, meta.watermark_ms, RULES),
+            living(expected, meta.watermark_ms, RULES),
+        )
+        check_armed(f"the changelog below {offset + 1}", content, RULES)
         if meta.watermark_ms != reference.watermarks.get(next_offset):
             raise BrokenPromiseError(
                 f"P2 state: watermark {meta.watermark_ms} at offset {next_offset}, "
@@ -115,7 +144,8 @@ def check_store(broker: Broker, disk: Disk) -> None:
         # What was compacted away may have gone before this store could read it: a newer value follows.
         if offset < end and (found.get(key) == value or not broker.was_compacted(TOPICS.changelog, offset)):
             apply(expected, [(key, value)])
-    _same_content(f"P2 state: a store at {end}", found, expected)
+    _same_content(f"P2 state: a store at {end}", _without_timers(found), expected)
+    check_timers(f"a store at {end}", found)
 
 
 def check_offsets(broker: Broker, reference: Reference) -> None:
@@ -152,7 +182,7 @@ def check_conservation(broker: Broker, reference: Reference) -> None:
         raise BrokenPromiseError(f"P4 conservation: lost {lost}, repeated or made up {made_up}")
 
 
-def check_all(broker: Broker, reference: Reference, disks: Iterable[Disk]) -> None:
+def check_all(broker: Broker, reference: Reference, disks: Iterable[Disk], fully_read: Iterable[int]) -> None:
     """Every promise about what is there, once all is consumed and all workers have stopped."""
     check_equality(broker, reference)
     check_state(broker, reference)
@@ -160,14 +190,23 @@ def check_all(broker: Broker, reference: Reference, disks: Iterable[Disk]) -> No
         check_store(broker, disk)
     check_offsets(broker, reference)
     check_conservation(broker, reference)
+    check_streams(
+        broker,
+        TOPICS,
+        RULES,
+        reference.sessions,
+        reference.identities,
+        fully_read,
+        reference.next_record,
+    )
 
 
 def _decoded(broker: Broker, topic: str) -> Iterable[dict[str, Any]]:
     return (json.decode(value or b"") for _, (_, value, _) in broker.read_committed(topic))
 
 
-def _devices(content: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    return {key: value for key, value in content.items() if key != META_KEY}
+def _without_timers(content: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    return {key: value for key, value in content.items() if not key.startswith(b"t")}
 
 
 def _same_content(what: str, found: Mapping[bytes, bytes], expected: Mapping[bytes, bytes]) -> None:

@@ -59,7 +59,7 @@ class Adversary:
             (1, self._expire_the_transaction),
             (1, self._compact),
             (1, self._let_time_pass),
-            (1, self._step_the_clock),
+            (2, self._step_the_clock),
             (1, self._corrupt_a_disk),
         )
 
@@ -119,7 +119,7 @@ class Adversary:
         self._world.now += 301
 
     def _step_the_clock(self) -> None:
-        self._world.wall_step_ms += self._random.choice((-1, 1, 5)) * 86_400_000
+        self._world.wall_step_ms += self._random.choice((-24, -1, 1, 8, 24, 120)) * 3_600_000
 
     def _corrupt_a_disk(self) -> None:
         if self._corruptions < _MOST_CORRUPTIONS:

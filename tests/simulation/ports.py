@@ -189,6 +189,8 @@ class FakeSource:
             self._position : self._position + self._life.world.random.randint(1, LONGEST_FETCH)
         ]
         self._position += len(fetched)
+        if self.lag() == 0:
+            self._life.world.fully_read.add(self._position)
         return [record for record in fetched if record is not None]
 
     def wake(self) -> None:
@@ -199,6 +201,9 @@ class FakeSource:
 
     def lag(self) -> int:
         return 0 if self._position is None else max(0, len(self._raw) - self._position)
+
+    def caught_up(self) -> bool:
+        return self._position is not None and self.lag() == 0
 
     async def first_offsets(self) -> dict[str, int]:
         await self._life.call("query", lambda: None)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import Self
 
 from tests.builders import Record
-from tests.simulation.checks import RULES, TOPICS, BrokenPromiseError, Reference, check_all, check_store
+from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.checks import RULES, TOPICS, Reference, check_all, check_store
 from tests.simulation.ports import (
     FakeChangelog,
     FakeClock,
@@ -23,7 +24,10 @@ from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.traffic import RAW_TOPIC
 from tests.simulation.world import World
 from worker.core.decode import Decoder
+from worker.core.state_records import META_KEY, decode_meta
+from worker.core.timers import due_range
 from worker.task.commit_policy import CommitPolicy
+from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 
@@ -32,6 +36,7 @@ MAX_STEPS = 20_000
 
 _DECODER = Decoder(RULES.input, RULES.identity)
 _POLICY = CommitPolicy(interval_s=0.1, behind_s=0.3, events=12)
+_DAY_MS = 86_400_000
 _MAX_STORE_AGE_S = 3.5 * 86_400
 
 
@@ -47,6 +52,7 @@ class Worker:
         self.over = False
         self.transaction = simulation.transaction_class(self.life)
         self.source = FakeSource(self.life, simulation.raw, RAW_TOPIC, lambda: simulation.owner is self)
+        self.store = FakeStateStore(self.life, disk)
         few = MemoryBudget(0, 0)
         few.share_between(250)  # room for 4 devices, so that states come from the store too
         self.task = simulation.task_class(
@@ -58,7 +64,7 @@ class Worker:
             source=self.source,
             transaction=self.transaction,
             changelog=FakeChangelog(self.life, TOPICS.changelog),
-            store=FakeStateStore(self.life, disk),
+            store=self.store,
             clock=FakeClock(self.life),
             memory=few,
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",
@@ -70,6 +76,20 @@ class Worker:
     def inside_transaction(self) -> bool:
         """Whether the broker has a transaction open."""
         return self.life.world.broker.ongoing is not None
+
+    def has_nothing_left(self, next_offset: int, wall_ms: int) -> bool:
+        """Whether the task is running, its store is that of this offset, and time has nothing to do in it."""
+        if self.task.state is not TaskState.RUNNING or self.disk.corrupt:
+            return False
+        value = self.store.get(META_KEY)
+        if value is None:  # being wiped
+            return False
+        meta = decode_meta(value)
+        return (
+            meta.next_offsets[RAW_TOPIC] == next_offset
+            and not self.store.keys(*due_range("close", 0, wall_ms), 1)
+            and not self.store.keys(*due_range("forget", 0, meta.watermark_ms), 1)
+        )
 
     def can_step(self) -> bool:
         """Whether the coroutine would go on now."""
@@ -189,10 +209,19 @@ class Simulation:
             return self.world.broker.group_offsets == consumed
 
         self.run_until(is_consumed, f"consumed up to {consumed}")
+        self.world.wall_step_ms += max(0, reference.newest_ms - self.world.wall_ms()) + _DAY_MS
+
+        def is_quiet() -> bool:
+            if self.owner is None:
+                self.start_worker()
+            assert self.owner is not None
+            return self.owner.has_nothing_left(reference.next_offset, self.world.wall_ms())
+
+        self.run_until(is_quiet, "all sessions closed")
         for worker in self.workers:
             worker.task.stop()
         self.run_until(lambda: not self.workers and not self.world.broker.owes_markers, "all workers stopped")
-        check_all(self.world.broker, reference, self.disks)
+        check_all(self.world.broker, reference, self.disks, self.world.fully_read)
 
     def bury(self, worker: Worker) -> None:
         """A worker has ended: its group hears of it, and its store must be a prefix of the changelog."""

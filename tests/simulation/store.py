@@ -58,6 +58,10 @@ class FakeStateStore:
         self._check()
         return self._content.get(key)
 
+    def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
+        self._check()
+        return sorted(key for key in self._content if first <= key < end)[:limit]
+
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
         self._check()
         records = list(records)

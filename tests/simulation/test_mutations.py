@@ -7,7 +7,7 @@ that the unbroken task passes in ``test_protocol``.
 import pytest
 from msgspec import structs
 
-from tests.simulation.checks import BrokenPromiseError
+from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.faults import simulate
 from tests.simulation.ports import FakeTransaction
 from tests.simulation.world import until

@@ -22,6 +22,8 @@ def traffic(random: Random, records: int) -> RawLog:
     log: RawLog = []
     for _ in range(records):
         now_ms += random.choice((1_000, 1_000, _MINUTE_MS, 10 * _MINUTE_MS, 40 * _MINUTE_MS))
+        if random.random() < 0.01:
+            now_ms += 450 * 86_400_000  # long enough for devices to be forgotten
         while random.random() < 0.1:
             log.append(None)
         offset = len(log)

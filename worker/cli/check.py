@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SHOWN: dict[str, tuple[str, ...]] = {
     "raw": ("cleanup.policy", "max.message.bytes"),
     "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "sessions": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "identities": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "changelog": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "delete.retention.ms"),
 }

@@ -6,7 +6,7 @@ ids. Invariants: the instants enter no state but by what they close; a device's 
 what they are for, and one that is too early costs nothing but the look.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 
 from msgspec import Struct
@@ -15,12 +15,11 @@ from worker.core.session_changes import Changes, close, closes_at_ms, is_due
 from worker.core.session_records import session_records
 from worker.model.outputs import SessionRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, Session
 
 FORGETTING_DELAY_MS = 32 * 86_400_000
 """A device is tidied away that much later than retention allows: an event that is late by up to a month finds
-the
-state that it would have found in time, so that other devices' clocks do not change its ids."""
+the state that it would have found in time, so that other devices' clocks do not change its ids."""
 
 
 class Tended(Struct):
@@ -51,31 +50,50 @@ def tend(states: Mapping[str, DeviceState], watermark_ms: int, now_ms: int, rule
     The given states are not changed. Timers that came too early are set anew. Never raises.
     """
     tended = Tended({}, [], 0, {})
+    changes = Changes()
     for device_id, state in states.items():
         if watermark_ms > _forget_at_ms(state, rules):
+            tended.sessions += close_forever(device_id, state.fork(), rules, changes)
             tended.forgotten[device_id] = state
             continue
         fork = state.fork()
-        changes = Changes()
         if rules.publish_sessions:
-            _close_due(fork, now_ms, rules, changes)
+            _close_where(fork, changes, lambda session: is_due(session, now_ms, rules.session))
             tended.sessions += session_records(device_id, fork, changes)
-            tended.sessions_closed += len(changes.sessions)
+            changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
         fork.forget_at_ms = _forget_at_ms(fork, rules)
         tended.states[device_id] = fork
+    tended.sessions_closed = changes.closed
     return tended
 
 
-def _close_due(state: DeviceState, now_ms: int, rules: Rules, changes: Changes) -> None:
+def is_forgotten(state: DeviceState, t_ms: int, watermark_ms: int, rules: Rules) -> bool:
+    """Whether the device is new again for an event at ``t_ms``: it is that much younger than the newest one,
+    or the device has been due to be tidied away, whether or not that has been done.
+    """
+    return t_ms - state.newest_ms > rules.retention_ms or watermark_ms > _forget_at_ms(state, rules)
+
+
+def close_forever(device_id: str, state: DeviceState, rules: Rules, changes: Changes) -> list[SessionRecord]:
+    """The last records of a device (a fork) that is forgotten: what is open closes. ``changes`` is empty
+    before and after.
+    """
+    _close_where(state, changes, lambda session: session.closed is None)
+    records = session_records(device_id, state, changes) if rules.publish_sessions else []
+    changes.clear()
+    return records
+
+
+def _close_where(state: DeviceState, changes: Changes, is_over: Callable[[Session], bool]) -> None:
     older = list(state.older)
     for place, session in enumerate(older):
-        if is_due(session, now_ms, rules.session):
+        if is_over(session):
             older[place] = copy(session)
             close(older[place], "inactivity", changes)
             state.cold_changed = True
     state.older = tuple(older)
-    if state.current is not None and is_due(state.current, now_ms, rules.session):
+    if state.current is not None and is_over(state.current):
         close(state.current, "inactivity", changes)
 
 

@@ -37,7 +37,10 @@ def encode_step(result: StepResult) -> EncodedStep:
             for letter, record, payload in result.dead_letters
         ],
         sessions=encode_sessions(result.sessions),
-        identities=[(identity.device_id.encode(), encode(identity), None) for identity in result.identities],
+        identities=[
+            (device_id.encode(), None if identity is None else encode(identity), None)
+            for device_id, identity in result.identities
+        ],
     )
 
 

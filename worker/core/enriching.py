@@ -11,7 +11,7 @@ from typing import Literal
 from worker.core.closing import arm
 from worker.core.identity import linked, unlinked, user_at
 from worker.core.session_changes import Changes
-from worker.core.session_records import found_users, identity_record, session_records, users_of
+from worker.core.session_records import found_users, identity_record, owners_of, session_records
 from worker.core.sessions import action_of, has_options, place, place_plain
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent, Flag, IdentityRecord, SessionRecord
@@ -28,7 +28,7 @@ def enrich(
     rules: Rules,
     changes: Changes,
     sessions: list[SessionRecord],
-    identities: list[IdentityRecord],
+    identities: list[tuple[str, IdentityRecord | None]],
 ) -> EnrichedEvent:
     """One event, at its held time ``t_ms``, through the rules of one device.
 
@@ -41,18 +41,18 @@ def enrich(
         flags.append("new_device")
 
     links = state.links
-    users = None
+    owners = None
     user_source: Literal["event", "device"] | None
     if event.user_id is None:
         user = user_at(links, t_ms)
         user_source = None if user is None else "device"
     else:
-        users = users_of(state)
+        owners = owners_of(state)
         user = event.user_id
         user_source = "event"
         state.links = linked(links, t_ms, user)
     if session_rules.event_types and action_of(event.type, session_rules) == "unlink":
-        users = users_of(state) if users is None else users
+        owners = owners_of(state) if owners is None else owners
         state.links = unlinked(state.links, t_ms)
 
     put = place if has_options(session_rules) else place_plain
@@ -68,18 +68,19 @@ def enrich(
         state.cold_changed = True
     state.event_count += 1
 
-    found = found_users(state, users, changes) if users is not None else ()
+    found = found_users(state, owners, changes) if owners is not None else ()
     if state.links is not links:
         flags.append("linked")
         state.cold_changed = True
         if rules.publish_identities:
-            identities.append(identity_record(event, t_ms, state, found))
+            republished = found if rules.publish_sessions else ()
+            identities.append((event.device_id, identity_record(event, t_ms, state, republished)))
     if changes.sessions:
         if rules.publish_sessions:
             sessions += session_records(event.device_id, state, changes)
         changes.clear()
         arm(state, rules)
-    elif state.event_count == 1:
+    elif not state.close_at_ms:  # a first event that opened nothing, or sessions were not published so far
         arm(state, rules)
 
     if behind_ms > 0:

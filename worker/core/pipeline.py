@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from worker.core.closing import close_forever, is_forgotten
 from worker.core.decode import Decoder
 from worker.core.enriching import enrich
 from worker.core.session_changes import Changes
@@ -32,16 +33,17 @@ class StepResult(Struct):
 
     ``enriched`` holds (event, record timestamp in ms or None), ``dead_letters`` (letter, the raw record,
     payload). ``sessions`` and ``identities`` may hold a session or device more than once: its last record
-    counts.
+    counts. An identity is None where the device was forgotten, and begins anew.
     """
 
     enriched: list[tuple[EnrichedEvent, int | None]]
     dead_letters: list[tuple[DeadLetter, InputRecord, bytes]]
     sessions: list[SessionRecord]
-    identities: list[IdentityRecord]
+    identities: list[tuple[str, IdentityRecord | None]]  # (device id, record)
     states: dict[str, DeviceState]
     watermark_ms: int
     sessions_opened: int
+    sessions_closed: int
     devices_linked: int
 
 
@@ -70,9 +72,8 @@ def process(
     one is a new device. ``watermark_ms`` is the partition's event watermark before. Never raises on input.
     """
     forks: dict[str, DeviceState] = {}
-    result = StepResult([], [], [], [], forks, watermark_ms, 0, 0)
+    result = StepResult([], [], [], [], forks, watermark_ms, 0, 0, 0)
     max_future_ms = rules.session.max_future_ms
-    retention_ms = rules.retention_ms
     append = result.enriched.append
     sessions, identities, changes = result.sessions, result.identities, Changes()
     for record, value in zip(decoded.records, decoded.values, strict=True):
@@ -89,8 +90,13 @@ def process(
                     if known is not None:
                         state = forks[device_id] = known.fork()
             t_ms = event.timestamp if limit_ms is None or event.timestamp <= limit_ms else limit_ms
-            if state is None or t_ms - state.newest_ms > retention_ms:
-                armed = (0, 0) if state is None else state.armed
+            if state is None or is_forgotten(state, t_ms, result.watermark_ms, rules):
+                armed = (0, 0)
+                if state is not None:
+                    armed = state.armed
+                    sessions += close_forever(event.device_id, state, rules, changes)
+                    if rules.publish_identities and state.links:
+                        identities.append((event.device_id, None))
                 state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)
                 forks[event.device_id] = state
             enriched = enrich(
@@ -114,4 +120,5 @@ def process(
                 received_at=received_at,
             )
             result.dead_letters.append((letter, record, rejection.payload))
+    result.sessions_closed = changes.closed
     return result

@@ -15,9 +15,10 @@ class Changes:
     placed.
     """
 
-    __slots__ = ("merged_into", "sessions")
+    __slots__ = ("closed", "merged_into", "sessions")
 
     def __init__(self) -> None:
+        self.closed = 0  # how many open ones were closed, ever
         self.sessions: dict[int, Session] = {}  # by number
         self.merged_into: dict[int, str] = {}  # by number: the id of the session that it merged into
 
@@ -26,7 +27,7 @@ class Changes:
         self.sessions[session.number] = session
 
     def clear(self) -> None:
-        """Forget all of it."""
+        """Forget them; the count of the closed goes on."""
         self.sessions.clear()
         self.merged_into.clear()
 
@@ -44,6 +45,7 @@ def close(session: Session, reason: CloseReason, changes: Changes) -> None:
     What an event of its own has ended stays so, whatever else happens to it.
     """
     if session.closed != reason and (reason == "end_event" or not session.ended):
+        changes.closed += session.closed is None
         session.closed = reason
         changes.add(session)
 

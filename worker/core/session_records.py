@@ -6,6 +6,7 @@ they are.
 """
 
 from copy import copy
+from typing import NamedTuple
 
 from worker.core.identity import user_at
 from worker.core.session_changes import Changes
@@ -21,38 +22,52 @@ def session_user(session: Session, links: tuple[Link, ...]) -> str | None:
     return session.user_id or user_at(links, session.end_ms) or user_at(links, session.start_ms)
 
 
-def users_of(state: DeviceState) -> dict[int, str | None]:
-    """Whose each remembered session is now, by session number."""
+class Owned(NamedTuple):
+    """A remembered session, and whose it was before an event."""
+
+    session: Session
+    user_id: str | None
+
+
+def owners_of(state: DeviceState) -> list[Owned]:
+    """Whose each remembered session is now."""
     links = state.links
-    users = {session.number: session_user(session, links) for session in state.older}
-    if state.current is not None:
-        users[state.current.number] = session_user(state.current, links)
-    return users
+    sessions = (*state.older, state.current) if state.current is not None else state.older
+    return [Owned(session, session_user(session, links)) for session in sessions]
 
 
-def found_users(state: DeviceState, users: dict[int, str | None], changes: Changes) -> tuple[str, ...]:
-    """Add the remembered sessions that have another user than in ``users``; their ids, in order of opening.
+def found_users(state: DeviceState, before: list[Owned], changes: Changes) -> tuple[str, ...]:
+    """Add the sessions that have another user than ``before`` the event; their ids, in order of opening.
 
-    ``users`` is what ``users_of`` said before the event. A session opened since is not among them.
+    Also those that the event made the device forget: it is the last that is said of them. Not those that it
+    merged away.
     """
-    found: list[Session] = []
     older = list(state.older)
-    for place, session in enumerate(older):
-        if _changed_user(session, users, state.links):
-            if changes.sessions.get(session.number) is not session:
-                session = older[place] = copy(session)  # it may be shared with the committed state
+    places = {session.number: place for place, session in enumerate(older)}
+    current = state.current
+    found: list[Session] = []
+    for session, user_id in before:
+        number = session.number
+        place = places.get(number)
+        if current is not None and number == current.number:
+            session = current
+        elif place is not None:
+            session = older[place]
+        elif number in changes.merged_into:
+            continue
+        else:
+            session = changes.sessions.get(number, session)
+        if session_user(session, state.links) == user_id:
+            continue
+        if session is not current and changes.sessions.get(number) is not session:
+            session = copy(session)  # it may be shared with the committed state
+            if place is not None:
+                older[place] = session
                 state.cold_changed = True
-            found.append(session)
-    state.older = tuple(older)
-    if state.current is not None and _changed_user(state.current, users, state.links):
-        found.append(state.current)
-    for session in found:
+        found.append(session)
         changes.add(session)
+    state.older = tuple(older)
     return tuple(session.id for session in sorted(found, key=lambda s: s.number))
-
-
-def _changed_user(session: Session, users: dict[int, str | None], links: tuple[Link, ...]) -> bool:
-    return session.number in users and users[session.number] != session_user(session, links)
 
 
 def session_records(device_id: str, state: DeviceState, changes: Changes) -> list[SessionRecord]:

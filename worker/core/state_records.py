@@ -116,7 +116,12 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
 
 
 def times_of(hot: bytes) -> tuple[int, int]:
-    """When the two timers of a hot record's device look at it: to close sessions, to forget the device."""
+    """When the two timers of a hot record's device look at it: to close sessions, to forget the device.
+
+    Never for one of another schema: the meta record after it tells that it cannot be used.
+    """
+    if hot[:1] != _VERSION_BYTE or len(hot) < _HOT_PREFIX_BYTES:
+        return 0, 0
     _, close_at_ms, forget_at_ms = _TIMES.unpack_from(hot)
     return close_at_ms, forget_at_ms
 

@@ -57,14 +57,18 @@ def restored_timers(
 
 
 def moved_timers(
-    device_id: str, state: DeviceState | None, armed: tuple[int, int]
+    device_id: str, state: DeviceState | None, armed: tuple[int, int], *, fired: bool
 ) -> Iterator[tuple[bytes, bytes | None]]:
-    """What has to change in the index for the device: (key, empty value) to set, (key, None) to delete."""
+    """What has to change in the index for the device: (key, empty value) to set, (key, None) to delete.
+
+    ``fired``: one of its timers has, and is gone from the index; a session that was closed by it and opened
+    again by a late event is due at the very same time.
+    """
     times = (0, 0) if state is None else (state.close_at_ms, state.forget_at_ms)
     for kind, before, after in zip(_PREFIXES, armed, times, strict=True):
-        if before != after:
+        if before != after or fired:
             device = device_id.encode()
-            if before:
+            if before and before != after:
                 yield timer_key(kind, before, device), None
             if after:
                 yield timer_key(kind, after, device), b""

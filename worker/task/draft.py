@@ -21,10 +21,11 @@ from worker.core.state_records import (
     encode_meta,
     hot_key,
 )
-from worker.core.timers import moved_timers
+from worker.core.timers import device_of_timer, moved_timers
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState, Meta
 from worker.ports import StateRecord
+from worker.task.topics import TaskTopics
 
 
 class Draft:
@@ -60,6 +61,15 @@ class Draft:
         """The upserts of sessions, each once, as it is at the end."""
         return list(self._sessions.values())
 
+    def outputs(self, topics: TaskTopics) -> list[tuple[str, Sequence[OutputRecord]]]:
+        """What goes to each output topic, in order."""
+        return [
+            (topics.enriched, self.enriched),
+            (topics.dead_letters, self.dead_letters),
+            (topics.sessions, self.sessions),
+            (topics.identities, self.identities),
+        ]
+
     def add(
         self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
     ) -> None:
@@ -69,6 +79,7 @@ class Draft:
         self.records += records
         self.events += len(result.enriched) + len(result.dead_letters)
         self.sessions_opened += result.sessions_opened
+        self.sessions_closed += result.sessions_closed
         self.devices_linked += result.devices_linked
         if result.dead_letters:
             self.rejections.update(letter.reason for letter, _, _ in result.dead_letters)
@@ -122,9 +133,10 @@ class Draft:
     def timer_records(self) -> list[StateRecord]:
         """What the store alone has to take in: timers that fired, moved or are new."""
         records: list[StateRecord] = [(key, None) for key in self.fired]
+        fired = set(map(device_of_timer, self.fired))
         for device_id, state in self.states.items():
             armed = self._forgotten_armed.get(device_id, (0, 0)) if state is None else state.armed
-            records += moved_timers(device_id, state, armed)
+            records += moved_timers(device_id, state, armed, fired=device_id in fired)
         return records
 
     def committed_states(self) -> dict[str, DeviceState | None]:

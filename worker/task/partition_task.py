@@ -186,11 +186,10 @@ class PartitionTask:
     # --- run: step and commit ---
 
     async def _consume(self) -> None:
-        assert self._committed is not None
         while not self._abandoned:
             records = await self._source.next_records(self._wait_s())
-            if self._draft is None and self._timekeeper.time_has_come(self._committed.watermark_ms):
-                self._open_draft()
+            if not records and self._draft is None and self._timekeeper.time_has_come(self._committed):
+                self._open_draft(nothing_in_hand=True)
             for piece in slices(records, _SLICE_BYTES):
                 self._step(piece)
                 if self._is_full():
@@ -205,7 +204,7 @@ class PartitionTask:
 
     def _step(self, records: Sequence[InputRecord]) -> None:
         """Take records into the draft. Pure but for the look-ups of states; nothing is sent yet."""
-        draft = self._draft or self._open_draft()
+        draft = self._draft or self._open_draft(nothing_in_hand=False)
         topic = records[0].topic
         if records[0].offset < draft.next_offsets[topic]:
             # A fetch that was under way over a rebalance begins at the committed offset: drop what is known.
@@ -217,17 +216,16 @@ class PartitionTask:
         result = process(decoded, states, draft.watermark_ms, self._rules)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
-    def _open_draft(self) -> Draft:
+    def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
         """Begin with what time has done to silent devices."""
         assert self._committed is not None
         draft = self._draft = Draft(self._committed, self._clock.monotonic())
-        self._timekeeper.tend(draft, self._committed.watermark_ms)
+        self._timekeeper.tend(draft, nothing_in_hand=nothing_in_hand)
         return draft
 
     def _wait_s(self) -> float:
         if self._draft is None:
-            assert self._committed is not None
-            return 0.0 if self._timekeeper.time_has_come(self._committed.watermark_ms) else _IDLE_WAIT_S
+            return 0.0 if self._timekeeper.time_has_come(self._committed) else _IDLE_WAIT_S
         due_at = self._policy.due_at(self._draft.opened_at, self._source.lag())
         return max(0.0, due_at - self._clock.monotonic())
 
@@ -249,10 +247,8 @@ class PartitionTask:
         started = self._clock.monotonic()
         state_records, timer_records = draft.state_records(), draft.timer_records()
         await self._transaction.begin()
-        await self._transaction.send(self._topics.enriched, draft.enriched)
-        await self._transaction.send(self._topics.dead_letters, draft.dead_letters)
-        await self._transaction.send(self._topics.sessions, draft.sessions)
-        await self._transaction.send(self._topics.identities, draft.identities)
+        for topic, records in draft.outputs(self._topics):
+            await self._transaction.send(topic, records)
         await self._transaction.send(
             self._topics.changelog, [(key, value, None) for key, value in state_records]
         )

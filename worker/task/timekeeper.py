@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from worker.core.closing import tend
 from worker.core.timers import device_of_timer
 from worker.model.rules import Rules
+from worker.model.state import Meta
 from worker.ports import Clock, Source, StateRecord, StateStore
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
@@ -34,14 +35,19 @@ class Timekeeper:
         self._live_states = live_states
         self._timers = TimerIndex(store)
 
-    def time_has_come(self, watermark_ms: int) -> bool:
-        """Whether a session is due to close, or a device to be forgotten."""
-        closing_ms = self._closing_time_ms(watermark_ms)
+    def time_has_come(self, committed: Meta | None) -> bool:
+        """Whether a session is due to close, or a device to be forgotten, while there is nothing to step."""
+        watermark_ms = 0 if committed is None else committed.watermark_ms
+        closing_ms = self._closing_time_ms(watermark_ms, nothing_in_hand=True)
         return self._timers.is_due("close", closing_ms) or self._timers.is_due("forget", watermark_ms)
 
-    def tend(self, draft: Draft, watermark_ms: int) -> None:
-        """Take into an empty draft what is due, or the first ``TIMERS_A_DRAFT`` of it."""
-        now_ms = self._closing_time_ms(watermark_ms)
+    def tend(self, draft: Draft, *, nothing_in_hand: bool) -> None:
+        """Take into an empty draft what is due, or the first ``TIMERS_A_DRAFT`` of it.
+
+        ``nothing_in_hand``: no record that the source has returned is still to be stepped.
+        """
+        watermark_ms = draft.watermark_ms
+        now_ms = self._closing_time_ms(watermark_ms, nothing_in_hand=nothing_in_hand)
         fired = self._timers.due("close", now_ms, TIMERS_A_DRAFT)
         fired += self._timers.due("forget", watermark_ms, TIMERS_A_DRAFT - len(fired))
         if fired:
@@ -58,5 +64,7 @@ class Timekeeper:
         """The store has changed otherwise."""
         self._timers.clear()
 
-    def _closing_time_ms(self, watermark_ms: int) -> int:
-        return max(watermark_ms, self._clock.wall_ms()) if self._source.caught_up() else watermark_ms
+    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
+        if nothing_in_hand and self._source.caught_up():
+            return max(watermark_ms, self._clock.wall_ms())
+        return watermark_ms

@@ -1,0 +1,210 @@
+"""The promises about what time does: sessions close, devices are forgotten, and the two streams tell it.
+
+When a session closes depends on transactions, other devices and the wall clock; what its last record says
+must not. So states are compared as if all that is open had closed and all that is due had been forgotten, and
+streams by the last record of each key. Knows nothing of faults or tasks. A broken promise raises
+``BrokenPromiseError``.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from copy import copy
+from functools import lru_cache
+from typing import Any
+
+from msgspec import json
+
+from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broker import Broker, TransactionUnit
+from worker.core.closing import FORGETTING_DELAY_MS
+from worker.core.session_changes import closes_at_ms
+from worker.core.state_records import META_KEY, decode_meta, decode_state, encode_cold, encode_hot, times_of
+from worker.core.timers import timer_key
+from worker.model.outputs import OutputRecord
+from worker.model.rules import Rules
+from worker.model.state import DeviceState, Meta, Session
+from worker.task.topics import TaskTopics
+
+# --- states ---
+
+
+@lru_cache(maxsize=10_000)
+def settled(hot: bytes, cold: bytes) -> tuple[int, bytes]:
+    """The device's newest event time, and all of it as if what is open had closed."""
+    state = decode_state(hot, cold)
+    state.older = tuple(_settled(session) for session in state.older)
+    state.current = None if state.current is None else _settled(state.current)
+    state.close_at_ms = state.forget_at_ms = 0
+    return state.newest_ms, encode_hot(state) + encode_cold(state)
+
+
+def _settled(session: Session) -> Session:
+    session = copy(session)
+    session.closed = session.closed or "inactivity"
+    session.revision = 0
+    return session
+
+
+def living(content: Mapping[bytes, bytes], watermark_ms: int, rules: Rules) -> dict[bytes, bytes]:
+    """Every device in these records that is not due to be forgotten, by hot key, as if settled."""
+    devices = {}
+    for key, hot in content.items():
+        if key.startswith(b"h"):
+            newest_ms, state = settled(hot, content[b"c" + key[1:]])
+            if watermark_ms <= newest_ms + rules.retention_ms + FORGETTING_DELAY_MS:
+                devices[key] = state
+    return devices
+
+
+def check_armed(what: str, content: Mapping[bytes, bytes], rules: Rules) -> None:
+    """P6: each device is looked at no later than when its first open session closes, and once to be
+    forgotten.
+    """
+    for key, hot in content.items():
+        if key.startswith(b"h"):
+            _check_armed(f"P6 timers: {what}: {key!r}", decode_state(hot, content[b"c" + key[1:]]), rules)
+
+
+def _check_armed(what: str, state: DeviceState, rules: Rules) -> None:
+    sessions = [*state.older, *([] if state.current is None else [state.current])]
+    for session in sessions:
+        due_ms = closes_at_ms(session, rules.session)
+        if session.closed is None and not 0 < state.close_at_ms <= due_ms:
+            raise BrokenPromiseError(f"{what} is looked at {state.close_at_ms}, {session.id} closes {due_ms}")
+    due_ms = state.newest_ms + rules.retention_ms + FORGETTING_DELAY_MS
+    if not 0 < state.forget_at_ms <= due_ms:
+        raise BrokenPromiseError(f"{what} is looked at {state.forget_at_ms}, to be forgotten {due_ms}")
+
+
+def check_timers(what: str, content: Mapping[bytes, bytes]) -> None:
+    """P6: whatever time a device's record has, there is a timer in the store. More timers do no harm."""
+    for key, hot in content.items():
+        if key.startswith(b"h"):
+            close_at_ms, forget_at_ms = times_of(hot)
+            wanted = {timer_key("close", close_at_ms, key[1:])} if close_at_ms else set()
+            wanted.add(timer_key("forget", forget_at_ms, key[1:]))
+            missing = wanted - content.keys()
+            if missing:
+                raise BrokenPromiseError(f"P6 timers: {what}: {missing} of {key!r} is missing")
+
+
+# --- streams ---
+
+
+def check_streams(
+    broker: Broker,
+    topics: TaskTopics,
+    rules: Rules,
+    sessions: Mapping[bytes, dict[str, Any]],
+    identities: Mapping[bytes, list[Any]],
+    fully_read: Iterable[int],
+    next_record: Mapping[int, int],
+) -> None:
+    """All of P7: the streams of sessions and identities.
+
+    ``sessions`` has the expected last record by key, revision aside; ``identities`` all records by key, None
+    for a tombstone; ``fully_read`` the offsets at which the raw log had been read to its end; ``next_record``
+    by offset that of the record that stands there or follows.
+    """
+    found: dict[bytes, dict[str, Any]] = {}
+    for _, (key, value, _) in broker.read_committed(topics.sessions):
+        assert key is not None
+        assert value is not None
+        row = json.decode(value)
+        _check_revision(key, found.get(key), row, rules)
+        found[key] = row
+    last = {key: without_revision(row) for key, row in found.items()}
+    if last != sessions:
+        key = min(k for k in {*last, *sessions} if last.get(k) != sessions.get(k))
+        raise BrokenPromiseError(f"P7 sessions: {key!r}: {last.get(key)} instead of {sessions.get(key)}")
+    for key, row in found.items():
+        _check_chain(key, found)
+        if row["status"] == "open":
+            raise BrokenPromiseError(f"P7 sessions: {key!r} is still open")
+    _check_once_a_transaction(broker, topics.sessions)
+    _check_closing_by_the_clock(broker, topics, rules, {next_record[end] for end in fully_read}, next_record)
+
+    timelines: dict[bytes, list[Any]] = {}
+    for _, (key, value, _) in broker.read_committed(topics.identities):
+        assert key is not None
+        timelines.setdefault(key, []).append(None if value is None else json.decode(value))
+    if timelines != identities:
+        key = min(k for k in {*timelines, *identities} if timelines.get(k) != identities.get(k))
+        raise BrokenPromiseError(
+            f"P7 identities: {key!r}: {timelines.get(key)} instead of {identities.get(key)}"
+        )
+
+
+def without_revision(row: dict[str, Any]) -> dict[str, Any]:
+    """A session's record as far as it is a function of the device's events."""
+    return {name: value for name, value in row.items() if name != "revision"}
+
+
+def last_sessions(records: Iterable[OutputRecord]) -> dict[bytes, dict[str, Any]]:
+    """The last record of each key."""
+    return {key or b"": without_revision(json.decode(value or b"")) for key, value, _ in records}
+
+
+def _check_revision(key: bytes, before: dict[str, Any] | None, row: dict[str, Any], rules: Rules) -> None:
+    """A client's id that was forgotten, or whose device was, is another session."""
+    if before is None or before["session_number"] != row["session_number"]:
+        return
+    if row["revision"] <= before["revision"] and row["start"] - before["end"] <= rules.retention_ms:
+        raise BrokenPromiseError(f"P7 sessions: {key!r}: revision {row} after {before}")
+
+
+def _check_chain(key: bytes, rows: Mapping[bytes, dict[str, Any]]) -> None:
+    """What was merged away says into which, and in the end that is a session of its own."""
+    seen = set()
+    while rows[key]["status"] == "merged":
+        seen.add(key)
+        key = key.rpartition(b"/")[0] + b"/" + rows[key]["merged_into"].encode()
+        if key in seen or key not in rows:
+            raise BrokenPromiseError(f"P7 sessions: merged_into leads from {seen} to nothing")
+
+
+def _check_once_a_transaction(broker: Broker, topic: str) -> None:
+    counts = Counter(
+        (id(entry.unit), entry.record[0])
+        for entry in broker.logs.get(topic, ())
+        if entry.record is not None and entry.committed
+    )
+    for (_, key), count in counts.items():
+        if count > 1:
+            raise BrokenPromiseError(f"P7 sessions: {key!r} {count} times in one transaction")
+
+
+def _check_closing_by_the_clock(
+    broker: Broker, topics: TaskTopics, rules: Rules, fully_read: set[int], next_record: Mapping[int, int]
+) -> None:
+    """A session of a device that is silent in a transaction closed by the watermark before it, or after all
+    the input had been read.
+    """
+    before = {id(unit): meta for unit, meta in _bases(broker, topics)}
+    events = broker.logs.get(topics.enriched, ())
+    heard = {(id(entry.unit), entry.record[0]) for entry in events if entry.record is not None}
+    for entry in broker.logs.get(topics.sessions, ()):
+        if entry.record is None or not entry.committed:
+            continue
+        row = json.decode(entry.record[1] or b"")
+        if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in heard:
+            continue
+        base = before[id(entry.unit)]
+        by_watermark = base.watermark_ms > row["end"] + rules.session.gap_ms + rules.session.grace_ms
+        (next_offset,) = base.next_offsets.values()
+        if not by_watermark and next_record[next_offset] not in fully_read:
+            raise BrokenPromiseError(
+                f"P7 sessions: {row['session_id']} was closed by the clock at offset {next_offset}, while "
+                "there was more to read"
+            )
+
+
+def _bases(broker: Broker, topics: TaskTopics) -> Iterable[tuple[TransactionUnit, Meta]]:
+    """Each committed transaction, and the meta record of the one before."""
+    base: Meta | None = None
+    for entry in broker.logs.get(topics.changelog, ()):
+        if entry.record is not None and entry.committed and entry.record[0] == META_KEY:
+            assert entry.unit is not None
+            meta = decode_meta(entry.record[1] or b"")
+            yield entry.unit, base or meta
+            base = meta
