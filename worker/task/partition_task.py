@@ -30,6 +30,7 @@ from worker.task.draft import Draft
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
+from worker.task.progress import Progress
 from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import slices
@@ -106,6 +107,13 @@ class PartitionTask:
         """The committed event watermark; None before the task has run."""
         return None if self._committed is None else self._committed.watermark_ms
 
+    @property
+    def progress(self) -> Progress:
+        """Whether it has work, and how far it has come."""
+        caught_up = self.state is TaskState.RUNNING and self._draft is None and self.lag == 0
+        checkpoint = self._store.checkpoint()
+        return Progress(caught_up, -1 if checkpoint is None else checkpoint.changelog_offset)
+
     def take_statistics(self) -> TaskStatistics:
         """What was done since the last call."""
         taken, self.statistics = self.statistics, TaskStatistics()
@@ -137,14 +145,8 @@ class PartitionTask:
     async def _start(self) -> None:
         self._enter(TaskState.RESTORING)
         await self._transaction.fence()
-        restored = await restore(
-            self.partition,
-            self._changelog,
-            self._store,
-            self._clock,
-            self._max_store_age_s,
-            lambda: self._stopping,
-        )
+        changelog, store, age_s = self._changelog, self._store, self._max_store_age_s
+        restored = await restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
         if self._stopping:
             return
         try:
@@ -269,12 +271,10 @@ class PartitionTask:
         self.statistics.transactions_lost += 1
         self._setbacks.lose(lost)
         if not self._abandoned:
+            events = 0 if self._draft is None else self._draft.events
             telemetry.emit(
                 telemetry.TransactionLost(
-                    partition=self.partition,
-                    cause=str(lost),
-                    events=self._draft.events if self._draft is not None else 0,
-                    in_a_row=self._setbacks.lost,
+                    partition=self.partition, cause=str(lost), events=events, in_a_row=self._setbacks.lost
                 )
             )
         self._drop_uncommitted()
