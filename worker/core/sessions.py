@@ -27,7 +27,8 @@ def has_options(rules: SessionRules) -> bool:
 
 def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
     """What an event of that type does besides; None for nothing."""
-    return rules.event_types.get(event_type) or rules.event_types.get("*")
+    action = rules.event_types.get(event_type) or rules.event_types.get("*")
+    return None if action == "normal" else action
 
 
 def place_plain(
