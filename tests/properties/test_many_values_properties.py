@@ -16,11 +16,17 @@ from worker.model.rules import IdentityRules, InputRules
 
 decoder = Decoder(InputRules(max_events=3), IdentityRules())
 GOOD = msgspec.json.encode(click("d1", user="anonymous", data={"a": 1}))
+BEFORE_DATA, AFTER_DATA = GOOD.split(b'{"a":1}')
+BEFORE_USER, AFTER_USER = GOOD.split(b"nym")
+TWO_ARRAYS = b"[" + GOOD + b"],[" + GOOD + b"]"  # makes up for the array that two values have in common
 
 pieces = st.sampled_from(
     [
         GOOD,
-        GOOD.replace(b'{"a":1}', b"[[1]"),
+        BEFORE_DATA + b"[[1]",
+        b"[2]]" + AFTER_DATA,
+        BEFORE_USER + b"]",
+        b"[" + AFTER_USER,
         GOOD.replace(b'{"a":1}', b'{"a":[1]}'),
         GOOD.replace(b'{"a":1}', '{"a":"\u00e9"}'.encode()),
         GOOD.replace(b'{"a":1}', b'{"a":"\xff"}'),
@@ -48,9 +54,10 @@ def same(one: DecodedValue, other: DecodedValue) -> bool:
 
 
 @given(st.lists(values, max_size=8))
-@example([b"[" + GOOD.replace(b'{"a":1}', b"[[1]"), b"[2]]}]", b"[" + GOOD + b"],[" + GOOD + b"]"])
-@example([b'[{"id":"x]', b'[y"}]', b"[" + GOOD + b"],[" + GOOD + b"]"])
-@example([b"[" + GOOD + b"]", b"[]", b"[" + GOOD + SEPARATOR + GOOD + b"]"])
+@example([b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]", TWO_ARRAYS])
+@example([b"[" + BEFORE_USER + b"]", b"[" + AFTER_USER + b"]", TWO_ARRAYS])
+@example([b"[]", TWO_ARRAYS])
+@example([b"[" + GOOD + b"]" + SEPARATOR + b"[]", b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]"])
 def test_values_read_together_come_out_as_if_read_alone(batch: list[bytes | None]) -> None:
     together = decoder.decode_many(batch)
     assert len(together) == len(batch)

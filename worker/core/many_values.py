@@ -4,11 +4,10 @@ hold one.
 Decides which values may share a call and proves that nothing flowed from one into another. Must agree with
 the fast path on every value it does not leave to it; a property test holds the two together.
 
-Why the proof holds: the values are joined by a separator of white space around a comma that none of them
-holds, and that holds line breaks, which JSON allows in no string. Each value begins with ``[`` and ends with
-``]``. So a separator stands either between two top-level arrays, where it belongs, or between two arrays
-inside an event, where only ``data`` can hold it: and then it is found there. If it is in no ``data`` and
-there are as many arrays as values, each value was one array.
+Why the proof holds: the values are joined by a comma and line breaks, which JSON allows in no string, and each
+begins with ``[`` and ends with ``]``. So a join stands between two top-level arrays, where it belongs, or between
+two arrays inside an event, where only ``data`` can hold it, and then it is found there. If it is in no ``data``
+every value is whole arrays, and if there are as many arrays as values each is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,8 +38,6 @@ class ManyValues:
         """What the fast path makes of each value; None for one that is left to it. Never raises."""
         joined = b"[" + SEPARATOR.join(value for value in values if value is not None) + b"]"
         left: list[DecodedValue | None] = [None] * len(values)
-        if joined.count(SEPARATOR) != len(values) - 1:
-            return left
         try:
             batches = self._read_batches(joined)
             if not joined.isascii():
