@@ -4,10 +4,10 @@ hold one.
 Decides which values may share a call and proves that nothing flowed from one into another. Must agree with
 the fast path on every value it does not leave to it; a property test holds the two together.
 
-Why the proof holds: the values are joined by a comma and line breaks, which JSON allows in no string, and each
-begins with ``[`` and ends with ``]``. So a join stands between two top-level arrays, where it belongs, or between
-two arrays inside an event, where only ``data`` can hold it, and then it is found there. If it is in no ``data``
-every value is whole arrays, and if there are as many arrays as values each is one.
+Why the proof holds: the values are joined by a comma and line breaks, which JSON allows in no string, and
+each begins with ``[`` and ends with ``]``. So a join stands between two top-level arrays, where it belongs,
+or between two arrays inside an event, where only ``data`` can hold it, and then it is found there. If it is
+in no ``data`` every value is whole arrays, and if there are as many arrays as values each is one.
 """
 
 from collections.abc import Iterator, Sequence
