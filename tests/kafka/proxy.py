@@ -51,14 +51,14 @@ class Mishap:
 
 
 class Proxy:
-    """Listens on ``port`` of the loopback interface and passes on to ``broker_port``.
+    """Listens on ``port`` of the loopback interface and passes on to the broker at that address.
 
     As an asynchronous context manager it listens from entry to exit.
     """
 
-    def __init__(self, port: int, broker_port: int) -> None:
+    def __init__(self, port: int, broker: str) -> None:
         self._port = port
-        self._broker_port = broker_port
+        self._broker_host, _, self._broker_port = broker.partition(":")
         self._mishaps: list[Mishap] = []
         self._silent = False
         self._server: asyncio.Server | None = None
@@ -90,26 +90,34 @@ class Proxy:
 
     async def deliver(self, mishap: Mishap) -> bytes:
         """Let a request that was held arrive now; the broker's answer, without its length and number."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._broker_port)
+        reader, writer = await asyncio.open_connection(self._broker_host, self._broker_port)
         writer.write(mishap.request)
         answer = await _frame(reader)
         writer.close()
         await writer.wait_closed()
         return answer[8:]
 
-    async def __aenter__(self) -> Self:
+    async def come_back(self) -> None:
+        """Listen."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def leave(self) -> None:
+        """Cut everything; from now on connections are refused."""
         assert self._server is not None
         self._server.close()
         self.cut()
         if self._connections:
             await asyncio.wait(self._connections)
         await self._server.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        await self.come_back()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.leave()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = asyncio.get_running_loop().create_task(self._connect(reader, writer))
@@ -119,8 +127,8 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until either side, a mishap or ``cut`` ends it."""
         try:
-            broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self._broker_port)
-        except OSError:
+            broker_reader, broker_writer = await asyncio.open_connection(self._broker_host, self._broker_port)
+        except (OSError, asyncio.CancelledError):
             writer.close()
             return
         due: dict[int, Mishap] = {}  # by number of the request: what is to happen to its answer
