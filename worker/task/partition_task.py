@@ -154,7 +154,7 @@ class PartitionTask:
                 await self._found()
             else:
                 await self._continue(restored.meta)
-            telemetry.emit(restored.log_event(self.partition))
+                telemetry.emit(restored.log_event(self.partition))
         except Fatal:
             await refuse_overtaken(self._changelog, restored.end)
             raise
