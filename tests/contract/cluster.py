@@ -97,16 +97,17 @@ async def write(
     topic: str,
     values: Sequence[bytes],
     *,
+    partition: int = 0,
     transactional_id: str | None = None,
     abort: bool = False,
 ) -> None:
-    """Append the values to partition 0; in one transaction where an id is given, which may be aborted."""
+    """Append the values; in one transaction where an id is given, which may be aborted."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
     await producer.start()
     try:
         if transactional_id is not None:
             await producer.begin_transaction()
-        sent = [await producer.send(topic, value, partition=0) for value in values]
+        sent = [await producer.send(topic, value, partition=partition) for value in values]
         await producer.flush()
         for acknowledged in sent:
             await acknowledged

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.bad_network import BadNetwork
 from tests.kafka.broker import LocalBroker, free_ports
 
 
@@ -23,12 +24,19 @@ def no_complaints_of_asyncio(caplog: pytest.LogCaptureFixture) -> Iterator[None]
     assert not complaints, "\n".join(complaints)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def proxied_broker(
     kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LocalBroker, int]]:
-    """A broker that sends its clients to a port where each test puts a ``Proxy``; and that port."""
+    """A broker that sends its clients to another port; and that port."""
     (port,) = free_ports(1)
     settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
     with LocalBroker(kafka_jars, tmp_path_factory.mktemp("broker"), settings=settings) as broker:
         yield broker, port
+
+
+@pytest.fixture
+def network(proxied_broker: tuple[LocalBroker, int], topic_prefix: str) -> BadNetwork:
+    """The way to that broker, which one test may spoil."""
+    broker, port = proxied_broker
+    return BadNetwork(broker, port, topic_prefix)

@@ -4,40 +4,16 @@ never lets what is still on its way end a later transaction.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from tests.contract.place import Place, write_all
-from tests.kafka.broker import LocalBroker
-from tests.kafka.proxy import Api, Fate, Proxy
+from tests.contract.bad_network import BadNetwork
+from tests.contract.place import write_all
+from tests.kafka.proxy import Api, Fate
 from tests.waiting import eventually
 from worker.errors import TransactionLost
-
-
-class BadNetwork:
-    """A broker behind a proxy, and names for one test."""
-
-    def __init__(self, proxied_broker: tuple[LocalBroker, int], prefix: str) -> None:
-        self._broker, self._port = proxied_broker
-        self._prefix = prefix
-
-    @asynccontextmanager
-    async def up(self) -> AsyncIterator[tuple[Proxy, Place]]:
-        """The proxy, as long as the block lasts, and a place whose topics are there."""
-        async with Proxy(self._port, self._broker.bootstrap_servers) as proxy:
-            place = Place(proxy.bootstrap_servers, self._prefix)
-            await place.make_topics()
-            yield proxy, place
-
-
-@pytest.fixture
-def network(proxied_broker: tuple[LocalBroker, int], topic_prefix: str) -> BadNetwork:
-    return BadNetwork(proxied_broker, topic_prefix)
-
 
 IN_A_TRANSACTION = [
     Api.ADD_PARTITIONS_TO_TXN,
@@ -54,7 +30,10 @@ def test_a_commit_that_succeeded_after_a_silent_retry_is_the_last_of_its_produce
     network: BadNetwork, api: Api, fate: Fate
 ) -> None:
     async def scenario() -> None:
-        async with network.up() as (proxy, place), place.transaction(request_timeout_ms=700) as transaction:
+        async with (
+            network.place() as (proxy, place),
+            place.transaction(request_timeout_ms=700) as transaction,
+        ):
             await transaction.fence()
             mishap = proxy.next(api, fate)
             await write_all(transaction, place, b"one", next_offset=1)
@@ -72,7 +51,7 @@ def test_a_commit_that_succeeded_after_a_silent_retry_is_the_last_of_its_produce
 
 def test_what_is_lost_outside_a_transaction_does_no_harm(network: BadNetwork) -> None:
     async def scenario() -> None:
-        async with network.up() as (proxy, place), place.transaction() as transaction:
+        async with network.place() as (proxy, place), place.transaction() as transaction:
             lost = proxy.next(Api.INIT_PRODUCER_ID, Fate.ANSWER_LOST)
             await transaction.fence()
             assert lost.happened.is_set()
@@ -88,7 +67,7 @@ def test_what_is_lost_outside_a_transaction_does_no_harm(network: BadNetwork) ->
 
 def test_a_late_copy_of_a_commit_cannot_end_the_next_transaction(network: BadNetwork) -> None:
     async def scenario() -> None:
-        async with network.up() as (proxy, place), place.transaction() as transaction:
+        async with network.place() as (proxy, place), place.transaction() as transaction:
             await transaction.fence()
             late = proxy.next(Api.END_TXN, Fate.HELD)
             await write_all(transaction, place, b"one", next_offset=1)
@@ -111,7 +90,7 @@ def test_a_late_copy_of_a_commit_would_end_the_next_transaction_of_the_plain_cli
     """Why the one above is worth its trouble (KIP-890)."""
 
     async def scenario() -> None:
-        async with network.up() as (proxy, place):
+        async with network.place() as (proxy, place):
             producer = AIOKafkaProducer(
                 bootstrap_servers=place.servers, transactional_id=place.group, transaction_timeout_ms=20_000
             )
@@ -135,7 +114,7 @@ def test_a_late_copy_of_a_commit_would_end_the_next_transaction_of_the_plain_cli
 
 def test_a_late_copy_of_a_fencing_costs_a_transaction_and_nothing_else(network: BadNetwork) -> None:
     async def scenario() -> None:
-        async with network.up() as (proxy, place), place.transaction() as transaction:
+        async with network.place() as (proxy, place), place.transaction() as transaction:
             late = proxy.next(Api.INIT_PRODUCER_ID, Fate.HELD)
             await transaction.fence()
             await write_all(transaction, place, b"one", next_offset=1)
@@ -153,7 +132,7 @@ def test_a_late_copy_of_a_fencing_costs_a_transaction_and_nothing_else(network: 
 def test_a_lost_commit_may_have_happened_and_then_counts_once(network: BadNetwork) -> None:
     async def scenario() -> None:
         async with (
-            network.up() as (proxy, place),
+            network.place() as (proxy, place),
             place.transaction(transaction_timeout_ms=2_000) as transaction,
         ):
             await transaction.fence()
@@ -172,7 +151,7 @@ def test_a_lost_commit_may_have_happened_and_then_counts_once(network: BadNetwor
 def test_a_lost_commit_may_not_have_happened_and_then_leaves_nothing(network: BadNetwork) -> None:
     async def scenario() -> None:
         async with (
-            network.up() as (proxy, place),
+            network.place() as (proxy, place),
             place.transaction(transaction_timeout_ms=2_000) as transaction,
         ):
             await transaction.fence()
@@ -191,7 +170,7 @@ def test_a_lost_commit_may_not_have_happened_and_then_leaves_nothing(network: Ba
 def test_fencing_gives_up_in_time_and_succeeds_once_the_broker_answers(network: BadNetwork) -> None:
     async def scenario() -> None:
         async with (
-            network.up() as (proxy, place),
+            network.place() as (proxy, place),
             place.transaction(transaction_timeout_ms=1_000) as transaction,
         ):
             proxy.fall_silent()
@@ -209,7 +188,7 @@ def test_fencing_gives_up_in_time_and_succeeds_once_the_broker_answers(network: 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "gone"])
 def test_discarding_does_not_wait_for_a_broker_that_is_away(network: BadNetwork, silent: bool) -> None:
     async def scenario() -> None:
-        async with network.up() as (proxy, place):
+        async with network.place() as (proxy, place):
             for what in ("idle", "in a transaction", "sending", "committing"):
                 async with place.transaction(transaction_timeout_ms=2_000) as transaction:
                     await transaction.fence()
