@@ -50,6 +50,7 @@ async def run_worker(
     if not __debug__:
         raise Fatal("do not run under python -O: the assertions guard the protocol, the client library's too")
     started = time.monotonic()
+    clock = SystemClock()
     directory = StateDirectory(config.state.directory, config.kafka.group_id)
     directory.lock()
     try:
@@ -63,6 +64,7 @@ async def run_worker(
             heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
             start_from=config.kafka.start_from,
             fetch_bytes=_FETCH_BYTES,
+            clock=clock,
         )
         telemetry.emit(
             telemetry.WorkerStarted(
@@ -78,7 +80,7 @@ async def run_worker(
         try:
             if on_started is not None:
                 on_started()
-            worker = _worker(config, group, directory)
+            worker = _worker(config, group, directory, clock)
             with _health_told(config, worker):
                 await worker.run(stop)
         finally:
@@ -122,8 +124,7 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> Worker:
-    clock = SystemClock()
+def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory, clock: SystemClock) -> Worker:
     # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
     memory_bytes = config.state.memory_mb * 1024 * 1024
     memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
