@@ -5,6 +5,7 @@ Tests that stop, kill or pause a broker take their own: ``local_broker``.
 """
 
 import contextlib
+import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -19,7 +20,12 @@ from tests.kafka import finding
 from tests.kafka.broker import LocalBroker
 
 # Other work on the machine must not fail a property for being slow; a failure prints how to repeat it.
-hypothesis.settings.register_profile("quiet", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "quiet",
+    deadline=None,
+    print_blob=True,
+    max_examples=int(os.environ.get("SESSIONIZER_TEST_EXAMPLES", "200")),
+)
 hypothesis.settings.load_profile("quiet")
 
 BROKER_FIXTURES = {"kafka", "local_broker", "kafka_jars"}

@@ -15,17 +15,20 @@ from worker.model.state import DeviceState, Session
 
 DECODER = Decoder(InputRules(), IdentityRules())
 DEFAULTS = SessionRules()
+RETENTION_MS = Rules().retention_ms
 
 
 def step(
     *raw: RawEvent | Record,
     states: Mapping[str, DeviceState] | None = None,
     rules: SessionRules = DEFAULTS,
+    retention_ms: int = RETENTION_MS,
     watermark_ms: int = 0,
 ) -> StepResult:
     """One call of the core."""
     records = [r if isinstance(r, Record) else record(offset, r) for offset, r in enumerate(raw)]
-    return process(decode_records(records, DECODER), states or {}, watermark_ms, Rules(session=rules))
+    all_rules = Rules(session=rules, retention_ms=retention_ms)
+    return process(decode_records(records, DECODER), states or {}, watermark_ms, all_rules)
 
 
 def enriched(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[EnrichedEvent]:

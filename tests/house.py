@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "adapters": {"model", "core", "ports", "errors", "config", "telemetry"},
     "task": {"model", "core", "ports", "errors", "config", "telemetry"},
     "watchdog": set(),
-    "health": {"model"},
+    "health": set(),
     "app": {
         *("model", "core", "ports", "errors", "config", "telemetry", "adapters", "task"),
         *("watchdog", "health"),

@@ -88,6 +88,19 @@ def test_whoever_is_waited_for_until_healthy_has_a_health_check() -> None:
             assert awaited["condition"] != "service_healthy" or "healthcheck" in SERVICES[other]
 
 
+def test_workers_are_probed_by_their_health_file_and_nobody_else_is() -> None:
+    """The image says where the file is: on the volume, for the rest of a container is read-only."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (variable,) = [line.split()[1] for line in dockerfile.splitlines() if line.startswith("ENV SESSIONIZER_")]
+    name, path = variable.split("=")
+    assert VARIABLES[name] == "health.file"
+    for worker in WORKERS.values():
+        assert worker["healthcheck"]["test"] == ["CMD", "sessionizer", "health"]
+        assert str(Path(path).parent) in [volume.split(":")[1] for volume in worker["volumes"]]
+    for service_name, service in OURS.items():
+        assert service_name in WORKERS or service["healthcheck"] == {"disable": True}
+
+
 def test_it_runs_the_broker_that_the_tests_run() -> None:
     assert SERVICES["kafka"]["image"] == IMAGE
 

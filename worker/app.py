@@ -9,7 +9,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker import __version__, telemetry
@@ -25,10 +26,12 @@ from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
 from worker.errors import Fatal
+from worker.health import BEAT_S, HealthFile
 from worker.ports import StateStore
 from worker.task.commit_policy import CommitPolicy
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
+from worker.task.progress import Standstill
 from worker.task.topics import TaskTopics
 from worker.task.worker import Worker
 from worker.watchdog import watch
@@ -36,6 +39,7 @@ from worker.watchdog import watch
 _FETCH_BYTES = 8 * 1024 * 1024
 _RESTORE_FETCH_BYTES = 1024 * 1024
 _DRAFTS_BYTES = 48 * 1024 * 1024
+_STANDSTILL_S = 60.0
 _TOMBSTONES_KEPT_S = 7 * 86_400  # the changelog's delete.retention.ms
 
 
@@ -46,6 +50,7 @@ async def run_worker(
     if not __debug__:
         raise Fatal("do not run under python -O: the assertions guard the protocol, the client library's too")
     started = time.monotonic()
+    clock = SystemClock()
     directory = StateDirectory(config.state.directory, config.kafka.group_id)
     directory.lock()
     try:
@@ -59,6 +64,7 @@ async def run_worker(
             heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
             start_from=config.kafka.start_from,
             fetch_bytes=_FETCH_BYTES,
+            clock=clock,
         )
         telemetry.emit(
             telemetry.WorkerStarted(
@@ -74,7 +80,9 @@ async def run_worker(
         try:
             if on_started is not None:
                 on_started()
-            await _worker(config, group, directory).run(stop)
+            worker = _worker(config, group, directory, clock)
+            with _health_told(config, worker):
+                await worker.run(stop)
         finally:
             await group.close()
             watchdog.cancel()
@@ -83,8 +91,40 @@ async def run_worker(
     telemetry.emit(telemetry.WorkerStopped(seconds=round(time.monotonic() - started, 1)))
 
 
-def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory) -> Worker:
-    clock = SystemClock()
+@contextmanager
+def _health_told(config: Config, worker: Worker) -> Iterator[None]:
+    """Keep the health file, if one is wanted, and the log informed. Raises Fatal where it cannot be made."""
+    file = HealthFile(Path(config.health.file)) if config.health.file else None
+    try:
+        if file is not None:
+            file.touch()
+    except OSError as error:
+        raise Fatal(f"health.file: {config.health.file} cannot be written: {error.strerror}") from error
+    telling = asyncio.get_running_loop().create_task(_tell_health(worker, file))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        if file is not None:
+            file.remove()
+
+
+async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
+    """Touch the file for as long as the event loop turns and no partition stands still. Until cancelled."""
+    standstill = Standstill(_STANDSTILL_S)
+    told: set[int] = set()
+    while True:
+        stuck = standstill.partitions(worker.progress(), time.monotonic())
+        for partition in stuck.keys() - told:
+            telemetry.emit(telemetry.PartitionStuck(partition=partition, seconds=round(stuck[partition], 1)))
+        told = set(stuck)
+        if file is not None and not stuck:
+            with suppress(OSError):  # a file that cannot be touched grows old, and so says what is the matter
+                file.touch()
+        await asyncio.sleep(BEAT_S)
+
+
+def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory, clock: SystemClock) -> Worker:
     # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
     memory_bytes = config.state.memory_mb * 1024 * 1024
     memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)

@@ -21,7 +21,7 @@ from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
 from worker.core.encode import encode_step
-from worker.core.pipeline import DecodedRecords, process
+from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_records import SCHEMA_VERSION
 from worker.errors import Fatal, StateCorrupted
 from worker.model.events import DecodedValue
@@ -166,6 +166,8 @@ class _Replay:
             self.commit()
 
     def _decoded(self, records: Sequence[FileRecord]) -> DecodedRecords:
+        if all(record.refusal is None for record in records):
+            return decode_records(records, self._decoder)
         decode = self._decoder.decode
         values = [
             decode(record.value) if record.refusal is None else DecodedValue((), (record.refusal,))

@@ -106,6 +106,18 @@ class PartitionFounded(LogEvent, frozen=True, kw_only=True):
     next_offsets: dict[str, int]
 
 
+class PartitionStuck(LogEvent, frozen=True, kw_only=True):
+    """The partition has work, and for ``seconds`` nothing of it was committed or restored. Told once, until
+    it moves again; the health file is not touched meanwhile. Alert: always. The lines before it say why, most
+    often brokers that are away or refuse.
+    """
+
+    NAME = "partition.stuck"
+    LEVEL = "warning"
+    partition: int
+    seconds: float
+
+
 class StateWiped(LogEvent, frozen=True, kw_only=True):
     """A local store was unusable, too old or of another life; it is restored from the changelog. No data is
     lost.
@@ -191,6 +203,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     PartitionReleased,
     PartitionRestored,
     PartitionFounded,
+    PartitionStuck,
     StateWiped,
     TransactionLost,
     EventsRejected,

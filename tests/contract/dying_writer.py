@@ -16,7 +16,8 @@ from worker.ports import StateRecord
 
 KEYS = [b"key-%d" % number for number in range(20)]
 ONLY_AT_EVEN = b"only at even writes"
-MEMORY_BYTES = 1024 * 1024  # so little that RocksDB flushes between our flushes too
+MEMORY_BYTES = 2 * 1024 * 1024  # so little that RocksDB flushes every 40 writes by itself, in the background
+PACE_S = 0.001  # so slow that such a flush is over before the budget is overdrawn
 WRITES_A_FLUSH = 200
 
 
@@ -27,7 +28,7 @@ def checkpoint_of(write: int) -> Checkpoint:
 
 def value_of(write: int) -> bytes:
     """What every key holds after write n."""
-    return b"%d" % write * 100
+    return b"%d" % write * 400
 
 
 def records_of(write: int) -> list[StateRecord]:
@@ -47,6 +48,7 @@ async def write_until_killed(directory: Path) -> None:
         if write % WRITES_A_FLUSH == 0:
             await store.flush()
             tell("flushed", write)
+        await asyncio.sleep(PACE_S)
 
 
 def tell(what: str, write: int) -> None:

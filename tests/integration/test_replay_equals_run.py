@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -77,3 +79,23 @@ def test_replay_makes_of_the_same_records_what_run_makes_of_them(
         assert by_device(replayed) == by_device(enriched)
         letters = (output / "dead-letters.ndjson").read_bytes().splitlines()
         assert refusals(letters) == refusals(dead_letters)
+
+
+def test_replay_makes_of_the_demo_s_raw_batches_what_the_demo_made_of_them(
+    tmp_path: Path, sessionizer: Sessionizer
+) -> None:
+    """The demo tells its users to try it."""
+    demo, replayed = tmp_path / "demo", tmp_path / "replayed"
+    shown = subprocess.run(
+        [sys.executable, "-m", "worker", "demo", "--events", "3000", "--output", demo],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    assert f"sessionizer replay {demo / 'raw.ndjson'} --output replayed" in shown
+    assert sessionizer("replay", demo / "raw.ndjson", "--output", replayed).code == 0
+    enriched, again = ((each / "enriched.ndjson").read_bytes().splitlines() for each in (demo, replayed))
+    assert by_device(again) == by_device(enriched)
+    refused, again = ((each / "dead-letters.ndjson").read_bytes().splitlines() for each in (demo, replayed))
+    assert refusals(again) == refusals(refused)

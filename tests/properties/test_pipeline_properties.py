@@ -5,12 +5,10 @@ from copy import deepcopy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.enriching import step
 from tests.properties.streams import Stream, in_one_call, pieces, streams
 from worker.core.encode import encode_step
 from worker.core.state_records import cold_key, decode_state, encode_cold, encode_hot, hot_key
 from worker.model.outputs import OutputRecord
-from worker.model.rules import SessionRules
 from worker.model.state import DeviceState
 
 cuts = st.sets(st.integers(1, 7))
@@ -22,7 +20,7 @@ def test_any_cut_into_calls_gives_the_same_bytes(stream: Stream, cuts: set[int])
     enriched: list[OutputRecord] = []
     watermark_ms = 0
     for piece in pieces(stream.records, cuts):
-        result = step(*piece, states=states, rules=stream.rules, watermark_ms=watermark_ms)
+        result = stream.step(piece, states, watermark_ms)
         states |= result.states
         enriched += encode_step(result).enriched
         watermark_ms = result.watermark_ms
@@ -30,6 +28,11 @@ def test_any_cut_into_calls_gives_the_same_bytes(stream: Stream, cuts: set[int])
     assert enriched == encode_step(whole).enriched
     assert watermark_ms == whole.watermark_ms
     assert states == whole.states
+
+
+@given(streams())
+def test_a_replay_gives_the_same_bytes(stream: Stream) -> None:
+    assert encode_step(in_one_call(stream)) == encode_step(in_one_call(stream))
 
 
 @given(streams(), cuts)
@@ -40,7 +43,7 @@ def test_states_kept_as_records_between_the_calls_give_the_same_bytes(stream: St
     watermark_ms = 0
     for piece in pieces(stream.records, cuts):
         known = {device_id: stored_state(store, device_id) for device_id in stored_devices(store)}
-        result = step(*piece, states=known, rules=stream.rules, watermark_ms=watermark_ms)
+        result = stream.step(piece, known, watermark_ms)
         watermark_ms = result.watermark_ms
         enriched += encode_step(result).enriched
         for device_id, state in result.states.items():
@@ -61,19 +64,19 @@ def test_states_once_returned_are_never_changed_by_later_calls(stream: Stream, c
     states: dict[str, DeviceState] = {}
     history: list[tuple[dict[str, DeviceState], dict[str, DeviceState]]] = []
     for piece in pieces(stream.records, cuts):
-        states = states | step(*piece, states=states, rules=stream.rules).states
+        states = states | stream.step(piece, states).states
         history.append((states, deepcopy(states)))
     for committed, copied in history:
         assert committed == copied
 
 
-@given(streams(st.just(SessionRules())), cuts)
+@given(streams(), cuts)
 def test_a_step_that_was_thrown_away_leaves_no_trace(stream: Stream, cuts: set[int]) -> None:
     """As after a lost transaction: the same records again, on the same states."""
     states: dict[str, DeviceState] = {}
     for piece in pieces(stream.records, cuts):
-        lost = encode_step(step(*piece, states=states, rules=stream.rules))
-        again = step(*piece, states=states, rules=stream.rules)
+        lost = encode_step(stream.step(piece, states))
+        again = stream.step(piece, states)
         assert encode_step(again) == lost
         states |= again.states
 

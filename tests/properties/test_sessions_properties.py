@@ -1,20 +1,29 @@
 """Sessions equal the slow reference on every stream, and do not depend on the order of arrival."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import step
-from tests.properties.streams import Stream, enriched_json, in_one_call, streams
+from tests.enriching import DECODER, step
+from tests.properties.streams import (
+    Stream,
+    enriched_json,
+    in_one_call,
+    rules_without_options,
+    sessions_of,
+    streams,
+)
 from tests.reference.enriching import Reference
+from worker.core.identity import MAX_LINKS
+from worker.core.session_changes import Changes
+from worker.core.sessions import place, place_plain
 from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session
 
 
 @given(streams())
-@settings(max_examples=600)
 def test_the_core_equals_the_slow_reference(stream: Stream) -> None:
     reference = Reference(stream.options)
     result = in_one_call(stream)
@@ -29,8 +38,22 @@ def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
     states = in_one_call(stream).states
     assert states.keys() == reference.devices.keys()
     for device_id, device in reference.devices.items():
-        assert {remembered(session) for session in sessions_of(states[device_id])} == {
-            (s["id"], s["number"], s["start"], s["end"], s["count"], s["client"]) for s in device["sessions"]
+        state = states[device_id]
+        assert state.newest_ms == device["newest"]
+        assert [(link.since_ms, link.user_id) for link in state.links] == device["links"]
+        assert {facts_of(session) for session in sessions_of(state)} == {
+            (
+                s["id"],
+                s["number"],
+                s["start"],
+                s["end"],
+                s["client"],
+                s["fixed_start"],
+                s["ended"],
+                s["count"],
+                s["user"],
+            )
+            for s in device["sessions"]
         }
 
 
@@ -39,17 +62,56 @@ def test_what_is_remembered_is_bounded_and_its_newest_session_is_the_current_one
     for state in in_one_call(stream).states.values():
         sessions = sessions_of(state)
         assert len(sessions) <= stream.rules.remembered
-        assert state.current is not None
-        assert state.current.end_ms == max(session.end_ms for session in sessions)
-        assert state.opened >= len(sessions)
+        assert len(sessions) <= state.opened
+        assert len(state.links) <= MAX_LINKS
+        for session in sessions:
+            assert state.current is not None
+            assert session.end_ms <= state.current.end_ms
 
 
 @given(streams())
-def test_assigned_sessions_never_lie_within_the_gap_of_each_other(stream: Stream) -> None:
+def test_assigned_sessions_lie_within_the_gap_of_each_other_only_where_something_keeps_them_apart(
+    stream: Stream,
+) -> None:
+    limit_ms = stream.rules.max_duration_ms
     for state in in_one_call(stream).states.values():
-        assigned = sorted((s.start_ms, s.end_ms) for s in sessions_of(state) if not s.client)
-        for (_, end_ms), (start_ms, _) in pairwise(assigned):
-            assert start_ms - end_ms > stream.rules.gap_ms
+        assigned = sorted(
+            (s for s in sessions_of(state) if not s.client), key=lambda s: (s.start_ms, s.number)
+        )
+        for earlier, later in combinations(assigned, 2):
+            end_ms = max(earlier.end_ms, later.end_ms)
+            assert (
+                later.start_ms - earlier.end_ms > stream.rules.gap_ms
+                or later.fixed_start
+                or (earlier.fixed_start and earlier.start_ms == later.start_ms)
+                or any(session.ended and session.end_ms < end_ms for session in (earlier, later))
+                or 0 < limit_ms < end_ms - earlier.start_ms
+            )
+
+
+@given(streams())
+def test_no_assigned_session_is_longer_than_the_limit(stream: Stream) -> None:
+    limit_ms = stream.rules.max_duration_ms
+    for state in in_one_call(stream).states.values():
+        for session in sessions_of(state):
+            assert session.client or not limit_ms or session.end_ms - session.start_ms <= limit_ms
+
+
+@given(streams(rules_without_options))
+def test_the_short_way_is_the_rule_in_full_where_no_option_is_set(stream: Stream) -> None:
+    states: dict[str, DeviceState] = {}
+    for single in stream.single_records:
+        (event,) = DECODER.decode(single.value).events
+        known = states.get(event.device_id)
+        if known is not None:
+            short, full = known.fork(), known.fork()
+            changes, all_changes = Changes(), Changes()
+            assert place_plain(short, event, event.timestamp, stream.rules, 0, changes) == place(
+                full, event, event.timestamp, stream.rules, 0, all_changes
+            )
+            assert short == full
+            assert changes.sessions == all_changes.sessions
+        states |= stream.step([single], states).states
 
 
 @st.composite
@@ -63,7 +125,6 @@ def shuffled_visits(draw: st.DrawFn) -> tuple[list[RawEvent], list[RawEvent]]:
 
 
 @given(shuffled_visits())
-@settings(max_examples=400)
 def test_every_order_of_arrival_gives_the_same_sessions(
     visits: tuple[list[RawEvent], list[RawEvent]],
 ) -> None:
@@ -107,19 +168,16 @@ def sessions_after(events: list[RawEvent], rules: SessionRules) -> Grouping:
     }
 
 
-def sessions_of(state: DeviceState) -> list[Session]:
-    """All remembered sessions of a device."""
-    assert state.current is not None
-    return [state.current, *state.older]
-
-
-def remembered(session: Session) -> tuple[str, int, int, int, int, bool]:
+def facts_of(session: Session) -> tuple[str, int, int, int, bool, bool, bool, int, str | None]:
     """What the rules say of a session."""
     return (
         session.id,
         session.number,
         session.start_ms,
         session.end_ms,
-        session.event_count,
         session.client,
+        session.fixed_start,
+        session.ended,
+        session.event_count,
+        session.user_id,
     )

@@ -8,17 +8,26 @@ event is a dict with the names of the wire, absent values left out.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.reference import identity, sessions
+from tests.reference import devices, identity, sessions
 
-DEFAULTS = {"gap_ms": 1_800_000, "grace_ms": 300_000, "max_future_ms": 300_000, "remembered": 4}
+DEFAULTS: Mapping[str, Any] = {
+    "gap_ms": 1_800_000,
+    "grace_ms": 300_000,
+    "max_future_ms": 300_000,
+    "remembered": 4,
+    "max_duration_ms": 0,
+    "split_on_user_change": False,
+    "event_types": {},
+    "retention_ms": 396 * 86_400_000,
+}
 
 
 class Reference:
     """The rules and all devices' memory. ``devices`` may be looked at."""
 
-    def __init__(self, options: Mapping[str, int] = DEFAULTS) -> None:
+    def __init__(self, options: Mapping[str, Any] = DEFAULTS) -> None:
         self.options = options
-        self.devices: dict[str, sessions.Device] = {}
+        self.devices: dict[str, devices.Device] = {}
         self.watermark: int | None = None
 
     def process(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -31,9 +40,10 @@ class Reference:
         if received_at is not None and (self.watermark is None or t > self.watermark):
             self.watermark = t
 
-        new_device = event["device_id"] not in self.devices
+        known = self.devices.get(event["device_id"])
+        new_device = known is None or devices.is_forgotten(known, t, self.options)
         if new_device:
-            self.devices[event["device_id"]] = sessions.new_device()
+            self.devices[event["device_id"]] = devices.new_device()
         device = self.devices[event["device_id"]]
 
         links_before = device["links"]
@@ -45,6 +55,8 @@ class Reference:
         else:
             user = identity.user_of_event_without_one(links_before, t)
             user_source = None if user is None else "device"
+        if sessions.action_of(event, self.options) == "unlink":
+            device["links"] = identity.logged_out(device["links"], t)
 
         late = sessions.is_late(device, t, self.options)
         out_of_order = device["newest"] is not None and t < device["newest"]
@@ -60,6 +72,15 @@ class Reference:
             "late": late,
             "clock_skew": held,
         }
+        place: dict[str, Any] = {}
+        if session is not None:
+            place = {
+                "session_id": session["id"],
+                "session_source": "client" if session["client"] else "assigned",
+                "session_start": session["start"],
+                "session_number": session["number"],
+                "event_number": session["count"],
+            }
         every_field = {
             "id": event["id"],
             "type": event["type"],
@@ -67,11 +88,7 @@ class Reference:
             "timestamp": event["timestamp"],
             "user_id": user,
             "user_source": user_source,
-            "session_id": session["id"],
-            "session_source": "client" if session["client"] else "assigned",
-            "session_start": session["start"],
-            "session_number": session["number"],
-            "event_number": session["count"],
+            **place,
             "session_cause": cause,
             "received_at": received_at,
             "flags": [flag for flag, raised in happened.items() if raised] or None,

@@ -1,37 +1,56 @@
 """The identity rules of docs/semantics.md, as slowly and plainly as they can be said.
 
 Written from the rules, not from ``worker.core``. A timeline is a list of (since, user) pairs in order of
-time.
+time; the user is None from a logout on.
 """
 
 LINKS = 8
 
-Timeline = list[tuple[int, str]]
+Timeline = list[tuple[int, str | None]]
+
+
+def link_in_force(links: Timeline, t: int) -> tuple[int, str | None] | None:
+    """The last link not after t; None before the first link, and without links."""
+    in_force = None
+    for link in links:
+        if link[0] <= t:
+            in_force = link
+    return in_force
 
 
 def user_in_force(links: Timeline, t: int) -> str | None:
-    """The user of the last link not after t; None before the first link, and without links."""
-    in_force = None
-    for since, user in links:
-        if since <= t:
-            in_force = user
-    return in_force
+    """The user of the link in force; None where there is no link yet, and after a logout."""
+    link = link_in_force(links, t)
+    return None if link is None else link[1]
 
 
 def user_of_event_without_one(links: Timeline, t: int) -> str | None:
-    """The link in force at t; before the first link its user, for the device's earlier events are theirs."""
-    in_force = user_in_force(links, t)
-    if in_force is None and links:
+    """The user in force at t; before the first link its user, for the device's earlier events are theirs."""
+    if links and link_in_force(links, t) is None:
         return links[0][1]
-    return in_force
+    return user_in_force(links, t)
 
 
 def linked(links: Timeline, t: int, user: str) -> Timeline:
     """The timeline after an event of that user at t."""
     if user_in_force(links, t) == user:
         return links
-    others = [link for link in links if link[0] != t]
-    return newest_links(one_link_for_neighbours(sorted([*others, (t, user)])))
+    return with_link(links, t, user)
+
+
+def logged_out(links: Timeline, t: int) -> Timeline:
+    """The timeline after a logout at t: nobody from t + 1, unless there is nobody to log out, or a link
+    begins there already.
+    """
+    if user_in_force(links, t) is None or t + 1 in [since for since, _ in links]:
+        return links
+    return with_link(links, t + 1, None)
+
+
+def with_link(links: Timeline, since: int, user: str | None) -> Timeline:
+    """The timeline with this link, in place of one at the very same time."""
+    others = [link for link in links if link[0] != since]
+    return newest_links(one_link_for_neighbours(sorted([*others, (since, user)], key=lambda link: link[0])))
 
 
 def one_link_for_neighbours(links: Timeline) -> Timeline:

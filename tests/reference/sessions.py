@@ -8,60 +8,55 @@ apart because it is common. Nothing here may be made faster.
 import hashlib
 import uuid
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any
 
-from tests.reference.identity import Timeline
-
-Options = Mapping[str, int]
-
-
-class Session(TypedDict):
-    """One remembered session; times in ms."""
-
-    id: str
-    number: int
-    start: int
-    end: int
-    client: bool
-    count: int
-    touched: int
+from tests.reference.devices import Device, Options, Session, forget
+from tests.reference.merging import merged
 
 
-class Device(TypedDict):
-    """All that is known of a device; ``newest`` is None before its first event."""
-
-    sessions: list[Session]
-    opened: int
-    newest: int | None
-    events: int
-    links: Timeline
+def action_of(event: Mapping[str, Any], options: Options) -> str | None:
+    """Event types: what this one's does; ``*`` stands for every type that is not named."""
+    actions: Mapping[str, str] = options["event_types"]
+    return actions[event["type"]] if event["type"] in actions else actions.get("*")
 
 
-def new_device() -> Device:
-    """A device without a past."""
-    return {"sessions": [], "opened": 0, "newest": None, "events": 0, "links": []}
-
-
-def place(device: Device, event: Mapping[str, Any], t: int, options: Options) -> tuple[Session, str | None]:
-    """Put one event into a session: the session, and the cause if it opened one."""
+def place(
+    device: Device, event: Mapping[str, Any], t: int, options: Options
+) -> tuple[Session | None, str | None]:
+    """Put one event into a session: the session (None: passive, outside any), and the cause if it opened
+    one.
+    """
     device["events"] += 1
+    action = action_of(event, options)
     named = event.get("session_id")
+    if named is None and action == "passive":
+        accompanied = preferred(passive_reach(device, t, options), t)
+        if accompanied is not None:
+            accompanied["count"] += 1
+        return accompanied, None
+
     cause = None
     if named is not None:
         session = session_of_id(device, named)
         if session is None:
-            cause = cause_of_opening(device, named, t, options)
-            session = opened(device, named, t)
+            cause = cause_of_opening(device, event, t, "client", options)
+            session = opened(device, named, t, fixed_start=False)
         session["client"] = True
     else:
-        session = session_to_join(device, t, options)
+        session, why_not_joined = session_to_join(device, event, t, action, options)
         if session is None:
-            cause = cause_of_opening(device, named, t, options)
-            session = opened(device, assigned_id(event["device_id"], t, device["opened"] + 1), t)
+            cause = cause_of_opening(device, event, t, why_not_joined, options)
+            new_id = assigned_id(event["device_id"], t, device["opened"] + 1)
+            session = opened(device, new_id, t, fixed_start=why_not_joined is not None)
     session["start"] = min(session["start"], t)
     session["end"] = max(session["end"], t)
     session["count"] += 1
     session["touched"] = device["events"]
+    if event.get("user_id") is not None and t >= session["user_at"]:
+        session["user"] = event["user_id"]
+        session["user_at"] = t
+    if action == "end":
+        session["ended"] = True
     session = merged(device, session, options)
     forget(device, options)
     return session, cause
@@ -75,13 +70,76 @@ def session_of_id(device: Device, named: str) -> Session | None:
     return None
 
 
-def session_to_join(device: Device, t: int, options: Options) -> Session | None:
-    """Gap: one that contains t, else the nearest within gap; equal: starts later, then opened later."""
-    near = [session for session in device["sessions"] if distance(session, t) <= options["gap_ms"]]
-    if not near:
+def session_to_join(
+    device: Device, event: Mapping[str, Any], t: int, action: str | None, options: Options
+) -> tuple[Session | None, str | None]:
+    """For an event without a session id: the session, or None and why one that it could have joined is not
+    joined (None: there was none).
+    """
+    if action == "start":
+        return None, "event_type"
+    reach = reach_of_end(device, t, options) if action == "end" else reach_of_plain(device, t, options)
+    short_enough = [session for session in reach if not would_be_too_long(session, t, options)]
+    session = preferred(short_enough, t)
+    in_its_place = preferred(reach, t) if session is None else session
+    if in_its_place is None:
+        return None, None
+    if another_user(device, in_its_place, event, t, options):
+        return None, "user_changed"
+    if session is None:
+        return None, "max_duration"
+    return session, None
+
+
+def passive_reach(device: Device, t: int, options: Options) -> list[Session]:
+    """What a passive event may join: within the gap, but nothing with a fixed start after it."""
+    return [
+        session
+        for session in device["sessions"]
+        if distance(session, t) <= options["gap_ms"] and not (session["fixed_start"] and t < session["start"])
+    ]
+
+
+def reach_of_plain(device: Device, t: int, options: Options) -> list[Session]:
+    """What an event may join: also nothing ended before it."""
+    return [
+        session
+        for session in passive_reach(device, t, options)
+        if not (session["ended"] and t > session["end"])
+    ]
+
+
+def reach_of_end(device: Device, t: int, options: Options) -> list[Session]:
+    """What an ``end`` may join: also what another has ended, but nothing that starts after it."""
+    return [session for session in passive_reach(device, t, options) if session["start"] <= t]
+
+
+def would_be_too_long(session: Session, t: int, options: Options) -> bool:
+    """Limit: with t in it an assigned session would be longer than the greatest duration."""
+    if session["client"] or options["max_duration_ms"] == 0:
+        return False
+    longest: int = options["max_duration_ms"]
+    return max(session["end"], t) - min(session["start"], t) > longest
+
+
+def another_user(
+    device: Device, session: Session, event: Mapping[str, Any], t: int, options: Options
+) -> bool:
+    """User change: not older than the device's newest, and of another user than the session."""
+    if not options["split_on_user_change"] or event.get("user_id") is None or session["user"] is None:
+        return False
+    if device["newest"] is not None and t < device["newest"]:
+        return False
+    user: str = event["user_id"]
+    return user != session["user"]
+
+
+def preferred(reach: list[Session], t: int) -> Session | None:
+    """Gap: one that contains t, else the nearest; equal: starts later, then opened later."""
+    if not reach:
         return None
-    nearest = min(distance(session, t) for session in near)
-    candidates = [session for session in near if distance(session, t) == nearest]
+    nearest = min(distance(session, t) for session in reach)
+    candidates = [session for session in reach if distance(session, t) == nearest]
     latest_start = max(session["start"] for session in candidates)
     candidates = [session for session in candidates if session["start"] == latest_start]
     latest_number = max(session["number"] for session in candidates)
@@ -98,7 +156,7 @@ def distance(session: Session, t: int) -> int:
     return 0
 
 
-def opened(device: Device, session_id: str, t: int) -> Session:
+def opened(device: Device, session_id: str, t: int, *, fixed_start: bool) -> Session:
     """New: the device's next session."""
     device["opened"] += 1
     session: Session = {
@@ -107,8 +165,12 @@ def opened(device: Device, session_id: str, t: int) -> Session:
         "start": t,
         "end": t,
         "client": False,
+        "fixed_start": fixed_start,
+        "ended": False,
         "count": 0,
         "touched": 0,
+        "user": None,
+        "user_at": 0,
     }
     device["sessions"].append(session)
     return session
@@ -123,12 +185,14 @@ def assigned_id(device_id: str, t: int, number: int) -> str:
     return str(uuid.UUID(int=bits))
 
 
-def cause_of_opening(device: Device, named: str | None, t: int, options: Options) -> str:
-    """The first that applies."""
+def cause_of_opening(
+    device: Device, event: Mapping[str, Any], t: int, of_its_own: str | None, options: Options
+) -> str:
+    """The first that applies; ``of_its_own`` is one of those between the device's first and the gap."""
     if device["opened"] == 0:
         return "first"
-    if named is not None:
-        return "client"
+    if of_its_own is not None:
+        return of_its_own
     if is_late(device, t, options):
         return "late"
     return "gap"
@@ -137,38 +201,3 @@ def cause_of_opening(device: Device, named: str | None, t: int, options: Options
 def is_late(device: Device, t: int, options: Options) -> bool:
     """Older than the device's newest event by more than gap + grace."""
     return device["newest"] is not None and device["newest"] - t > options["gap_ms"] + options["grace_ms"]
-
-
-def merged(device: Device, joined: Session, options: Options) -> Session:
-    """Out of order, merge: what the joined session now comes within gap of becomes one with it."""
-    if joined["client"]:
-        return joined
-    for other in device["sessions"]:
-        if other is joined or other["client"]:
-            continue
-        if space_between(joined, other) > options["gap_ms"]:
-            continue
-        winner, loser = (joined, other) if joined["start"] < other["start"] else (other, joined)
-        winner["start"] = min(joined["start"], other["start"])
-        winner["end"] = max(joined["end"], other["end"])
-        winner["count"] = joined["count"] + other["count"]
-        winner["touched"] = device["events"]
-        device["sessions"] = [session for session in device["sessions"] if session is not loser]
-        return merged(device, winner, options)
-    return joined
-
-
-def space_between(one: Session, other: Session) -> int:
-    """Time from the end of the earlier to the start of the later; not above 0 where they overlap."""
-    return max(one["start"], other["start"]) - min(one["end"], other["end"])
-
-
-def forget(device: Device, options: Options) -> None:
-    """Memory: the newest session stays (equal ends: starts, then opened later), and of the others those most
-    recently touched.
-    """
-    by_newness = sorted(device["sessions"], key=lambda s: (s["end"], s["start"], s["number"]))
-    newest = by_newness[-1]
-    others = [session for session in device["sessions"] if session is not newest]
-    others.sort(key=lambda session: session["touched"], reverse=True)
-    device["sessions"] = [newest, *others[: options["remembered"] - 1]]

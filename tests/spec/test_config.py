@@ -173,7 +173,7 @@ def test_a_faulty_value_raises_no_second_fault_about_its_default() -> None:
             '[session]\nevent_types = {"logout" = "leave"}\n',
             (
                 'session.event_types = {"logout": "leave"}: '
-                'expected event types with start, passive, end or unlink, e.g. {"logout": "unlink"}'
+                'expected event types with start, passive, end, unlink or normal, e.g. {"logout": "unlink"}'
             ),
         ),
         (

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -310,6 +311,24 @@ def test_output_never_replaces_its_own_input(replaying: Replaying) -> None:
     ended = replaying.run(file, "--overwrite")
     assert ended.code == 2
     assert ended.err == f"{file}: is input too: name another output directory\n"
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(replaying: Replaying, traffic: bytes) -> None:
+    """Here files may not grow beyond 1 MiB, which is told as a full disk is."""
+    replaying.lines(traffic[:-1])
+    most = (1024 * 1024, 1024 * 1024)
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "replay", replaying.input, "--output", replaying.output],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, most),
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"{replaying.output / 'enriched.ndjson'}: cannot be written: File too large"
+    )
+    assert replaying.left_behind() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

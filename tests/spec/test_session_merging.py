@@ -2,6 +2,7 @@
 
 from tests.builders import click, ms
 from tests.enriching import enriched, remembered
+from worker.model.rules import SessionRules
 
 
 def test_an_event_between_two_assigned_sessions_merges_them_into_the_earlier_one() -> None:
@@ -41,6 +42,22 @@ def test_two_sessions_exactly_a_gap_apart_merge_and_one_millisecond_more_keeps_t
     two = [click("d1", at="10:00:00"), click("d1", at="10:50:00")]
     assert len(remembered(*two, click("d1", at="10:20:00.000"))) == 1
     assert len(remembered(*two, click("d1", at="10:19:59.999"))) == 2
+
+
+def test_a_session_that_may_merge_with_several_merges_with_the_nearest_first() -> None:
+    """Merged with the nearest, whose end stays, it may not merge with the other any more."""
+    sessions = remembered(
+        click("d1", at="10:10:00", type="stop"),
+        click("d1", at="10:20:00"),
+        click("d1", at="12:00:00"),
+        click("d1", at="10:00:00", type="launch"),
+        rules=SessionRules(event_types={"launch": "start", "stop": "end"}),
+    )
+    assert [(s.start_ms, s.end_ms, s.event_count) for s in sessions] == [
+        (ms("10:00:00"), ms("10:10:00"), 2),
+        (ms("10:20:00"), ms("10:20:00"), 1),
+        (ms("12:00:00"), ms("12:00:00"), 1),
+    ]
 
 
 def test_a_merged_session_is_what_one_session_would_have_been() -> None:

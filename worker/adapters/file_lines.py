@@ -48,7 +48,7 @@ class LineFile:
         self._path = path
         self._most_bytes = most_bytes
         self._kept_bytes = kept_bytes
-        self._raw = io.BufferedReader(io.FileIO(path), _BLOCK_BYTES)
+        self._raw: io.BufferedReader = io.BufferedReader(io.FileIO(path), _BLOCK_BYTES)
         self._regular = stat.S_ISREG(path.stat().st_mode)
         self._lines = 0
 

@@ -27,13 +27,17 @@ from worker import telemetry
 from worker.adapters.kafka_source import KafkaSource
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
+from worker.ports import Clock
 
 _POLL_MS = 20
-_RECORDS_A_POLL = 500
+_POLL_BYTES = 1024 * 1024
+_MOST_RECORDS_A_POLL = 1_000
+_BUFFERED_BYTES = 16 * 1024 * 1024
 _ANSWER_S = 10.0
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _TOLD_JUST_NOW_MS = 3_000  # six long polls
+_FETCH_BYTES_A_PARTITION = 256 * 1024
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -50,6 +54,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         heartbeat_interval_ms: int,
         start_from: str,
         fetch_bytes: int,
+        clock: Clock,
     ) -> None:
         """``fetch_bytes``: the most that one fetch of all partitions together may bring."""
         self._topic = topic
@@ -63,6 +68,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._settled = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = False
+        self._clock = clock
+        self._records_a_poll = _MOST_RECORDS_A_POLL // 2
         self._options = {
             **client,
             "group_id": group_id,
@@ -75,7 +82,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             "isolation_level": "read_committed",
             "partition_assignment_strategy": (RangePartitionAssignor,),
             "fetch_max_bytes": fetch_bytes,
-            "max_partition_fetch_bytes": min(1024 * 1024, fetch_bytes),
+            # A batch may be larger, but so much of each partition may wait in the client, compressed.
+            "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
         }
         self._consumer: AIOKafkaConsumer | None = None
 
@@ -114,7 +122,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
         assert self._consumer is not None
         while not self._closing:
-            wanted = [tp for tp, source in self._sources.items() if source.has_room and self._is_assigned(tp)]
+            share_bytes = _BUFFERED_BYTES // max(1, len(self._sources))
+            wanted = [
+                tp
+                for tp, source in self._sources.items()
+                if source.has_room(share_bytes) and self._is_assigned(tp)
+            ]
             if not wanted:
                 self._room.clear()
                 await self._room.wait()
@@ -122,7 +135,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             generation = self._generation
             try:
                 fetched = await self._consumer.getmany(
-                    *wanted, timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL
+                    *wanted, timeout_ms=_POLL_MS, max_records=self._records_a_poll
                 )
             except OffsetOutOfRangeError as error:
                 self._out_of_range(error)
@@ -139,6 +152,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._deliver(fetched, generation)
+                await self._clock.sleep(0)  # what was fetched before is answered without waiting
 
     async def close(self) -> None:
         """Leave the group (a static member keeps its place) and let go of the connections."""
@@ -231,6 +245,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         return not self._rebalancing and topic_partition.partition in self._assigned
 
     def _deliver(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]], generation: int) -> None:
+        self._adapt_to(fetched)
         for topic_partition, records in fetched.items():
             source = self._sources.get(topic_partition)
             if source is None or source.position is None:
@@ -240,6 +255,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 self.seek(source)
             else:
                 source.deliver(records)
+
+    def _adapt_to(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]]) -> None:
+        """Let the next fetch bring about ``_POLL_BYTES``, if records go on as they are."""
+        for records in fetched.values():
+            size = sum([len(record.value) for record in records if record.value is not None])
+            self._records_a_poll = min(_MOST_RECORDS_A_POLL, _POLL_BYTES * len(records) // max(1, size) + 1)
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():

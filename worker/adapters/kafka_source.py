@@ -1,8 +1,8 @@
 """One partition's records on their way from the consumer group to its task.
 
-Buffers at most two fetches; knows the group that fills it. Invariants: nothing is returned before the first
-seek; each offset at most once after a seek, in order; ``position`` is the only truth about where to go on,
-whatever the client believes.
+Buffers its share of the process's memory for input; knows the group that fills it. Invariants: nothing is
+returned before the first seek; each offset at most once after a seek, in order; ``position`` is the only
+truth about where to go on, whatever the client believes.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ class KafkaSource:
     def __init__(self, group: "ConsumerGroup", topic_partition: TopicPartition) -> None:
         self._group = group
         self.topic_partition = topic_partition
-        self.position: int | None = (
-            None  # the next offset to come from the client; None before the first seek
-        )
+        # The next offset to come from the client; None before the first seek.
+        self.position: int | None = None
         self._buffer: deque[Sequence[InputRecord]] = deque()
         self._buffered_records = 0
+        self._buffered_bytes = 0
         self._failure: Fatal | None = None
         self._arrived = asyncio.Event()
 
@@ -49,6 +49,7 @@ class KafkaSource:
             return ()
         records = self._buffer.popleft()
         self._buffered_records -= len(records)
+        self._buffered_bytes -= _size_bytes(records)
         self._group.room_made()
         return records
 
@@ -59,7 +60,7 @@ class KafkaSource:
     def seek(self, next_offsets: Mapping[str, int]) -> None:
         """Go on at this offset; what was buffered is forgotten."""
         self._buffer.clear()
-        self._buffered_records = 0
+        self._buffered_records = self._buffered_bytes = 0
         self.position = next_offsets[self.topic_partition.topic]
         self._group.seek(self)
 
@@ -86,15 +87,16 @@ class KafkaSource:
 
     # --- for the group ---
 
-    @property
-    def has_room(self) -> bool:
-        """Whether to fetch for it: it has been positioned and less than two fetches wait."""
-        return self.position is not None and len(self._buffer) < 2 and self._failure is None
+    def has_room(self, most_bytes: int) -> bool:
+        """Whether to fetch for it: it has been positioned, and less than ``most_bytes`` or nothing waits."""
+        fits = not self._buffer or self._buffered_bytes < most_bytes
+        return self.position is not None and fits and self._failure is None
 
     def deliver(self, records: Sequence[InputRecord]) -> None:
         """Take in what a fetch brought."""
         self._buffer.append(records)
         self._buffered_records += len(records)
+        self._buffered_bytes += _size_bytes(records)
         self.position = records[-1].offset + 1
         self._arrived.set()
 
@@ -102,3 +104,7 @@ class KafkaSource:
         """The input is gone: tell the task."""
         self._failure = failure
         self._arrived.set()
+
+
+def _size_bytes(records: Sequence[InputRecord]) -> int:
+    return sum([len(record.value) for record in records if record.value is not None])

@@ -16,6 +16,7 @@ What it guards against (aiokafka 0.14, read in its source and reproduced in test
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -167,7 +168,10 @@ class KafkaTransaction:
             future.cancel()
         self._pending.clear()
         if producer is not None:
-            closing = asyncio.get_running_loop().create_task(_close(producer))
+            under_way = _tasks_of(producer)
+            for task in under_way:
+                task.cancel()
+            closing = asyncio.get_running_loop().create_task(_close(producer, under_way))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -229,15 +233,29 @@ def _retrieve(future: "asyncio.Future[Any]") -> None:
         future.exception()
 
 
-async def _close(producer: AIOKafkaProducer) -> None:
+def _tasks_of(producer: AIOKafkaProducer) -> "set[asyncio.Task[Any]]":
+    """The producer's sender and its requests under way.
+
+    A cancelled sender waits for its requests and never cancels them; they retry, or wait for news of the
+    cluster that nobody asks for any more, for ever.
+    """
+    sender = producer._sender
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if inspect.getcoroutinelocals(task.get_coro()).get("self") is sender  # type: ignore[arg-type]
+    }
+
+
+async def _close(producer: AIOKafkaProducer, cancelled: "set[asyncio.Task[Any]]") -> None:
     """End a producer without its flush, which may wait for ever."""
     producer._closed = True
-    sender = producer._sender.sender_task
     with contextlib.suppress(Exception):
-        if sender is not None:
-            sender.cancel()
         await asyncio.wait_for(producer.client.close(), _DISCARD_S)
-    if sender is not None:
-        await asyncio.wait([sender], timeout=_DISCARD_S)
-        if sender.done():
-            _retrieve(sender)
+    if cancelled:
+        done, _ = await asyncio.wait(cancelled, timeout=_DISCARD_S)
+        for task in done:
+            _retrieve(task)
+    outcome = producer._txn_manager._transaction_waiter
+    if outcome is not None and outcome.done():  # of a commit that nobody waited for, or waited out
+        _retrieve(outcome)

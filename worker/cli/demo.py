@@ -170,5 +170,7 @@ def _point_on(output: Path, console: "Console", device_id: str | None, seed: int
     console.print("\n[bold]What to try next[/bold]\n")
     if device_id is not None:
         console.print(f"  the device above   grep {device_id} {output / 'enriched.ndjson'}", markup=False)
+    raw = output / "raw.ndjson"
+    console.print(f"  without a broker   sessionizer replay {raw} --output replayed", markup=False)
     console.print(f"  other visitors     sessionizer demo --seed {seed + 1}", markup=False)
     console.print("  on a real broker   sessionizer demo --bootstrap-servers localhost:9092\n", markup=False)

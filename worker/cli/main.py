@@ -14,6 +14,7 @@ from worker import __version__
 from worker.cli.check import check
 from worker.cli.config_show import config
 from worker.cli.demo import demo
+from worker.cli.health import health
 from worker.cli.replay import replay
 from worker.cli.run import run
 from worker.cli.topics import topics
@@ -30,6 +31,7 @@ app.command()(run)
 app.command()(demo)
 app.command()(replay)
 app.command()(check)
+app.command()(health)
 app.add_typer(topics, name="topics")
 app.add_typer(config, name="config")
 

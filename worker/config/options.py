@@ -182,6 +182,5 @@ NOT_YET: dict[str, str] = {
     "topics.rekey": "Events are not moved to their device's partition yet.",
     "input.rekey": "Events are not moved to their device's partition yet.",
     "input.partitioner": "Events are not moved to their device's partition yet.",
-    "health.file": "No health file is written yet.",
 }
 """Options that are checked but have no effect in this version. Setting one gives a warning."""

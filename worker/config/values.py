@@ -103,7 +103,7 @@ def _expectation(key: str) -> str:
     if isinstance(KINDS[key], LiteralType):
         return f"expected one of {', '.join(choice or '(nothing)' for choice in get_args(kind))}"
     if isinstance(KINDS[key], DictType):
-        return 'expected event types with start, passive, end or unlink, e.g. {"logout": "unlink"}'
+        return 'expected event types with start, passive, end, unlink or normal, e.g. {"logout": "unlink"}'
     return 'expected a list of texts, e.g. ["null", "anonymous"]'
 
 

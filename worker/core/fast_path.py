@@ -73,12 +73,17 @@ class FastPath:
         if len(events) > self._limits.max_events:
             return None
 
-        doubtful = self._doubtful_texts(events, value)
-        if not self._surely_fine_data(events):
-            doubtful |= self._doubtful_data(events)
+        doubtful = self.doubtful(events, value)
         if extras is not None:
             doubtful |= self._doubtful_extras(events, extras)
         return self._judged(events, value, doubtful) if doubtful else DecodedValue(events)
+
+    def doubtful(self, events: list[Event], value: bytes) -> set[int]:
+        """Take placeholders out of the events; the indexes of those that may break a rule."""
+        doubtful = self._doubtful_texts(events, value)
+        if not self._surely_fine_data(events):
+            doubtful |= self._doubtful_data(events)
+        return doubtful
 
     def _read_respelled(self, value: bytes) -> tuple[list[Event], list[bytes]]:
         """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""

@@ -54,8 +54,7 @@ def received_at_ms(record: InputRecord) -> int | None:
 
 def decode_records(records: Sequence[InputRecord], decoder: Decoder) -> DecodedRecords:
     """Decode the records and name the devices in them. Never raises on input."""
-    decode = decoder.decode
-    values = [decode(record.value) for record in records]
+    values = decoder.decode_many([record.value for record in records])
     device_ids = frozenset([event.device_id for value in values for event in value.events])
     return DecodedRecords(records, values, device_ids)
 

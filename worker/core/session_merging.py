@@ -16,11 +16,16 @@ from worker.model.state import Session
 def merge_neighbours(
     sessions: list[Session], grown: Session, rules: SessionRules, changes: Changes
 ) -> Session:
-    """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became."""
+    """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became.
+
+    The nearest first; equally near: the one that starts later, then the one opened later. Only event types
+    and limits leave a choice.
+    """
     while True:
-        neighbour = next((s for s in sessions if s is not grown and _may_merge(s, grown, rules)), None)
-        if neighbour is None:
+        neighbours = [s for s in sessions if s is not grown and _may_merge(s, grown, rules)]
+        if not neighbours:
             return grown
+        neighbour = min(neighbours, key=lambda s: (_space_ms(s, grown), -s.start_ms, -s.number))
         sessions.remove(neighbour)
         sessions.remove(grown)
         survivor = _merged(grown, neighbour)
@@ -34,12 +39,17 @@ def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
     if one.client or other.client:
         return False
     earlier, later = _in_order(one, other)
-    if later.start_ms - earlier.end_ms > rules.gap_ms or later.fixed_start:
+    if _space_ms(one, other) > rules.gap_ms or later.fixed_start:
         return False
     end_ms = max(one.end_ms, other.end_ms)
     if (one.ended and one.end_ms < end_ms) or (other.ended and other.end_ms < end_ms):
         return False
     return not rules.max_duration_ms or end_ms - earlier.start_ms <= rules.max_duration_ms
+
+
+def _space_ms(one: Session, other: Session) -> int:
+    """From the end of the earlier to the start of the later; 0 where they overlap."""
+    return max(one.start_ms - other.end_ms, other.start_ms - one.end_ms, 0)
 
 
 def _merged(grown: Session, other: Session) -> Session:

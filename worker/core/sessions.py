@@ -28,7 +28,8 @@ def has_options(rules: SessionRules) -> bool:
 
 def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
     """What an event of that type does besides; None for nothing."""
-    return rules.event_types.get(event_type) or rules.event_types.get("*")
+    action = rules.event_types.get(event_type) or rules.event_types.get("*")
+    return None if action == "normal" else action
 
 
 def place_plain(
@@ -64,7 +65,8 @@ def place(
     another opens; it moves no membership and no id. Never raises.
     """
     action = action_of(event.type, rules) if rules.event_types else None
-    sessions = [*state.older, state.current] if state.current is not None else []
+    # The newest first: a client may name an id before the worker makes it, and two sessions then bear it.
+    sessions = [state.current, *state.older] if state.current is not None else []
     if event.session_id is not None:
         target = next((session for session in sessions if session.id == event.session_id), None)
         cause: SessionCause | None = "client" if target is None else None
@@ -103,8 +105,13 @@ def distance_ms(session: Session, t_ms: int) -> int:
 def _nearest(
     sessions: list[Session], t_ms: int, action: EventAction | None, rules: SessionRules
 ) -> Session | None:
-    """The session that contains ``t_ms``, else the nearest within the gap; equal: starts, opened later."""
+    """The session that contains ``t_ms``, else the nearest within the gap; equal: starts, opened later.
+
+    One that the event would make too long only where no other is in reach: a session then opens beside it.
+    """
     joinable = [s for s in sessions if distance_ms(s, t_ms) <= rules.gap_ms and _may_join(s, t_ms, action)]
+    if rules.max_duration_ms and action != "passive":
+        joinable = [s for s in joinable if not _too_long(s, t_ms, rules)] or joinable
     return min(joinable, key=lambda s: (distance_ms(s, t_ms), -s.start_ms, -s.number), default=None)
 
 
@@ -135,10 +142,13 @@ def _cause_to_open(
     in_order = own_user is not None and t_ms >= state.newest_ms
     if rules.split_on_user_change and in_order and target.user_id not in (None, own_user):
         return "user_changed"
-    duration_ms = max(target.end_ms, t_ms) - min(target.start_ms, t_ms)
-    if rules.max_duration_ms and not target.client and duration_ms > rules.max_duration_ms:
-        return "max_duration"
-    return None
+    return "max_duration" if _too_long(target, t_ms, rules) else None
+
+
+def _too_long(session: Session, t_ms: int, rules: SessionRules) -> bool:
+    """Whether an assigned session would exceed the greatest duration with an event at ``t_ms`` in it."""
+    duration_ms = max(session.end_ms, t_ms) - min(session.start_ms, t_ms)
+    return not session.client and 0 < rules.max_duration_ms < duration_ms
 
 
 def _open(

@@ -159,7 +159,7 @@ def _tell_users(picture: Text, session: _Session, link: EnrichedEvent | None, ma
         events = list(stretch)
         if mark == marks.login:
             at = _clock(events[0].timestamp)
-            told = f"{at} {events[0].type}: from here on the device is {user}'s, and its past too"
+            told = f"{at} {events[0].type}: now the device is {user}'s, and its past too"
         elif mark == marks.unknown:
             told = f"{len(events)} anonymous"
             if link is not None and events[-1].timestamp < link.timestamp:

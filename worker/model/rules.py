@@ -60,8 +60,10 @@ class InputRules(Struct, frozen=True, kw_only=True):
     max_depth: int = 64
 
 
-EventAction = Literal["start", "passive", "end", "unlink"]
-"""What an event type does besides: open a session, only be counted, close its session, log the user out."""
+EventAction = Literal["start", "passive", "end", "unlink", "normal"]
+"""What an event type does besides: open a session, only be counted, close its session, log the user out, or
+nothing: ``normal`` excepts a type from what ``*`` says.
+"""
 
 
 class SessionRules(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from worker.task.draft import Draft
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
+from worker.task.progress import Progress
 from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import slices
@@ -108,6 +109,13 @@ class PartitionTask:
         """The committed event watermark; None before the task has run."""
         return None if self._committed is None else self._committed.watermark_ms
 
+    @property
+    def progress(self) -> Progress:
+        """Whether it has work, and how far it has come."""
+        caught_up = self.state is TaskState.RUNNING and self._draft is None and self.lag == 0
+        checkpoint = self._store.checkpoint()
+        return Progress(caught_up, -1 if checkpoint is None else checkpoint.changelog_offset)
+
     def take_statistics(self) -> TaskStatistics:
         """What was done since the last call."""
         taken, self.statistics = self.statistics, TaskStatistics()
@@ -139,14 +147,8 @@ class PartitionTask:
     async def _start(self) -> None:
         self._enter(TaskState.RESTORING)
         await self._transaction.fence()
-        restored = await restore(
-            self.partition,
-            self._changelog,
-            self._store,
-            self._clock,
-            self._max_store_age_s,
-            lambda: self._stopping,
-        )
+        changelog, store, age_s = self._changelog, self._store, self._max_store_age_s
+        restored = await restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
         if self._stopping:
             return
         try:
@@ -154,7 +156,7 @@ class PartitionTask:
                 await self._found()
             else:
                 await self._continue(restored.meta)
-            telemetry.emit(restored.log_event(self.partition))
+                telemetry.emit(restored.log_event(self.partition))
         except Fatal:
             await refuse_overtaken(self._changelog, restored.end)
             raise
@@ -230,8 +232,7 @@ class PartitionTask:
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        most = min(self._policy.events, self._memory.events_per_draft)
-        draft = self._draft
+        draft, most = self._draft, min(self._policy.events, self._memory.events_per_draft)
         return draft is not None and (draft.events >= most or len(draft.fired) >= TIMERS_A_DRAFT)
 
     def _is_due(self) -> bool:
@@ -256,9 +257,8 @@ class PartitionTask:
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()
         self._committed = draft.meta()
-        checkpoint = checkpoint_at(
-            next_offsets[self._topics.changelog], self._committed.incarnation, self._clock
-        )
+        changelog_offset = next_offsets[self._topics.changelog]
+        checkpoint = checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
         self._store.write([*state_records, *timer_records], checkpoint)
         self._timekeeper.written(timer_records)
         self._live_states.keep(draft.committed_states())

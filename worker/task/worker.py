@@ -15,6 +15,7 @@ from worker.ports import Clock
 from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
+from worker.task.progress import Progress
 
 _STOP_S = 6.0
 
@@ -81,6 +82,10 @@ class Worker:
             await self._stop()
         finally:
             await _end([*own, changed, *self._running])
+
+    def progress(self) -> dict[int, Progress]:
+        """What each partition's task has done so far."""
+        return {partition: task.progress for partition, task in self._tasks.items()}
 
     def _follow_assignment(self) -> None:
         """Abandon what is not ours any more; begin what is new, once its former task here has ended."""

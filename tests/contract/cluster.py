@@ -1,0 +1,119 @@
+"""What a broker shows to everybody: its topics, their committed records, a group's offsets.
+
+Reads and writes with plain clients, never with the adapters under test. Invariant: ``visible`` shows what
+any ``read_committed`` reader sees, up to the last stable offset.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+
+Record = tuple[bytes | None, bytes | None]
+
+
+@asynccontextmanager
+async def admin(bootstrap_servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An administrator's client."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def make_topics(
+    bootstrap_servers: str, *names: str, partitions: int = 1, configs: Mapping[str, str] | None = None
+) -> None:
+    """Make the topics, each with these settings."""
+    topics = [NewTopic(name, partitions, 1, topic_configs=dict(configs or {})) for name in names]
+    async with admin(bootstrap_servers) as client:
+        response = await client.create_topics(topics)
+    assert all(code == 0 for _, code, _ in response.topic_errors), response
+
+
+async def delete_records(bootstrap_servers: str, topic: str, before_offset: int) -> None:
+    """Delete the records of partition 0 below that offset."""
+    async with admin(bootstrap_servers) as client:
+        await client.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset)})
+
+
+@asynccontextmanager
+async def reader(
+    bootstrap_servers: str, topic: str, group_id: str | None = None
+) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
+    """A ``read_committed`` consumer of partition 0, at its beginning, and that partition."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed",
+        group_id=group_id,
+        enable_auto_commit=False,
+    )
+    await consumer.start()
+    try:
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        consumer.seek(partition, 0)
+        yield consumer, partition
+    finally:
+        await consumer.stop()
+
+
+async def visible(bootstrap_servers: str, topic: str) -> list[Record]:
+    """The (key, value)s of partition 0 that a reader of committed records sees at the moment."""
+    async with reader(bootstrap_servers, topic) as (consumer, partition):
+        end = (await consumer.end_offsets([partition]))[partition]
+        records: list[Record] = []
+        while await consumer.position(partition) < end:
+            fetched = await consumer.getmany(partition, timeout_ms=200)
+            records += [(record.key, record.value) for record in fetched.get(partition, [])]
+        return records
+
+
+async def committed_offset(bootstrap_servers: str, topic: str, group_id: str) -> int | None:
+    """The group's offset of partition 0."""
+    async with reader(bootstrap_servers, topic, group_id) as (consumer, partition):
+        offset: int | None = await consumer.committed(partition)
+        return offset
+
+
+async def ends(bootstrap_servers: str, topic: str) -> tuple[int, int]:
+    """(last stable offset, end of the log) of partition 0."""
+    found = []
+    for isolation_level in ("read_committed", "read_uncommitted"):
+        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level=isolation_level)
+        await consumer.start()
+        try:
+            found += (await consumer.end_offsets([TopicPartition(topic, 0)])).values()
+        finally:
+            await consumer.stop()
+    return found[0], found[1]
+
+
+async def write(
+    bootstrap_servers: str,
+    topic: str,
+    values: Sequence[bytes],
+    *,
+    partition: int = 0,
+    transactional_id: str | None = None,
+    abort: bool = False,
+) -> None:
+    """Append the values; in one transaction where an id is given, which may be aborted."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
+    await producer.start()
+    try:
+        if transactional_id is not None:
+            await producer.begin_transaction()
+        sent = [await producer.send(topic, value, partition=partition) for value in values]
+        await producer.flush()
+        for acknowledged in sent:
+            await acknowledged
+        if abort:
+            await producer.abort_transaction()
+        elif transactional_id is not None:
+            await producer.commit_transaction()
+    finally:
+        await producer.stop()

@@ -1,0 +1,87 @@
+"""Where one test's transactions write, and what everybody sees of them there.
+
+Makes and watches; asserts nothing.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from tests.contract.cluster import committed_offset, ends, make_topics, visible
+from tests.waiting import eventually
+from worker.adapters.kafka_transaction import KafkaTransaction
+
+
+@dataclass(frozen=True)
+class Place:
+    """The names of one test: where its transactions write, and as whom."""
+
+    servers: str
+    prefix: str
+
+    @property
+    def outputs(self) -> str:
+        return self.prefix + "outputs"
+
+    @property
+    def changelog(self) -> str:
+        return self.prefix + "changelog"
+
+    @property
+    def raw(self) -> str:
+        return self.prefix + "raw"
+
+    @property
+    def group(self) -> str:
+        return self.prefix + "group"
+
+    async def make_topics(self) -> None:
+        """Make the three topics, of one partition each."""
+        await make_topics(self.servers, self.outputs, self.changelog, self.raw)
+
+    @asynccontextmanager
+    async def transaction(self, name: str = "0", **options: int) -> AsyncIterator[KafkaTransaction]:
+        """A transactional producer of partition 0, not fenced; discarded at the end. One ``name``, one id."""
+        transaction = KafkaTransaction(
+            client={"bootstrap_servers": self.servers},
+            transactional_id=f"{self.group}/{name}",
+            group_id=self.group,
+            partition=0,
+            compression="none",
+            **{"transaction_timeout_ms": 20_000, **options},
+        )
+        try:
+            yield transaction
+        finally:
+            transaction.discard()
+            await transaction.closed()
+
+    async def all_visible(self) -> tuple[list[bytes | None], list[bytes | None], int | None]:
+        """What everybody sees: values of outputs and changelog, and the group's offset in the raw topic."""
+        outputs = [value for _, value in await visible(self.servers, self.outputs)]
+        changelog = [value for _, value in await visible(self.servers, self.changelog)]
+        return outputs, changelog, await committed_offset(self.servers, self.raw, self.group)
+
+    async def becomes_visible(
+        self, outputs: list[bytes | None], changelog: list[bytes | None], offset: int | None
+    ) -> None:
+        """Wait for exactly this: a commit is acknowledged before its markers are written."""
+
+        async def is_visible() -> bool:
+            return await self.all_visible() == (outputs, changelog, offset)
+
+        await eventually(is_visible, what=f"everybody sees {outputs}, {changelog}, {offset}", timeout_s=10)
+
+    async def is_settled(self) -> bool:
+        """Whether no transaction is open in the outputs."""
+        stable, end = await ends(self.servers, self.outputs)
+        return stable == end
+
+
+async def write_all(transaction: KafkaTransaction, place: Place, value: bytes, next_offset: int) -> None:
+    """All of a transaction but its end: one record for each topic, and the group's offset."""
+    await transaction.begin()
+    await transaction.send(place.outputs, [(b"key", value, None)])
+    await transaction.send(place.changelog, [(b"key", value, None)])
+    await transaction.acknowledged()
+    await transaction.add_offsets({place.raw: next_offset})

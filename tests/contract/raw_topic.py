@@ -1,0 +1,106 @@
+"""A raw topic and the members of its group: what the contract of a source is tried with."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from itertools import count
+
+from tests.contract.cluster import ends, reader, write
+from tests.waiting import eventually
+from worker.adapters.kafka_consumer import ConsumerGroup
+from worker.adapters.kafka_source import KafkaSource
+from worker.adapters.system_clock import SystemClock
+from worker.model.events import InputRecord
+
+HEARTBEAT_S = 0.2
+
+
+class Raw:
+    """One raw topic and its group."""
+
+    def __init__(self, servers: str, prefix: str, request_timeout_ms: int = 40_000) -> None:
+        self._request_timeout_ms = request_timeout_ms
+        self.servers = servers
+        self.topic = prefix + "raw"
+        self.group_id = prefix + "group"
+        self._numbers = count()
+
+    def at(self, offset: int) -> Mapping[str, int]:
+        """Where to seek."""
+        return {self.topic: offset}
+
+    async def write(self, records: int, partition: int = 0) -> None:
+        """Append that many records; each one's value is its number."""
+        values = [b"%d" % next(self._numbers) for _ in range(records)]
+        await write(self.servers, self.topic, values, partition=partition)
+
+    async def write_in_transaction(self, *values: bytes, abort: bool = False) -> None:
+        """Append the values in a transaction, and wait for its end."""
+        await write(self.servers, self.topic, values, transactional_id=self.topic + "-writer", abort=abort)
+
+        async def is_settled() -> bool:
+            stable, end = await ends(self.servers, self.topic)
+            return stable == end
+
+        await eventually(is_settled, what="the transaction has ended")
+
+    async def commit(self, offset: int) -> None:
+        """Commit the group's offset of partition 0, while nobody is in the group."""
+        async with reader(self.servers, self.topic, self.group_id) as (consumer, partition):
+            await consumer.commit({partition: offset})
+
+    @asynccontextmanager
+    async def member(
+        self,
+        instance_id: str | None = None,
+        start_from: str = "earliest",
+        session_timeout_ms: int = 6_000,
+    ) -> AsyncIterator[ConsumerGroup]:
+        """A member of the group, fetching."""
+        group = ConsumerGroup(
+            client={"bootstrap_servers": self.servers, "request_timeout_ms": self._request_timeout_ms},
+            topic=self.topic,
+            group_id=self.group_id,
+            group_instance_id=instance_id,
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
+            start_from=start_from,
+            fetch_bytes=8 * 1024 * 1024,
+            clock=SystemClock(),
+        )
+        await group.start()
+        pump = asyncio.get_running_loop().create_task(group.pump())
+        try:
+            yield group
+        finally:
+            await group.close()
+            async with asyncio.timeout(5):
+                await pump
+
+    @asynccontextmanager
+    async def source(self, start_from: str = "earliest") -> AsyncIterator[KafkaSource]:
+        """The source of partition 0, of the only member."""
+        async with self.member(start_from=start_from) as group:
+            assert await changed(group) == {0}
+            yield group.source(0)
+
+
+async def changed(group: ConsumerGroup) -> frozenset[int]:
+    """The member's next assignment that is not empty."""
+    async with asyncio.timeout(20):
+        while not (assigned := await group.changed()):
+            pass
+        return assigned
+
+
+async def take(source: KafkaSource, records: int) -> list[InputRecord]:
+    """Read until that many have come."""
+    taken: list[InputRecord] = []
+    async with asyncio.timeout(20):
+        while len(taken) < records:
+            taken += await source.next_records(1.0)
+    return taken
+
+
+def offsets(records: list[InputRecord]) -> list[int]:
+    return [record.offset for record in records]

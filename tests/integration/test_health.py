@@ -1,0 +1,70 @@
+"""The health file of a real worker: it lives as long as the worker, and the probe reads it."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.chaos.deployment import Deployment, WorkerProcess
+from tests.conftest import Kafka
+from tests.waiting import eventually
+from worker.demo.traffic import make_traffic
+
+
+def probe(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a container's health check runs."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker", "health"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_worker_touches_its_file_while_it_works_and_removes_it_when_it_ends(
+    kafka: Kafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "health"
+
+    async def scenario(deployment: Deployment) -> None:
+        await deployment.create_topics(2)
+        worker = deployment.worker("only")
+        assert probe(deployment.environment).returncode == 1
+        worker.start()
+        await worker.wait_for("partition.founded", 2)
+        first = file.stat().st_mtime_ns
+        await deployment.feed(make_traffic(2_000, seed=1, now_ms=1_760_000_000_000).records)
+
+        async def touched_again() -> bool:
+            return file.stat().st_mtime_ns > first
+
+        await eventually(touched_again, what="the file is touched again")
+        assert probe(deployment.environment).returncode == 0
+        assert await worker.stop() == 0
+        assert not file.exists()
+        assert worker.log("partition.stuck") == []
+
+    with Deployment(
+        kafka.bootstrap_servers, topic_prefix, tmp_path, {"HEALTH_FILE": str(file)}
+    ) as deployment:
+        asyncio.run(scenario(deployment))
+
+
+def test_a_worker_whose_health_file_cannot_be_written_says_so_and_ends_with_1(
+    kafka: Kafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "not there" / "health"
+
+    async def scenario(deployment: Deployment) -> WorkerProcess:
+        await deployment.create_topics(1)
+        worker = deployment.worker("only")
+        worker.start()
+        assert await worker.ended() == 1
+        return worker
+
+    with Deployment(
+        kafka.bootstrap_servers, topic_prefix, tmp_path, {"HEALTH_FILE": str(file)}
+    ) as deployment:
+        (failed,) = asyncio.run(scenario(deployment)).log("worker.failed")
+    assert failed["reason"] == f"health.file: {file} cannot be written: No such file or directory"

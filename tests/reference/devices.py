@@ -1,0 +1,55 @@
+"""What the slow reference remembers of a device: plain dicts, all of them looked at for every question."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from tests.reference.identity import Timeline
+
+Options = Mapping[str, Any]
+
+
+class Session(TypedDict):
+    """One remembered session; times in ms. ``user`` is its newest event's that has one, at ``user_at``."""
+
+    id: str
+    number: int
+    start: int
+    end: int
+    client: bool
+    fixed_start: bool
+    ended: bool
+    count: int
+    touched: int
+    user: str | None
+    user_at: int
+
+
+class Device(TypedDict):
+    """All that is known of a device; ``newest`` is None before its first event."""
+
+    sessions: list[Session]
+    opened: int
+    newest: int | None
+    events: int
+    links: Timeline
+
+
+def new_device() -> Device:
+    """A device without a past."""
+    return {"sessions": [], "opened": 0, "newest": None, "events": 0, "links": []}
+
+
+def is_forgotten(device: Device, t: int, options: Options) -> bool:
+    """Forgetting: its newest event is more than the retention before t."""
+    return device["newest"] is not None and t - device["newest"] > options["retention_ms"]
+
+
+def forget(device: Device, options: Options) -> None:
+    """Memory: the newest session stays (equal ends: starts, then opened later), and of the others those most
+    recently touched.
+    """
+    by_newness = sorted(device["sessions"], key=lambda s: (s["end"], s["start"], s["number"]))
+    newest = by_newness[-1]
+    others = [session for session in device["sessions"] if session is not newest]
+    others.sort(key=lambda session: session["touched"], reverse=True)
+    device["sessions"] = [newest, *others[: options["remembered"] - 1]]

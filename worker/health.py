@@ -1,0 +1,57 @@
+"""The file that says that the worker is well: the worker touches it, probes look at its age.
+
+Decides what its age means; what is well is decided by who touches it. The invariant: a file that was touched
+within ``STALE_S`` means a worker that makes progress; whatever goes wrong, the file grows old.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+BEAT_S = 5.0
+"""Between two touches."""
+
+STALE_S = 30.0
+"""Older, and the worker is not well. Some beats may be late on a busy machine."""
+
+
+class Verdict(NamedTuple):
+    """Whether the worker is well, and the reason in words."""
+
+    well: bool
+    reason: str
+
+
+class HealthFile:
+    """The file at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def touch(self) -> None:
+        """Say that all is well now. Raises OSError where it cannot be written."""
+        self._path.touch()
+
+    def remove(self) -> None:
+        """Say that no worker runs here."""
+        self._path.unlink(missing_ok=True)
+
+    def verdict(self, now_s: float) -> Verdict:
+        """What the file says at ``now_s`` (seconds since the epoch)."""
+        try:
+            touched_s = self._path.stat().st_mtime
+        except FileNotFoundError:
+            return Verdict(False, f"{self._path} is missing: no worker runs, or it is still starting")
+        except OSError as error:
+            return Verdict(False, f"{self._path} cannot be read: {error.strerror}")
+        return verdict(str(self._path), now_s - touched_s)
+
+
+def verdict(name: str, age_s: float) -> Verdict:
+    """What the age of the file means. Exactly ``STALE_S`` is still well.
+
+    A file from the future is from before somebody set the clock back, so it is old as well.
+    """
+    if -STALE_S <= age_s <= STALE_S:
+        return Verdict(True, f"fine: {name} was touched {max(age_s, 0.0):.0f} s ago")
+    age = f"{age_s:.0f} s old" if age_s > 0 else f"{-age_s:.0f} s ahead of the clock"
+    return Verdict(False, f"{name} is {age}; a worker that is well touches it every {BEAT_S:.0f} s")
