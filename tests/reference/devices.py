@@ -9,7 +9,11 @@ Options = Mapping[str, Any]
 
 
 class Session(TypedDict):
-    """One remembered session; times in ms. ``user`` is its newest event's that has one, at ``user_at``."""
+    """One remembered session; times in ms. ``user`` is its newest event's that has one, at ``user_at``.
+
+    ``entry`` and ``exit`` are (time, id, type) of its first and last event; ``closed`` says why it is over,
+    None while only inactivity can tell.
+    """
 
     id: str
     number: int
@@ -22,21 +26,40 @@ class Session(TypedDict):
     touched: int
     user: str | None
     user_at: int
+    cause: str
+    entry: tuple[int, str, str]
+    exit: tuple[int, str, str]
+    views: int
+    view: str | None
+    closed: str | None
 
 
 class Device(TypedDict):
-    """All that is known of a device; ``newest`` is None before its first event."""
+    """All that is known of a device; ``newest`` is None before its first event.
+
+    ``gone`` are the sessions that the newest event made it forget, or merged away: into that id.
+    """
 
     sessions: list[Session]
     opened: int
     newest: int | None
     events: int
     links: Timeline
+    first_seen: int | None
+    gone: list[tuple[Session, str | None]]
 
 
 def new_device() -> Device:
     """A device without a past."""
-    return {"sessions": [], "opened": 0, "newest": None, "events": 0, "links": []}
+    return {
+        "sessions": [],
+        "opened": 0,
+        "newest": None,
+        "events": 0,
+        "links": [],
+        "first_seen": None,
+        "gone": [],
+    }
 
 
 def is_forgotten(device: Device, t: int, options: Options) -> bool:
@@ -53,3 +76,4 @@ def forget(device: Device, options: Options) -> None:
     others = [session for session in device["sessions"] if session is not newest]
     others.sort(key=lambda session: session["touched"], reverse=True)
     device["sessions"] = [newest, *others[: options["remembered"] - 1]]
+    device["gone"] += [(session, None) for session in others[options["remembered"] - 1 :]]

@@ -63,6 +63,8 @@ class Reference:
         session, cause = sessions.place(device, event, t, self.options)
         if device["newest"] is None or t > device["newest"]:
             device["newest"] = t
+        if device["first_seen"] is None or t < device["first_seen"]:
+            device["first_seen"] = t
 
         happened = {
             "new_device": new_device,

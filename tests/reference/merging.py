@@ -26,7 +26,12 @@ def merged(device: Device, grown: Session, options: Options) -> Session:
         "touched": device["events"],
         "user": whose_user["user"],
         "user_at": whose_user["user_at"],
+        "exit": later["exit"] if later["end"] > earlier["end"] else earlier["exit"],
+        "views": grown["views"] + other["views"],
+        "view": grown["view"] or other["view"],
+        "closed": "end_event" if grown["ended"] or other["ended"] else None,
     }
+    device["gone"].append((later, one["id"]))
     device["sessions"] = [s for s in device["sessions"] if s is not earlier and s is not later] + [one]
     return merged(device, one, options)
 

@@ -27,6 +27,7 @@ def place(
     one.
     """
     device["events"] += 1
+    device["gone"] = []
     action = action_of(event, options)
     named = event.get("session_id")
     if named is None and action == "passive":
@@ -40,16 +41,25 @@ def place(
         session = session_of_id(device, named)
         if session is None:
             cause = cause_of_opening(device, event, t, "client", options)
-            session = opened(device, named, t, fixed_start=False)
+            session = opened(device, named, event, t, cause, fixed_start=False)
         session["client"] = True
     else:
         session, why_not_joined = session_to_join(device, event, t, action, options)
         if session is None:
             cause = cause_of_opening(device, event, t, why_not_joined, options)
             new_id = assigned_id(event["device_id"], t, device["opened"] + 1)
-            session = opened(device, new_id, t, fixed_start=why_not_joined is not None)
+            if why_not_joined is not None:
+                close_in_favour(device, t, action, why_not_joined, options)
+            session = opened(device, new_id, event, t, cause, fixed_start=why_not_joined is not None)
+    if t < session["start"]:
+        session["entry"] = (t, event["id"], event["type"])
+    if t >= session["end"]:
+        session["exit"] = (t, event["id"], event["type"])
     session["start"] = min(session["start"], t)
     session["end"] = max(session["end"], t)
+    if event.get("view_id") not in (None, session["view"]):
+        session["view"] = event["view_id"]
+        session["views"] += 1
     session["count"] += 1
     session["touched"] = device["events"]
     if event.get("user_id") is not None and t >= session["user_at"]:
@@ -57,6 +67,7 @@ def place(
         session["user_at"] = t
     if action == "end":
         session["ended"] = True
+    session["closed"] = "end_event" if session["ended"] else None
     session = merged(device, session, options)
     forget(device, options)
     return session, cause
@@ -89,6 +100,15 @@ def session_to_join(
     if session is None:
         return None, "max_duration"
     return session, None
+
+
+def close_in_favour(device: Device, t: int, action: str | None, why: str, options: Options) -> None:
+    """Event types and options: the session that would have been joined is over, if no event ended it."""
+    reach = reach_of_end(device, t, options) if action == "end" else reach_of_plain(device, t, options)
+    short_enough = [session for session in reach if not would_be_too_long(session, t, options)]
+    session = preferred(short_enough, t) or preferred(reach, t)
+    if session is not None and not session["ended"]:
+        session["closed"] = "max_duration" if why == "max_duration" else "superseded"
 
 
 def passive_reach(device: Device, t: int, options: Options) -> list[Session]:
@@ -156,7 +176,9 @@ def distance(session: Session, t: int) -> int:
     return 0
 
 
-def opened(device: Device, session_id: str, t: int, *, fixed_start: bool) -> Session:
+def opened(
+    device: Device, session_id: str, event: Mapping[str, Any], t: int, cause: str, *, fixed_start: bool
+) -> Session:
     """New: the device's next session."""
     device["opened"] += 1
     session: Session = {
@@ -171,6 +193,12 @@ def opened(device: Device, session_id: str, t: int, *, fixed_start: bool) -> Ses
         "touched": 0,
         "user": None,
         "user_at": 0,
+        "cause": cause,
+        "entry": (t, event["id"], event["type"]),
+        "exit": (t, event["id"], event["type"]),
+        "views": 0,
+        "view": None,
+        "closed": None,
     }
     device["sessions"].append(session)
     return session

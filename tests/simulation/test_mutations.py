@@ -11,12 +11,14 @@ from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.faults import simulate
 from tests.simulation.ports import FakeTransaction
 from tests.simulation.world import until
+from worker.core.timers import TimerKind, whole_range
 from worker.errors import Fatal, TransactionLost
 from worker.model.state import Meta
 from worker.task.checkpoints import checkpoint_at
 from worker.task.draft import Draft
 from worker.task.life_cycle import TaskState
 from worker.task.partition_task import PartitionTask
+from worker.task.timekeeper import Timekeeper
 
 MOST_SEEDS = 500
 """The slowest to be found takes a fifth of them."""
@@ -28,17 +30,18 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
     async def _commit(self, draft: Draft) -> None:
         transaction, topics, records = self._transaction, self._topics, draft.state_records()
         await transaction.begin()
-        await transaction.send(topics.enriched, draft.enriched)
-        await transaction.send(topics.dead_letters, draft.dead_letters)
+        for topic, outputs in draft.outputs(topics):
+            await transaction.send(topic, outputs)
         await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
         next_offsets = await transaction.acknowledged()
         await transaction.add_offsets(draft.next_offsets)
         meta = draft.meta()
-        self._store.write(
-            records, checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
-        )
+        timer_records = draft.timer_records()
+        checkpoint = checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
+        self._store.write([*records, *timer_records], checkpoint)
         await transaction.commit()
         self._committed = meta
+        self._timekeeper.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
 
@@ -107,6 +110,48 @@ class ReadsOnAfterAStopWhileRestoring(PartitionTask):
             self._enter(TaskState.RUNNING)
 
 
+class ForgetsTimersWhenItRestores(PartitionTask):
+    """What is in the changelog's records is not set again: those sessions never close."""
+
+    async def _start(self) -> None:
+        before = self._store.checkpoint()
+        await super()._start()
+        after = self._store.checkpoint()
+        if after is not None and after != before and self.state is TaskState.RUNNING:
+            kinds: tuple[TimerKind, ...] = ("close", "forget")
+            timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
+            self._store.write([(key, None) for key in timers], after)
+            self._timekeeper.restored()
+
+
+class HastyTimekeeper(Timekeeper):
+    """Looks at the wall clock whatever is still to be read."""
+
+    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
+        return max(watermark_ms, self._clock.wall_ms())
+
+
+class ClosesByTheClockWhileLagging(PartitionTask):
+    """The events that go on with those sessions are only a little further down."""
+
+    async def run(self) -> None:
+        self._timekeeper = HastyTimekeeper(
+            self._rules, self._source, self._store, self._clock, self._live_states
+        )
+        await super().run()
+
+
+class KeepsFiredTimersOverALoss(PartitionTask):
+    """They have done nothing: what they were to close was in the draft that was dropped."""
+
+    def _drop_uncommitted(self) -> None:
+        fired = [] if self._draft is None else self._draft.fired
+        checkpoint = None if self._draft is None else self._store.checkpoint()
+        super()._drop_uncommitted()
+        if fired and checkpoint is not None:
+            self._store.write([(key, None) for key in fired], checkpoint)
+
+
 class IgnoresFailedBatches(FakeTransaction):
     """As the client's own commit does."""
 
@@ -157,6 +202,9 @@ def seeds_until_found(
         KeepsLiveStatesOverALoss,
         SendsALostDraftAgain,
         ReadsOnAfterAStopWhileRestoring,
+        ForgetsTimersWhenItRestores,
+        ClosesByTheClockWhileLagging,
+        KeepsFiredTimersOverALoss,
     ],
 )
 def test_a_task_with_this_habit_is_found_out(mutation: type[PartitionTask]) -> None:
