@@ -115,6 +115,8 @@ class Deployment:
             "SESSIONIZER_KAFKA_GROUP_ID": f"{prefix}group",
             "SESSIONIZER_TOPICS_RAW": f"{prefix}raw",
             "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}enriched",
+            "SESSIONIZER_TOPICS_SESSIONS": f"{prefix}sessions",
+            "SESSIONIZER_TOPICS_IDENTITIES": f"{prefix}identities",
             "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}dead-letters",
             "SESSIONIZER_KAFKA_SESSION_TIMEOUT_MS": "4000",
             "SESSIONIZER_KAFKA_HEARTBEAT_INTERVAL_MS": "500",

@@ -4,26 +4,33 @@ Decides whether what a read_committed reader finds equals a sequential run of th
 topic. Knows nothing of what was done to the workers meanwhile. The promises are those of docs/reliability.md:
 
 * P1 equality: enriched events and dead letters, byte for byte, in order;
-* P2 state: the changelog, compacted, holds the state that the run ends with;
+* P2 state: the changelog, compacted, holds the state that the run ends with, but for what time has closed;
 * P3 offsets: the group's committed offsets are those of the changelog's meta record;
-* P4 conservation: every event of the raw topic has exactly one fate (P1 implies it; counted on its own).
+* P4 conservation: every event of the raw topic has exactly one fate (P1 implies it; counted on its own);
+* P7 streams: the last record of each session, once all are closed, and every record of a device's timeline
+  are those of the run, ``revision`` aside.
 """
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
+from msgspec import json
 
+from tests.settling import settled
 from worker.config import Config
+from worker.core.closing import tend
 from worker.core.decode import Decoder
-from worker.core.encode import encode_step
+from worker.core.encode import encode_sessions, encode_step
 from worker.core.pipeline import decode_records, process
 from worker.core.state_records import (
     META_KEY,
-    cold_key,
     decode_meta,
+    device_of_hot_key,
     encode_cold,
     encode_hot,
     hot_key,
@@ -32,6 +39,8 @@ from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState
 
 _RECORDS_A_STEP = 100
+_NEVER_MS = 2**53
+_CLOSED_WITHIN_S = 20.0
 
 
 @dataclass
@@ -41,6 +50,8 @@ class Expected:
     enriched: list[OutputRecord] = field(default_factory=list)
     dead_letters: list[OutputRecord] = field(default_factory=list)
     states: dict[str, DeviceState] = field(default_factory=dict)
+    rows: dict[bytes, dict[str, Any]] = field(default_factory=dict)
+    identities: dict[bytes, list[bytes | None]] = field(default_factory=dict)
     sessions: int = 0
     events: int = 0
     next_offset: int = 0
@@ -70,12 +81,27 @@ def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
         expected.enriched += encoded.enriched
         expected.dead_letters += encoded.dead_letters
         expected.states.update(result.states)
+        expected.rows.update(last_rows((key, value) for key, value, _ in encoded.sessions))
+        for key, value, _ in encoded.identities:
+            expected.identities.setdefault(key or b"", []).append(value)
         expected.sessions += result.sessions_opened
         expected.watermark_ms = result.watermark_ms
         expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
+    tended = tend(expected.states, 0, _NEVER_MS, config.rules)
+    expected.rows.update(last_rows((key, value) for key, value, _ in encode_sessions(tended.sessions)))
     if records:
         expected.next_offset = records[-1].offset + 1
     return expected
+
+
+def last_rows(upserts: Iterable[tuple[bytes | None, bytes | None]]) -> dict[bytes, dict[str, Any]]:
+    """The last record of each session, ``revision`` aside."""
+    rows = {}
+    for key, value in upserts:
+        row = json.decode(value or b"")
+        del row["revision"]
+        rows[key or b""] = row
+    return rows
 
 
 async def read_all(bootstrap_servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
@@ -118,13 +144,28 @@ async def committed_offsets(bootstrap_servers: str, group_id: str) -> dict[Topic
         await admin.close()
 
 
+async def _closed(servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
+    """The sessions topic, once no session in it is open any more; or after a while as it is."""
+    deadline = time.monotonic() + _CLOSED_WITHIN_S
+    while True:
+        sessions = await read_all(servers, topic)
+        rows = [last_rows((record.key, record.value) for record in found) for found in sessions.values()]
+        still_open = any(row["status"] == "open" for found in rows for row in found.values())
+        if not still_open or time.monotonic() > deadline:
+            return sessions
+
+
 async def check_promises(config: Config) -> Verdict:
-    """Read everything and compare. The workers must have caught up."""
+    """Read everything and compare. The workers must have caught up with traffic that is older than a gap, and
+    still run, so that every session closes.
+    """
     servers = config.kafka.bootstrap_servers
     verdict = Verdict()
+    sessions = await _closed(servers, config.topics.sessions)
     enriched = await read_all(servers, config.topics.enriched)
     dead_letters = await read_all(servers, config.topics.dead_letters)
     changelog = await read_all(servers, config.changelog_topic)
+    identities = await read_all(servers, config.topics.identities)
     committed = await committed_offsets(servers, config.kafka.group_id)
     for number, records in (await read_all(servers, config.topics.raw)).items():
         expected = expect(records, config)
@@ -138,6 +179,8 @@ async def check_promises(config: Config) -> Verdict:
             verdict.broken.append(f"P4 partition {number}: {expected.events} events, {fates} fates")
         offset = committed.get(TopicPartition(config.topics.raw, number))
         _compare_state(verdict, number, changelog[number], expected, config, offset)
+        _compare_sessions(verdict, number, sessions[number], expected)
+        _compare_identities(verdict, number, identities[number], expected)
         verdict.events += expected.events
         verdict.enriched += len(enriched[number])
         verdict.dead_letters += len(dead_letters[number])
@@ -161,6 +204,32 @@ def _compare(
         verdict.broken.append(f"{what}: {len(found)} records, expected {len(wanted)}")
 
 
+def _compare_sessions(
+    verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
+) -> None:
+    rows = last_rows((record.key, record.value) for record in found)
+    keys = rows.keys() | expected.rows.keys()
+    different = sorted(key for key in keys if rows.get(key) != expected.rows.get(key))
+    if different:
+        key = different[0]
+        verdict.broken.append(
+            f"P7 partition {number}: {len(different)} sessions differ, {key!r}: {rows.get(key)}, "
+            f"expected {expected.rows.get(key)}"
+        )
+
+
+def _compare_identities(
+    verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
+) -> None:
+    timelines: dict[bytes, list[bytes | None]] = {}
+    for record in found:
+        timelines.setdefault(record.key, []).append(record.value)
+    keys = timelines.keys() | expected.identities.keys()
+    different = sorted(key for key in keys if timelines.get(key) != expected.identities.get(key))
+    if different:
+        verdict.broken.append(f"P7 partition {number}: {len(different)} timelines differ, {different[0]!r}")
+
+
 def _compare_state(
     verdict: Verdict,
     number: int,
@@ -170,11 +239,12 @@ def _compare_state(
     committed: int | None,
 ) -> None:
     compacted: Mapping[bytes, bytes] = {record.key: record.value for record in changelog}
-    wanted = {}
-    for device_id, state in expected.states.items():
-        wanted[hot_key(device_id)] = encode_hot(state)
-        wanted[cold_key(device_id)] = encode_cold(state)
-    states = {key: value for key, value in compacted.items() if key != META_KEY}
+    wanted = {hot_key(d): settled(encode_hot(s), encode_cold(s)) for d, s in expected.states.items()}
+    states = {
+        key: settled(value, compacted[b"c" + key[1:]])
+        for key, value in compacted.items()
+        if device_of_hot_key(key) is not None
+    }
     different = [key for key in states.keys() | wanted.keys() if states.get(key) != wanted.get(key)]
     if different:
         verdict.broken.append(

@@ -103,6 +103,8 @@ def test_a_changelog_of_another_raw_topic_is_refused(deployment: Deployment) -> 
             {
                 "TOPICS_RAW": deployment.config.topics.enriched,
                 "TOPICS_ENRICHED": deployment.config.topics.raw,
+                "TOPICS_SESSIONS": deployment.config.topics.sessions,
+                "TOPICS_IDENTITIES": deployment.config.topics.identities,
                 "TOPICS_DEAD_LETTERS": deployment.config.topics.dead_letters,
                 "TOPICS_CHANGELOG": deployment.config.changelog_topic,
                 "KAFKA_GROUP_ID": f"{deployment.config.kafka.group_id}-other",

@@ -8,41 +8,23 @@ streams by the last record of each key. Knows nothing of faults or tasks. A brok
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from copy import copy
-from functools import lru_cache
 from typing import Any
 
 from msgspec import json
 
+from tests.settling import settled
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker, TransactionUnit
 from worker.core.closing import FORGETTING_DELAY_MS
 from worker.core.session_changes import closes_at_ms
-from worker.core.state_records import META_KEY, decode_meta, decode_state, encode_cold, encode_hot, times_of
+from worker.core.state_records import META_KEY, decode_meta, decode_state, times_of
 from worker.core.timers import timer_key
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState, Meta, Session
+from worker.model.state import DeviceState, Meta
 from worker.task.topics import TaskTopics
 
 # --- states ---
-
-
-@lru_cache(maxsize=10_000)
-def settled(hot: bytes, cold: bytes) -> tuple[int, bytes]:
-    """The device's newest event time, and all of it as if what is open had closed."""
-    state = decode_state(hot, cold)
-    state.older = tuple(_settled(session) for session in state.older)
-    state.current = None if state.current is None else _settled(state.current)
-    state.close_at_ms = state.forget_at_ms = 0
-    return state.newest_ms, encode_hot(state) + encode_cold(state)
-
-
-def _settled(session: Session) -> Session:
-    session = copy(session)
-    session.closed = session.closed or "inactivity"
-    session.revision = 0
-    return session
 
 
 def living(content: Mapping[bytes, bytes], watermark_ms: int, rules: Rules) -> dict[bytes, bytes]:
