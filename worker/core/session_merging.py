@@ -30,7 +30,7 @@ def merge_neighbours(sessions: list[Session], grown: Session, rules: SessionRule
 
 
 def _nearest(neighbours: list[Session], grown: Session) -> Session:
-    # The order matters only where the limit or an end lets one merge happen and then not the other.
+    # The order matters: an ended session that is taken in keeps out the one behind it.
     def distance_ms(session: Session) -> int:
         return max(session.start_ms - grown.end_ms, grown.start_ms - session.end_ms, 0)
 
