@@ -228,6 +228,12 @@ def test_an_event_with_the_sessions_own_id_moves_an_end_forward_and_it_stays_end
     assert (ended.ended, ended.end_ms) == (True, ms("10:20:00"))
 
 
+def test_what_was_ended_stays_so_when_no_type_ends_sessions_any_more() -> None:
+    ended = step(page("10:00:00"), checkout("10:01:00"), rules=RULES).states
+    ((after, _),) = step(page("10:02:00"), states=ended).enriched
+    assert after.session_number == 2
+
+
 def test_an_end_with_a_session_id_ends_that_session() -> None:
     assert numbers(page("10:00:00", session="s1"), checkout("10:01:00", session="s1"), page("10:02:00")) == [
         1,
