@@ -19,10 +19,11 @@ from worker.adapters.files import LinesOut
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
+from worker.core.closing import tend
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import DecodedRecords, decode_records, process
-from worker.core.state_records import SCHEMA_VERSION
+from worker.core.state_records import SCHEMA_VERSION, hot_key
 from worker.errors import Fatal, StateCorrupted
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
@@ -35,9 +36,16 @@ from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
 
 ENRICHED = "enriched.ndjson"
+SESSIONS = "sessions.ndjson"
+IDENTITIES = "identities.ndjson"
 DEAD_LETTERS = "dead-letters.ndjson"
-OUTPUTS = (ENRICHED, DEAD_LETTERS)
+OUTPUTS = (ENRICHED, SESSIONS, IDENTITIES, DEAD_LETTERS)
 
+# Last records live in the store until the end, so that memory does not grow with the input.
+_SESSION = b"s"
+_IDENTITY = b"i"
+_KEYS_A_PAGE = 1_000
+_NEVER_MS = 2**53
 _STEP_BYTES = 256 * 1024
 _DRAFT_BYTES = 8 * 1024 * 1024  # 4,000 values that are refused whole would be any size
 _NO_META = Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic="", next_offsets={})
@@ -61,6 +69,7 @@ class Figures(Struct):
     enriched: int = 0
     rejections: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
+    sessions_merged: int = 0
     devices: int = 0
     devices_linked: int = 0
 
@@ -117,7 +126,7 @@ async def replay(
             for step in _steps(config, paths):
                 replaying.take(step)
                 progress(step.read_bytes)
-            replaying.commit()
+            replaying.end()
         except StateCorrupted as error:
             raise Fatal(f"the temporary state is unreadable, the disk may be failing: {error}") from error
         finally:
@@ -181,11 +190,13 @@ class _Replay:
         draft = self._draft
         self._outputs.write(ENRICHED, _values(draft.enriched))
         self._outputs.write(DEAD_LETTERS, _values(draft.dead_letters))
+        upserts = [(_SESSION + (key or b""), value) for key, value, _ in draft.sessions]
+        upserts += [(_IDENTITY + (key or b""), value) for key, value, _ in draft.identities]
         self._commits += 1
         checkpoint = Checkpoint(
             schema=SCHEMA_VERSION, incarnation="", changelog_offset=self._commits, written_at_ms=0
         )
-        self._store.write(draft.state_records(), checkpoint)
+        self._store.write([*draft.state_records(), *upserts], checkpoint)
         self._live_states.keep(draft.committed_states())
         figures = self.figures
         figures.records += draft.records
@@ -195,6 +206,29 @@ class _Replay:
         figures.sessions += draft.sessions_opened
         self._draft = Draft(draft.meta(), 0.0)
         self._draft_bytes = 0
+
+    def end(self) -> None:
+        """Commit the last draft, close every session, and write the last records of sessions and devices."""
+        self.commit()
+        for keys in self._pages(hot_key("")):
+            device_ids = [key[1:].decode() for key in keys]
+            states = states_of(device_ids, {}, self._live_states, self._store)
+            tended = tend(states, self._draft.watermark_ms, _NEVER_MS, self._rules)
+            self._draft.tend((), tended, publish_identities=self._rules.publish_identities)
+            self.commit()
+        for prefix, name in ((_SESSION, SESSIONS), (_IDENTITY, IDENTITIES)):
+            for keys in self._pages(prefix):
+                values = [self._store.get(key) or b"" for key in keys]
+                self._outputs.write(name, values)
+                if name == SESSIONS:
+                    self.figures.sessions_merged += sum(b'"status":"merged"' in value for value in values)
+
+    def _pages(self, prefix: bytes) -> Iterator[list[bytes]]:
+        """The store's keys that begin so, in order, some at a time."""
+        start, end = prefix, prefix[:-1] + bytes([prefix[-1] + 1])
+        while keys := self._store.keys(start, end, _KEYS_A_PAGE):
+            yield keys
+            start = keys[-1] + b"\0"
 
 
 def _store(config: Config, directory: Path) -> StateStore:

@@ -49,16 +49,19 @@ class Raw:
         async with reader(self.servers, self.topic, self.group_id) as (consumer, partition):
             await consumer.commit({partition: offset})
 
-    @asynccontextmanager
-    async def member(
+    def new_member(
         self,
         instance_id: str | None = None,
         start_from: str = "earliest",
         session_timeout_ms: int = 6_000,
-    ) -> AsyncIterator[ConsumerGroup]:
-        """A member of the group, fetching."""
-        group = ConsumerGroup(
-            client={"bootstrap_servers": self.servers, "request_timeout_ms": self._request_timeout_ms},
+    ) -> ConsumerGroup:
+        """A member of the group, not yet started."""
+        return ConsumerGroup(
+            client={
+                "bootstrap_servers": self.servers,
+                "request_timeout_ms": self._request_timeout_ms,
+                "max_poll_interval_ms": 1_000,  # the client's idle limit, which must not be in force
+            },
             topic=self.topic,
             group_id=self.group_id,
             group_instance_id=instance_id,
@@ -68,6 +71,16 @@ class Raw:
             fetch_bytes=8 * 1024 * 1024,
             clock=SystemClock(),
         )
+
+    @asynccontextmanager
+    async def member(
+        self,
+        instance_id: str | None = None,
+        start_from: str = "earliest",
+        session_timeout_ms: int = 6_000,
+    ) -> AsyncIterator[ConsumerGroup]:
+        """A member of the group, fetching."""
+        group = self.new_member(instance_id, start_from, session_timeout_ms)
         await group.start()
         pump = asyncio.get_running_loop().create_task(group.pump())
         try:

@@ -1,14 +1,14 @@
 """Random streams of raw batches, made to hit the edges of the session rules, and the core run over them.
 
-Few devices, types, users and session names, so that they meet; times are sums of the rules' own durations and
-a millisecond more or less, so that exact edges and equal distances are common. A stream is drawn as small
-numbers first and read with the rules afterwards: that draws fast and shrinks well. Knows the reference only
-to let a later event name a session that the worker assigned to an earlier one.
+Few devices, types, users and session names, so that they meet; times are sums of the rules' own durations
+and a millisecond more or less, so that exact edges and equal distances are common. A whole stream is made
+from one drawn run of bytes: many times faster than a draw for every choice. Knows the reference only to let a
+later event name a session that the worker assigned to an earlier one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from msgspec import Struct, json, structs
@@ -24,10 +24,15 @@ from worker.model.state import DeviceState, Session
 Batch = dict[str, Any]
 
 TYPES = ("page_view", "purchase", "ping")
-USERS = (None, None, None, "ann", "bob")
-VIEWS = (None, "v1", "v2")
+ACTIONS: tuple[EventAction, ...] = ("start", "passive", "end", "unlink", "normal")
 NAMED = ("s1", "s2")
 """Session names of clients; an event may also name one that the worker has assigned."""
+
+MAX_EVENTS = 30
+DRAWN_BYTES = 20 + 10 * MAX_EVENTS
+"""Enough for the rules and for each event's choices."""
+
+Choice = TypeVar("Choice")
 
 
 class Stream(Struct, frozen=True):
@@ -51,9 +56,12 @@ class Stream(Struct, frozen=True):
 
     @property
     def single_records(self) -> list[Record]:
-        """One raw record an event, its clock never held."""
-        events = [event for batch in self.batches for event in batch["events"]]
-        return [record(offset, event) for offset, event in enumerate(events)]
+        """One raw record an event, received when its batch was."""
+        return Stream(
+            self.rules,
+            self.retention_ms,
+            [batch | {"events": [event]} for batch in self.batches for event in batch["events"]],
+        ).records
 
     @property
     def options(self) -> dict[str, Any]:
@@ -76,128 +84,112 @@ class Stream(Struct, frozen=True):
         )
 
 
-gaps_ms = st.sampled_from([1_800_000, 1_000, 2, 1, 0])
-graces_ms = st.sampled_from([300_000, 1_000, 1, 0])
-futures_ms = st.sampled_from([300_000, 1, 0])
-actions = st.dictionaries(
-    st.sampled_from([*TYPES, "*"]),
-    st.sampled_from(["start", "passive", "end", "unlink", "normal"]),
-    max_size=3,
-)
+class Choices:
+    """Choices made by bytes: the same bytes make the same ones, a zero byte makes the first, the plainest."""
+
+    def __init__(self, drawn: bytes) -> None:
+        self._drawn = iter(drawn)
+
+    def of(self, alternatives: Sequence[Choice]) -> Choice:
+        """The next choice."""
+        return alternatives[next(self._drawn) % len(alternatives)]
 
 
-def with_options(
-    gap_ms: int,
-    half_gaps: int,
-    ms_more: int,
-    split: bool,
-    event_types: dict[str, EventAction],
-    plain: SessionRules,
-) -> SessionRules:
-    """Rules whose greatest duration is about the gap (off where that comes to nothing)."""
-    return structs.replace(
-        plain,
-        gap_ms=gap_ms,
-        max_duration_ms=max(0, half_gaps * (gap_ms // 2) + ms_more) if half_gaps else 0,
-        split_on_user_change=split,
-        event_types=event_types,
-    )
-
-
-rules_without_options = st.builds(
-    SessionRules,
-    gap_ms=gaps_ms,
-    grace_ms=graces_ms,
-    max_future_ms=futures_ms,
-    remembered=st.integers(2, 5),
-)
-rules_with_options = st.builds(
-    with_options,
-    gaps_ms,
-    st.sampled_from([0, 0, 1, 2, 3, 4, 6]),
-    st.integers(-1, 1),
-    st.booleans(),
-    actions,
-    rules_without_options,
-)
-any_rules = rules_without_options | rules_with_options
-
-DrawnEvent = tuple[int, int, int, str, str, str | None, str | None, int | None]
-
-drawn_events = st.tuples(
-    st.integers(-8, 8),  # half gaps,
-    st.integers(-2, 1),  # graces
-    st.integers(-2, 2),  # and milliseconds after ten o'clock
-    st.sampled_from(["d1", "d1", "d1", "d2"]),
-    st.sampled_from(TYPES),
-    st.sampled_from(USERS),
-    st.sampled_from(VIEWS),
-    st.sampled_from([None, None, None, 0, 1, 2, 3, 5, 8]),  # which session is named
-)
-drawn_batches = st.lists(
-    st.tuples(st.integers(0, 6), st.lists(drawn_events, min_size=1, max_size=5)), min_size=1, max_size=8
-)
-drawn_retentions = st.sampled_from([None, None, None, (2, 0), (3, 1), (8, -1)])
-
-
-def streams(rules: st.SearchStrategy[SessionRules] = any_rules) -> st.SearchStrategy[Stream]:
-    """Any stream: several devices in a batch, late and equal times, held clocks, no times of arrival, users
-    and sessions named by clients, also sessions that the worker had assigned, devices forgotten on the way.
+def any_streams() -> st.SearchStrategy[Stream]:
+    """Any stream under any rules: several devices in a batch, late and equal times, held clocks, no times of
+    arrival, users and sessions named by clients, also sessions that the worker had assigned, devices
+    forgotten on the way.
     """
-    return st.builds(stream_of, rules, drawn_retentions, drawn_batches)
+    return st.binary(min_size=DRAWN_BYTES, max_size=DRAWN_BYTES).map(stream_of)
 
 
-def stream_of(
-    rules: SessionRules,
-    retention_half_gaps: tuple[int, int] | None,
-    drawn: Sequence[tuple[int, Sequence[DrawnEvent]]],
-) -> Stream:
-    """The stream that was drawn."""
+def streams_without_options() -> st.SearchStrategy[Stream]:
+    """The same under rules that only gap, client ids, order and memory decide."""
+    return any_streams().map(without_options)
+
+
+def stream_of(drawn: bytes) -> Stream:
+    """The stream that these bytes stand for."""
+    choose = Choices(drawn)
+    rules = chosen_rules(choose)
+    retention_half_gaps = choose.of([None, None, None, 2, 3, 8])
     retention_ms = Rules().retention_ms
     if retention_half_gaps is not None:
-        half_gaps, ms_more = retention_half_gaps
-        retention_ms = max(0, half_gaps * (rules.gap_ms // 2) + ms_more)
+        retention_ms = max(0, retention_half_gaps * (rules.gap_ms // 2) + choose.of([0, 1, -1]))
     stream = Stream(rules, retention_ms, [])
     reference = Reference(stream.options)
     named = list(NAMED)
-    for number, (arrival, events) in enumerate(drawn):
-        first_t_ms = event_time(rules, *events[0][:3])
-        batch: Batch = {"received_at": arrival_time(arrival, first_t_ms, rules), "events": []}
-        for index, (half_gaps, graces, ms_more, device, event_type, user, view, name) in enumerate(events):
-            event = click(
-                device,
-                event_time(rules, half_gaps, graces, ms_more),
-                id=f"{number}-{index}",
-                type=event_type,
-                user=user,
-                session=None if name is None else named[-name % len(named)],
-                view=view,
-            )
-            batch["events"].append(event)
-            session_id = reference.enriched(event, batch["received_at"]).get("session_id")
-            if session_id is not None:
-                named.append(session_id)
-        stream.batches.append(batch)
+    for number in range(choose.of(range(1, MAX_EVENTS + 1))):
+        t_ms = chosen_time(choose, rules)
+        arrival = chosen_arrival(choose, t_ms, rules)
+        if choose.of([True, False, False]) or not stream.batches:
+            stream.batches.append({"received_at": arrival, "events": []})
+        name = choose.of([None, None, None, None, None, None, -1, -2, -3, 0, 1])
+        event = click(
+            choose.of(["d1", "d1", "d1", "d1", "d2"]),
+            t_ms,
+            id=str(number),
+            type=choose.of(TYPES),
+            user=choose.of([None, None, None, "ann", "bob"]),
+            session=None if name is None else named[name % len(named)],
+            view=choose.of([None, "v1", "v2"]),
+        )
+        batch = stream.batches[-1]
+        batch["events"].append(event)
+        session_id = reference.enriched(event, batch["received_at"]).get("session_id")
+        if session_id is not None:
+            named.append(session_id)
     return stream
 
 
-def event_time(rules: SessionRules, half_gaps: int, graces: int, ms_more: int) -> int:
+def chosen_rules(choose: Choices) -> SessionRules:
+    """Rules of which each option is off as often as not; the greatest duration is about the gap."""
+    gap_ms = choose.of([1_800_000, 1_000, 2, 1, 0])
+    half_gaps, ms_more = choose.of([0, 0, 0, 0, 0, 1, 2, 3, 4, 6]), choose.of([0, 1, -1])
+    named_types = choose.of([0, 0, 0, 1, 2, 3])
+    actions: list[tuple[str, EventAction]] = [
+        (choose.of([*TYPES, "*"]), choose.of(["start", "passive", "end", "unlink", "normal"]))
+        for _ in range(3)
+    ]
+    return SessionRules(
+        gap_ms=gap_ms,
+        grace_ms=choose.of([300_000, 1_000, 1, 0]),
+        max_future_ms=choose.of([300_000, 1, 0]),
+        remembered=choose.of([4, 2, 3, 5]),
+        max_duration_ms=max(0, half_gaps * (gap_ms // 2) + ms_more) if half_gaps else 0,
+        split_on_user_change=choose.of([False, True]),
+        event_types=dict(actions[:named_types]),
+    )
+
+
+def without_options(stream: Stream) -> Stream:
+    """The same stream, only gap, client ids, order and memory decide."""
+    plain = structs.replace(stream.rules, max_duration_ms=0, split_on_user_change=False, event_types={})
+    return structs.replace(stream, rules=plain)
+
+
+def chosen_time(choose: Choices, rules: SessionRules) -> int:
     """A time on or beside the edges of the rules."""
+    half_gaps = choose.of([0, 1, 2, 3, 4, 5, 6, 7, 8, -1, -2, -3, -4, -5, -6, -7, -8])
+    graces = choose.of([0, 0, 0, -2, -1, 1])
+    ms_more = choose.of([0, 0, 1, -1, 2, -2])
     return ms("10:00:00") + half_gaps * (rules.gap_ms // 2) + graces * rules.grace_ms + ms_more
 
 
-def arrival_time(drawn: int, t_ms: int, rules: SessionRules) -> int | None:
+def chosen_arrival(choose: Choices, t_ms: int, rules: SessionRules) -> int | None:
     """When a batch with an event at that time comes in: unknown, soon after, or so that clocks are held."""
     at_the_limit = t_ms - rules.max_future_ms
-    return [
-        None,
-        t_ms + rules.gap_ms,
-        t_ms,
-        at_the_limit + 1,
-        at_the_limit,
-        at_the_limit - 1,
-        t_ms - 2 * rules.gap_ms,
-    ][drawn]
+    return choose.of(
+        [
+            None,
+            t_ms + rules.gap_ms,
+            t_ms,
+            at_the_limit + 1,
+            at_the_limit,
+            at_the_limit - 1,
+            t_ms - 2 * rules.gap_ms,
+        ]
+    )
 
 
 def enriched_json(result: StepResult) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from copy import deepcopy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.properties.streams import Stream, in_one_call, pieces, streams
+from tests.properties.streams import Stream, any_streams, in_one_call, pieces
 from worker.core.encode import encode_step
 from worker.core.state_records import cold_key, decode_state, encode_cold, encode_hot, hot_key
 from worker.model.outputs import OutputRecord
@@ -14,7 +14,7 @@ from worker.model.state import DeviceState
 cuts = st.sets(st.integers(1, 7))
 
 
-@given(streams(), cuts)
+@given(any_streams(), cuts)
 def test_any_cut_into_calls_gives_the_same_bytes(stream: Stream, cuts: set[int]) -> None:
     states: dict[str, DeviceState] = {}
     enriched: list[OutputRecord] = []
@@ -30,12 +30,20 @@ def test_any_cut_into_calls_gives_the_same_bytes(stream: Stream, cuts: set[int])
     assert states == whole.states
 
 
-@given(streams())
+@given(any_streams())
+def test_any_cut_of_batches_into_records_gives_the_same_bytes(stream: Stream) -> None:
+    whole, cut = in_one_call(stream), stream.step(stream.single_records)
+    assert encode_step(cut).enriched == encode_step(whole).enriched
+    assert cut.states == whole.states
+    assert cut.watermark_ms == whole.watermark_ms
+
+
+@given(any_streams())
 def test_a_replay_gives_the_same_bytes(stream: Stream) -> None:
     assert encode_step(in_one_call(stream)) == encode_step(in_one_call(stream))
 
 
-@given(streams(), cuts)
+@given(any_streams(), cuts)
 def test_states_kept_as_records_between_the_calls_give_the_same_bytes(stream: Stream, cuts: set[int]) -> None:
     """The cold record is written only when the state says so: a change that it hides would be lost here."""
     store: dict[bytes, bytes] = {}
@@ -58,7 +66,7 @@ def test_states_kept_as_records_between_the_calls_give_the_same_bytes(stream: St
         assert stored_state(store, device_id) == state
 
 
-@given(streams(), cuts)
+@given(any_streams(), cuts)
 def test_states_once_returned_are_never_changed_by_later_calls(stream: Stream, cuts: set[int]) -> None:
     """An aborted transaction must leave what was committed as it was."""
     states: dict[str, DeviceState] = {}
@@ -70,7 +78,7 @@ def test_states_once_returned_are_never_changed_by_later_calls(stream: Stream, c
         assert committed == copied
 
 
-@given(streams(), cuts)
+@given(any_streams(), cuts)
 def test_a_step_that_was_thrown_away_leaves_no_trace(stream: Stream, cuts: set[int]) -> None:
     """As after a lost transaction: the same records again, on the same states."""
     states: dict[str, DeviceState] = {}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import json
 
 from tests.builders import Record
-from tests.properties.streams import Stream, pieces, streams
+from tests.properties.streams import Stream, any_streams, pieces
 from tests.reference.publishing import Publishing
 from worker.core.closing import tend
 from worker.core.encode import encode_sessions, encode_step, session_key
@@ -62,7 +62,7 @@ def run(stream: Stream, cuts: Iterable[int], closings: Sequence[tuple[int, int]]
     return running
 
 
-@given(streams(), st.sets(st.integers(1, 7)), instants)
+@given(any_streams(), st.sets(st.integers(1, 7)), instants)
 @settings(max_examples=600)
 def test_the_last_records_are_those_of_the_slow_reference(
     stream: Stream, cuts: set[int], closings: list[tuple[int, int]]
@@ -85,7 +85,7 @@ def test_the_last_records_are_those_of_the_slow_reference(
     assert timelines == publishing.identities
 
 
-@given(streams(), st.sets(st.integers(1, 7)), instants)
+@given(any_streams(), st.sets(st.integers(1, 7)), instants)
 def test_revisions_of_a_session_grow(stream: Stream, cuts: set[int], closings: list[tuple[int, int]]) -> None:
     revisions: dict[tuple[bytes | None, int], int] = {}
     assume(stream.retention_ms == Rules().retention_ms)  # a forgotten device counts its sessions anew
@@ -96,7 +96,7 @@ def test_revisions_of_a_session_grow(stream: Stream, cuts: set[int], closings: l
         revisions[key, row["session_number"]] = row["revision"]
 
 
-@given(streams(), st.sets(st.integers(1, 7)), instants)
+@given(any_streams(), st.sets(st.integers(1, 7)), instants)
 def test_an_identity_names_the_same_sessions_whenever_they_were_closed(
     stream: Stream, cuts: set[int], closings: list[tuple[int, int]]
 ) -> None:

@@ -9,11 +9,11 @@ from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER, step
 from tests.properties.streams import (
     Stream,
+    any_streams,
     enriched_json,
     in_one_call,
-    rules_without_options,
     sessions_of,
-    streams,
+    streams_without_options,
 )
 from tests.reference.enriching import Reference
 from worker.core.identity import MAX_LINKS
@@ -23,7 +23,7 @@ from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session
 
 
-@given(streams())
+@given(any_streams())
 def test_the_core_equals_the_slow_reference(stream: Stream) -> None:
     reference = Reference(stream.options)
     result = in_one_call(stream)
@@ -31,7 +31,7 @@ def test_the_core_equals_the_slow_reference(stream: Stream) -> None:
     assert result.watermark_ms == (reference.watermark or 0)
 
 
-@given(streams())
+@given(any_streams())
 def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
     reference = Reference(stream.options)
     reference.process(stream.batches)
@@ -57,7 +57,7 @@ def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
         }
 
 
-@given(streams())
+@given(any_streams())
 def test_what_is_remembered_is_bounded_and_its_newest_session_is_the_current_one(stream: Stream) -> None:
     for state in in_one_call(stream).states.values():
         sessions = sessions_of(state)
@@ -69,7 +69,7 @@ def test_what_is_remembered_is_bounded_and_its_newest_session_is_the_current_one
             assert session.end_ms <= state.current.end_ms
 
 
-@given(streams())
+@given(any_streams())
 def test_assigned_sessions_lie_within_the_gap_of_each_other_only_where_something_keeps_them_apart(
     stream: Stream,
 ) -> None:
@@ -89,7 +89,7 @@ def test_assigned_sessions_lie_within_the_gap_of_each_other_only_where_something
             )
 
 
-@given(streams())
+@given(any_streams())
 def test_no_assigned_session_is_longer_than_the_limit(stream: Stream) -> None:
     limit_ms = stream.rules.max_duration_ms
     for state in in_one_call(stream).states.values():
@@ -97,7 +97,7 @@ def test_no_assigned_session_is_longer_than_the_limit(stream: Stream) -> None:
             assert session.client or not limit_ms or session.end_ms - session.start_ms <= limit_ms
 
 
-@given(streams(rules_without_options))
+@given(streams_without_options())
 def test_the_short_way_is_the_rule_in_full_where_no_option_is_set(stream: Stream) -> None:
     states: dict[str, DeviceState] = {}
     for single in stream.single_records:

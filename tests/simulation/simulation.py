@@ -87,8 +87,8 @@ class Worker:
         meta = decode_meta(value)
         return (
             meta.next_offsets[RAW_TOPIC] == next_offset
-            and not self.store.keys(*due_range("close", 0, wall_ms), 1)
-            and not self.store.keys(*due_range("forget", 0, meta.watermark_ms), 1)
+            and not self.store.keys(*due_range("close", wall_ms), 1)
+            and not self.store.keys(*due_range("forget", meta.watermark_ms), 1)
         )
 
     def can_step(self) -> bool:

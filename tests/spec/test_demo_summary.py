@@ -21,6 +21,8 @@ def summary(*, missing: Sequence[str] = (), surplus: Sequence[str] = (), sent: i
         reasons=Counter({"missing_field": 1, "data_nested": 1}),
         devices=3,
         sessions=4,
+        sessions_closed=3,
+        sessions_merged=1,
         devices_linked=1,
         out_of_order=0,
         late=0,

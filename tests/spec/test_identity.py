@@ -2,8 +2,9 @@
 
 from tests.builders import click, ms, record
 from tests.enriching import enriched, step
-from worker.core.identity import MAX_LINKS, linked, user_at
+from worker.core.identity import MAX_LINKS, linked, unlinked, user_at
 from worker.model.outputs import EnrichedEvent
+from worker.model.rules import SessionRules
 from worker.model.state import Link
 
 
@@ -115,6 +116,103 @@ def test_only_a_change_of_the_timeline_raises_the_flag() -> None:
     assert ["linked" in event.flags for event in events] == [True, False, True, False, False]
 
 
+# --- logout ---
+
+
+LOGOUT = SessionRules(event_types={"logout": "unlink"})
+
+
+def test_nobody_is_there_from_the_millisecond_after_a_logout_on() -> None:
+    visit = [click("d1", at="10:00:00", user="ann"), click("d1", at="10:10:00.000", type="logout")]
+    for at, user, source in (
+        ("10:09:59.999", "ann", "device"),
+        ("10:10:00.000", "ann", "device"),
+        ("10:10:00.001", None, None),
+        ("11:00:00", None, None),
+    ):
+        *_, logout, after = enriched(*visit, click("d1", at=at), rules=LOGOUT)
+        assert (logout.user_id, logout.flags) == ("ann", ("linked",))
+        assert (after.user_id, after.user_source) == (user, source)
+
+
+def test_a_logout_changes_nothing_of_sessions() -> None:
+    visit = [
+        click("d1", at="10:00:00"),
+        click("d1", at="10:10:00", type="logout"),
+        click("d1", at="10:40:00"),
+    ]
+    assert [event.session_number for event in enriched(*visit, rules=LOGOUT)] == [1, 1, 1]
+
+
+def test_a_logout_that_names_its_user_is_a_sighting_first() -> None:
+    _, logout, after = enriched(
+        click("d1", at="10:00:00", user="ann"),
+        click("d1", at="10:10:00", user="bob", type="logout"),
+        click("d1", at="10:10:00.001"),
+        rules=LOGOUT,
+    )
+    assert (logout.user_id, logout.user_source, after.user_id) == ("bob", "event", None)
+    assert timeline((10, "ann"), (20, "bob"), (20, None)) == [(10, "ann"), (20, "bob"), (21, None)]
+
+
+def test_where_nobody_is_in_force_a_logout_changes_nothing() -> None:
+    (alone,) = enriched(click("d1", type="logout"), rules=LOGOUT)
+    assert alone.flags == ("new_device", "session_start")
+    once = links_after((10, "ann"), (20, None))
+    assert unlinked(once, 21) is once
+    assert unlinked(once, 30) is once
+
+
+def test_before_the_first_link_nobody_is_in_force_though_the_past_is_claimed() -> None:
+    links = links_after((10, "ann"))
+    assert user_at(links, 5) == "ann"
+    assert unlinked(links, 9) is links
+    assert unlinked(links, 10) == (Link(10, "ann"), Link(11, None))
+
+
+def test_a_login_at_the_very_millisecond_after_a_logout_stands_whichever_comes_first() -> None:
+    assert timeline((10, "ann"), (21, "bob"), (20, None)) == [(10, "ann"), (21, "bob")]
+    assert timeline((10, "ann"), (20, None), (21, "bob")) == [(10, "ann"), (21, "bob")]
+
+
+def test_a_login_two_milliseconds_after_a_logout_leaves_one_for_nobody() -> None:
+    expected = [(10, "ann"), (21, None), (22, "bob")]
+    assert timeline((10, "ann"), (22, "bob"), (20, None)) == expected
+    assert timeline((10, "ann"), (20, None), (22, "bob")) == expected
+
+
+def test_the_same_user_back_in_the_next_millisecond_was_never_away() -> None:
+    assert timeline((10, "ann"), (20, None), (21, "ann")) == [(10, "ann")]
+
+
+def test_an_earlier_logout_of_the_same_stretch_moves_it_back_and_a_later_one_changes_nothing() -> None:
+    assert timeline((10, "ann"), (30, None), (20, None)) == [(10, "ann"), (21, None)]
+    assert timeline((10, "ann"), (20, None), (30, None)) == [(10, "ann"), (21, None)]
+
+
+def test_a_logout_does_not_move_one_of_another_user() -> None:
+    expected = [(10, "ann"), (21, None), (30, "bob"), (41, None)]
+    assert timeline((10, "ann"), (30, "bob"), (40, None), (20, None)) == expected
+
+
+def test_a_late_logout_cuts_a_stretch_in_which_the_user_was_seen_again() -> None:
+    assert timeline((10, "ann"), (30, "ann"), (20, None)) == [(10, "ann"), (21, None)]
+    assert timeline((10, "ann"), (20, None), (30, "ann")) == [(10, "ann"), (21, None), (30, "ann")]
+
+
+def test_what_is_before_a_first_link_that_names_nobody_belongs_to_nobody() -> None:
+    """Seven users after a logout push out the link before it."""
+    links = links_after((1, "ann"), (2, None), *((n, f"user{n}") for n in range(10, 17)))
+    assert (len(links), links[0]) == (MAX_LINKS, Link(3, None))
+    assert user_at(links, 0) is None
+
+
+def test_a_logout_counts_among_the_eight_links() -> None:
+    eight = links_after(*((n, f"user{n}") for n in range(10, 18)))
+    assert unlinked(eight, 20)[0] == Link(11, "user11")
+    assert len(unlinked(eight, 20)) == MAX_LINKS
+
+
 # --- how much is kept ---
 
 
@@ -139,15 +237,15 @@ def test_a_full_timeline_still_lets_its_first_link_move_back() -> None:
     assert linked(links, 5, "user10")[0] == Link(5, "user10")
 
 
-def links_after(*sightings: tuple[int, str]) -> tuple[Link, ...]:
-    """The timeline after these (time, user), in order of arrival."""
+def links_after(*sightings: tuple[int, str | None]) -> tuple[Link, ...]:
+    """The timeline after these (time, user; None: a logout), in order of arrival."""
     links: tuple[Link, ...] = ()
     for t_ms, user_id in sightings:
-        links = linked(links, t_ms, user_id)
+        links = unlinked(links, t_ms) if user_id is None else linked(links, t_ms, user_id)
     return links
 
 
-def timeline(*sightings: tuple[int, str]) -> list[tuple[int, str | None]]:
+def timeline(*sightings: tuple[int, str | None]) -> list[tuple[int, str | None]]:
     """The same as (since, user)."""
     return [(link.since_ms, link.user_id) for link in links_after(*sightings)]
 

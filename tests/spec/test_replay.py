@@ -27,6 +27,7 @@ else:
     from backports import zstd
 
 Lines = list[dict[str, Any]]
+from worker.replay import OUTPUTS
 
 
 def text(value: object) -> bytes:
@@ -342,7 +343,7 @@ def test_a_stopped_replay_leaves_nothing_behind(replaying: Replaying, number: si
     with replaying.input.open("wb") as pipe, process:
         pipe.write(text(click("d1")) + b"\n")
         pipe.flush()
-        wait_until(lambda: len(replaying.left_behind()) == 3, what="it writes and has a state directory")
+        wait_until(lambda: len(replaying.left_behind()) == 5, what="it writes and has a state directory")
         process.send_signal(number)
         assert process.stderr is not None
         assert process.stderr.read() == "stopped before the end: no output was written\n"
@@ -415,10 +416,26 @@ def test_the_same_input_gives_the_same_output_byte_for_byte(replaying: Replaying
     for name in ("first", "second"):
         replaying.output = replaying.directory / name
         assert replaying.run().code == 0
-        assert replaying.left_behind() == ["dead-letters.ndjson", "enriched.ndjson"]
+        assert replaying.left_behind() == sorted(OUTPUTS)
         outputs.append([(replaying.output / file).read_bytes() for file in replaying.left_behind()])
     assert outputs[0] == outputs[1]
     assert len(replaying.read("enriched.ndjson")) + len(replaying.read("dead-letters.ndjson")) == 5_000
+
+
+def test_the_end_of_the_input_closes_every_session_and_each_has_one_line(replaying: Replaying) -> None:
+    visit = [click("d1", at) for at in ("10:00:00", "10:50:00", "10:25:00")]
+    replaying.lines(
+        *map(text, visit), text(click("d2", "12:00:00")), text(click("d2", "12:01:00", user="ann"))
+    )
+    assert replaying.run().code == 0
+    rows = {(row["device_id"], row["status"]): row for row in replaying.read("sessions.ndjson")}
+    assert rows.keys() == {("d1", "merged"), ("d1", "closed"), ("d2", "closed")}
+    assert rows["d1", "merged"]["merged_into"] == rows["d1", "closed"]["session_id"]
+    assert rows["d1", "closed"]["event_count"] == 3
+    assert rows["d2", "closed"]["close_reason"] == "inactivity"
+    assert rows["d2", "closed"]["user_id"] == "ann"
+    (identity,) = replaying.read("identities.ndjson")
+    assert (identity["device_id"], identity["user_id"]) == ("d2", "ann")
 
 
 def test_how_the_input_is_cut_into_files_changes_no_event(replaying: Replaying, traffic: bytes) -> None:
@@ -467,7 +484,7 @@ def test_the_summary_tells_what_became_of_the_input(replaying: Replaying) -> Non
     assert ["enriched", "4", "on", "2", "devices"] in told
     assert ["dead-lettered", "3", "each", "with", "its", "reason:"] in told
     assert told[4:7] == [["1", "malformed_json"], ["1", "missing_field"], ["1", "not_an_object"]]
-    assert ["sessions", "3", "opened"] in told
+    assert ["sessions", "3", "opened,", "0", "merged", "into", "another"] in told
     assert ["devices", "linked", "1", "to", "a", "user"] in told
 
 

@@ -8,22 +8,17 @@ never cancelled (that would switch off the client's eviction for good).
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import (
-    GroupAuthorizationFailedError,
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from worker import telemetry
+from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_source import KafkaSource
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
@@ -37,6 +32,8 @@ _ANSWER_S = 10.0
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _TOLD_JUST_NOW_MS = 3_000  # six long polls
+_CHECK_S = 0.5
+_NEVER_IDLE_MS = 2**53
 _FETCH_BYTES_A_PARTITION = 256 * 1024
 
 
@@ -80,12 +77,16 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             "enable_auto_commit": False,
             "auto_offset_reset": "none",  # once offsets exist, input out of range is an error, never a jump
             "isolation_level": "read_committed",
+            # The client would leave the group for good where nothing is fetched for so long: by a member
+            # without partitions, or in a long restore. Whether the program is alive, its watchdog knows.
+            "max_poll_interval_ms": _NEVER_IDLE_MS,
             "partition_assignment_strategy": (RangePartitionAssignor,),
             "fetch_max_bytes": fetch_bytes,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
         }
         self._consumer: AIOKafkaConsumer | None = None
+        self._membership: Membership | None = None
 
     # --- for the worker
     # ------------------------------------------------------------------------------------------
@@ -100,6 +101,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             raise Fatal(
                 f"cannot reach the brokers at {self._options['bootstrap_servers']}: {error}"
             ) from error
+        options = self._options
+        self._membership = Membership(
+            self._consumer, options["group_id"], options["group_instance_id"], self._clock
+        )
         self._consumer.subscribe([self._topic], listener=self)
 
     async def changed(self) -> frozenset[int]:
@@ -120,7 +125,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     async def pump(self) -> None:
         """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
-        assert self._consumer is not None
+        assert self._membership is not None
         while not self._closing:
             share_bytes = _BUFFERED_BYTES // max(1, len(self._sources))
             wanted = [
@@ -128,26 +133,18 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 for tp, source in self._sources.items()
                 if source.has_room(share_bytes) and self._is_assigned(tp)
             ]
-            if not wanted:
-                self._room.clear()
-                await self._room.wait()
-                continue
             generation = self._generation
             try:
-                fetched = await self._consumer.getmany(
-                    *wanted, timeout_ms=_POLL_MS, max_records=self._records_a_poll
-                )
+                self._membership.check()
+                fetched = await self._fetch(wanted)
             except OffsetOutOfRangeError as error:
                 self._out_of_range(error)
             except (NoOffsetForPartitionError, IllegalStateError):
                 await asyncio.sleep(0.05)  # a rebalance took a partition between the question and the answer
-            except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
-                raise Fatal(
-                    f"not authorized to read {self._topic} in group {self._options['group_id']}: {error}"
-                ) from error
             except KafkaError as error:
                 if self._closing:
                     return
+                self._membership.judge(error)
                 telemetry.emit(telemetry.ConsumerFailed(cause=f"{type(error).__name__}: {error}"))
                 await asyncio.sleep(_RETRY_S)
             else:
@@ -174,6 +171,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._generation += 1
         self._assigned = frozenset(tp.partition for tp in assigned)
         self._rebalancing = False
+        assert self._membership is not None
+        self._membership.joined()
         for source in self._sources.values():
             self.seek(source)
         self._changed.set()
@@ -240,6 +239,22 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     # --- within
     # --------------------------------------------------------------------------------------------------
+
+    async def _fetch(
+        self, wanted: Sequence[TopicPartition]
+    ) -> Mapping[TopicPartition, Sequence[InputRecord]]:
+        """What has come for these; where nothing is wanted wait a while until something is."""
+        assert self._consumer is not None
+        if wanted:
+            fetched: Mapping[TopicPartition, Sequence[InputRecord]] = await self._consumer.getmany(
+                *wanted, timeout_ms=_POLL_MS, max_records=self._records_a_poll
+            )
+            return fetched
+        self._room.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CHECK_S):
+                await self._room.wait()
+        return {}
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
         return not self._rebalancing and topic_partition.partition in self._assigned

@@ -4,6 +4,7 @@ Restored whole from the changelog at every start. Invariant: as every store's, d
 together.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from worker.model.state import Checkpoint
@@ -15,6 +16,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._data: dict[bytes, bytes] = {}
+        self._ordered: list[bytes] = []  # may hold keys that are gone
+        self._new: set[bytes] = set()  # keys that it may lack
         self._checkpoint: Checkpoint | None = None
 
     async def open(self) -> None:
@@ -29,8 +32,19 @@ class MemoryStore:
         return self._data.get(key)
 
     def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
-        """The keys from ``first`` on and below ``end``, in order; looks at every key."""
-        return sorted(key for key in self._data if first <= key < end)[:limit]
+        """The keys from ``first`` on and below ``end``, in order."""
+        if self._new:
+            known = [key for key in self._ordered if key in self._data and key not in self._new]
+            self._ordered = sorted(known + sorted(key for key in self._new if key in self._data))
+            self._new.clear()
+        found: list[bytes] = []
+        for place in range(bisect_left(self._ordered, first), len(self._ordered)):
+            key = self._ordered[place]
+            if key >= end or len(found) == limit:
+                break
+            if key in self._data:
+                found.append(key)
+        return found
 
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
         """Apply records and checkpoint."""
@@ -38,6 +52,8 @@ class MemoryStore:
             if value is None:
                 self._data.pop(key, None)
             else:
+                if key not in self._data:
+                    self._new.add(key)
                 self._data[key] = value
         self._checkpoint = checkpoint
 
@@ -47,6 +63,8 @@ class MemoryStore:
     async def wipe(self) -> None:
         """Forget everything."""
         self._data.clear()
+        self._ordered.clear()
+        self._new.clear()
         self._checkpoint = None
 
     async def close(self) -> None:

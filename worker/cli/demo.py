@@ -114,6 +114,8 @@ def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> C
             "SESSIONIZER_KAFKA_GROUP_ID": prefix,
             "SESSIONIZER_TOPICS_RAW": f"{prefix}.raw",
             "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}.enriched",
+            "SESSIONIZER_TOPICS_SESSIONS": f"{prefix}.sessions",
+            "SESSIONIZER_TOPICS_IDENTITIES": f"{prefix}.identities",
             "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}.dead-letters",
         },
     )
@@ -135,26 +137,34 @@ def _write(outcome: "Outcome", output: Path) -> None:
 
     write_raw(output / "raw.ndjson", outcome.raw)
     write_values(output / "enriched.ndjson", outcome.enriched_records)
+    write_values(output / "sessions.ndjson", outcome.session_records)
+    write_values(output / "identities.ndjson", outcome.identity_records)
     write_values(output / "dead-letters.ndjson", outcome.dead_letter_records)
 
 
 def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) -> None:
+    from worker.demo import distribution
     from worker.demo.summary import describe
     from worker.demo.timeline import PLAIN_MARKS, Marks, by_device, choose, draw
 
     console.print(f"\n[bold]What became of {outcome.figures.account.events_sent:,} events[/bold]\n")
     console.print(describe(outcome.figures), end="")
+    utf = console.encoding.lower().startswith("utf")
+    console.print(f"\n[bold]Its {outcome.figures.sessions:,} sessions[/bold]\n")
+    console.print(distribution.describe(outcome.sessions, "█" if utf else "#"), end="")
     devices = by_device(outcome.enriched)
     device_id = choose(devices)
     if device_id is not None:
         console.print(f"\n[bold]One device's story[/bold]: {device_id}\n")
-        marks = Marks() if console.encoding.lower().startswith("utf") else PLAIN_MARKS
+        marks = Marks() if utf else PLAIN_MARKS
         console.print(draw(devices[device_id], marks), end="")
     _point_on(output, console, device_id, seed)
 
 
 FILES = {
     "enriched.ndjson": "events with session and user",
+    "sessions.ndjson": "each session as it is at the end",
+    "identities.ndjson": "each device's users, and since when",
     "dead-letters.ndjson": "refused events, each with reason and place",
     "raw.ndjson": "the batches as they came",
     "worker.log": "what the worker said meanwhile",

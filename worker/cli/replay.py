@@ -36,7 +36,8 @@ def replay(
     """Enrich raw records from files, as run would from Kafka: the same rules, the same ids.
 
     A line is a record's value (an event or an array of events), or {"received_at": MS, "value": ...} with the
-    value as JSON or as a string. DIR gets enriched.ndjson and dead-letters.ndjson, at the end.
+    value as JSON or as a string. At the end DIR gets enriched.ndjson, dead-letters.ndjson, sessions.ndjson and
+    identities.ndjson: the last record of each session and device, every session closed.
 
     Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
     """
@@ -92,7 +93,7 @@ def describe(figures: "Figures", seconds: float) -> str:
     by_number = sorted(figures.rejections.items(), key=lambda item: (-item[1], item[0]))
     lines += [f"{number:>29,}     {reason}" for reason, number in by_number]
     lines += [
-        _line("sessions", figures.sessions, "opened"),
+        _line("sessions", figures.sessions, f"opened, {figures.sessions_merged:,} merged into another"),
         _line("devices linked", figures.devices_linked, "to a user"),
     ]
     return "\n".join(lines) + "\n"

@@ -21,11 +21,9 @@ def timer_key(kind: TimerKind, at_ms: int, device_id: bytes) -> bytes:
     return _PREFIXES[kind] + at_ms.to_bytes(_TIME_BYTES, "big") + device_id
 
 
-def due_range(kind: TimerKind, from_ms: int, now_ms: int) -> tuple[bytes, bytes]:
-    """(first key, key after the last) of the timers from ``from_ms`` on that are due: their time is before
-    now.
-    """
-    return timer_key(kind, max(0, from_ms), b""), timer_key(kind, max(0, now_ms), b"")
+def due_range(kind: TimerKind, now_ms: int) -> tuple[bytes, bytes]:
+    """(first key, key after the last) of the timers that are due: their time is before ``now_ms``."""
+    return _PREFIXES[kind], timer_key(kind, max(0, now_ms), b"")
 
 
 def whole_range(kind: TimerKind) -> tuple[bytes, bytes]:

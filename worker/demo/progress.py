@@ -9,9 +9,13 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+_CLOSED = "sessions closed"
+
 
 class ProgressView:
-    """Two counts on their way to their totals: batches sent, and events that have met their fate."""
+    """Counts on their way to their totals: batches sent, events that have met their fate; and, because nobody
+    knows their number before, how many sessions have closed.
+    """
 
     def __init__(self, console: Console, *, batches: int, events: int) -> None:
         self._console = console
@@ -30,6 +34,7 @@ class ProgressView:
             self._tasks = {
                 name: self._bars.add_task(name, total=total) for name, total in self._totals.items()
             }
+            self._tasks[_CLOSED] = self._bars.add_task(_CLOSED, total=None)
 
     def __enter__(self) -> Self:
         if self._bars is not None:
@@ -49,6 +54,11 @@ class ProgressView:
     def settled(self, events: int) -> None:
         """So many events are enriched or dead-lettered."""
         self._show("events settled", events)
+
+    def closed(self, sessions: int) -> None:
+        """So many sessions have been published as closed."""
+        if self._bars is not None:
+            self._bars.update(self._tasks[_CLOSED], completed=sessions)
 
     def _show(self, name: str, number: int) -> None:
         total = self._totals[name]

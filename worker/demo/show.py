@@ -23,7 +23,7 @@ from worker.demo.topics import TopicReader, feed, reading
 from worker.demo.traffic import Traffic
 from worker.demo.worker_log import running_since_s
 from worker.model.events import InputRecord
-from worker.model.outputs import DeadLetter, EnrichedEvent
+from worker.model.outputs import DeadLetter, EnrichedEvent, SessionRecord
 
 PATIENCE_S = 30.0
 """How long nothing may come out before the demo takes the rest for lost."""
@@ -31,16 +31,22 @@ PATIENCE_S = 30.0
 SHORTEST_MEASURE_S = 1.0
 """Below it a rate would say more about starting than about working."""
 
-Output = TypeVar("Output", EnrichedEvent, DeadLetter)
+QUIET_S = 1.5
+"""When nothing has come out for so long, what is due to close has closed."""
+
+Output = TypeVar("Output", EnrichedEvent, DeadLetter, SessionRecord)
 
 
 class Outcome(Struct, frozen=True):
-    """All that went in and came out, and the figures of it."""
+    """All that went in and came out, and the figures of it. Of sessions and identities the last records."""
 
     raw: Sequence[InputRecord]
     enriched_records: Sequence[InputRecord]
     dead_letter_records: Sequence[InputRecord]
+    session_records: Sequence[InputRecord]
+    identity_records: Sequence[InputRecord]
     enriched: Sequence[EnrichedEvent]
+    sessions: Sequence[SessionRecord]
     figures: Figures
 
 
@@ -59,10 +65,9 @@ async def play(
     try:
         async for batches in feed(servers, topics.raw, traffic.records):
             view.sent(batches)
-        async with reading(
-            servers, (topics.enriched, topics.dead_letters), check_checksums=check_checksums
-        ) as reader:
-            last_s = await _watch(reader, worker, traffic.event_count, view)
+        outputs = (topics.enriched, topics.dead_letters, topics.sessions, topics.identities)
+        async with reading(servers, outputs, check_checksums=check_checksums) as reader:
+            last_s = await _watch(reader, worker, config, traffic.event_count, view)
             stop.set()
             await worker
             await reader.read_to_end()
@@ -76,7 +81,9 @@ async def play(
         reader.records[topics.enriched],
         reader.records[topics.dead_letters],
     )
+    session_records = last_of_each(reader.records[topics.sessions])
     enriched = _decoded(enriched_records, EnrichedEvent)
+    sessions = _decoded(session_records, SessionRecord)
     dead_letters = _decoded(dead_letter_records, DeadLetter)
     account = settle(traffic.event_count, raw, enriched, dead_letters)
     events_per_s = _rate(len(enriched) + len(dead_letters), log, last_s)
@@ -84,25 +91,38 @@ async def play(
         raw=raw,
         enriched_records=enriched_records,
         dead_letter_records=dead_letter_records,
+        session_records=session_records,
+        identity_records=last_of_each(reader.records[topics.identities]),
         enriched=enriched,
-        figures=count(account, raw, enriched, dead_letters, events_per_s),
+        sessions=sessions,
+        figures=count(account, raw, enriched, dead_letters, sessions, events_per_s),
     )
 
 
-async def _watch(reader: TopicReader, worker: asyncio.Task[None], events: int, view: ProgressView) -> float:
-    """Read what comes out until it is enough, or the worker ended, or nothing came for ``PATIENCE_S``.
+async def _watch(
+    reader: TopicReader, worker: asyncio.Task[None], config: Config, events: int, view: ProgressView
+) -> float:
+    """Read what comes out until it is enough and sessions have closed, or the worker ended, or nothing came
+    for ``PATIENCE_S``.
 
-    Returns when the last one was seen, in seconds since the epoch.
+    Returns when the last event was seen, in seconds since the epoch.
     """
-    settled = 0
-    last_s = time.time()
-    while settled < events and not worker.done() and time.time() - last_s < PATIENCE_S:
-        found = await reader.poll(wait_ms=200)
-        if found:
-            last_s = time.time()
-            settled += found
+    topics = config.topics
+    settled = seen_sessions = closed = 0
+    last_s = settled_s = time.time()
+    while not worker.done() and time.time() - last_s < (PATIENCE_S if settled < events else QUIET_S):
+        if not await reader.poll(wait_ms=200):
+            continue
+        last_s = time.time()
+        found = len(reader.records[topics.enriched]) + len(reader.records[topics.dead_letters])
+        if found > settled:
+            settled, settled_s = found, last_s
             view.settled(settled)
-    return last_s
+        sessions = reader.records[topics.sessions]
+        closed += sum(b'"status":"closed"' in (record.value or b"") for record in sessions[seen_sessions:])
+        seen_sessions = len(sessions)
+        view.closed(closed)
+    return settled_s
 
 
 def _rate(events: int, log: Path, last_s: float) -> float | None:
@@ -110,6 +130,12 @@ def _rate(events: int, log: Path, last_s: float) -> float | None:
     if since_s is None or last_s - since_s < SHORTEST_MEASURE_S:
         return None
     return events / (last_s - since_s)
+
+
+def last_of_each(records: Sequence[InputRecord]) -> list[InputRecord]:
+    """The last record of each key, in the order of these; a key that was deleted has none."""
+    last = {record.key: record for record in records}
+    return [record for record in records if last[record.key] is record and record.value is not None]
 
 
 def _decoded(records: Sequence[InputRecord], kind: type[Output]) -> list[Output]:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from worker.demo.conservation import Account
 from worker.model.events import InputRecord
-from worker.model.outputs import DeadLetter, EnrichedEvent
+from worker.model.outputs import DeadLetter, EnrichedEvent, SessionRecord
 
 SHOWN_IDS = 10
 """How many missing or surplus events are named on the screen; the files have the rest."""
@@ -28,6 +28,8 @@ class Figures(Struct, frozen=True):
     reasons: Counter[str]
     devices: int
     sessions: int
+    sessions_closed: int
+    sessions_merged: int
     devices_linked: int
     out_of_order: int
     late: int
@@ -39,9 +41,11 @@ def count(
     raw: Sequence[InputRecord],
     enriched: Sequence[EnrichedEvent],
     dead_letters: Sequence[DeadLetter],
+    sessions: Sequence[SessionRecord],
     events_per_s: float | None,
 ) -> Figures:
-    """The figures of one run."""
+    """The figures of one run. ``sessions`` has the last record of each."""
+    statuses = Counter(session.status for session in sessions)
     flags = Counter(flag for event in enriched for flag in event.flags)
     return Figures(
         account=account,
@@ -49,6 +53,8 @@ def count(
         reasons=Counter(letter.reason for letter in dead_letters),
         devices=len({event.device_id for event in enriched}),
         sessions=flags["session_start"],
+        sessions_closed=statuses["closed"],
+        sessions_merged=statuses["merged"],
         devices_linked=len({event.device_id for event in enriched if "linked" in event.flags}),
         out_of_order=flags["out_of_order"],
         late=flags["late"],
@@ -76,7 +82,12 @@ def describe(figures: Figures) -> Text:
         _line(text, "too many", len(account.surplus), "a second fate, or of an event never sent", "bold red")
         _name(text, account.surplus)
     text.append("\n")
-    _line(text, "sessions", figures.sessions, "opened")
+    _line(
+        text,
+        "sessions",
+        figures.sessions,
+        f"opened, {figures.sessions_closed:,} closed, {figures.sessions_merged:,} merged into another",
+    )
     _line(text, "devices linked", figures.devices_linked, "to the user who logged in there")
     _line(text, "out of order", figures.out_of_order, f"events, {figures.late:,} of them late")
     if figures.events_per_s is not None:

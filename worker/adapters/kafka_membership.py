@@ -1,0 +1,84 @@
+"""This process's standing in the consumer group: what the client knows of it and tells only to those who ask.
+
+Decides which troubles nobody can wait out. Knows aiokafka's coordination; nothing of partitions and records.
+Invariant: as long as ``check`` is called again and again, no error of the coordination stays unheard. Until
+it has been heard the client stands still: it neither joins nor reads.
+"""
+
+from collections import deque
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InconsistentGroupProtocolError,
+    InvalidGroupIdError,
+    InvalidSessionTimeoutError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+)
+
+from worker.errors import Fatal
+from worker.ports import Clock
+
+_DISPLACED_TIMES = 3
+_DISPLACED_WITHIN_S = 30.0
+
+_REMEDIES = {
+    GroupAuthorizationFailedError: "the user needs the operation Read on the group",
+    TopicAuthorizationFailedError: "the user needs the operation Read on the topic",
+    InvalidGroupIdError: "choose another kafka.group_id",
+    InvalidSessionTimeoutError: (
+        "kafka.session_timeout_ms must be within the brokers' group.min.session.timeout.ms and "
+        "group.max.session.timeout.ms"
+    ),
+    InconsistentGroupProtocolError: (
+        "another program is in this group: give this deployment its own kafka.group_id"
+    ),
+}
+
+
+class Membership:
+    """One consumer's membership in its group."""
+
+    def __init__(
+        self, consumer: AIOKafkaConsumer, group_id: str, group_instance_id: str | None, clock: Clock
+    ) -> None:
+        self._coordinator = consumer._coordinator
+        self._group_id = group_id
+        self._group_instance_id = group_instance_id
+        self._clock = clock
+        self._member_id: str | None = None
+        self._displaced_at: deque[float] = deque(maxlen=_DISPLACED_TIMES)
+
+    def joined(self) -> None:
+        """An assignment has come: remember as whom, and whether we had been thrown out before it."""
+        member_id = self._coordinator.member_id
+        if self._member_id not in (None, member_id):
+            self._displaced_at.append(self._clock.monotonic())
+        self._member_id = member_id
+
+    def check(self) -> None:
+        """Raise what the coordination failed with since the last call: a KafkaError, or Fatal."""
+        self._coordinator.check_errors()
+        if self._group_instance_id is not None and self._is_displaced_again_and_again():
+            raise Fatal(
+                f"thrown out of group {self._group_id} {_DISPLACED_TIMES} times within "
+                f"{_DISPLACED_WITHIN_S:.0f} s: another worker seems to use the same "
+                f'kafka.group_instance_id "{self._group_instance_id}", or a copy of this state directory: '
+                "give each its own"
+            )
+
+    def judge(self, error: KafkaError) -> None:
+        """Raise Fatal, with the remedy, for an error that no retry will mend."""
+        for kind, remedy in _REMEDIES.items():
+            if isinstance(error, kind):
+                raise Fatal(f"the brokers refuse group {self._group_id}: {error}: {remedy}") from error
+        if self._coordinator._coordination_task.done():
+            raise Fatal(f"the client's coordination of group {self._group_id} ended: {error}") from error
+        if UnknownError.__name__ in str(error):  # so the client calls FENCED_INSTANCE_ID (aiokafka #1186)
+            self._displaced_at.append(self._clock.monotonic())
+
+    def _is_displaced_again_and_again(self) -> bool:
+        times = self._displaced_at
+        return len(times) == _DISPLACED_TIMES and times[-1] - times[0] < _DISPLACED_WITHIN_S
