@@ -20,6 +20,7 @@ from tests.commands import Ended, Sessionizer
 from tests.waiting import wait_until
 from worker.adapters.file_lines import LineFile
 from worker.demo.traffic import make_traffic
+from worker.replay import OUTPUTS
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -27,7 +28,6 @@ else:
     from backports import zstd
 
 Lines = list[dict[str, Any]]
-from worker.replay import OUTPUTS
 
 
 def text(value: object) -> bytes:

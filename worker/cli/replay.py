@@ -36,8 +36,8 @@ def replay(
     """Enrich raw records from files, as run would from Kafka: the same rules, the same ids.
 
     A line is a record's value (an event or an array of events), or {"received_at": MS, "value": ...} with the
-    value as JSON or as a string. At the end DIR gets enriched.ndjson, dead-letters.ndjson, sessions.ndjson and
-    identities.ndjson: the last record of each session and device, every session closed.
+    value as JSON or as a string. At the end DIR gets enriched.ndjson and dead-letters.ndjson; sessions.ndjson
+    and identities.ndjson, the last record of each session and device, every session closed.
 
     Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
     """
