@@ -29,14 +29,6 @@ def merge_neighbours(sessions: list[Session], grown: Session, rules: SessionRule
         sessions.append(grown)
 
 
-def _nearest(neighbours: list[Session], grown: Session) -> Session:
-    # The order matters: an ended session that is taken in keeps out the one behind it.
-    def distance_ms(session: Session) -> int:
-        return max(session.start_ms - grown.end_ms, grown.start_ms - session.end_ms, 0)
-
-    return min(neighbours, key=lambda s: (distance_ms(s), -s.start_ms, -s.number))
-
-
 def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
     if one.client or other.client:
         return False
