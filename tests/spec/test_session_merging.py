@@ -160,7 +160,7 @@ def test_entry_and_exit_are_by_event_time_not_by_arrival() -> None:
 
 
 def test_of_events_at_the_same_time_the_first_to_arrive_is_the_entry_and_the_last_the_exit() -> None:
-    (session,) = remembered(*(click("d1", at="10:00:00", id=id) for id in ("a", "b", "c")))
+    (session,) = remembered(*(click("d1", at="10:00:00", id=name) for name in "abc"))
     assert session.first is not None
     assert session.last is not None
     assert (session.first.id, session.last.id) == ("a", "c")
