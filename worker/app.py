@@ -192,6 +192,13 @@ def _resident_mb() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def _raise_file_limit() -> None:
+    """Take as many open files as the system grants: a store may hold 70, and the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def _refuse_unfit_topics(config: Config) -> None:
     """Raise Fatal for topics that the promises cannot be kept with; log what is merely unwise."""
     _, problems = await kafka_topics.check(config)
@@ -208,6 +215,7 @@ def run(config: Config) -> int:
     if log_format == "auto":
         log_format = "console" if sys.stdout.isatty() else "json"
     telemetry.configure(log_format, config.log.level)
+    _raise_file_limit()
     for message in config.warnings:
         telemetry.emit(telemetry.ConfigWarning(message=message))
 

@@ -37,11 +37,13 @@ class Log:
         await eventually(is_settled, what="the transaction has ended")
 
     @asynccontextmanager
-    async def reader(self, fetch_bytes: int = 8 * 1024 * 1024) -> AsyncIterator[KafkaChangelog]:
+    async def reader(
+        self, partition: int = 0, fetch_bytes: int = 8 * 1024 * 1024
+    ) -> AsyncIterator[KafkaChangelog]:
         changelog = KafkaChangelog(
             client={"bootstrap_servers": self.servers},
             topic=self.topic,
-            partition=0,
+            partition=partition,
             fetch_bytes=fetch_bytes,
         )
         try:
@@ -183,6 +185,15 @@ def test_deleted_records_move_the_beginning_and_reading_them_is_fatal(log: Log) 
             with pytest.raises(Fatal, match=rf"{log.topic}/0: offset 2 .*compacted"):
                 await changelog.read(2)
             assert values_of((await read_all(changelog, 4))[0])[0] == b"4"
+
+    asyncio.run(scenario())
+
+
+def test_a_partition_that_the_changelog_does_not_have_is_fatal(log: Log) -> None:
+    async def scenario() -> None:
+        async with log.reader(partition=1) as changelog:
+            with pytest.raises(Fatal, match=f"partition 1: .*{log.topic}"):
+                await changelog.bounds()
 
     asyncio.run(scenario())
 

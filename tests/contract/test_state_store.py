@@ -4,7 +4,9 @@ Then what only a disk can do to a store: to be killed, to rot, to be locked, to 
 """
 
 import asyncio
+import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -256,6 +258,47 @@ def test_a_directory_that_this_process_holds_is_refused_too(tmp_path: Path) -> N
         make().open()
     holder.close()
     make().open().close()
+
+
+# --- RocksDB: a machine that has no more to give ---
+
+
+@contextmanager
+def limited(what: int, soft: int) -> Iterator[None]:
+    """The process may have no more than that."""
+    before, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, (before, hard))
+
+
+def test_a_lack_of_file_handles_is_no_fault_of_the_data(tmp_path: Path) -> None:
+    store = on_rocksdb(tmp_path)().open()
+    store.write([(b"a", b"1")], at=1)
+    store.close()
+    with Path(os.devnull).open() as lowest_unused:
+        limit = lowest_unused.fileno() + 8  # three for the event loop, and RocksDB needs six
+    with limited(resource.RLIMIT_NOFILE, limit), pytest.raises(Fatal, match="ulimit -n"):
+        on_rocksdb(tmp_path)().open()
+    reopened = on_rocksdb(tmp_path)().open()
+    assert reopened.get(b"a") == b"1"
+    reopened.close()
+
+
+def test_a_disk_that_takes_no_more_is_no_fault_of_the_data(tmp_path: Path) -> None:
+    store = on_rocksdb(tmp_path)().open()
+    store.write([(b"a", b"1")], at=1)
+    store.flush()
+    with limited(resource.RLIMIT_FSIZE, 64 * 1024):
+        store.write([(b"b", random.Random(1).randbytes(MIB))], at=2)
+        with pytest.raises(Fatal, match="state directory"):
+            store.flush()
+        store.close()
+    reopened = on_rocksdb(tmp_path)().open()
+    assert (reopened.get(b"a"), reopened.get(b"b"), reopened.checkpoint()) == (b"1", None, checkpoint_of(1))
+    reopened.close()
 
 
 # --- RocksDB: rot ---

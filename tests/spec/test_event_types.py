@@ -285,6 +285,13 @@ def test_of_several_sessions_that_a_late_start_could_take_up_it_takes_up_the_nea
     assert numbers(*visit, campaign("10:05:00"), page("10:12:00"), page("10:29:00")) == [1, 1, 2, 2, 3, 3, 2]
 
 
+def test_of_two_sessions_that_are_equally_near_the_one_opened_later_merges() -> None:
+    """Two at the same instant, the second by a start; the third reaches back to both."""
+    visit = [page("10:00:00"), campaign("10:00:00"), page("10:50:00"), page("10:25:00")]
+    assert numbers(*visit) == [1, 2, 3, 2]
+    assert [(s.number, s.event_count) for s in sessions(*visit)] == [(1, 1), (2, 3)]
+
+
 # --- any type ---
 
 

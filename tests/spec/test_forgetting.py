@@ -28,7 +28,7 @@ def test_nothing_of_what_was_before_is_left() -> None:
     ).states
     new_life = click("d1", at="35:00:00.001", user="bob")
     state = step(new_life, states=states, retention_ms=DAY_MS).states["d1"]
-    assert state == step(new_life).states["d1"]
+    assert state == step(new_life, retention_ms=DAY_MS).states["d1"]
     assert (state.older, state.links) == ((), (Link(ms("35:00:00.001"), "bob"),))
     assert state.first_seen_ms == ms("35:00:00.001")
 
@@ -47,6 +47,15 @@ def test_a_passive_event_keeps_a_device_known() -> None:
     ]
     assert "new_device" not in events(*visit, rules=rules)[-1].flags
     assert "new_device" in events(*visit, click("d1", at="68:00:00.001"), rules=rules)[-1].flags
+
+
+def test_when_a_device_was_first_seen_is_the_time_of_its_oldest_event() -> None:
+    visit = [click("d1", at="10:00:00"), click("d1", at="11:00:00"), click("d1", at="09:00:00")]
+    assert [step(*visit[:n]).states["d1"].first_seen_ms for n in (1, 2, 3)] == [
+        ms("10:00:00"),
+        ms("10:00:00"),
+        ms("09:00:00"),
+    ]
 
 
 def test_an_old_event_of_a_device_that_is_known_forgets_nothing() -> None:

@@ -162,6 +162,18 @@ def test_a_passive_event_has_no_limit_for_it_makes_nothing_longer() -> None:
     assert numbers(rules, *hour, page("11:20:00", type="ping")) == [1, 1, 1, 1]
 
 
+def test_a_passive_event_passes_over_no_session_that_is_full() -> None:
+    rules = SessionRules(max_duration_ms=3_600_000, event_types={"ping": "passive"})
+    visit = [page("10:00:00"), page("10:30:00"), page("11:00:00"), page("11:20:00", session="s1")]
+    assert numbers(rules, *visit, page("11:05:00", type="ping"))[-1] == 1
+    assert numbers(rules, *visit, page("11:05:00"))[-1] == 2
+
+
+def test_a_limit_of_a_millisecond_is_one() -> None:
+    rules = SessionRules(max_duration_ms=1)
+    assert numbers(rules, page("10:00:00.000"), page("10:00:00.001"), page("10:00:00.002")) == [1, 1, 2]
+
+
 def test_the_first_cause_that_applies_is_the_user_before_the_limit() -> None:
     rules = SessionRules(split_on_user_change=True, max_duration_ms=60_000)
     visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob")]

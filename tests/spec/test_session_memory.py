@@ -2,7 +2,9 @@
 
 from copy import deepcopy
 
-from tests.builders import click
+import pytest
+
+from tests.builders import RawEvent, click
 from tests.enriching import enriched, remembered, step
 from worker.model.rules import SessionRules
 
@@ -54,3 +56,25 @@ def test_a_session_that_becomes_the_newest_without_being_joined_is_not_changed_i
     copied = deepcopy(committed)
     step(click("d1", at="09:50:00", session="b"), click("d1", at="10:10:00"), states=committed)
     assert committed == copied
+
+
+@pytest.mark.parametrize(
+    ("event", "written"),
+    [
+        pytest.param(click("d1", at="12:10:00"), False, id="the next of the newest session"),
+        pytest.param(click("d1", at="12:03:00"), False, id="a late one inside it"),
+        pytest.param(click("d1", at="12:04:00", type="ping"), False, id="a passive one"),
+        pytest.param(click("d1", at="12:06:00", type="checkout"), False, id="its end"),
+        pytest.param(click("d1", at="11:59:00"), True, id="one that moves its start"),
+        pytest.param(click("d1", at="10:01:00"), True, id="one of an older session"),
+        pytest.param(click("d1", at="10:01:00", type="ping"), True, id="a passive one of an older session"),
+    ],
+)
+def test_only_an_event_that_changes_more_than_the_newest_session_has_all_of_the_memory_written(
+    event: RawEvent, written: bool
+) -> None:
+    rules = SessionRules(event_types={"ping": "passive", "checkout": "end"})
+    visit = [click("d1", at=at) for at in ("10:00:00", "12:00:00", "12:05:00")]
+    states = step(*visit, rules=rules).states
+    states["d1"].cold_changed = False
+    assert step(event, states=states, rules=rules).states["d1"].cold_changed == written

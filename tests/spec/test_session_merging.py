@@ -108,6 +108,12 @@ def test_views_sum_at_a_merge() -> None:
     assert merged.view_count == 2
 
 
+def test_a_late_user_does_not_take_a_merged_session_from_its_newest_one() -> None:
+    visit = [click("d1", at="10:00:00", user="ann"), click("d1", at="10:50:00", user="bob")]
+    bridge, late = click("d1", at="10:25:00"), click("d1", at="10:49:00", user="eve")
+    assert [session.user_id for session in remembered(*visit, bridge, late)] == ["bob"]
+
+
 # --- What a session knows of its events ---
 
 
@@ -151,3 +157,10 @@ def test_entry_and_exit_are_by_event_time_not_by_arrival() -> None:
     assert session.first is not None
     assert session.last is not None
     assert (session.first.id, session.last.id) == ("entry", "exit")
+
+
+def test_of_events_at_the_same_time_the_first_to_arrive_is_the_entry_and_the_last_the_exit() -> None:
+    (session,) = remembered(*(click("d1", at="10:00:00", id=name) for name in "abc"))
+    assert session.first is not None
+    assert session.last is not None
+    assert (session.first.id, session.last.id) == ("a", "c")

@@ -35,13 +35,21 @@ class KafkaChangelog:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 consumer = await self._started()
+                known = await consumer._client._wait_on_metadata(self._partition.topic)
                 # Not the high watermark: with read_committed the broker answers the last stable offset
                 # (KIP-98).
-                first = await consumer.beginning_offsets([self._partition])
-                end = await consumer.end_offsets([self._partition])
+                if self._partition.partition in known:
+                    first = await consumer.beginning_offsets([self._partition])
+                    end = await consumer.end_offsets([self._partition])
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
             raise TransactionLost(f"read the changelog's bounds: {type(error).__name__}: {error}") from error
+        if self._partition.partition not in known:
+            raise Fatal(
+                f"partition {self._partition.partition}: the changelog {self._partition.topic} has only "
+                f"{len(known)}: partitions were added to the raw topic. Add as many to the changelog and the "
+                "outputs (kafka-topics --alter); devices that moved begin anew there"
+            )
         return first[self._partition], end[self._partition]
 
     async def read(self, offset: int) -> ChangelogBatch:

@@ -37,6 +37,15 @@ _MEMTABLE_BYTES = 16 * 1024 * 1024
 # used up their budget while nearly empty, and then every write was flushed alone (measured 2026-11).
 _ARENA_BYTES = 64 * 1024
 
+_NO_FAULT_OF_THE_DATA = (
+    "No space left",
+    "Disk quota exceeded",
+    "File too large",
+    "Permission denied",
+    "Read-only file system",
+)
+"""Parts of RocksDB's messages where to wipe and restore would lose a good store and mend nothing."""
+
 _checkpoint_encoder = msgpack.Encoder()
 _checkpoint_decoder = msgpack.Decoder(Checkpoint)
 
@@ -82,7 +91,7 @@ class RocksDBStore:
             value = db.get(_CHECKPOINT_KEY)
             self._checkpoint = None if value is None else _checkpoint_decoder.decode(value)
         except OSError as error:
-            raise Fatal(f"state directory {self._directory}: {error.strerror}: {error.filename}") from error
+            raise Fatal(f"state directory {self._directory}: {error}") from error
         except Exception as error:
             raise self._failure(error) from error
 
@@ -171,7 +180,9 @@ class RocksDBStore:
                 f"state directory {self._directory} is in use by another process: give each its own "
                 "state.directory"
             )
-        if "No space left" in text or "Permission denied" in text or "Read-only file system" in text:
+        if "Too many open files" in text:
+            return Fatal(f"state directory {self._directory}: {text}: raise the limit (ulimit -n)")
+        if any(reason in text for reason in _NO_FAULT_OF_THE_DATA):
             return Fatal(f"state directory {self._directory}: {text}")
         return StateCorrupted(f"{self._directory}: {text}")
 

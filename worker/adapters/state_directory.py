@@ -27,11 +27,13 @@ class StateDirectory:
             self._lock = (self.path / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self.unlock()
             raise Fatal(
                 f"state.directory: {self.path} is in use by another worker: give each worker a directory "
                 "of its own"
             ) from error
         except OSError as error:
+            self.unlock()
             raise Fatal(f"state.directory: {self.path} cannot be used: {error.strerror}") from error
 
     def unlock(self) -> None:
@@ -41,16 +43,21 @@ class StateDirectory:
             self._lock = None
 
     def instance_id(self, configured: str, group_id: str) -> str | None:
-        """The static member id: made once and kept for ``auto``, None for empty, else as configured."""
+        """The static member id: made once and kept for ``auto``, None for empty, else as configured.
+
+        Raises Fatal when it cannot be kept. Call it with the lock held.
+        """
         if configured != "auto":
             return configured or None
         file = self.path / "instance-id"
         try:
-            return file.read_text().strip()
-        except FileNotFoundError:
-            made = f"{group_id}-{secrets.token_hex(4)}"
-            file.write_text(made + "\n")
-            return made
+            kept = file.read_text().strip() if file.exists() else ""
+            if not kept:  # or the process died while it was writing it
+                kept = f"{group_id}-{secrets.token_hex(4)}"
+                file.write_text(kept + "\n")
+        except OSError as error:
+            raise Fatal(f"state.directory: {file} cannot be used: {error.strerror}") from error
+        return kept
 
     def partition(self, partition: int) -> Path:
         """Where the partition's store lies."""
