@@ -60,7 +60,10 @@ class Membership:
 
     def check(self) -> None:
         """Raise what the coordination failed with since the last call: a KafkaError, or Fatal."""
+        self._refuse_displacement()  # first: a member that cannot join fails with an error every time
         self._coordinator.check_errors()
+
+    def _refuse_displacement(self) -> None:
         if self._group_instance_id is not None and self._is_displaced_again_and_again():
             raise Fatal(
                 f"thrown out of group {self._group_id} {_DISPLACED_TIMES} times within "
