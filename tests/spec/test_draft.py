@@ -112,3 +112,11 @@ def stored(records: list[StateRecord], device_id: str) -> DeviceState:
     """The device as its records tell it."""
     content = dict(records)
     return decode_state(content[hot_key(device_id)] or b"", content[cold_key(device_id)] or b"")
+
+
+def test_a_draft_of_few_large_outputs_is_full_too() -> None:
+    draft = Draft(BASE, opened_at=0.0)
+    assert not draft.is_full(events=10, output_bytes=100_000, timers=10)
+    add(draft, record(10, b"\xff" * 100_000))
+    assert draft.is_full(events=10, output_bytes=100_000, timers=10)
+    assert not draft.is_full(events=10, output_bytes=1_000_000, timers=10)

@@ -38,6 +38,7 @@ class Draft:
         self.watermark_ms = base.watermark_ms
         self.records = 0
         self.events = 0
+        self.output_bytes = 0  # of enriched events and dead letters
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
@@ -55,6 +56,10 @@ class Draft:
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
         return not self.records and not self.fired
+
+    def is_full(self, events: int, output_bytes: int, timers: int) -> bool:
+        """Whether it holds so much that it must be committed, whatever the time."""
+        return self.events >= events or self.output_bytes >= output_bytes or len(self.fired) >= timers
 
     @property
     def sessions(self) -> Sequence[OutputRecord]:
@@ -86,6 +91,8 @@ class Draft:
             letter = result.dead_letters[-1][0]
             self.last_rejection = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self.states.update(result.states)
+        self.output_bytes += sum([len(value or b"") for _, value, _ in encoded.enriched])
+        self.output_bytes += sum([len(value or b"") for _, value, _ in encoded.dead_letters])
         self.enriched += encoded.enriched
         self.dead_letters += encoded.dead_letters
         self.identities += encoded.identities

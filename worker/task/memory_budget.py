@@ -9,6 +9,7 @@ BYTES_A_DEVICE = 2_000
 BYTES_A_DRAFTED_EVENT = 700
 """An encoded output with its tuple and its share of a drafted state (2026-11-24)."""
 
+_FEWEST_BYTES = 1024 * 1024
 _FEWEST_DEVICES = 1_000
 _FEWEST_EVENTS = 500
 
@@ -18,6 +19,7 @@ class MemoryBudget:
 
     def __init__(self, live_states_bytes: int, drafts_bytes: int) -> None:
         self._devices = max(_FEWEST_DEVICES, live_states_bytes // BYTES_A_DEVICE)
+        self._drafts_bytes = drafts_bytes
         self._events = max(_FEWEST_EVENTS, drafts_bytes // BYTES_A_DRAFTED_EVENT)
         self._tasks = 1
 
@@ -34,3 +36,8 @@ class MemoryBudget:
     def events_per_draft(self) -> int:
         """At how many events a draft must be committed, whatever the commit policy would like."""
         return max(_FEWEST_EVENTS, self._events // self._tasks)
+
+    @property
+    def bytes_per_draft(self) -> int:
+        """At how many bytes of output a draft must be committed: few events may be large ones."""
+        return max(_FEWEST_BYTES, self._drafts_bytes // self._tasks)

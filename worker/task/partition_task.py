@@ -197,7 +197,7 @@ class PartitionTask:
                 if self._is_full():
                     await self._commit_draft()
                 await self._clock.sleep(0)
-            if self._is_due() or self._is_full() or (self._stopping and not self._abandoned):
+            if self._wait_s() == 0.0 or self._is_full() or (self._stopping and not self._abandoned):
                 await self._commit_draft()
             if self._stopping:
                 return
@@ -232,11 +232,9 @@ class PartitionTask:
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        draft, most = self._draft, min(self._policy.events, self._memory.events_per_draft)
-        return draft is not None and (draft.events >= most or len(draft.fired) >= TIMERS_A_DRAFT)
-
-    def _is_due(self) -> bool:
-        return self._draft is not None and self._wait_s() == 0.0
+        draft, memory = self._draft, self._memory
+        events = min(self._policy.events, memory.events_per_draft)
+        return draft is not None and draft.is_full(events, memory.bytes_per_draft, TIMERS_A_DRAFT)
 
     async def _commit_draft(self) -> None:
         if self._draft is not None and not self._draft.is_empty:
