@@ -89,6 +89,18 @@ def test_neighbours_of_one_user_are_one_link() -> None:
     assert timeline((10, "ann"), (20, "bob"), (30, "ann"), (20, "ann")) == [(10, "ann")]
 
 
+def test_a_change_of_neighbours_leaves_the_links_behind_them_alone() -> None:
+    assert timeline((10, "ann"), (20, "bob"), (30, "ann"), (40, "eve"), (20, "ann")) == [
+        (10, "ann"),
+        (40, "eve"),
+    ]
+    assert timeline((10, "ann"), (30, "bob"), (40, "eve"), (20, "bob")) == [
+        (10, "ann"),
+        (20, "bob"),
+        (40, "eve"),
+    ]
+
+
 def test_the_first_users_earlier_event_moves_the_first_link_back() -> None:
     assert timeline((10, "ann"), (5, "ann")) == [(5, "ann")]
 
@@ -188,6 +200,11 @@ def test_the_same_user_back_in_the_next_millisecond_was_never_away() -> None:
 def test_an_earlier_logout_of_the_same_stretch_moves_it_back_and_a_later_one_changes_nothing() -> None:
     assert timeline((10, "ann"), (30, None), (20, None)) == [(10, "ann"), (21, None)]
     assert timeline((10, "ann"), (20, None), (30, None)) == [(10, "ann"), (21, None)]
+    assert timeline((10, "ann"), (30, None), (40, "bob"), (20, None)) == [
+        (10, "ann"),
+        (21, None),
+        (40, "bob"),
+    ]
 
 
 def test_a_logout_does_not_move_one_of_another_user() -> None:
