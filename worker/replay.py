@@ -34,6 +34,7 @@ from worker.task.device_states import states_of
 from worker.task.draft import Draft
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
+from worker.task.timekeeper import TIMERS_A_DRAFT
 
 ENRICHED = "enriched.ndjson"
 SESSIONS = "sessions.ndjson"
@@ -136,10 +137,9 @@ async def replay(
 
 
 class _Step(NamedTuple):
-    """Some records of one file, the bytes of their lines, and those of the files read up to here."""
+    """Some records of one file, and the bytes of the files read up to here."""
 
     records: Sequence[FileRecord]
-    size_bytes: int
     read_bytes: int
 
 
@@ -156,7 +156,6 @@ class _Replay:
         self._live_states = LiveStates(MemoryBudget(config.state.memory_mb * 1024 * 1024 // 2, 0))
         self._commits = 0
         self._draft = Draft(_NO_META, 0.0)
-        self._draft_bytes = 0
 
     def take(self, step: _Step) -> None:
         """Take in a step; commit when enough has been drafted."""
@@ -170,8 +169,7 @@ class _Replay:
             before = states.get(device_id)
             self.figures.devices += before is None
             self.figures.devices_linked += bool(state.links) and not (before and before.links)
-        self._draft_bytes += step.size_bytes
-        if draft.events >= self._most_events or self._draft_bytes >= _DRAFT_BYTES:
+        if draft.is_full(self._most_events, _DRAFT_BYTES, TIMERS_A_DRAFT):
             self.commit()
 
     def _decoded(self, records: Sequence[FileRecord]) -> DecodedRecords:
@@ -205,7 +203,6 @@ class _Replay:
         figures.rejections += draft.rejections
         figures.sessions += draft.sessions_opened
         self._draft = Draft(draft.meta(), 0.0)
-        self._draft_bytes = 0
 
     def end(self) -> None:
         """Commit the last draft, close every session, and write the last records of sessions and devices."""
@@ -251,11 +248,11 @@ def _steps(config: Config, paths: Sequence[Path]) -> Iterator[_Step]:
                 records.append(record_on(line, topic, offset, most_bytes))
                 size_bytes += len(line.text)
                 if size_bytes >= _STEP_BYTES:
-                    yield _Step(records, size_bytes, files_bytes + file.position_bytes)
+                    yield _Step(records, files_bytes + file.position_bytes)
                     records, size_bytes = [], 0
             files_bytes += file.position_bytes
         if records:
-            yield _Step(records, size_bytes, files_bytes)
+            yield _Step(records, files_bytes)
 
 
 def _values(records: Sequence[OutputRecord]) -> Iterator[bytes]:

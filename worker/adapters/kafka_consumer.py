@@ -260,8 +260,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         return not self._rebalancing and topic_partition.partition in self._assigned
 
     def _deliver(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]], generation: int) -> None:
-        self._adapt_to(fetched)
         for topic_partition, records in fetched.items():
+            size_bytes = sum([len(record.value) for record in records if record.value is not None])
+            # The next fetch is to bring about _POLL_BYTES, if records go on as they are.
+            most = _POLL_BYTES * len(records) // max(1, size_bytes) + 1
+            self._records_a_poll = min(_MOST_RECORDS_A_POLL, most)
             source = self._sources.get(topic_partition)
             if source is None or source.position is None:
                 continue
@@ -269,13 +272,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 # The fetch was under way over a rebalance or a seek and may begin at the committed offset.
                 self.seek(source)
             else:
-                source.deliver(records)
-
-    def _adapt_to(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]]) -> None:
-        """Let the next fetch bring about ``_POLL_BYTES``, if records go on as they are."""
-        for records in fetched.values():
-            size = sum([len(record.value) for record in records if record.value is not None])
-            self._records_a_poll = min(_MOST_RECORDS_A_POLL, _POLL_BYTES * len(records) // max(1, size) + 1)
+                source.deliver(records, size_bytes)
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():

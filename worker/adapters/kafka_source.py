@@ -27,7 +27,7 @@ class KafkaSource:
         self.topic_partition = topic_partition
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
-        self._buffer: deque[Sequence[InputRecord]] = deque()
+        self._buffer: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
         self._buffered_records = 0
         self._buffered_bytes = 0
         self._failure: Fatal | None = None
@@ -47,9 +47,9 @@ class KafkaSource:
             raise self._failure
         if not self._buffer:
             return ()
-        records = self._buffer.popleft()
+        records, size_bytes = self._buffer.popleft()
         self._buffered_records -= len(records)
-        self._buffered_bytes -= _size_bytes(records)
+        self._buffered_bytes -= size_bytes
         self._group.room_made()
         return records
 
@@ -92,11 +92,11 @@ class KafkaSource:
         fits = not self._buffer or self._buffered_bytes < most_bytes
         return self.position is not None and fits and self._failure is None
 
-    def deliver(self, records: Sequence[InputRecord]) -> None:
-        """Take in what a fetch brought."""
-        self._buffer.append(records)
+    def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
+        """Take in what a fetch brought, and how many bytes of value that is."""
+        self._buffer.append((records, size_bytes))
         self._buffered_records += len(records)
-        self._buffered_bytes += _size_bytes(records)
+        self._buffered_bytes += size_bytes
         self.position = records[-1].offset + 1
         self._arrived.set()
 
@@ -104,7 +104,3 @@ class KafkaSource:
         """The input is gone: tell the task."""
         self._failure = failure
         self._arrived.set()
-
-
-def _size_bytes(records: Sequence[InputRecord]) -> int:
-    return sum([len(record.value) for record in records if record.value is not None])

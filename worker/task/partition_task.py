@@ -96,8 +96,8 @@ class PartitionTask:
 
     def abandon(self) -> None:
         """End soon, without a last commit: the partition belongs to somebody else."""
-        self._stopping = self._abandoned = True
-        self._source.wake()
+        self._abandoned = True
+        self.stop()
 
     @property
     def lag(self) -> int:
@@ -197,7 +197,8 @@ class PartitionTask:
                 if self._is_full():
                     await self._commit_draft()
                 await self._clock.sleep(0)
-            if self._wait_s() == 0.0 or self._is_full() or (self._stopping and not self._abandoned):
+            is_due = self._draft is not None and (self._is_full() or self._wait_s() == 0.0)
+            if is_due or (self._stopping and not self._abandoned):
                 await self._commit_draft()
             if self._stopping:
                 return
