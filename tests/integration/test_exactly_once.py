@@ -5,25 +5,14 @@ been.
 import asyncio
 import shutil
 import signal
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 
 from tests.chaos.deployment import Deployment, end_offsets, feeding
 from tests.chaos.kills import KillPlan, run_kills
 from tests.chaos.promises import check_promises
-from tests.conftest import Kafka
 from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000
-
-
-@pytest.fixture
-def deployment(kafka: Kafka, topic_prefix: str, tmp_path: Path) -> Iterator[Deployment]:
-    with Deployment(kafka.bootstrap_servers, topic_prefix, tmp_path) as running:
-        yield running
 
 
 def test_random_kills_lose_nothing_and_repeat_nothing(deployment: Deployment) -> None:

@@ -1,25 +1,15 @@
 """What ``run`` must refuse, in one line that says why and what to do, with exit code 1."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from tests.chaos.deployment import Deployment
-from tests.conftest import Kafka
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000
-
-
-@pytest.fixture
-def deployment(kafka: Kafka, topic_prefix: str, tmp_path: Path) -> Iterator[Deployment]:
-    with Deployment(kafka.bootstrap_servers, topic_prefix, tmp_path) as running:
-        yield running
 
 
 async def _run_once(deployment: Deployment, name: str, events: int = 2_000) -> None:
