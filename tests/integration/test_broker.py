@@ -71,11 +71,15 @@ def test_a_restarted_broker_keeps_its_address_and_its_records(local_broker: Loca
     asyncio.run(write_in_transaction(address, "events", b"before the stop"))
     local_broker.restart()
     asyncio.run(write_in_transaction(address, "events", b"before the kill"))
+    # Killed before the marker is written, a lone node of Kafka 4.3.1 may call the transaction complete at its
+    # next start without ever writing it; then the record stays invisible. That is not what this test is
+    # about.
+    values = asyncio.run(first_committed_values(address, "events", 2))
+    assert values == [b"before the stop", b"before the kill"]
     local_broker.kill()
     local_broker.start()
 
-    values = asyncio.run(first_committed_values(address, "events", 2))
-    assert values == [b"before the stop", b"before the kill"]
+    assert asyncio.run(first_committed_values(address, "events", 2)) == values
 
 
 def test_a_paused_broker_answers_again_once_it_is_resumed(local_broker: LocalBroker) -> None:
