@@ -29,6 +29,7 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `event` | what happened: one of the names below, which stay the same from release to release |
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
+| `slot` | only under `run --processes`: which of the processes wrote the line, from 0 |
 
 Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no
 ids of people or devices and no secrets. A line that has a `logger` comes from a library, most often the Kafka

@@ -16,17 +16,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": {"model"},
     "config": {"model"},
     "telemetry": {"model", "core", "ports", "errors", "config"},
+    "log_output": set(),
     "adapters": {"model", "core", "ports", "errors", "config", "telemetry"},
     "task": {"model", "core", "ports", "errors", "config", "telemetry"},
     "watchdog": set(),
     "health": set(),
     "app": {
         *("model", "core", "ports", "errors", "config", "telemetry", "adapters", "task"),
-        *("watchdog", "health"),
+        *("watchdog", "health", "log_output"),
     },
+    "processes": {"config", "errors", "telemetry", "health", "log_output"},
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
     "demo": {"model", "config", "errors", "telemetry", "app"},
-    "cli": {"model", "core", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"},
+    "cli": {
+        *("model", "core", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
+        *("processes", "log_output"),
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -34,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 LIBRARIES: dict[str, set[str]] = {
     "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "replay", "cli"},
-    "structlog": {"telemetry"},
+    "structlog": {"telemetry", "log_output"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},
     "rocksdict": {"adapters"},

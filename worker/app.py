@@ -7,13 +7,12 @@ import asyncio
 import resource
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from worker import __version__, telemetry
+from worker import __version__, log_output, telemetry
 from worker.adapters import kafka_topics
 from worker.adapters.kafka_changelog import KafkaChangelog
 from worker.adapters.kafka_consumer import ConsumerGroup
@@ -209,12 +208,12 @@ async def _refuse_unfit_topics(config: Config) -> None:
         telemetry.emit(telemetry.TopicProblem(problem=str(problem)))
 
 
-def run(config: Config) -> int:
-    """Run one worker in this process until SIGTERM or SIGINT; returns the exit code."""
-    log_format = config.log.format
-    if log_format == "auto":
-        log_format = "console" if sys.stdout.isatty() else "json"
-    telemetry.configure(log_format, config.log.level)
+def run(config: Config, slot: int | None = None) -> int:
+    """Run one worker in this process until SIGTERM or SIGINT; returns the exit code.
+
+    ``slot`` is its number among the processes of one supervisor.
+    """
+    log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
     _raise_file_limit()
     for message in config.warnings:
         telemetry.emit(telemetry.ConfigWarning(message=message))

@@ -5,9 +5,7 @@ Invariants: no event data, no ids of people or devices, no secrets; per transact
 per event.
 """
 
-import logging
-import sys
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import structlog
 from msgspec import Struct, structs
@@ -193,6 +191,29 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     rss_mb: float
 
 
+class ProcessStarted(LogEvent, frozen=True, kw_only=True):
+    """``run --processes``: the worker of this slot was started, with the number its own lines bear."""
+
+    NAME = "process.started"
+    slot: int
+    pid: int
+
+
+class ProcessExited(LogEvent, frozen=True, kw_only=True):
+    """The worker of a slot ended without being asked to, or not as it was asked. It is started again after
+    ``restart_in_s``; null: it is not. An ``exit_code`` below 0 is the signal that ended it.
+
+    Alert: again and again; the slot's own lines before it say why.
+    """
+
+    NAME = "process.exited"
+    LEVEL = "warning"
+    slot: int
+    exit_code: int
+    seconds: float
+    restart_in_s: float | None
+
+
 CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStarted,
     WorkerStopped,
@@ -209,61 +230,11 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     EventsRejected,
     ConsumerFailed,
     WorkerStatus,
+    ProcessStarted,
+    ProcessExited,
 )
 
 
 def emit(event: LogEvent) -> None:
     """Write one event to the log."""
     getattr(structlog.get_logger(), event.LEVEL)(event.NAME, **structs.asdict(event))
-
-
-def _essentials_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
-    """What people look for in every line stands where they look: in front."""
-    return {"event": line["event"], "level": line["level"], "timestamp": line["timestamp"], **line}
-
-
-def configure(log_format: str, level: str) -> None:
-    """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
-
-    Libraries' own lines have the same shape and a ``logger`` besides. They are held at WARNING whatever the
-    level: the Kafka client's DEBUG lines print keys and values.
-    """
-    numeric = logging.getLevelName(level.upper())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-        if log_format == "console"
-        else structlog.processors.JSONRenderer()
-    )
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Never with local variables: they hold people's data.
-        structlog.processors.ExceptionRenderer(
-            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        )
-        if log_format != "console"
-        else structlog.processors.StackInfoRenderer(),
-    ]
-    structlog.configure(
-        processors=[*shared, _essentials_first, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _essentials_first,
-                renderer,
-            ],
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)
-    logging.getLogger("aiokafka").setLevel(max(logging.WARNING, numeric))

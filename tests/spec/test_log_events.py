@@ -12,7 +12,7 @@ import structlog
 from msgspec import structs
 
 from docs.generate_log_events import DOCUMENT, document
-from worker import telemetry
+from worker import log_output, telemetry
 from worker.telemetry import CATALOGUE, LogEvent
 
 EXAMPLES = {
@@ -50,7 +50,7 @@ def test_the_catalogue_is_complete_and_its_names_are_unique() -> None:
 def test_a_line_begins_with_event_level_and_timestamp_and_has_the_events_fields(
     kind: type[LogEvent], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    telemetry.configure("json", "info")
+    log_output.configure("json", "info")
     event = example(kind)
     telemetry.emit(event)
     (line,) = lines(capsys)
@@ -82,14 +82,14 @@ def test_every_event_says_what_it_means(kind: type[LogEvent]) -> None:
 
 
 def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure("json", "error")
+    log_output.configure("json", "error")
     for kind in CATALOGUE:
         telemetry.emit(example(kind))
     assert {line["event"] for line in lines(capsys)} == {"worker.failed"}
 
 
 def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure("json", "info")
+    log_output.configure("json", "info")
     logging.getLogger("aiokafka.consumer.fetcher").warning("partition %d is\nlost", 3)
     (line,) = lines(capsys)
     assert list(line) == ["event", "level", "timestamp", "logger"]
@@ -101,7 +101,7 @@ def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.
 def test_the_kafka_clients_lines_with_keys_and_values_are_never_written(
     level: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    telemetry.configure("json", level)
+    log_output.configure("json", level)
     for name in ("aiokafka.producer.producer", "aiokafka.conn", "aiokafka"):
         logging.getLogger(name).debug("Sending (key=%r value=%r)", b"device", b"purchase")
     assert lines(capsys) == []
@@ -110,7 +110,7 @@ def test_the_kafka_clients_lines_with_keys_and_values_are_never_written(
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_traceback_shows_no_variables(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     """They hold people's data, and passwords."""
-    telemetry.configure(log_format, "info")
+    log_output.configure(log_format, "info")
 
     def connect(password: str) -> None:
         raise ConnectionError(f"refused after {len(password)} letters")
@@ -124,8 +124,18 @@ def test_a_traceback_shows_no_variables(log_format: str, capsys: pytest.CaptureF
     assert "hunter2" not in written
 
 
+def test_every_line_of_one_process_among_several_bears_its_slot(capsys: pytest.CaptureFixture[str]) -> None:
+    log_output.configure("json", "info", slot=2)
+    telemetry.emit(telemetry.PartitionAssigned(partition=3))
+    logging.getLogger("aiokafka.conn").warning("lost")
+    assert [(line["event"], line["slot"]) for line in lines(capsys)] == [
+        ("partition.assigned", 2),
+        ("lost", 2),
+    ]
+
+
 def test_the_console_shows_the_same_events_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    telemetry.configure("console", "info")
+    log_output.configure("console", "info")
     telemetry.emit(telemetry.PartitionAssigned(partition=3))
     written = capsys.readouterr().out
     assert "partition.assigned" in written

@@ -124,11 +124,11 @@ def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> C
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Keep the worker's log off the screen, in a file."""
-    from worker import telemetry
+    from worker import log_output
 
     with path.open("w") as file:
         with redirect_stdout(file):  # the log goes to what is standard output when it is set up
-            telemetry.configure("json", "info")
+            log_output.configure("json", "info")
         yield
 
 

@@ -1,0 +1,73 @@
+"""How log events become lines: JSON on stdout for machines, or something for people.
+
+Decides the shape of a line, for the worker's own events and for what libraries say; not what is logged. The
+invariant: no line shows local variables, and no library is heard below WARNING: both hold people's data.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+
+def format_here(configured: str) -> str:
+    """``auto`` is ``console`` on a terminal and ``json`` everywhere else."""
+    if configured != "auto":
+        return configured
+    return "console" if sys.stdout.isatty() else "json"
+
+
+def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
+    """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
+
+    ``slot`` stands in every line, libraries' too: which of several processes wrote it. Libraries' own lines
+    have the same shape and a ``logger`` besides. They are held at WARNING whatever the level: the Kafka
+    client's DEBUG lines print keys and values.
+    """
+    numeric = logging.getLevelName(level.upper())
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+        if log_format == "console"
+        else structlog.processors.JSONRenderer()
+    )
+
+    def essentials_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
+        """What people look for in every line stands where they look: in front."""
+        whose = {} if slot is None else {"slot": slot}
+        front = {name: line[name] for name in ("event", "level", "timestamp")}
+        return {**front, **whose, **line}
+
+    shared: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Never with local variables: they hold people's data.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
+        if log_format != "console"
+        else structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, essentials_first, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(numeric),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                essentials_first,
+                renderer,
+            ],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(max(logging.WARNING, numeric))
