@@ -1,0 +1,72 @@
+-- Views over what `sessionizer replay` and `sessionizer demo` write, in the directory it is run in.
+-- sessions.ndjson and identities.ndjson hold the last record of each session and device there, so nothing has
+-- to be picked by `revision`. Column types are stated, not guessed: a field that no line has is there all the
+-- same, and an id of digits stays text.
+
+create or replace view sessions as
+select
+    device_id, session_id, session_source, session_number, session_cause,
+    "start" as start_ms, "end" as end_ms, duration_ms, event_count, view_count,
+    entry_event.type as entry_type, exit_event.type as exit_type,
+    status, close_reason, user_id, merged_into
+from read_json('sessions.ndjson', format = 'newline_delimited', columns = {
+    device_id: 'VARCHAR', session_id: 'VARCHAR', session_source: 'VARCHAR', session_number: 'BIGINT',
+    session_cause: 'VARCHAR', "start": 'BIGINT', "end": 'BIGINT', duration_ms: 'BIGINT',
+    event_count: 'BIGINT', view_count: 'BIGINT',
+    entry_event: 'STRUCT(id VARCHAR, type VARCHAR)', exit_event: 'STRUCT(id VARCHAR, type VARCHAR)',
+    status: 'VARCHAR', close_reason: 'VARCHAR', user_id: 'VARCHAR', merged_into: 'VARCHAR'
+});
+
+-- `held_ms` is the time that the rules use: at most session.max_future_ms (5 minutes) after the arrival.
+create or replace view events as
+select
+    id, type, device_id, "timestamp" as timestamp_ms,
+    least("timestamp", coalesce(received_at + 5 * 60 * 1000, "timestamp")) as held_ms,
+    user_id, user_source, session_id, view_id, flags, data
+from read_json('enriched.ndjson', format = 'newline_delimited', columns = {
+    id: 'VARCHAR', type: 'VARCHAR', device_id: 'VARCHAR', "timestamp": 'BIGINT', received_at: 'BIGINT',
+    user_id: 'VARCHAR', user_source: 'VARCHAR', session_id: 'VARCHAR', view_id: 'VARCHAR',
+    flags: 'VARCHAR[]', data: 'JSON'
+});
+
+create or replace view identities as
+select device_id, first_seen as first_seen_ms, links
+from read_json('identities.ndjson', format = 'newline_delimited', columns = {
+    device_id: 'VARCHAR', first_seen: 'BIGINT', links: 'STRUCT(since BIGINT, user_id VARCHAR)[]'
+});
+
+-- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past.
+create or replace view links as
+select
+    device_id,
+    case when place = 1 then least(first_seen_ms, links[place].since) else links[place].since end as since_ms,
+    links[place].user_id as user_id
+from (select *, unnest(range(1, len(links) + 1)) as place from identities);
+
+-- Events, each with the user that it belongs to as known now (`user_now`) and who did it (`person`): that user,
+-- or else the device. An event's own user stays. What is older than all the timeline knows stays as delivered.
+create or replace view stitched as
+select *, coalesce('user ' || user_now, 'device ' || device_id) as person
+from (
+    select
+        events.*,
+        case
+            when events.user_source = 'event' then events.user_id
+            when links.since_ms is not null then links.user_id
+            else events.user_id
+        end as user_now
+    from events
+    asof left join links on links.device_id = events.device_id and links.since_ms <= events.held_ms
+);
+
+-- For every session id on an event, the session that the event belongs to now: merges followed to their end.
+create or replace view living as
+with recursive followed(device_id, session_id, living_id) as (
+    select device_id, session_id, session_id from sessions where status <> 'merged'
+    union all
+    select sessions.device_id, sessions.session_id, followed.living_id
+    from sessions
+    join followed on followed.device_id = sessions.device_id and followed.session_id = sessions.merged_into
+    where sessions.status = 'merged'
+)
+select * from followed;
