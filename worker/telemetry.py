@@ -165,6 +165,19 @@ class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
     cause: str
 
 
+class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
+    """``what`` a worker holds was not regarded when the group's partitions were assigned, so more of them may
+    have moved than had to. Normal while two releases run side by side.
+
+    Alert: where all workers are of one release.
+    """
+
+    NAME = "claims.ignored"
+    LEVEL = "warning"
+    what: str
+    cause: str
+
+
 class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it
     stays away.
@@ -229,6 +242,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     TransactionLost,
     EventsRejected,
     ConsumerFailed,
+    ClaimsIgnored,
     WorkerStatus,
     ProcessStarted,
     ProcessExited,
