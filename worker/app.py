@@ -24,11 +24,14 @@ from worker.adapters.state_directory import StateDirectory
 from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
+from worker.core.partitioning import Partitioning
 from worker.errors import Fatal
 from worker.health import BEAT_S, HealthFile
 from worker.ports import StateStore
 from worker.task.commit_policy import CommitPolicy
+from worker.task.intake import Intake
 from worker.task.memory_budget import MemoryBudget
+from worker.task.misrouting import Misrouting
 from worker.task.partition_task import PartitionTask
 from worker.task.progress import Standstill
 from worker.task.topics import TaskTopics
@@ -54,9 +57,10 @@ async def run_worker(
     directory.lock()
     try:
         instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
+        topics, partitioning = await _layout(config)
         group = ConsumerGroup(
             client=client_options(config.kafka),
-            topic=config.topics.raw,
+            topics=[config.topics.raw, *([topics.rekey] if topics.rekey else [])],
             group_id=config.kafka.group_id,
             group_instance_id=instance_id,
             session_timeout_ms=config.kafka.session_timeout_ms,
@@ -79,7 +83,7 @@ async def run_worker(
         try:
             if on_started is not None:
                 on_started()
-            worker = _worker(config, group, directory, clock)
+            worker = _worker(config, topics, partitioning, group, directory, clock)
             with _health_told(config, worker):
                 await worker.run(stop)
         finally:
@@ -123,21 +127,51 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory, clock: SystemClock) -> Worker:
-    # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
-    memory_bytes = config.state.memory_mb * 1024 * 1024
-    memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
-    rocksdb_memory = RocksDBMemory(memory_bytes // 2)
-    rules = config.rules
-    decoder = Decoder(rules.input, rules.identity)
+async def _layout(config: Config) -> tuple[TaskTopics, Partitioning]:
+    """The topics by role, and how devices are spread over them. Raises Fatal where the inputs do not fit.
+
+    The re-key topic is read wherever it exists: what was sent on before ``input.rekey`` was turned off is not
+    lost.
+    """
+    raw, rekey = config.topics.raw, config.rekey_topic
+    partitions = await kafka_topics.partition_counts(config.kafka, [raw, rekey])
+    if raw not in partitions:
+        raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
+    rekeys = config.input.rekey == "auto"
+    if partitions.get(rekey, partitions[raw] if not rekeys else 0) != partitions[raw]:
+        raise Fatal(
+            f"{rekey}: does not exist, or has not the {partitions[raw]} partitions of {raw}. "
+            "Remedy: sessionizer topics create"
+        )
     topics = TaskTopics(
-        raw=config.topics.raw,
+        raw=raw,
+        rekey=rekey if rekey in partitions else "",
         enriched=config.topics.enriched,
         dead_letters=config.topics.dead_letters,
         sessions=config.topics.sessions,
         identities=config.topics.identities,
         changelog=config.changelog_topic,
     )
+    return topics, Partitioning(
+        partitions=partitions[raw], partitioner=config.input.partitioner, rekeys=rekeys
+    )
+
+
+def _worker(
+    config: Config,
+    topics: TaskTopics,
+    partitioning: Partitioning,
+    group: ConsumerGroup,
+    directory: StateDirectory,
+    clock: SystemClock,
+) -> Worker:
+    # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
+    memory_bytes = config.state.memory_mb * 1024 * 1024
+    memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
+    rocksdb_memory = RocksDBMemory(memory_bytes // 2)
+    rules = config.rules
+    decoder = Decoder(rules.input, rules.identity)
+    misrouting = Misrouting(partitioning)
     policy = CommitPolicy(interval_s=config.kafka.commit_interval_ms / 1000)
     client = client_options(config.kafka)
 
@@ -147,11 +181,18 @@ def _worker(config: Config, group: ConsumerGroup, directory: StateDirectory, clo
         return RocksDBStore(directory.partition(partition), rocksdb_memory)
 
     def make_task(partition: int) -> PartitionTask:
+        if partition >= partitioning.partitions:
+            raise Fatal(
+                f"{topics.raw} has more than the {partitioning.partitions} partitions that it had when this "
+                "worker started: devices belong to other partitions now, where their sessions are not. To "
+                "grow, replay into a new group (docs/operations.md, More partitions)"
+            )
         return PartitionTask(
             partition,
             topics=topics,
             rules=rules,
-            decoder=decoder,
+            partitioning=partitioning,
+            intake=Intake(partition, topics, decoder, partitioning, misrouting),
             policy=policy,
             source=group.source(partition),
             transaction=KafkaTransaction(
@@ -215,8 +256,6 @@ def run(config: Config, slot: int | None = None) -> int:
     """
     log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
     _raise_file_limit()
-    for message in config.warnings:
-        telemetry.emit(telemetry.ConfigWarning(message=message))
 
     async def until_signalled() -> None:
         stop = asyncio.Event()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from worker.model.events import InputRecord
 from worker.model.outputs import OutputRecord
+from worker.model.rekeying import RekeyedRecord
 from worker.model.state import Checkpoint
 
 StateRecord = tuple[bytes, bytes | None]
@@ -34,11 +35,13 @@ class Clock(Protocol):
 
 
 class Source(Protocol):
-    """The inputs of one task: the partition's records, in order, each offset at most once after a seek."""
+    """The inputs of one task: its partition's records, each input's in order, each offset at most once after
+    a seek.
+    """
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records; none when the time passed, or ``wake`` was called, first. Raises Fatal where
-        input is gone.
+        """The next records, of one input; none when the time passed, or ``wake`` was called, first. Where
+        several inputs have some, the oldest first, to about a second. Raises Fatal where input is gone.
         """
         ...
 
@@ -118,8 +121,12 @@ class Transaction(Protocol):
         """Send records to this partition of the topic, in order."""
         ...
 
+    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+        """Send records to any partition of the re-key topic, in order."""
+        ...
+
     async def acknowledged(self) -> dict[str, int]:
-        """Wait until the broker has every record sent; the offset after the last one, by topic."""
+        """Wait until the broker has every record; by topic the offset after this partition's last one."""
         ...
 
     async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:

@@ -48,14 +48,6 @@ class WorkerFailed(LogEvent, frozen=True, kw_only=True):
     reason: str
 
 
-class ConfigWarning(LogEvent, frozen=True, kw_only=True):
-    """An option is set that has no effect in this version, or one that will surprise."""
-
-    NAME = "config.warning"
-    LEVEL = "warning"
-    message: str
-
-
 class TopicProblem(LogEvent, frozen=True, kw_only=True):
     """A topic's settings are unwise, though the worker can start; ``sessionizer check`` shows them all."""
 
@@ -157,6 +149,19 @@ class EventsRejected(LogEvent, frozen=True, kw_only=True):
     last: str
 
 
+class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
+    """Keyed records lie where ``producers``' partitioner puts them, not where ``input.partitioner`` says. All
+    is right, but each event goes the long way through the re-key topic.
+
+    Alert: at once. Remedy: a new group (kafka.group_id) with ``input.partitioner`` set to ``producers``.
+    """
+
+    NAME = "partitioner.mismatch"
+    LEVEL = "warning"
+    partitioner: str
+    producers: str
+
+
 class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
     """A fetch failed and is tried again. Alert: for minutes."""
 
@@ -182,13 +187,15 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it
     stays away.
 
-    Lag in records by partition; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
+    Lag in records by partition; ``events_rekeyed`` went to the partition of their device, where they count
+    among the events; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
     commit times in ms; ``rss_mb`` is resident memory.
     """
 
     NAME = "worker.status"
     events_per_s: float
     records_per_s: float
+    events_rekeyed: int
     transactions: int
     transactions_lost: int
     lag: dict[str, int]
@@ -231,7 +238,6 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStarted,
     WorkerStopped,
     WorkerFailed,
-    ConfigWarning,
     TopicProblem,
     PartitionAssigned,
     PartitionReleased,
@@ -241,6 +247,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     StateWiped,
     TransactionLost,
     EventsRejected,
+    PartitionerMismatch,
     ConsumerFailed,
     ClaimsIgnored,
     WorkerStatus,

@@ -8,7 +8,7 @@ from itertools import count
 from tests.contract.cluster import ends, reader, write
 from tests.waiting import eventually
 from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_source import KafkaSource
+from worker.adapters.kafka_source import KafkaSource, StartFrom
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
 
@@ -52,7 +52,7 @@ class Raw:
     def new_member(
         self,
         instance_id: str | None = None,
-        start_from: str = "earliest",
+        start_from: StartFrom = "earliest",
         session_timeout_ms: int = 6_000,
     ) -> ConsumerGroup:
         """A member of the group, not yet started."""
@@ -62,7 +62,7 @@ class Raw:
                 "request_timeout_ms": self._request_timeout_ms,
                 "max_poll_interval_ms": 1_000,  # the client's idle limit, which must not be in force
             },
-            topic=self.topic,
+            topics=[self.topic],
             group_id=self.group_id,
             group_instance_id=instance_id,
             session_timeout_ms=session_timeout_ms,
@@ -76,7 +76,7 @@ class Raw:
     async def member(
         self,
         instance_id: str | None = None,
-        start_from: str = "earliest",
+        start_from: StartFrom = "earliest",
         session_timeout_ms: int = 6_000,
     ) -> AsyncIterator[ConsumerGroup]:
         """A member of the group, fetching."""
@@ -91,7 +91,7 @@ class Raw:
                 await pump
 
     @asynccontextmanager
-    async def source(self, start_from: str = "earliest") -> AsyncIterator[KafkaSource]:
+    async def source(self, start_from: StartFrom = "earliest") -> AsyncIterator[KafkaSource]:
         """The source of partition 0, of the only member."""
         async with self.member(start_from=start_from) as group:
             assert await changed(group) == {0}

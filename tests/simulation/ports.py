@@ -11,6 +11,7 @@ from tests.builders import Record
 from tests.simulation.world import Fate, Request, World, until
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
+from worker.model.rekeying import RekeyedRecord
 from worker.ports import ChangelogBatch
 
 REQUEST_TIMEOUT_S = 0.5
@@ -131,6 +132,9 @@ class FakeTransaction:
 
         delay_s = random.random() * 4 if fate is Fate.LATE else 0.0
         self.sent.append((topic, self.life.world.send(produce, delay_s), fate))
+
+    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+        raise AssertionError("a world of one partition")
 
     async def acknowledged(self) -> dict[str, int]:
         ends: dict[str, int] = {}

@@ -24,17 +24,21 @@ from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.traffic import RAW_TOPIC
 from tests.simulation.world import World
 from worker.core.decode import Decoder
+from worker.core.partitioning import Partitioning
 from worker.core.state_records import META_KEY, decode_meta
 from worker.core.timers import due_range
 from worker.task.commit_policy import CommitPolicy
+from worker.task.intake import Intake
 from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
+from worker.task.misrouting import Misrouting
 from worker.task.partition_task import PartitionTask
 
 MAX_STEPS = 20_000
 """Liveness: within so many steps after the last fault everything is consumed; a usual run takes hundreds."""
 
 _DECODER = Decoder(RULES.input, RULES.identity)
+_PARTITIONING = Partitioning(partitions=1)
 _POLICY = CommitPolicy(interval_s=0.1, behind_s=0.3, events=12)
 _DAY_MS = 86_400_000
 _MAX_STORE_AGE_S = 3.5 * 86_400
@@ -59,7 +63,8 @@ class Worker:
             0,
             topics=TOPICS,
             rules=RULES,
-            decoder=_DECODER,
+            partitioning=_PARTITIONING,
+            intake=Intake(0, TOPICS, _DECODER, _PARTITIONING, Misrouting(_PARTITIONING)),
             policy=_POLICY,
             source=self.source,
             transaction=self.transaction,

@@ -144,9 +144,3 @@ def test_config_show_never_shows_a_secret(sessionizer: Sessionizer, form: str) -
     assert "***" in ended.out
     if form == "toml":
         assert "sasl_password" not in tomllib.loads(ended.out)["kafka"]
-
-
-def test_config_show_warns_of_options_without_effect(sessionizer: Sessionizer) -> None:
-    ended = sessionizer("config", "show", TOPICS_REKEY="other")
-    assert ended.code == 0
-    assert ended.err.startswith('warning: topics.rekey = "other" has no effect in this version.')

@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from worker.config import Config, ConfigError, Secret, load
-from worker.config.options import NOT_YET
 from worker.config.values import OPTIONS, default_of, value_of
 from worker.model.rules import InputRules, SessionRules
 
@@ -396,33 +395,9 @@ def test_the_reference_file_says_of_each_option_what_it_is_for() -> None:
         explained = line.startswith("#") or (explained and bool(line) and not line.startswith("["))
 
 
-def test_the_reference_file_says_what_has_no_effect_yet() -> None:
-    text = (CONFIGS / "worker.toml").read_text(encoding="utf-8")
-    for key in NOT_YET:
-        above = text.partition(f"[{key.partition('.')[0]}]")[2].partition(f"\n{key.partition('.')[2]} = ")[0]
-        assert "No effect yet" in above.rpartition("\n\n")[2], key
-
-
 @pytest.mark.parametrize("name", ["minimal.toml", "local.toml"])
-def test_the_other_files_are_valid_and_warn_of_nothing(name: str) -> None:
-    assert load(CONFIGS / name, {}).warnings == ()
-
-
-# --- what is to come ---------------------------------------------------------------------------------------
-
-
-def test_an_option_without_effect_gives_a_warning_when_it_is_changed() -> None:
-    config = load(None, {"SESSIONIZER_TOPICS_REKEY": "rekey"})
-    (warning,) = config.warnings
-    assert warning.startswith('topics.rekey = "rekey" has no effect in this version. ')
-
-
-def test_setting_an_option_without_effect_to_its_default_gives_no_warning() -> None:
-    assert load(None, {"SESSIONIZER_TOPICS_REKEY": ""}).warnings == ()
-
-
-def test_every_option_announced_is_an_option() -> None:
-    assert set(NOT_YET) <= set(OPTIONS)
+def test_the_other_files_are_valid(name: str) -> None:
+    load(CONFIGS / name, {})
 
 
 def test_secrets_are_equal_when_their_texts_are() -> None:

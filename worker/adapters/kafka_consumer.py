@@ -19,8 +19,9 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 
 from worker import telemetry
 from worker.adapters.kafka_membership import Membership
-from worker.adapters.kafka_source import KafkaSource
-from worker.errors import Fatal, TransactionLost
+from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
+from worker.errors import Fatal
 from worker.model.events import InputRecord
 from worker.ports import Clock
 
@@ -28,7 +29,6 @@ _POLL_MS = 20
 _POLL_BYTES = 1024 * 1024
 _MOST_RECORDS_A_POLL = 1_000
 _BUFFERED_BYTES = 16 * 1024 * 1024
-_ANSWER_S = 10.0
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _TOLD_JUST_NOW_MS = 3_000  # six long polls
@@ -44,21 +44,23 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self,
         *,
         client: Mapping[str, Any],
-        topic: str,
+        topics: Sequence[str],
         group_id: str,
         group_instance_id: str | None,
         session_timeout_ms: int,
         heartbeat_interval_ms: int,
-        start_from: str,
+        start_from: StartFrom,
         fetch_bytes: int,
         clock: Clock,
     ) -> None:
-        """``fetch_bytes``: the most that one fetch of all partitions together may bring."""
-        self._topic = topic
+        """``topics``: the raw topic, then the re-key topic if it is read. ``fetch_bytes``: the most that one
+        fetch of all partitions together may bring.
+        """
+        self._topics = topics
         self._start_from = start_from
         self._heartbeat_s = heartbeat_interval_ms / 1000
-        self._sources: dict[TopicPartition, KafkaSource] = {}
-        self._assigned: frozenset[int] = frozenset()
+        self._inputs: dict[TopicPartition, KafkaInput] = {}
+        self._assigned: frozenset[TopicPartition] = frozenset()
         self._rebalancing = True
         self._generation = 0
         self._changed = asyncio.Event()
@@ -105,33 +107,35 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._membership = Membership(
             self._consumer, options["group_id"], options["group_instance_id"], self._clock
         )
-        self._consumer.subscribe([self._topic], listener=self)
+        self._consumer.subscribe(list(self._topics), listener=self)
 
     async def changed(self) -> frozenset[int]:
         """Wait for the next change of the assignment; the partitions that are ours from now on."""
         await self._changed.wait()
         self._changed.clear()
-        return self._assigned
+        return frozenset([tp.partition for tp in self._assigned if self._is_ours(tp.partition)])
 
     def source(self, partition: int) -> KafkaSource:
         """A new source for a partition that was assigned."""
-        topic_partition = TopicPartition(self._topic, partition)
-        source = self._sources[topic_partition] = KafkaSource(self, topic_partition)
+        assert self._consumer is not None
+        source = KafkaSource(self, Offsets(self._consumer), partition, self._topics, self._start_from)
+        self._inputs |= {filled.topic_partition: filled for filled in source.inputs}
         return source
 
     def release(self, partition: int) -> None:
         """The partition's task has ended: fetch no more for it."""
-        self._sources.pop(TopicPartition(self._topic, partition), None)
+        for topic in self._topics:
+            self._inputs.pop(TopicPartition(topic, partition), None)
 
     async def pump(self) -> None:
         """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
         assert self._membership is not None
         while not self._closing:
-            share_bytes = _BUFFERED_BYTES // max(1, len(self._sources))
+            share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
             wanted = [
                 tp
-                for tp, source in self._sources.items()
-                if source.has_room(share_bytes) and self._is_assigned(tp)
+                for tp, wanting in self._inputs.items()
+                if wanting.has_room(share_bytes) and self._is_assigned(tp)
             ]
             generation = self._generation
             try:
@@ -169,12 +173,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Kept partitions go on where their source is; the worker learns of the rest."""
         self._generation += 1
-        self._assigned = frozenset(tp.partition for tp in assigned)
+        self._assigned = frozenset(assigned)
         self._rebalancing = False
         assert self._membership is not None
         self._membership.joined()
-        for source in self._sources.values():
-            self.seek(source)
+        for kept in self._inputs.values():
+            self.seek(kept)
         self._changed.set()
         self._settled.set()
         self._room.set()
@@ -186,11 +190,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """A source can take more."""
         self._room.set()
 
-    def seek(self, source: KafkaSource) -> None:
-        """Position the client where the source wants to go on, if the partition is ours at the moment."""
-        if source.position is not None and self._is_assigned(source.topic_partition):
+    def seek(self, wanted: KafkaInput) -> None:
+        """Position the client where the input wants to go on, if the partition is ours at the moment."""
+        if wanted.position is not None and self._is_assigned(wanted.topic_partition):
             assert self._consumer is not None
-            self._consumer.seek(source.topic_partition, source.position)
+            self._consumer.seek(wanted.topic_partition, wanted.position)
             self._room.set()
 
     def unfetched(self, topic_partition: TopicPartition) -> int:
@@ -209,33 +213,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             return False
         return bool(time.time() * 1000 - state.timestamp < _TOLD_JUST_NOW_MS)
 
-    async def first_offset(self, topic_partition: TopicPartition) -> int:
-        """The first or the end offset, by the configured start."""
-        assert self._consumer is not None
-        ask = (
-            self._consumer.beginning_offsets if self._start_from == "earliest" else self._consumer.end_offsets
-        )
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                return int((await ask([topic_partition]))[topic_partition])
-        except (KafkaError, TimeoutError) as error:
-            raise TransactionLost(f"read the input's offsets: {type(error).__name__}: {error}") from error
-
-    async def committed_offset(self, topic_partition: TopicPartition) -> int | None:
-        """What the group has committed, asked anew."""
-        assert self._consumer is not None
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                offset = await self._consumer.committed(topic_partition)
-        except (KafkaError, TimeoutError) as error:
-            raise TransactionLost(f"read the group's offsets: {type(error).__name__}: {error}") from error
-        return None if offset is None else int(offset)
-
-    async def still_assigned(self, topic_partition: TopicPartition) -> bool:
+    async def still_assigned(self, partition: int) -> bool:
         """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""
         await asyncio.sleep(2 * self._heartbeat_s)
         await self._settled.wait()
-        return self._is_assigned(topic_partition)
+        return not self._rebalancing and self._is_ours(partition)
 
     # --- within
     # --------------------------------------------------------------------------------------------------
@@ -257,7 +239,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         return {}
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
-        return not self._rebalancing and topic_partition.partition in self._assigned
+        return not self._rebalancing and topic_partition in self._assigned
+
+    def _is_ours(self, partition: int) -> bool:
+        """Whether this partition of every input is assigned to us: they always go together."""
+        return all(TopicPartition(topic, partition) in self._assigned for topic in self._topics)
 
     def _deliver(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]], generation: int) -> None:
         for topic_partition, records in fetched.items():
@@ -265,20 +251,20 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # The next fetch is to bring about _POLL_BYTES, if records go on as they are.
             most = _POLL_BYTES * len(records) // max(1, size_bytes) + 1
             self._records_a_poll = min(_MOST_RECORDS_A_POLL, most)
-            source = self._sources.get(topic_partition)
-            if source is None or source.position is None:
+            filled = self._inputs.get(topic_partition)
+            if filled is None or filled.position is None:
                 continue
-            if generation != self._generation or records[0].offset < source.position:
+            if generation != self._generation or records[0].offset < filled.position:
                 # The fetch was under way over a rebalance or a seek and may begin at the committed offset.
-                self.seek(source)
+                self.seek(filled)
             else:
-                source.deliver(records, size_bytes)
+                filled.deliver(records, size_bytes)
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():
-            source = self._sources.get(topic_partition)
-            if source is not None:
-                source.fail(
+            gone = self._inputs.get(topic_partition)
+            if gone is not None:
+                gone.fail(
                     Fatal(
                         f"partition {topic_partition.partition}: offset {offset} of "
                         f"{topic_partition.topic} is not there any more: records were deleted before they "

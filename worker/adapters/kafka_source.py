@@ -1,56 +1,135 @@
-"""One partition's records on their way from the consumer group to its task.
+"""The inputs of one task on their way from the consumer group: its partition of the raw topic and, where
+events are re-keyed, of the re-key topic.
 
-Buffers its share of the process's memory for input; knows the group that fills it. Invariants: nothing is
-returned before the first seek; each offset at most once after a seek, in order; ``position`` is the only
-truth about where to go on, whatever the client believes.
+Buffers the task's share of the process's memory for input; knows the group that fills it. Invariants: nothing
+is returned before the first seek; each offset at most once after a seek, each input in order; an input's
+``position`` is the only truth about where to go on, whatever the client believes.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal
 
 from aiokafka import TopicPartition
 
+from worker.adapters.kafka_offsets import Offsets
+from worker.core.interleaving import oldest_piece
+from worker.core.rekeying import origin_timestamp_ms
 from worker.errors import Fatal
 from worker.model.events import InputRecord
 
 if TYPE_CHECKING:
     from worker.adapters.kafka_consumer import ConsumerGroup
 
+StartFrom = Literal["earliest", "latest"]
 
-class KafkaSource:
-    """Implements ``ports.Source`` for one partition; a hand of ``ConsumerGroup``."""
+_OTHER_INPUT_S = 0.2
+"""How long records wait for older ones that another input is known to have."""
 
-    def __init__(self, group: "ConsumerGroup", topic_partition: TopicPartition) -> None:
-        self._group = group
+
+class KafkaInput:
+    """One topic's partition, as the group fills it and the source empties it."""
+
+    def __init__(self, source: "KafkaSource", topic_partition: TopicPartition, *, rekeyed: bool) -> None:
+        """``rekeyed``: its records were received elsewhere before, at a time that they tell."""
+        self._source = source
         self.topic_partition = topic_partition
+        self._received_ms: Callable[[Any], int] = origin_timestamp_ms if rekeyed else _timestamp_ms
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
-        self._buffer: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
-        self._buffered_records = 0
-        self._buffered_bytes = 0
+        self._waiting: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
+        self._waiting_bytes = 0
+        self.waiting_records = 0
+
+    # --- for the group ---
+
+    def has_room(self, most_bytes: int) -> bool:
+        """Whether to fetch for it: it has been positioned, and less than ``most_bytes`` or nothing waits."""
+        fits = not self._waiting or self._waiting_bytes < most_bytes
+        return self.position is not None and fits and not self._source.has_failed
+
+    def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
+        """Take in what a fetch brought, and how many bytes of value that is."""
+        self._waiting.append((records, size_bytes))
+        self.waiting_records += len(records)
+        self._waiting_bytes += size_bytes
+        self.position = records[-1].offset + 1
+        self._source.wake()
+
+    def fail(self, failure: Fatal) -> None:
+        """The input is gone: tell the task."""
+        self._source.fail(failure)
+
+    # --- for the source ---
+
+    def seek(self, offset: int) -> None:
+        """Go on at this offset; what waited is forgotten."""
+        self._waiting.clear()
+        self.waiting_records = self._waiting_bytes = 0
+        self.position = offset
+
+    def times_ms(self) -> list[int]:
+        """When the records of the oldest fetch that waits were received."""
+        return [self._received_ms(record) for record in self._waiting[0][0]]
+
+    def take_fetch(self) -> Sequence[InputRecord]:
+        """The records of the oldest fetch that waits."""
+        return self.take(len(self._waiting[0][0]))
+
+    def take(self, count: int) -> Sequence[InputRecord]:
+        """The first ``count`` records of the oldest fetch, which has as many."""
+        records, size_bytes = self._waiting.popleft()
+        if count < len(records):
+            left = records[count:]
+            left_bytes = size_bytes * len(left) // len(records)
+            self._waiting.appendleft((left, left_bytes))
+            records, size_bytes = records[:count], size_bytes - left_bytes
+        self.waiting_records -= len(records)
+        self._waiting_bytes -= size_bytes
+        return records
+
+
+class KafkaSource:
+    """Implements ``ports.Source`` for one task; a hand of ``ConsumerGroup``."""
+
+    def __init__(
+        self,
+        group: "ConsumerGroup",
+        offsets: Offsets,
+        partition: int,
+        topics: Sequence[str],
+        start_from: StartFrom,
+    ) -> None:
+        """``topics``: the raw topic, of which a first life reads ``start_from``; then the re-key topic, if it
+        is read, which is always read whole.
+        """
+        self._group = group
+        self._offsets = offsets
+        self._start_from = start_from
+        self._partition = partition
+        self.inputs = [
+            KafkaInput(self, TopicPartition(topic, partition), rekeyed=place > 0)
+            for place, topic in enumerate(topics)
+        ]
         self._failure: Fatal | None = None
         self._arrived = asyncio.Event()
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records, at most one fetch's worth."""
-        if not self._buffer and self._failure is None:
+        """The next records of one input, at most one fetch's worth."""
+        something_waits = any(taken.waiting_records for taken in self.inputs)
+        if not self._failure and not (something_waits and self._knows_the_oldest()):
             self._arrived.clear()
             self._group.room_made()
-            try:
-                async with asyncio.timeout(timeout_s):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(timeout_s, _OTHER_INPUT_S) if something_waits else timeout_s):
                     await self._arrived.wait()
-            except TimeoutError:
-                return ()
         if self._failure is not None:
             raise self._failure
-        if not self._buffer:
-            return ()
-        records, size_bytes = self._buffer.popleft()
-        self._buffered_records -= len(records)
-        self._buffered_bytes -= size_bytes
-        self._group.room_made()
+        records = self._take()
+        if records:
+            self._group.room_made()
         return records
 
     def wake(self) -> None:
@@ -58,49 +137,62 @@ class KafkaSource:
         self._arrived.set()
 
     def seek(self, next_offsets: Mapping[str, int]) -> None:
-        """Go on at this offset; what was buffered is forgotten."""
-        self._buffer.clear()
-        self._buffered_records = self._buffered_bytes = 0
-        self.position = next_offsets[self.topic_partition.topic]
-        self._group.seek(self)
+        """Go on at these offsets; what waited is forgotten."""
+        for wanted in self.inputs:
+            wanted.seek(next_offsets[wanted.topic_partition.topic])
+            self._group.seek(wanted)
 
     def lag(self) -> int:
-        """Records not yet returned, as far as the last fetch told."""
-        return self._buffered_records + self._group.unfetched(self.topic_partition)
+        """Records not yet returned, as far as the last fetches told."""
+        return sum([i.waiting_records + self._group.unfetched(i.topic_partition) for i in self.inputs])
 
     def caught_up(self) -> bool:
-        """Whether all was returned, as a fetch answered just now."""
-        return not self._buffer and self._group.at_end(self.topic_partition)
+        """Whether all was returned, as fetches of every input answered just now."""
+        return all(not i.waiting_records and self._group.at_end(i.topic_partition) for i in self.inputs)
 
     async def first_offsets(self) -> dict[str, int]:
         """Where a first life begins."""
-        return {self.topic_partition.topic: await self._group.first_offset(self.topic_partition)}
+        raw, *others = [wanted.topic_partition for wanted in self.inputs]
+        of_raw = self._offsets.first if self._start_from == "earliest" else self._offsets.end
+        first = {raw.topic: await of_raw(raw)}
+        for other in others:
+            first[other.topic] = await self._offsets.first(other)
+        return first
 
     async def committed_offsets(self) -> dict[str, int]:
-        """The group's committed offset, if there is one."""
-        offset = await self._group.committed_offset(self.topic_partition)
-        return {} if offset is None else {self.topic_partition.topic: offset}
+        """The group's committed offsets, of the inputs that have one."""
+        committed = {}
+        for known in self.inputs:
+            offset = await self._offsets.committed(known.topic_partition)
+            if offset is not None:
+                committed[known.topic_partition.topic] = offset
+        return committed
 
     async def still_assigned(self) -> bool:
         """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
-        return await self._group.still_assigned(self.topic_partition)
+        return await self._group.still_assigned(self._partition)
 
-    # --- for the group ---
-
-    def has_room(self, most_bytes: int) -> bool:
-        """Whether to fetch for it: it has been positioned, and less than ``most_bytes`` or nothing waits."""
-        fits = not self._buffer or self._buffered_bytes < most_bytes
-        return self.position is not None and fits and self._failure is None
-
-    def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
-        """Take in what a fetch brought, and how many bytes of value that is."""
-        self._buffer.append((records, size_bytes))
-        self._buffered_records += len(records)
-        self._buffered_bytes += size_bytes
-        self.position = records[-1].offset + 1
-        self._arrived.set()
+    @property
+    def has_failed(self) -> bool:
+        """Whether an input is gone."""
+        return self._failure is not None
 
     def fail(self, failure: Fatal) -> None:
-        """The input is gone: tell the task."""
+        """An input is gone: tell the task."""
         self._failure = failure
         self._arrived.set()
+
+    def _knows_the_oldest(self) -> bool:
+        """Whether no input is known to have records that have not come yet, while none of it waits."""
+        return all(i.waiting_records or not self._group.unfetched(i.topic_partition) for i in self.inputs)
+
+    def _take(self) -> Sequence[InputRecord]:
+        waiting = [taken for taken in self.inputs if taken.waiting_records]
+        if len(waiting) <= 1:  # as nearly always
+            return waiting[0].take_fetch() if waiting else ()
+        place, count = oldest_piece([taken.times_ms() for taken in waiting])
+        return waiting[place].take(count)
+
+
+def _timestamp_ms(record: InputRecord) -> int:
+    return record.timestamp

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from worker.config import Config
 
-Role = Literal["raw", "enriched", "sessions", "identities", "dead_letters", "changelog"]
+Role = Literal["raw", "rekey", "enriched", "sessions", "identities", "dead_letters", "changelog"]
 ROLES: tuple[Role, ...] = get_args(Role)
 UPSERTS: tuple[Role, ...] = ("sessions", "identities")
 """Topics of which the last record of a key counts."""
@@ -51,6 +51,7 @@ def topic_names(config: Config) -> dict[Role, str]:
     topics = config.topics
     names: dict[Role, str] = {
         "raw": topics.raw,
+        "rekey": config.rekey_topic if config.input.rekey == "auto" else "",
         "enriched": topics.enriched,
         "sessions": topics.sessions,
         "identities": topics.identities,
@@ -69,6 +70,12 @@ def settings(role: Role, config: Config, raw: Topic | None, replication_factor: 
     if replication_factor >= 3:
         wanted["min.insync.replicas"] = "2"  # with 1 an acknowledged commit may be lost with one broker
     if role == "raw":
+        return wanted
+    if role == "rekey":
+        # By the time of arrival: raw records may be years old, and would be deleted before they are read.
+        wanted["message.timestamp.type"] = "LogAppendTime"
+        wanted["retention.ms"] = str(SEVEN_DAYS_MS)
+        wanted["max.message.bytes"] = str(2 * _least_message_bytes(role, config, raw))
         return wanted
     # Outputs bear the raw record's time, which may be ahead: a broker that refuses it stops the partition.
     wanted["message.timestamp.type"] = "CreateTime"
@@ -157,22 +164,32 @@ def _setting_problems(
         yield wrong("cleanup.policy", "delete", "compaction deletes all but the last event of a device")
     if role == "raw":
         return
+    if role == "rekey":
+        if found.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
+            yield wrong(
+                "message.timestamp.type", "LogAppendTime", "old events are deleted before they are read"
+            )
+        kept_ms = int(found.get("retention.ms", SEVEN_DAYS_MS))
+        if 0 <= kept_ms < SEVEN_DAYS_MS:
+            yield wrong("retention.ms", SEVEN_DAYS_MS, "what a worker that is away has not read is deleted")
+        if int(found.get("retention.bytes", -1)) >= 0:
+            yield wrong("retention.bytes", -1, "what a worker that is behind has not read is deleted")
+    elif found.get("message.timestamp.type", "CreateTime") != "CreateTime":
+        yield wrong(
+            "message.timestamp.type", "CreateTime", "records lose the time at which they were received"
+        )
     if role == "changelog":
         if policy != "compact":
             yield wrong("cleanup.policy", "compact", "state that nobody touches is lost", fatal=True)
         if int(found.get("delete.retention.ms", SEVEN_DAYS_MS)) < SEVEN_DAYS_MS:
             why = "a worker that was away longer misses deletions and brings forgotten devices back"
             yield wrong("delete.retention.ms", SEVEN_DAYS_MS, why)
-    if found.get("message.timestamp.type", "CreateTime") != "CreateTime":
-        yield wrong(
-            "message.timestamp.type", "CreateTime", "records lose the time at which they were received"
-        )
     least = _least_message_bytes(role, config, raw)
     if int(found.get("max.message.bytes", least)) < least:
         yield wrong("max.message.bytes", least, f"a record or batch of {least} bytes must fit")
     # What raw accepted is ahead by no more than raw allows; in tables of older brokers neither is named.
     ahead = "message.timestamp.after.max.ms"
-    if int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
+    if role != "rekey" and int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
         yield wrong(ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker")
 
 
@@ -182,6 +199,8 @@ def _least_message_bytes(role: Role, config: Config, raw: Topic | None) -> int:
         # A whole value in base64, and a little beside it.
         largest_value = max(_max_message_bytes(raw), config.input.max_value_bytes)
         return (largest_value + 2) // 3 * 4 + 65_536
+    if role == "rekey":  # a whole value, and where it is from
+        return max(_max_message_bytes(raw), config.input.max_value_bytes) + 65_536
     if role == "enriched":
         # `data` and `extra`, six ids that JSON may write six times as long, and the rest.
         event_bytes = 2 * config.input.max_object_bytes + 36 * config.input.max_text_bytes + 4_096

@@ -41,6 +41,14 @@ async def describe(kafka: Kafka, names: Iterable[str]) -> dict[str, Topic]:
         return await _describe(client, names)
 
 
+async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]:
+    """How many partitions each of the topics that exist has. Raises ``Fatal`` as ``describe``."""
+    wanted = set(names)
+    async with _admin(kafka, within_s=ASK_WITHIN_S) as client:
+        found = await client.describe_topics()
+    return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["topic"] in wanted}
+
+
 async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
     """The worker's topics by name, and what is missing or wrong. Raises ``Fatal`` as ``describe``."""
     topics = await describe(config.kafka, topic_names(config).values())

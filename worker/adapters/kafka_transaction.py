@@ -33,6 +33,7 @@ from aiokafka.errors import (
 
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
+from worker.model.rekeying import RekeyedRecord
 
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
@@ -75,7 +76,7 @@ class KafkaTransaction:
         self._in_transaction = False
         self._records_sent = 0
         self._deadline = 0.0
-        self._pending: list[tuple[str, int, asyncio.Future[Any]]] = []
+        self._pending: list[tuple[TopicPartition, int, asyncio.Future[Any]]] = []
         self._closing: set[asyncio.Task[None]] = set()
 
     async def fence(self) -> None:
@@ -126,26 +127,39 @@ class KafkaTransaction:
             append = batch.append
             for key, value, timestamp_ms in records:
                 if append(key=key, value=value, timestamp=timestamp_ms) is None:
-                    await self._send_batch(producer, batch, topic)
+                    await self._send_batch(producer, batch, topic, self._partition)
                     batch = producer.create_batch()
                     append = batch.append
                     append(key=key, value=value, timestamp=timestamp_ms)  # the first record may have any size
-            await self._send_batch(producer, batch, topic)
+            await self._send_batch(producer, batch, topic, self._partition)
 
-    async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str) -> None:
+    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+        """Send records to that partition of the topic, in batches, in order."""
+        async with self._lost_on_failure(f"send to {topic}") as producer:
+            batch = producer.create_batch()
+            for record in records:
+                sent = {"key": record.key, "value": record.value, "headers": record.headers}
+                if batch.append(timestamp=None, **sent) is None:
+                    await self._send_batch(producer, batch, topic, partition)
+                    batch = producer.create_batch()
+                    batch.append(timestamp=None, **sent)
+            await self._send_batch(producer, batch, topic, partition)
+
+    async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
         count = batch.record_count()
         self._records_sent += count
-        future = await producer.send_batch(batch, topic, partition=self._partition)
+        future = await producer.send_batch(batch, topic, partition=partition)
         future.add_done_callback(_retrieve)
-        self._pending.append((topic, count, future))
+        self._pending.append((TopicPartition(topic, partition), count, future))
 
     async def acknowledged(self) -> dict[str, int]:
-        """Wait for every batch; the offset after the last record, by topic."""
+        """Wait for every batch; the offset after the last record of this partition, by topic."""
         next_offsets: dict[str, int] = {}
-        for topic, count, future in self._pending:
-            async with self._lost_on_failure(f"send to {topic}"):
+        for topic_partition, count, future in self._pending:
+            async with self._lost_on_failure(f"send to {topic_partition.topic}"):
                 metadata = await future
-                next_offsets[topic] = metadata.offset + count
+                if topic_partition.partition == self._partition:
+                    next_offsets[topic_partition.topic] = metadata.offset + count
         self._pending.clear()
         return next_offsets
 

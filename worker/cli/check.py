@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SHOWN: dict[str, tuple[str, ...]] = {
     "raw": ("cleanup.policy", "max.message.bytes"),
+    "rekey": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "sessions": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "identities": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),

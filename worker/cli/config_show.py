@@ -34,8 +34,6 @@ def show_config(
         typer.echo(as_toml(options), nl=False)
     else:
         _print_table(options)
-    for warning in options.warnings:
-        typer.echo(f"warning: {warning}", err=True)
 
 
 def as_toml(options: "Config") -> str:

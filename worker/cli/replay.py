@@ -52,8 +52,6 @@ def replay(
         for line in error.lines:
             typer.echo(line, err=True)
         raise typer.Exit(2) from error
-    for warning in options.warnings:
-        typer.echo(f"warning: {warning}", err=True)
     started = time.monotonic()
     try:
         with _signals_interrupt(), ByteProgress("read", size_bytes) as view:

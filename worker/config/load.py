@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from worker.config.checks import faults
-from worker.config.options import NOT_YET, SECTIONS, Config, Secret
-from worker.config.values import OPTIONS, convert, default_of, from_text, is_secret, show, value_of
+from worker.config.options import SECTIONS, Config, Secret
+from worker.config.values import OPTIONS, convert, from_text, is_secret, show, value_of
 
 PREFIX = "SESSIONIZER_"
 TEST_PREFIX = "SESSIONIZER_TEST_"
@@ -133,7 +131,7 @@ class _Reading:
                 self._fault(keys[0], value_of(config, keys[0]), reason.format(*others))
         if self.lines:
             raise ConfigError(self.lines)
-        return msgspec.structs.replace(config, warnings=_warnings(config))
+        return config
 
     def _config(self) -> Config:
         """All that was read, with defaults in place of what is faulty, so that the rest can be checked."""
@@ -154,14 +152,6 @@ class _Reading:
         source = self.sources.get(key, "default")
         place = source if source in VARIABLES or source in SECRET_FILES else f"{source}: {key}"
         self.lines.append(f"{place} = {show(value)}: {reason}")
-
-
-def _warnings(config: Config) -> tuple[str, ...]:
-    return tuple(
-        f"{key} = {show(value_of(config, key))} has no effect in this version. {sentence}"
-        for key, sentence in NOT_YET.items()
-        if value_of(config, key) != default_of(key)
-    )
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:

@@ -111,7 +111,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """All options, checked.
 
     ``sources`` says of each option that was set where its value came from (the file's path or the variable's
-    name); what is not in it has its default. ``warnings`` are whole sentences for the operator.
+    name); what is not in it has its default.
     """
 
     kafka: Kafka = Kafka()
@@ -123,7 +123,6 @@ class Config(Struct, frozen=True, kw_only=True):
     log: Log = Log()
     health: Health = Health()
     sources: Mapping[str, str] = {}
-    warnings: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -177,10 +176,3 @@ BOUNDS: dict[str, tuple[int, int]] = {
 """The least and the greatest value of an integer option, both allowed; else ``ANY_COUNT``."""
 
 ANY_COUNT = (1, 2**31 - 1)
-
-NOT_YET: dict[str, str] = {
-    "topics.rekey": "Events are not moved to their device's partition yet.",
-    "input.rekey": "Events are not moved to their device's partition yet.",
-    "input.partitioner": "Events are not moved to their device's partition yet.",
-}
-"""Options that are checked but have no effect in this version. Setting one gives a warning."""

@@ -86,6 +86,10 @@ class Decoder:
             rejections.append(Rejection(*self._why_not_split(rest), rest_index, rest))
         return DecodedValue(events, rejections)
 
+    def elements(self, value: bytes) -> list[bytes]:
+        """The JSON texts of a value's elements, in order, whether they became events or were refused."""
+        return list(self._split(value.removeprefix(_BOM).strip(WHITE_SPACE)).elements)
+
     def _split(self, text: bytes) -> Elements:
         """The elements of an array, or the one object, and what is left where it is broken JSON."""
         try:

@@ -6,7 +6,6 @@ The bytes in store and changelog are made by ``core.state_records``; change a st
 ``SCHEMA_VERSION`` there decides who may still read it.
 """
 
-from copy import copy
 from typing import Self
 
 from msgspec import Struct
@@ -84,9 +83,10 @@ class DeviceState(Struct, gc=False):
 
     def fork(self) -> Self:
         """A copy that may be changed. Older sessions are shared: they are replaced, never changed."""
-        forked = copy(self)
+        # Called by name: copy.copy takes twice as long to find it. One fork a record is made.
+        forked: Self = self.__copy__()  # type: ignore[attr-defined]
         if forked.current is not None:
-            forked.current = copy(forked.current)
+            forked.current = forked.current.__copy__()  # type: ignore[attr-defined]
         return forked
 
 
@@ -94,7 +94,8 @@ class Meta(Struct, frozen=True, kw_only=True):
     """What one transaction leaves in the changelog about its partition: the truth about offsets.
 
     ``incarnation`` is made when the changelog is empty; a store or a group that speaks of another one is of
-    another life. ``next_offsets`` has the next (not the last) offset of every input topic.
+    another life. ``next_offsets`` has the next (not the last) offset of every input topic. ``partitions`` of
+    the raw topic and ``partitioner`` say which devices are here; empty where keys were trusted.
     """
 
     schema: int
@@ -102,6 +103,8 @@ class Meta(Struct, frozen=True, kw_only=True):
     raw_topic: str
     next_offsets: dict[str, int]
     watermark_ms: int = 0
+    partitions: int = 0
+    partitioner: str = ""
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):

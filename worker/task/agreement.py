@@ -2,26 +2,82 @@
 fits.
 
 Runs after fencing and restoring, before the first seek. Invariant: a task runs only where the changelog is of
-this raw topic and the group's committed offsets, if there are any, say the same as its meta record.
+this raw topic, of the devices that belong to this partition, and the group's committed offsets, if there are
+any, say the same as its meta record.
 """
 
+from msgspec import structs
+
+from worker.core.partitioning import Partitioning
+from worker.core.state_records import SCHEMA_VERSION
 from worker.errors import Fatal, TransactionLost
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source
+from worker.task.topics import TaskTopics
 
 _PATIENCE_S = 2.0
 _ASK_AGAIN_S = 0.1
 
 
-async def agree_with_group(
-    partition: int, meta: Meta, raw_topic: str, changelog_topic: str, source: Source, clock: Clock
+def founded(
+    incarnation: str, raw_topic: str, partitioning: Partitioning, first_offsets: dict[str, int]
+) -> Meta:
+    """The first meta record of a changelog."""
+    return Meta(
+        schema=SCHEMA_VERSION,
+        incarnation=incarnation,
+        raw_topic=raw_topic,
+        next_offsets=first_offsets,
+        partitions=partitioning.partitions,
+        partitioner=partitioning.partitioner if partitioning.rekeys else "",
+    )
+
+
+async def agreed(
+    partition: int, meta: Meta, topics: TaskTopics, partitioning: Partitioning, source: Source, clock: Clock
+) -> Meta:
+    """The meta record to go on from. Raises Fatal, with the remedies, where something contradicts it.
+
+    An input that is new begins at its first offset; re-keying that is turned on is remembered.
+    """
+    _refuse_another_layout(partition, meta, topics, partitioning)
+    await _agree_with_group(partition, meta, source, clock)
+    next_offsets = meta.next_offsets
+    if topics.rekey and topics.rekey not in next_offsets:
+        next_offsets = await source.first_offsets() | next_offsets
+    return structs.replace(
+        meta,
+        next_offsets=next_offsets,
+        partitions=partitioning.partitions,
+        partitioner=partitioning.partitioner if partitioning.rekeys else meta.partitioner,
+    )
+
+
+def _refuse_another_layout(
+    partition: int, meta: Meta, topics: TaskTopics, partitioning: Partitioning
 ) -> None:
-    """Raise Fatal, with the remedies, where changelog and group contradict each other."""
-    if meta.raw_topic != raw_topic:
+    """Raise Fatal where the changelog is of another topic, or of other devices."""
+    if meta.raw_topic != topics.raw:
         raise Fatal(
-            f"partition {partition}: the changelog {changelog_topic} belongs to raw topic "
-            f"{meta.raw_topic}, not {raw_topic}: give this deployment its own kafka.group_id"
+            f"partition {partition}: the changelog {topics.changelog} belongs to raw topic "
+            f"{meta.raw_topic}, not {topics.raw}: give this deployment its own kafka.group_id"
         )
+    if meta.partitions not in (0, partitioning.partitions):
+        raise Fatal(
+            f"partition {partition}: {topics.raw} had {meta.partitions} partitions when this group began, "
+            f"now {partitioning.partitions}: devices belong to other partitions now, where their sessions "
+            "are not. To grow, replay into a new group (docs/operations.md, More partitions)"
+        )
+    if partitioning.rekeys and meta.partitioner not in ("", partitioning.partitioner):
+        raise Fatal(
+            f"partition {partition}: input.partitioner was {meta.partitioner} when this group began, now "
+            f"{partitioning.partitioner}: devices belong to other partitions now, where their sessions are "
+            "not. Set it back, or start a new group (kafka.group_id)"
+        )
+
+
+async def _agree_with_group(partition: int, meta: Meta, source: Source, clock: Clock) -> None:
+    """Raise Fatal, with the remedies, where changelog and group contradict each other."""
     deadline = clock.monotonic() + _PATIENCE_S
     while True:
         asked_at = clock.monotonic()

@@ -9,6 +9,8 @@ changelog.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from msgspec import structs
+
 from worker.core.closing import Tended
 from worker.core.encode import EncodedStep, encode_sessions
 from worker.core.pipeline import StepResult
@@ -23,6 +25,7 @@ from worker.core.state_records import (
 )
 from worker.core.timers import device_of_timer, moved_timers
 from worker.model.outputs import OutputRecord
+from worker.model.rekeying import RekeyedRecord
 from worker.model.state import DeviceState, Meta
 from worker.ports import StateRecord
 from worker.task.topics import TaskTopics
@@ -37,8 +40,9 @@ class Draft:
         self.next_offsets = dict(base.next_offsets)
         self.watermark_ms = base.watermark_ms
         self.records = 0
-        self.events = 0
-        self.output_bytes = 0  # of enriched events and dead letters
+        self.events = 0  # enriched, dead or sent to other partitions
+        self.events_rekeyed = 0
+        self.output_bytes = 0  # of enriched events, dead letters and what is sent to other partitions
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
@@ -49,6 +53,7 @@ class Draft:
         self.enriched: list[OutputRecord] = []
         self.dead_letters: list[OutputRecord] = []
         self.identities: list[OutputRecord] = []
+        self.leaving: dict[int, list[RekeyedRecord]] = {}  # by partition
         self._sessions: dict[bytes | None, OutputRecord] = {}
         self._forgotten_armed: dict[str, tuple[int, int]] = {}
 
@@ -98,6 +103,14 @@ class Draft:
         self.identities += encoded.identities
         self._upsert(encoded.sessions)
 
+    def send_on(self, leaving: Iterable[RekeyedRecord]) -> None:
+        """Take in what belongs to other partitions."""
+        for record in leaving:
+            self.leaving.setdefault(record.partition, []).append(record)
+            self.events += record.events
+            self.events_rekeyed += record.events
+            self.output_bytes += len(record.value)
+
     def tend(self, fired: Sequence[bytes], tended: Tended, *, publish_identities: bool) -> None:
         """Take in what time did to the devices whose timers have fired."""
         self.fired += fired
@@ -116,10 +129,9 @@ class Draft:
 
     def meta(self) -> Meta:
         """The meta record that goes with it."""
-        return Meta(
+        return structs.replace(
+            self._base,
             schema=SCHEMA_VERSION,
-            incarnation=self._base.incarnation,
-            raw_topic=self._base.raw_topic,
             next_offsets=self.next_offsets,
             watermark_ms=self.watermark_ms,
         )

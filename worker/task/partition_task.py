@@ -13,20 +13,20 @@ only, so a simulation can step it. Invariants:
 from collections.abc import Callable, Sequence
 
 from worker import telemetry
-from worker.core.decode import Decoder
 from worker.core.encode import encode_step
-from worker.core.pipeline import decode_records, process
-from worker.core.state_records import SCHEMA_VERSION
+from worker.core.partitioning import Partitioning
+from worker.core.pipeline import process
 from worker.errors import Fatal, StateCorrupted, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source, StateStore, Transaction
-from worker.task.agreement import agree_with_group, refuse_forgotten_life, refuse_overtaken
+from worker.task.agreement import agreed, founded, refuse_forgotten_life, refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
+from worker.task.intake import Intake
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
@@ -52,7 +52,8 @@ class PartitionTask:
         *,
         topics: TaskTopics,
         rules: Rules,
-        decoder: Decoder,
+        partitioning: Partitioning,
+        intake: Intake,
         policy: CommitPolicy,
         source: Source,
         transaction: Transaction,
@@ -68,7 +69,8 @@ class PartitionTask:
         self.statistics = TaskStatistics()
         self._topics = topics
         self._rules = rules
-        self._decoder = decoder
+        self._partitioning = partitioning
+        self._intake = intake
         self._policy = policy
         self._source = source
         self._transaction = transaction
@@ -169,21 +171,15 @@ class PartitionTask:
     async def _found(self) -> None:
         """First life: write down where it begins, before anything else, so that it is decided once."""
         await refuse_forgotten_life(self.partition, self._topics.changelog, self._source)
-        base = Meta(
-            schema=SCHEMA_VERSION,
-            incarnation=self._new_incarnation(),
-            raw_topic=self._topics.raw,
-            next_offsets=await self._source.first_offsets(),
+        base = founded(
+            self._new_incarnation(), self._topics.raw, self._partitioning, await self._source.first_offsets()
         )
         await self._commit(Draft(base, self._clock.monotonic()))
         telemetry.emit(telemetry.PartitionFounded(partition=self.partition, next_offsets=base.next_offsets))
 
     async def _continue(self, meta: Meta) -> None:
-        """Go on where the changelog says, if nothing contradicts it."""
-        await agree_with_group(
-            self.partition, meta, self._topics.raw, self._topics.changelog, self._source, self._clock
-        )
-        self._committed = meta
+        topics, partitioning = self._topics, self._partitioning
+        self._committed = await agreed(self.partition, meta, topics, partitioning, self._source, self._clock)
 
     # --- run: step and commit ---
 
@@ -214,9 +210,10 @@ class PartitionTask:
             records = [record for record in records if record.offset >= draft.next_offsets[topic]]
             if not records:
                 return
-        decoded = decode_records(records, self._decoder)
-        states = states_of(decoded.device_ids, draft.states, self._live_states, self._store)
-        result = process(decoded, states, draft.watermark_ms, self._rules)
+        taken = self._intake.take(records)
+        states = states_of(taken.decoded.device_ids, draft.states, self._live_states, self._store)
+        result = process(taken.decoded, states, draft.watermark_ms, self._rules)
+        draft.send_on(taken.leaving)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
     def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
@@ -229,7 +226,8 @@ class PartitionTask:
     def _wait_s(self) -> float:
         if self._draft is None:
             return 0.0 if self._timekeeper.time_has_come(self._committed) else _IDLE_WAIT_S
-        due_at = self._policy.due_at(self._draft.opened_at, self._source.lag())
+        rekeying = bool(self._draft.leaving)
+        due_at = self._policy.due_at(self._draft.opened_at, self._source.lag(), rekeying=rekeying)
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
@@ -249,6 +247,8 @@ class PartitionTask:
         await self._transaction.begin()
         for topic, records in draft.outputs(self._topics):
             await self._transaction.send(topic, records)
+        for partition, leaving in draft.leaving.items():
+            await self._transaction.forward(self._topics.rekey, partition, leaving)
         await self._transaction.send(
             self._topics.changelog, [(key, value, None) for key, value in state_records]
         )

@@ -13,6 +13,7 @@ class TaskStatistics:
     def __init__(self) -> None:
         self.records = 0
         self.events = 0
+        self.events_rekeyed = 0
         self.transactions = 0
         self.transactions_lost = 0
         self.sessions_opened = 0
@@ -25,7 +26,8 @@ class TaskStatistics:
     def add(self, draft: Draft, commit_seconds: float) -> None:
         """Count one committed draft."""
         self.records += draft.records
-        self.events += draft.events
+        self.events += draft.events - draft.events_rekeyed  # those are counted where they arrive
+        self.events_rekeyed += draft.events_rekeyed
         self.transactions += 1
         self.sessions_opened += draft.sessions_opened
         self.sessions_closed += draft.sessions_closed

@@ -6,10 +6,12 @@ from msgspec import Struct
 class TaskTopics(Struct, frozen=True, kw_only=True):
     """Task p reads partition p of ``raw`` and writes partition p of the others.
 
-    Nothing is sent to ``sessions`` or ``identities`` where the rules do not publish them.
+    Nothing is sent to ``sessions`` or ``identities`` where the rules do not publish them. ``rekey`` is an
+    input too; it is empty where it is not read. Events for other partitions go to theirs of it.
     """
 
     raw: str
+    rekey: str = ""
     enriched: str
     dead_letters: str
     sessions: str

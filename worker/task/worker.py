@@ -139,6 +139,7 @@ class Worker:
             telemetry.WorkerStatus(
                 events_per_s=round(sum(statistics.events for statistics in taken) / seconds, 1),
                 records_per_s=round(sum(statistics.records for statistics in taken) / seconds, 1),
+                events_rekeyed=sum(statistics.events_rekeyed for statistics in taken),
                 transactions=sum(statistics.transactions for statistics in taken),
                 transactions_lost=sum(statistics.transactions_lost for statistics in taken),
                 lag={str(task.partition): task.lag for task in tasks},

@@ -1,0 +1,45 @@
+"""What the brokers say of offsets: where a partition begins and ends, and what the group has committed.
+
+Decides how long an answer is waited for. Knows a started consumer. Invariant: every answer is asked for anew,
+and a failure is a ``TransactionLost``: the task tries again.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from worker.errors import TransactionLost
+
+_ANSWER_S = 10.0
+
+
+class Offsets:
+    """Asks through one consumer, as a member of its group."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def first(self, topic_partition: TopicPartition) -> int:
+        """That of the oldest record."""
+        answer = await _answered(self._consumer.beginning_offsets([topic_partition]))
+        return int(answer[topic_partition])
+
+    async def end(self, topic_partition: TopicPartition) -> int:
+        """The last stable offset."""
+        return int((await _answered(self._consumer.end_offsets([topic_partition])))[topic_partition])
+
+    async def committed(self, topic_partition: TopicPartition) -> int | None:
+        """What the group has committed, if anything."""
+        offset = await _answered(self._consumer.committed(topic_partition))
+        return None if offset is None else int(offset)
+
+
+async def _answered(answer: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(_ANSWER_S):
+            return await answer
+    except (KafkaError, TimeoutError) as error:
+        raise TransactionLost(f"read the input's offsets: {type(error).__name__}: {error}") from error

@@ -1,0 +1,146 @@
+"""Divides decoded records between this partition and those that their devices belong to, and takes in what
+others sent here.
+
+Knows records, events and a function that names a device's partition; nothing of topics or transactions.
+Invariants: every event is in exactly one of the two parts, each device's in their order; what is sent on are
+the sender's own bytes, so that the other side decides what this one would have; refused events never travel,
+their dead letter is written where they were found; what has arrived is never sent on again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from msgspec import structs
+
+from worker.core.partitioning import PartitionOf
+from worker.core.pipeline import DecodedRecords
+from worker.model.events import DecodedValue, Event, InputRecord
+from worker.model.rekeying import ArrivedRecord, Headers, RecordWithHeaders, RekeyedRecord
+
+ElementsOf = Callable[[bytes], Sequence[bytes]]
+"""The JSON texts of a value's elements, in order."""
+
+_TOPIC, _PARTITION, _OFFSET = "origin-topic", "origin-partition", "origin-offset"
+_TIMESTAMP, _INDEX = "origin-timestamp", "origin-index"
+
+
+def foreign_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
+    """Those among the devices that belong to another partition."""
+    return frozenset([device_id for device_id in device_ids if partition_of(device_id) != partition])
+
+
+def divide(
+    decoded: DecodedRecords, foreign: frozenset[str], partition_of: PartitionOf, elements_of: ElementsOf
+) -> tuple[DecodedRecords, list[RekeyedRecord]]:
+    """What stays of the decoded records, and what is to be sent to other partitions.
+
+    The devices in ``foreign`` are not ours; a record from whose batch every event has left stays, empty.
+    """
+    stay: list[DecodedValue] = []
+    leave: list[RekeyedRecord] = []
+    for record, value in zip(decoded.records, decoded.values, strict=True):
+        if all(event.device_id not in foreign for event in value.events):
+            stay.append(value)
+            continue
+        stay.append(
+            DecodedValue(
+                [event for event in value.events if event.device_id not in foreign], value.rejections
+            )
+        )
+        leave += _leaving(record, value, foreign, partition_of, elements_of)
+    return DecodedRecords(decoded.records, stay, decoded.device_ids - foreign), leave
+
+
+def _leaving(
+    record: InputRecord,
+    value: DecodedValue,
+    foreign: frozenset[str],
+    partition_of: PartitionOf,
+    elements_of: ElementsOf,
+) -> list[RekeyedRecord]:
+    """One re-keyed record for each partition that events of this one belong to."""
+    assert record.value is not None, "a value without events"
+    by_partition: dict[int, list[tuple[int, Event]]] = {}
+    rejected = {rejection.index for rejection in value.rejections}
+    indexes = (index for index in range(len(value.events) + len(rejected)) if index not in rejected)
+    for index, event in zip(indexes, value.events, strict=False):
+        if event.device_id in foreign:
+            by_partition.setdefault(partition_of(event.device_id), []).append((index, event))
+
+    headers = _headers_of(record)
+    if len(by_partition) == 1 and not rejected:
+        ((partition, events),) = by_partition.items()
+        if len(events) == len(value.events):  # all of it goes the same way: as it is
+            key = events[0][1].device_id.encode()
+            return [RekeyedRecord(partition, key, record.value, headers, len(events))]
+    elements = elements_of(record.value)
+    return [
+        RekeyedRecord(
+            partition,
+            events[0][1].device_id.encode(),
+            b"[" + b",".join([elements[index] for index, _ in events]) + b"]",
+            [*headers, (_INDEX, b",".join([b"%d" % index for index, _ in events]))],
+            len(events),
+        )
+        for partition, events in by_partition.items()
+    ]
+
+
+def _headers_of(record: InputRecord) -> Headers:
+    return [
+        (_TOPIC, record.topic.encode()),
+        (_PARTITION, b"%d" % record.partition),
+        (_OFFSET, b"%d" % record.offset),
+        (_TIMESTAMP, b"%d" % record.timestamp),
+    ]
+
+
+def origin_timestamp_ms(record: RecordWithHeaders) -> int:
+    """When a record of the re-key topic was first received; its own timestamp where it does not say."""
+    for name, value in record.headers:
+        if name == _TIMESTAMP and value.isdigit():
+            return int(value)
+    return record.timestamp
+
+
+def arrived(record: RecordWithHeaders) -> InputRecord:
+    """The record as if it had come from where it was first received.
+
+    One that somebody else put into the topic has no such headers and is taken as it is.
+    """
+    headers = dict(record.headers)
+    try:
+        index = headers.get(_INDEX)
+        return ArrivedRecord(
+            topic=headers[_TOPIC].decode(),
+            partition=int(headers[_PARTITION]),
+            offset=int(headers[_OFFSET]),
+            timestamp=int(headers[_TIMESTAMP]),
+            key=record.key,
+            value=record.value,
+            indexes=None if index is None else [int(place) for place in index.split(b",")],
+        )
+    except (KeyError, ValueError):
+        return record
+
+
+def with_origin_indexes(decoded: DecodedRecords) -> DecodedRecords:
+    """The same, with the places of refused events as they were in the raw record's batch."""
+    if not any(value.rejections for value in decoded.values):
+        return decoded
+    values = [
+        _at_origin(record, value) for record, value in zip(decoded.records, decoded.values, strict=True)
+    ]
+    return DecodedRecords(decoded.records, values, decoded.device_ids)
+
+
+def _at_origin(record: InputRecord, value: DecodedValue) -> DecodedValue:
+    indexes = record.indexes if isinstance(record, ArrivedRecord) else None
+    if indexes is None or not value.rejections:
+        return value
+    rejections = [
+        rejection
+        if rejection.index is None or rejection.index >= len(indexes)
+        else structs.replace(rejection, index=indexes[rejection.index])
+        for rejection in value.rejections
+    ]
+    return DecodedValue(value.events, rejections)

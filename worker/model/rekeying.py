@@ -1,0 +1,49 @@
+"""Events on their way to the partition of their device: what goes into the re-key topic, and what comes out.
+
+A re-keyed record's value is raw again: the original bytes of one or more events. Where they come from travels
+in its headers, in words, so that any tool can read it.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from worker.model.events import InputRecord
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class RekeyedRecord(Struct, frozen=True):
+    """What is sent to the re-key topic: ``value`` is a raw value, for the devices of ``partition``.
+
+    ``events`` is how many are in it.
+    """
+
+    partition: int
+    key: bytes
+    value: bytes
+    headers: Headers
+    events: int
+
+
+class RecordWithHeaders(InputRecord, Protocol):
+    """A record of the re-key topic, as the consumer gives it."""
+
+    @property
+    def headers(self) -> Headers: ...
+
+
+class ArrivedRecord(Struct, frozen=True):
+    """An ``InputRecord`` that came through the re-key topic: place and time are those of the raw record.
+
+    ``indexes`` are the places of its events in the raw record's batch; None where it is that whole value.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    indexes: Sequence[int] | None = None
