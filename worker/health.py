@@ -4,6 +4,8 @@ Decides what its age means; what is well is decided by who touches it. The invar
 within ``STALE_S`` means a worker that makes progress; whatever goes wrong, the file grows old.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +32,18 @@ class HealthFile:
     def touch(self) -> None:
         """Say that all is well now. Raises OSError where it cannot be written."""
         self._path.touch()
+
+    def follow(self, files: Sequence["HealthFile"]) -> None:
+        """Be as old as the oldest of these files; where one is missing, stay as it is and grow old.
+
+        Raises OSError where it cannot be written.
+        """
+        try:
+            oldest_ns = min(file._path.stat().st_mtime_ns for file in files)
+        except FileNotFoundError:
+            return
+        self._path.touch()
+        os.utime(self._path, ns=(oldest_ns, oldest_ns))
 
     def remove(self) -> None:
         """Say that no worker runs here."""

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil  # type: ignore[import-untyped]
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.chaos.promises import committed_offsets
@@ -31,13 +32,16 @@ _PIECE_S = 0.1
 class WorkerProcess:
     """One ``sessionizer run``, with a state directory of its own that outlives it."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path, name: str) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], directory: Path, name: str, arguments: Sequence[str] = ()
+    ) -> None:
         self._environment = {
             **os.environ,
             **environment,
             "SESSIONIZER_STATE_DIRECTORY": str(directory / name),
         }
         self._log = directory / f"{name}.log"
+        self._command = [sys.executable, "-m", "worker", "run", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self.name = name
 
@@ -45,9 +49,13 @@ class WorkerProcess:
         """Start it; returns at once."""
         assert self._process is None, f"{self.name} runs already"
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run"], env=self._environment, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started."""
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -131,10 +139,12 @@ class Deployment:
         """Make all its topics."""
         await kafka_topics.create(self.config, partitions=partitions)
 
-    def worker(self, name: str, options: Mapping[str, str] | None = None) -> WorkerProcess:
-        """A worker of this deployment, not yet started."""
+    def worker(
+        self, name: str, options: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    ) -> WorkerProcess:
+        """A worker of this deployment, not yet started; ``arguments`` stand behind ``run``."""
         more = {f"SESSIONIZER_{key}": value for key, value in (options or {}).items()}
-        worker = WorkerProcess({**self.environment, **more}, self.directory, name)
+        worker = WorkerProcess({**self.environment, **more}, self.directory, name, arguments)
         self.workers.append(worker)
         return worker
 
@@ -173,6 +183,15 @@ class Deployment:
         for worker in self.workers:
             if worker.running:
                 worker.kill()
+
+
+def gone(processes: Sequence[psutil.Process]) -> bool:
+    """Whether none of them runs; what only waits for its parent to look does not."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                return False
+    return True
 
 
 async def end_offsets(bootstrap_servers: str, topic: str, *, committed: bool = False) -> dict[int, int]:

@@ -1,13 +1,54 @@
-"""``sessionizer run``: the worker itself."""
+"""``sessionizer run``: the worker itself, in one process or in several."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from worker.cli.config_option import ConfigPath, read
 
 
-def run(config: ConfigPath = None) -> None:
+def _processes(text: str) -> int:
+    """How many are wanted. Raises BadParameter, exit code 2."""
+    from worker.processes.slots import cores
+
+    if text == "auto":
+        return cores()
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise typer.BadParameter("a whole number from 1 on, or auto: as many as there are cores")
+    return int(text)
+
+
+def run(
+    config: ConfigPath = None,
+    processes: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="How many processes share partitions and memory; auto: one a core this process may use.",
+        ),
+    ] = "1",
+    slot: Annotated[int | None, typer.Option(hidden=True, help="Set by the supervisor alone.")] = None,
+) -> None:
     """Turn raw events into enriched ones until told to stop (SIGTERM, SIGINT)."""
     options = read(config)
+    count = _processes(processes)
+    if slot is not None:
+        from worker.processes.lifeline import end_with_supervisor
+
+        end_with_supervisor(sys.stdin.fileno())
+    elif count > 1:
+        from worker import log_output
+        from worker.processes import slots, supervisor
+
+        log_format = log_output.format_here(options.log.format)
+        # The same program again, whatever it was started as, so that `ps` shows whose process is which.
+        command = (sys.executable, *sys.orig_argv[1:])
+        several = slots.slots(options, count, command, log_format)
+        log_output.configure(log_format, options.log.level)
+        health_file = Path(options.health.file) if options.health.file else None
+        raise typer.Exit(supervisor.run(several, health_file))
     from worker import app  # late: Kafka's client and RocksDB take a while to load
 
-    raise typer.Exit(app.run(options))
+    raise typer.Exit(app.run(options, slot))

@@ -1,0 +1,57 @@
+"""What is each process's own: its directory, its member id, its health file and its share of the memory.
+
+Decides what differs from slot to slot, as variables of the environment, which win over every other source.
+The invariants: no two slots share a directory, a lock or a member id (the same id twice would take the
+partitions from itself for ever), and all together take no more memory than the operator granted.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from worker.config import Config, ConfigError
+from worker.config.load import PREFIX
+from worker.config.options import BOUNDS
+
+
+class Slot(NamedTuple):
+    """One process to keep running: its number from 0, its command line and its whole environment."""
+
+    number: int
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    health_file: Path | None
+
+
+def cores() -> int:
+    """How many cores this process may use. A container's quota of CPU time is not looked at."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def slots(config: Config, count: int, command: Sequence[str], log_format: str) -> list[Slot]:
+    """``count`` slots that run ``command`` with ``--slot`` and their number behind it.
+
+    Raises ConfigError where the memory is too little to be shared by so many.
+    """
+    least_mb, _ = BOUNDS["state.memory_mb"]
+    memory_mb = config.state.memory_mb // count
+    if memory_mb < least_mb:
+        line = f"state.memory_mb = {config.state.memory_mb}: must be at least {least_mb * count}, "
+        raise ConfigError([f"{line}for {count} processes share it"])
+    return [_slot(config, number, command, log_format, memory_mb) for number in range(count)]
+
+
+def _slot(config: Config, number: int, command: Sequence[str], log_format: str, memory_mb: int) -> Slot:
+    own = {"STATE_MEMORY_MB": str(memory_mb), "LOG_FORMAT": log_format}
+    if number:  # the first one's is that of a single process, so that its states serve on
+        own["STATE_DIRECTORY"] = str(Path(config.state.directory) / f"slot-{number}")
+    if config.kafka.group_instance_id not in {"", "auto"}:  # those are made in each directory, or not at all
+        own["KAFKA_GROUP_INSTANCE_ID"] = f"{config.kafka.group_instance_id}-{number}"
+    health_file = Path(f"{config.health.file}.{number}") if config.health.file else None
+    if health_file is not None:
+        own["HEALTH_FILE"] = str(health_file)
+    variables = {f"{PREFIX}{name}": value for name, value in own.items()}
+    return Slot(number, (*command, "--slot", str(number)), {**os.environ, **variables}, health_file)

@@ -1,0 +1,163 @@
+"""Keeps one process a slot running, and ends with all of them.
+
+Decides when processes are started, told to stop and killed; ``restarts`` decides whether an end is for good.
+Knows a process by its exit code and the age of its health file alone. The invariants: a signal reaches each
+process once, from here (they are no members of the terminal's process group); nothing outlives ``run``; the
+exit code is 0 only when everything ended as asked.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from worker import telemetry
+from worker.errors import Fatal
+from worker.health import BEAT_S, HealthFile
+from worker.processes.lines import copy_lines
+from worker.processes.restarts import after_end, ended_as_asked, exit_code_for
+from worker.processes.slots import Slot
+
+_STOP_S = 10.0
+
+
+class Supervisor:
+    """Starts the slots' processes, again and again, until ``stop`` is set or one of them cannot be helped."""
+
+    def __init__(self, slots: Sequence[Slot], stop: asyncio.Event, health_file: Path | None = None) -> None:
+        self._slots = slots
+        self._stop = stop
+        self._health = HealthFile(health_file) if health_file is not None else None
+        self._running: dict[int, Process] = {}
+        self._exit_code = 0
+
+    async def run(self) -> int:
+        """The exit code of the whole. Raises Fatal where a process cannot be started."""
+        loop = asyncio.get_running_loop()
+        keeping = [loop.create_task(self._keep(slot)) for slot in self._slots]
+        telling = loop.create_task(self._tell_health())
+        try:
+            await self._stop.wait()
+            for process in self._running.values():
+                _signal(process, signal.SIGTERM)
+            await asyncio.wait(keeping, timeout=_STOP_S)
+        finally:
+            telling.cancel()
+            for process in self._running.values():
+                _signal(process, signal.SIGKILL)
+        await asyncio.gather(*keeping)
+        for file in self._health_files():
+            file.remove()  # what a killed process left
+        if self._health is not None:
+            self._health.remove()
+        return self._exit_code
+
+    async def _keep(self, slot: Slot) -> None:
+        """One process of the slot after another. When it returns, the whole stops."""
+        failures = 0
+        try:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                exit_code = await self._run_once(slot)
+                ran_s = time.monotonic() - began
+                if self._stop.is_set():
+                    self._judge_the_end(slot, exit_code, ran_s)
+                    return
+                failures, restart_in_s = after_end(exit_code, ran_s, failures)
+                _tell_exit(slot, exit_code, ran_s, restart_in_s)
+                if restart_in_s is None:
+                    self._give_up(slot, exit_code, failures)
+                    return
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), restart_in_s)
+        finally:
+            self._stop.set()
+
+    async def _run_once(self, slot: Slot) -> int:
+        """Start the slot's process, hand on what it says, and wait for its end; the exit code."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *slot.command, env=slot.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, process_group=0
+            )
+        except OSError as error:
+            raise Fatal(f"slot {slot.number}: no process can be started: {error.strerror}") from error
+        self._running[slot.number] = process
+        telemetry.emit(telemetry.ProcessStarted(slot=slot.number, pid=process.pid))
+        if self._stop.is_set():  # set while it was being started
+            _signal(process, signal.SIGTERM)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            await asyncio.gather(
+                copy_lines(process.stdout, sys.stdout.buffer), copy_lines(process.stderr, sys.stderr.buffer)
+            )
+            return await process.wait()
+        finally:
+            _signal(process, signal.SIGKILL)  # where its words could not be handed on; else it has ended
+            del self._running[slot.number]
+
+    def _judge_the_end(self, slot: Slot, exit_code: int, ran_s: float) -> None:
+        """The process ended because all were told to."""
+        if not ended_as_asked(exit_code):
+            _tell_exit(slot, exit_code, ran_s, None)
+            self._exit_code = self._exit_code or 1
+
+    def _give_up(self, slot: Slot, exit_code: int, failures: int) -> None:
+        self._exit_code = self._exit_code or exit_code_for(exit_code)
+        times = "once" if failures == 1 else f"{failures} times in a row"
+        telemetry.emit(
+            telemetry.WorkerFailed(
+                reason=f"slot {slot.number} ended {times}, at last with exit code {exit_code}, and will not "
+                "mend by itself: the lines that bear this slot say why"
+            )
+        )
+
+    async def _tell_health(self) -> None:
+        """Let the whole's file be as old as the oldest of the slots'. Until cancelled."""
+        while self._health is not None:
+            with suppress(OSError):  # then it grows old, and so says that something is the matter
+                self._health.follow(self._health_files())
+            await asyncio.sleep(BEAT_S)
+
+    def _health_files(self) -> list[HealthFile]:
+        return [HealthFile(slot.health_file) for slot in self._slots if slot.health_file is not None]
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    """Send it, unless the process has ended.
+
+    Not by ``process.send_signal``: that may reap the process, and whoever waits for it misses its exit code.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def _tell_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | None) -> None:
+    telemetry.emit(
+        telemetry.ProcessExited(
+            slot=slot.number, exit_code=exit_code, seconds=round(ran_s, 1), restart_in_s=restart_in_s
+        )
+    )
+
+
+def run(slots: Sequence[Slot], health_file: Path | None) -> int:
+    """Run all slots until SIGTERM or SIGINT; the exit code. The log must have been set up."""
+
+    async def until_signalled() -> int:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        return await Supervisor(slots, stop, health_file).run()
+
+    try:
+        return asyncio.run(until_signalled())
+    except Fatal as fatal:
+        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
+        return 1
