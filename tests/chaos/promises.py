@@ -144,7 +144,7 @@ async def committed_offsets(bootstrap_servers: str, group_id: str) -> dict[Topic
         await admin.close()
 
 
-async def _closed(servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
+async def closed_sessions(servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
     """The sessions topic, once no session in it is open any more; or after a while as it is."""
     deadline = time.monotonic() + _CLOSED_WITHIN_S
     while True:
@@ -161,7 +161,7 @@ async def check_promises(config: Config) -> Verdict:
     """
     servers = config.kafka.bootstrap_servers
     verdict = Verdict()
-    sessions = await _closed(servers, config.topics.sessions)
+    sessions = await closed_sessions(servers, config.topics.sessions)
     enriched = await read_all(servers, config.topics.enriched)
     dead_letters = await read_all(servers, config.topics.dead_letters)
     changelog = await read_all(servers, config.changelog_topic)

@@ -22,7 +22,7 @@ SMALLEST_WITH_BROKEN_VALUE = 100
 class RawRecord(Struct, frozen=True):
     """One record for the raw topic. ``timestamp_ms`` is when the batch arrived; never after now."""
 
-    key: bytes
+    key: bytes | None
     value: bytes
     timestamp_ms: int
 

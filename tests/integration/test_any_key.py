@@ -1,0 +1,38 @@
+"""Whatever the keys of the records are: a device's events belong together, and each is there once."""
+
+import asyncio
+import random
+
+from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
+from tests.chaos.deployment import Deployment, feeding
+from tests.waiting import eventually
+from worker.demo.traffic import make_traffic
+
+NOW_MS = 1_760_000_000_000
+
+
+def test_random_keys_and_mixed_batches_under_kills_give_each_device_its_sessions(
+    deployment: Deployment,
+) -> None:
+    events, partitions, kills = 30_000, 16, 10
+
+    async def scenario() -> None:
+        rng = random.Random(11)
+        await deployment.create_topics(partitions)
+        records = shuffled_traffic(make_traffic(events, seed=11, now_ms=NOW_MS).records, seed=11)
+        workers = [deployment.worker(f"worker-{number}") for number in range(2)]
+        for worker in workers:
+            worker.start()
+        async with feeding(deployment, records, over_s=kills * 1.5):
+            for _ in range(kills):
+                await asyncio.sleep(rng.expovariate(1 / 1.5))
+                victim = rng.choice(workers)
+                victim.kill()
+                victim.start()
+        await deployment.caught_up()
+        await eventually(lambda: everything_is_read(deployment.config), what="all is read", timeout_s=60)
+        verdict = await check_any_key(deployment.config)
+        assert verdict.broken == []
+        assert verdict.events == events
+
+    asyncio.run(scenario())
