@@ -1,0 +1,142 @@
+"""An event goes to the partition of its device, in the sender's own bytes; nothing is lost on the way."""
+
+from typing import Any
+
+import pytest
+from msgspec import Struct, json
+
+from tests.builders import Record, click
+from worker.core.decode import Decoder
+from worker.core.partitioning import Partitioning
+from worker.core.pipeline import DecodedRecords, decode_records
+from worker.core.rekeying import arrived, divide, foreign_devices, origin_timestamp_ms, with_origin_indexes
+from worker.model.events import InputRecord
+from worker.model.rekeying import ArrivedRecord, Headers, RekeyedRecord
+from worker.model.rules import IdentityRules, InputRules
+
+DECODER = Decoder(InputRules(), IdentityRules())
+PARTITIONING = Partitioning(partitions=4)
+HERE = PARTITIONING.partition_of("here")
+ELSEWHERE = next(f"d{n}" for n in range(99) if PARTITIONING.partition_of(f"d{n}") != HERE)
+FAR = next(
+    f"d{n}"
+    for n in range(99)
+    if PARTITIONING.partition_of(f"d{n}") not in (HERE, PARTITIONING.partition_of(ELSEWHERE))
+)
+
+
+class SentRecord(Struct):
+    """A record of the re-key topic, as the broker gives it back."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def raw(value: Any, offset: int = 7, key: bytes | None = None) -> Record:
+    text = value if isinstance(value, bytes) else json.encode(value)
+    return Record("events.raw", HERE, offset, 1_772_445_600_000, key, text)
+
+
+def divided(*records: Record) -> tuple[DecodedRecords, list[RekeyedRecord]]:
+    decoded = decode_records(records, DECODER)
+    foreign = foreign_devices(decoded.device_ids, HERE, PARTITIONING.partition_of)
+    return divide(decoded, foreign, PARTITIONING.partition_of, DECODER.elements)
+
+
+def through_the_topic(record: RekeyedRecord, offset: int = 0) -> SentRecord:
+    appended_ms = 1_772_999_999_999  # LogAppendTime
+    return SentRecord(
+        "g.rekey", record.partition, offset, appended_ms, record.key, record.value, record.headers
+    )
+
+
+def ids(decoded: DecodedRecords) -> list[str]:
+    return [event.id for value in decoded.values for event in value.events]
+
+
+def test_events_of_devices_that_belong_here_stay() -> None:
+    stay, leave = divided(raw([click("here", id="a"), click("here", id="b")]))
+    assert ids(stay) == ["a", "b"]
+    assert leave == []
+
+
+def test_a_batch_of_one_foreign_device_travels_as_it_was_sent() -> None:
+    value = b' [ {"id": "a", "type":"x","device_id":"%b","timestamp":1772445600000,"data":{"n":1.0}} ]\n'
+    sent = value % ELSEWHERE.encode()
+    stay, (leaving,) = divided(raw(sent))
+    assert ids(stay) == []
+    assert leaving.value == sent
+    assert leaving.partition == PARTITIONING.partition_of(ELSEWHERE)
+    assert leaving.key == ELSEWHERE.encode()
+
+
+def test_a_mixed_batch_is_parted_by_partition_and_each_part_keeps_its_order() -> None:
+    batch = [
+        click("here", id="a"),
+        click(ELSEWHERE, id="b"),
+        click(FAR, id="c"),
+        click("here", id="d"),
+        click(ELSEWHERE, id="e"),
+    ]
+    stay, leave = divided(raw(batch))
+    assert ids(stay) == ["a", "d"]
+    by_partition = {
+        record.partition: [event["id"] for event in json.decode(record.value)] for record in leave
+    }
+    assert by_partition == {
+        PARTITIONING.partition_of(ELSEWHERE): ["b", "e"],
+        PARTITIONING.partition_of(FAR): ["c"],
+    }
+    assert stay.device_ids == {"here"}
+
+
+def test_the_bytes_of_an_event_are_the_senders_own() -> None:
+    event = (
+        b'{"id":"b","type":"x", "device_id":"%b","timestamp":1772445600000,"data":{"n":1.0,"s":"\\u00e9"}}'
+    )
+    sent = event % ELSEWHERE.encode()
+    _, (leaving,) = divided(raw(b"[" + json.encode(click("here", id="a")) + b" , " + sent + b" ]"))
+    assert leaving.value == b"[" + sent + b"]"
+
+
+def test_a_refused_event_stays_where_it_was_found() -> None:
+    stay, (leaving,) = divided(raw([17, click(ELSEWHERE, id="b"), {"id": "c"}]))
+    assert [rejection.index for rejection in stay.values[0].rejections] == [0, 2]
+    assert [event["id"] for event in json.decode(leaving.value)] == ["b"]
+
+
+def test_what_arrives_has_the_place_and_time_of_the_raw_record() -> None:
+    _, (leaving,) = divided(raw([click("here", id="a"), click(ELSEWHERE, id="b")], offset=7))
+    record = arrived(through_the_topic(leaving))
+    assert (record.topic, record.partition, record.offset) == ("events.raw", HERE, 7)
+    assert record.timestamp == 1_772_445_600_000
+    assert ids(decode_records([record], DECODER)) == ["b"]
+    assert origin_timestamp_ms(through_the_topic(leaving)) == 1_772_445_600_000
+
+
+def test_an_event_that_is_refused_after_its_way_names_its_place_in_the_raw_batch() -> None:
+    _, (leaving,) = divided(raw([click("here"), click(ELSEWHERE), click(ELSEWHERE, id="b" * 100)]))
+    strict = Decoder(InputRules(max_text_bytes=64), IdentityRules())
+    decoded = with_origin_indexes(decode_records([arrived(through_the_topic(leaving))], strict))
+    assert [rejection.index for rejection in decoded.values[0].rejections] == [2]
+
+
+def test_a_whole_batch_keeps_the_places_that_it_has() -> None:
+    _, (leaving,) = divided(raw([click(ELSEWHERE), click(ELSEWHERE, id="b" * 100)]))
+    strict = Decoder(InputRules(max_text_bytes=64), IdentityRules())
+    decoded = with_origin_indexes(decode_records([arrived(through_the_topic(leaving))], strict))
+    assert [rejection.index for rejection in decoded.values[0].rejections] == [1]
+
+
+@pytest.mark.parametrize("headers", [[], [("origin-topic", b"\xff")], [("origin-offset", b"x")]])
+def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: Headers) -> None:
+    foreign = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), headers)
+    record: InputRecord = arrived(foreign)
+    assert not isinstance(record, ArrivedRecord)
+    assert (record.topic, record.offset) == ("g.rekey", 5)
+    assert origin_timestamp_ms(foreign) == 1_772_445_600_000
