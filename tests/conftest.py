@@ -18,6 +18,7 @@ import pytest
 from tests.commands import Sessionizer, command_line
 from tests.kafka import finding
 from tests.kafka.broker import LocalBroker
+from tests.recipes import postgresql
 
 # Other work on the machine must not fail a property for being slow; a failure prints how to repeat it.
 hypothesis.settings.register_profile(
@@ -76,6 +77,11 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
 def sessionizer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sessionizer:
     """The command line, without this machine's SESSIONIZER_ variables."""
     return command_line(monkeypatch, capsys)
+
+
+def pytest_report_header() -> str:
+    """Whether the recipe for PostgreSQL is tested on this machine: the only thing that depends on one."""
+    return postgresql.described()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -88,7 +88,7 @@ class LocalBroker:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # the terminal's interrupt is for the tests alone
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
         try:
             self._wait_until_ready()
@@ -207,7 +207,7 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """For the child, between fork and exec: die with its parent, however that ends (Linux only)."""
     if sys.platform != "linux":
         return None

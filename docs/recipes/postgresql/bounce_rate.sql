@@ -1,0 +1,11 @@
+-- By what visitors begin with: how many sessions had that one event and no other.
+-- Only closed sessions: an open one may still go on. Passive events count as events.
+select
+    entry_type,
+    count(*) as sessions,
+    count(*) filter (where event_count = 1) as bounces,
+    round(100.0 * count(*) filter (where event_count = 1) / count(*), 1) as bounce_percent
+from sessions
+where status = 'closed'
+group by entry_type
+order by sessions desc, entry_type;

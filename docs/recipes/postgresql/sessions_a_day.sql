@@ -1,0 +1,15 @@
+-- Sessions by the day (UTC) they began on, with their devices, users, events and length.
+-- Merged sessions are none. An open one has the figures of when it was last published, so only closed ones
+-- tell events and length.
+select
+    (to_timestamp(start_ms / 1000.0) at time zone 'UTC')::date as day,
+    count(*) as sessions,
+    count(distinct device_id) as devices,
+    count(distinct user_id) as users,
+    count(*) filter (where status = 'open') as still_open,
+    round(avg(event_count) filter (where status = 'closed'), 2) as events_a_session,
+    round(avg(duration_ms) filter (where status = 'closed') / 60000, 2) as minutes_a_session
+from sessions
+where status <> 'merged'
+group by day
+order by day;

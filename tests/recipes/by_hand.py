@@ -1,0 +1,134 @@
+"""A traffic written by hand, and the figures of every recipe on it, which a reader can count."""
+
+from typing import Any
+
+from tests.builders import RawEvent, click, ms
+from tests.recipes.figures import Row
+from tests.recipes.traffic import Lines
+
+YEAR_LATER = 400 * 24
+"""Hours; longer than state.retention_days."""
+
+
+def by_hand() -> Lines:
+    """Raw records, each device's with its reason to be there."""
+    return [
+        # A bounce.
+        arrived(click("bouncer", "09:00:00")),
+        # Looks before she signs in, buys afterwards; on a second device she looks, signs out and looks again.
+        arrived(click("laptop", "10:00:00"), click("laptop", "10:05:00", type="product_view")),
+        arrived(click("laptop", "10:10:00", type="login", user="ann")),
+        arrived(
+            click("laptop", "10:20:00", type="add_to_cart"), click("laptop", "10:25:00", type="purchase")
+        ),
+        arrived(
+            click("phone", "23:50:00", type="product_view", user="ann"),
+            click("phone", "24:10:00", type="logout"),
+            click("phone", "24:15:00", type="add_to_cart"),
+        ),
+        # Three sessions that become one: the purchase bears an id that was merged away twice.
+        arrived(click("offline", "10:00:00", type="product_view")),
+        arrived(click("offline", "10:50:00")),
+        arrived(click("offline", "11:40:00", type="purchase")),
+        arrived(click("offline", "11:15:00")),
+        arrived(click("offline", "10:25:00", type="add_to_cart")),
+        # A late login of another user cuts: 10:22 went out as dora's and is bob's now, as 11:30 is.
+        arrived(click("shared", "10:00:00", user="dora"), click("shared", "10:22:00", type="product_view")),
+        arrived(click("shared", "10:20:00", user="bob")),
+        arrived(click("shared", "11:30:00", type="add_to_cart")),
+        # Ten hours ahead: held to 10:05, before eve signs in at 10:10 and out at 11:00, so it is hers.
+        arrived(click("ahead", "20:00:00", type="product_view"), at="10:00:00"),
+        arrived(click("ahead", "10:10:00", type="login", user="eve")),
+        arrived(click("ahead", "11:00:00", type="logout")),
+        # A passive event outside any session, and one that makes a bounce none.
+        arrived(click("beating", "15:00:00", type="heartbeat")),
+        arrived(click("beating", "16:00:00"), click("beating", "16:10:00", type="heartbeat")),
+        # Buys first and looks afterwards.
+        arrived(
+            click("backwards", "10:00:00", type="purchase"),
+            click("backwards", "10:01:00", type="add_to_cart"),
+            click("backwards", "10:02:00", type="product_view"),
+        ),
+        # Buys before the cart, having looked before that.
+        arrived(
+            click("hasty", "10:00:00", type="product_view"),
+            click("hasty", "10:01:00", type="purchase"),
+            click("hasty", "10:02:00", type="add_to_cart"),
+        ),
+        # Two users at one instant: the link is vic's, but what una did stays hers.
+        arrived(
+            click("twins", "10:00:00", user="una", type="product_view"),
+            click("twins", "10:00:00", user="vic", type="product_view"),
+        ),
+        # Two devices whose clients gave their sessions the same id; one of them buys.
+        arrived(click("kiosk-1", "12:00:00", session="s1"), click("kiosk-1", "12:01:00", session="s1")),
+        arrived(click("kiosk-2", "12:00:00", session="s1", type="purchase")),
+        # Forgotten, and another's when it comes back: what fay looked at stays hers.
+        arrived(
+            click("sold", "10:00:00", user="fay", type="login"),
+            click("sold", "10:05:00", type="product_view"),
+        ),
+        arrived(click("sold", f"{YEAR_LATER}:00:00"), click("sold", f"{YEAR_LATER}:01:00", user="gil")),
+    ]
+
+
+def arrived(*events: RawEvent, at: str | None = None) -> dict[str, Any]:
+    """A line of input: one batch, come in at its newest event's time if nothing else is said."""
+    received_at = max(event["timestamp"] for event in events) if at is None else ms(at)
+    return {"received_at": received_at, "value": list(events)}
+
+
+FIGURES: dict[str, list[Row]] = {
+    "sessions_a_day": [
+        {
+            "day": "2026-03-02",
+            "sessions": 15,
+            "devices": 13,
+            "users": 5,  # ann, bob, eve, fay, vic
+            "still_open": 0,
+            # bouncer laptop phone offline shared(2) ahead(2) beating backwards hasty twins kiosk(2) sold
+            "events_a_session": (1 + 5 + 3 + 5 + 3 + 1 + 2 + 1 + 2 + 3 + 3 + 2 + 2 + 1 + 2) / 15,
+            "minutes_a_session": (0 + 25 + 25 + 100 + 22 + 0 + 5 + 0 + 0 + 2 + 2 + 0 + 1 + 0 + 5) / 15,
+        },
+        {
+            "day": "2027-04-06",
+            "sessions": 1,
+            "devices": 1,
+            "users": 1,
+            "still_open": 0,
+            "events_a_session": 2.0,
+            "minutes_a_session": 1.0,
+        },
+    ],
+    "bounce_rate": [
+        {"entry_type": entry_type, "sessions": sessions, "bounces": bounces, "bounce_percent": percent}
+        for entry_type, sessions, bounces, percent in (
+            ("page_view", 6, 1, 100 / 6),
+            ("product_view", 5, 0, 0.0),
+            ("purchase", 2, 1, 50.0),
+            ("add_to_cart", 1, 1, 100.0),
+            ("login", 1, 0, 0.0),
+            ("logout", 1, 1, 100.0),
+        )
+    ],
+    "conversion": [
+        # laptop, offline, backwards, hasty, kiosk-2
+        {"day": "2026-03-02", "sessions": 15, "with_purchase": 5, "conversion_percent": 100 / 3},
+        {"day": "2027-04-06", "sessions": 1, "with_purchase": 0, "conversion_percent": 0.0},
+    ],
+    "funnel": [
+        # ann, bob, eve, fay, una, vic, offline, backwards, hasty; ann, bob, offline, hasty; ann, offline
+        {"step": 1, "type": "product_view", "people": 9, "known_users": 6, "percent_of_first": 100.0},
+        {"step": 2, "type": "add_to_cart", "people": 4, "known_users": 2, "percent_of_first": 400 / 9},
+        {"step": 3, "type": "purchase", "people": 2, "known_users": 1, "percent_of_first": 200 / 9},
+    ],
+    "whose_events": [
+        {"as_delivered": before, "as_known_now": now, "events": events, "devices": devices}
+        for before, now, events, devices in (
+            ("device", "somebody", 7, 5),
+            ("event", "somebody", 9, 6),
+            ("nobody", "nobody", 19, 8),
+            ("nobody", "somebody", 4, 3),  # laptop twice, ahead, sold
+        )
+    ],
+}

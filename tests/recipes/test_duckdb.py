@@ -1,0 +1,42 @@
+"""The DuckDB recipes, on the files of a replay: the figures that one counts by hand, or with plain loops."""
+
+import datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.recipes import by_hand, figures
+from tests.recipes.figures import Row, assert_same
+
+DUCKDB = Path(__file__).parents[2] / "docs" / "recipes" / "duckdb"
+
+
+def answer(output: Path, recipe: str) -> list[Row]:
+    """The rows of a recipe's query, run in the directory of the output files."""
+    with duckdb.connect() as connection:
+        connection.execute(f"set file_search_path = '{output}'")
+        connection.execute((DUCKDB / "tables.sql").read_text())
+        found = connection.execute((DUCKDB / f"{recipe}.sql").read_text())
+        columns = [column[0] for column in found.description or ()]
+        return [dict(zip(columns, map(plain, row), strict=True)) for row in found.fetchall()]
+
+
+def plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+def test_every_query_is_held_against_figures() -> None:
+    queries = {path.stem for path in DUCKDB.glob("*.sql")} - {"tables"}
+    assert queries == figures.RECIPES.keys() == by_hand.FIGURES.keys()
+
+
+@pytest.mark.parametrize("recipe", figures.RECIPES)
+def test_a_recipe_answers_what_one_counts_by_hand(recipe: str, outputs: dict[str, Path]) -> None:
+    assert_same(answer(outputs["by hand"], recipe), by_hand.FIGURES[recipe])
+
+
+@pytest.mark.parametrize("traffic", ["by hand", "invented"])
+@pytest.mark.parametrize("recipe", figures.RECIPES)
+def test_a_recipe_answers_what_plain_loops_count(recipe: str, traffic: str, outputs: dict[str, Path]) -> None:
+    assert_same(answer(outputs[traffic], recipe), figures.RECIPES[recipe](outputs[traffic]))
