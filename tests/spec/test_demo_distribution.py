@@ -1,0 +1,86 @@
+"""How the demo draws how long sessions last and how many events they have."""
+
+import pytest
+
+from worker.demo.distribution import COUNTS, LENGTHS, WIDTH, describe
+from worker.model.outputs import EventName, SessionRecord, SessionStatus
+
+MINUTE_MS = 60_000
+
+
+def session(duration_ms: int = 0, events: int = 1, status: SessionStatus = "closed") -> SessionRecord:
+    event = EventName("e1", "page_view")
+    return SessionRecord(
+        session_id="s",
+        device_id="d",
+        session_source="assigned",
+        session_number=1,
+        session_cause="first",
+        start=0,
+        end=duration_ms,
+        duration_ms=duration_ms,
+        event_count=events,
+        view_count=0,
+        entry_event=event,
+        exit_event=event,
+        status=status,
+        revision=1,
+    )
+
+
+def drawn(*sessions: SessionRecord) -> dict[str, tuple[int, str]]:
+    """Class -> its number and its bar, of those that have any."""
+    found = {}
+    for line in describe(sessions, "#").plain.splitlines():
+        fields = line.rsplit("  ", 1)
+        name, number, bar = fields[0][4:19].strip(), fields[0][19:].strip(), fields[1].strip()
+        if number and number != "0":
+            found[name] = int(number.replace(",", "")), bar
+    return found
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "name"),
+    [
+        (0, "one moment"),
+        (1, "to 1 minute"),
+        (MINUTE_MS, "to 1 minute"),
+        (MINUTE_MS + 1, "to 5 minutes"),
+        (30 * MINUTE_MS, "to 30 minutes"),
+        (60 * MINUTE_MS, "to 1 hour"),
+        (60 * MINUTE_MS + 1, "longer"),
+    ],
+)
+def test_a_duration_belongs_to_the_first_class_that_is_not_shorter(duration_ms: int, name: str) -> None:
+    assert drawn(session(duration_ms)).keys() == {name, "1 event"}
+
+
+@pytest.mark.parametrize(
+    ("events", "name"),
+    [(1, "1 event"), (2, "2 to 5"), (5, "2 to 5"), (6, "6 to 10"), (50, "21 to 50"), (51, "more")],
+)
+def test_a_number_of_events_belongs_to_its_class(events: int, name: str) -> None:
+    assert drawn(session(events=events)).keys() == {"one moment", name}
+
+
+def test_every_session_is_counted_once_in_each_distribution_and_a_merged_one_is_none() -> None:
+    sessions = [session(minutes * MINUTE_MS, minutes + 1) for minutes in range(100)]
+    found = drawn(*sessions, session(status="merged"), session(status="open"))
+    for classes in (LENGTHS, COUNTS):
+        assert sum(found[name][0] for name, _ in classes if name in found) == 101
+
+
+def test_the_most_frequent_class_has_the_whole_width_and_a_rare_one_still_a_bar() -> None:
+    found = drawn(*[session() for _ in range(1_000)], session(1))
+    assert found["one moment"] == (1_000, "#" * WIDTH)
+    assert found["to 1 minute"] == (1, "#")
+
+
+def test_without_sessions_all_classes_are_there_and_empty() -> None:
+    assert drawn() == {}
+    assert len(describe([], "#").plain.splitlines()) == 2 + len(LENGTHS) + len(COUNTS)
+
+
+def test_no_line_is_wider_than_80_columns() -> None:
+    lines = describe([session() for _ in range(1_200)], "#").plain.splitlines()
+    assert max(map(len, lines)) <= 80
