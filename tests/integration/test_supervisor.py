@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,9 +66,10 @@ class Supervised:
     process: "subprocess.Popen[bytes]"
     reader: "subprocess.Popen[bytes]"
     log: Path
+    children: list[psutil.Process]
 
     def lines(self) -> list[str]:
-        return self.log.read_text().splitlines()
+        return self.log.read_text().rpartition("\n")[0].splitlines()
 
     def wait_for_reader(self) -> None:
         """All that was said is in the file."""
@@ -77,6 +79,7 @@ class Supervised:
         """The children, once so many have said that they are up."""
         wait_until(lambda: self.lines().count("up") >= count, what=f"{count} processes are up")
         children: list[psutil.Process] = psutil.Process(self.process.pid).children()
+        self.children += children
         return children
 
 
@@ -86,11 +89,10 @@ class Start:
     def __init__(self, directory: Path) -> None:
         self._log = directory / "log"
         self.started: list[subprocess.Popen[bytes]] = []
+        self.children: list[psutil.Process] = []
 
     def __call__(self, count: int, child: str) -> Supervised:
-        with self._log.open(
-            "wb"
-        ) as log:  # through a pipe, as a container engine has it: only pipes tear lines
+        with self._log.open("wb") as log:  # through a pipe, as an engine reads it: only pipes tear lines
             reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)
         assert reader.stdin is not None
         with reader.stdin as pipe:
@@ -101,20 +103,21 @@ class Start:
                 process_group=0,
             )
         self.started += [process, reader]
-        return Supervised(process, reader, self._log)
+        return Supervised(process, reader, self._log, self.children)
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """No process of a test outlives it."""
+    """No process of a test outlives it, whatever the supervisor does."""
     start = Start(tmp_path)
     yield start
     for process in start.started:
         if process.poll() is None:
-            for child in psutil.Process(process.pid).children():
-                child.kill()
             process.kill()
         process.wait()
+    for child in start.children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def test_sigterm_ends_all_and_the_exit_code_is_0(start: Start) -> None:
