@@ -33,7 +33,7 @@ def step(
 
 def enriched(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[EnrichedEvent]:
     """The enriched events, in order of arrival."""
-    return [event for event, _ in step(*raw, rules=rules).enriched]
+    return step(*raw, rules=rules).enriched
 
 
 def remembered(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[Session]:

@@ -6,19 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import DECODER, step
+from tests.enriching import step
 from tests.properties.streams import (
     Stream,
     any_streams,
     enriched_json,
     in_one_call,
     sessions_of,
-    streams_without_options,
 )
 from tests.reference.enriching import Reference
 from worker.core.identity import MAX_LINKS
-from worker.core.session_changes import Changes
-from worker.core.sessions import place, place_plain
 from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session
 
@@ -95,23 +92,6 @@ def test_no_assigned_session_is_longer_than_the_limit(stream: Stream) -> None:
     for state in in_one_call(stream).states.values():
         for session in sessions_of(state):
             assert session.client or not limit_ms or session.end_ms - session.start_ms <= limit_ms
-
-
-@given(streams_without_options())
-def test_the_short_way_is_the_rule_in_full_where_no_option_is_set(stream: Stream) -> None:
-    states: dict[str, DeviceState] = {}
-    for single in stream.single_records:
-        (event,) = DECODER.decode(single.value).events
-        known = states.get(event.device_id)
-        if known is not None:
-            short, full = known.fork(), known.fork()
-            changes, all_changes = Changes(), Changes()
-            assert place_plain(short, event, event.timestamp, stream.rules, 0, changes) == place(
-                full, event, event.timestamp, stream.rules, 0, all_changes
-            )
-            assert short == full
-            assert changes.sessions == all_changes.sessions
-        states |= stream.step([single], states).states
 
 
 @st.composite

@@ -154,7 +154,7 @@ def test_a_passive_event_counts_as_the_devices_newest() -> None:
 def test_a_passive_event_moves_the_watermark_and_may_link_its_user() -> None:
     result = step(page("10:00:00"), ping("10:01:00", user="ann"), rules=RULES)
     assert result.watermark_ms == ms("10:01:00")
-    (_, _), (accompanying, _) = result.enriched
+    _, accompanying = result.enriched
     assert (accompanying.user_id, accompanying.flags) == ("ann", ("linked",))
 
 
@@ -230,7 +230,7 @@ def test_an_event_with_the_sessions_own_id_moves_an_end_forward_and_it_stays_end
 
 def test_what_was_ended_stays_so_when_no_type_ends_sessions_any_more() -> None:
     ended = step(page("10:00:00"), checkout("10:01:00"), rules=RULES).states
-    ((after, _),) = step(page("10:02:00"), states=ended).enriched
+    (after,) = step(page("10:02:00"), states=ended).enriched
     assert after.session_number == 2
 
 

@@ -70,7 +70,7 @@ def test_a_clock_that_runs_ahead_does_not_forget_its_device() -> None:
         record(0, click("d1", at="10:00:00"), received_at="10:00:00"),
         record(1, click("d1", at="87600:00:00"), received_at="10:01:00"),
     ]
-    _, ahead = (event for event, _ in step(*visit).enriched)
+    _, ahead = step(*visit).enriched
     assert ahead.flags == ("clock_skew",)
     assert ahead.session_number == 1
 
@@ -83,8 +83,8 @@ def test_a_new_life_within_one_batch_and_one_within_one_record_are_the_same() ->
     for life in lives:
         result = step(record(0, life, received_at="60:00:01"), states=states, retention_ms=DAY_MS)
         states |= result.states
-        one_by_one += [event for event, _ in result.enriched]
-    assert [event for event, _ in together.enriched] == one_by_one
+        one_by_one += result.enriched
+    assert together.enriched == one_by_one
     assert [event.session_number for event in one_by_one] == [1, 1, 1]
     assert together.states == states
 
@@ -102,5 +102,4 @@ def test_a_device_that_is_forgotten_leaves_others_alone() -> None:
 
 def events(*raw: RawEvent, rules: SessionRules | None = None) -> list[EnrichedEvent]:
     """The enriched events where devices are kept for a day."""
-    result = step(*raw, rules=rules or SessionRules(), retention_ms=DAY_MS)
-    return [event for event, _ in result.enriched]
+    return step(*raw, rules=rules or SessionRules(), retention_ms=DAY_MS).enriched

@@ -29,9 +29,7 @@ def encode_step(result: StepResult) -> EncodedStep:
     """Encode all outputs of the step, in order."""
     encode = _encoder.encode
     return EncodedStep(
-        enriched=[
-            (event.device_id.encode(), encode(event), timestamp_ms) for event, timestamp_ms in result.enriched
-        ],
+        enriched=[(event.device_id.encode(), encode(event), event.received_at) for event in result.enriched],
         dead_letters=[
             (record.key, encode(_with_payload(letter, payload)), letter.received_at)
             for letter, record, payload in result.dead_letters

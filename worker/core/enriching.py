@@ -12,7 +12,7 @@ from worker.core.closing import arm
 from worker.core.identity import linked, unlinked, user_at
 from worker.core.session_changes import Changes
 from worker.core.session_records import found_users, identity_record, owners_of, session_records
-from worker.core.sessions import action_of, has_options, place, place_plain
+from worker.core.sessions import action_of, place
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent, Flag, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
@@ -55,8 +55,7 @@ def enrich(
         owners = owners_of(state) if owners is None else owners
         state.links = unlinked(state.links, t_ms)
 
-    put = place if has_options(session_rules) else place_plain
-    session, cause = put(state, event, t_ms, session_rules, watermark_ms, changes)
+    session, cause = place(state, event, t_ms, session_rules, watermark_ms, changes)
 
     if cause is not None:
         flags.append("session_start")

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from worker.core.closing import close_forever, is_forgotten
+from worker.core.continuing import ShortWay
 from worker.core.decode import Decoder
 from worker.core.enriching import enrich
 from worker.core.session_changes import Changes
-from worker.model.events import OLDEST_TIMESTAMP_MS, DecodedValue, InputRecord
+from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, DecodedValue, InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState
@@ -31,12 +32,12 @@ class DecodedRecords(Struct, frozen=True):
 class StepResult(Struct):
     """All that a step decided. Outputs are in the order of arrival, so each device's are too.
 
-    ``enriched`` holds (event, record timestamp in ms or None), ``dead_letters`` (letter, the raw record,
-    payload). ``sessions`` and ``identities`` may hold a session or device more than once: its last record
-    counts. An identity is None where the device was forgotten, and begins anew.
+    ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
+    session or device more than once: its last record counts. An identity is None where the device was
+    forgotten, and begins anew.
     """
 
-    enriched: list[tuple[EnrichedEvent, int | None]]
+    enriched: list[EnrichedEvent]
     dead_letters: list[tuple[DeadLetter, InputRecord, bytes]]
     sessions: list[SessionRecord]
     identities: list[tuple[str, IdentityRecord | None]]  # (device id, record)
@@ -45,11 +46,6 @@ class StepResult(Struct):
     sessions_opened: int
     sessions_closed: int
     devices_linked: int
-
-
-def received_at_ms(record: InputRecord) -> int | None:
-    """When the record came in, by Kafka; None when it has no usable timestamp."""
-    return record.timestamp if record.timestamp >= OLDEST_TIMESTAMP_MS else None
 
 
 def decode_records(records: Sequence[InputRecord], decoder: Decoder) -> DecodedRecords:
@@ -73,14 +69,17 @@ def process(
     forks: dict[str, DeviceState] = {}
     result = StepResult([], [], [], [], forks, watermark_ms, 0, 0, 0)
     max_future_ms = rules.session.max_future_ms
-    append = result.enriched.append
-    sessions, identities, changes = result.sessions, result.identities, Changes()
+    take_plain = ShortWay(rules).take
+    enriched, sessions, identities, changes = result.enriched, result.sessions, result.identities, Changes()
     for record, value in zip(decoded.records, decoded.values, strict=True):
-        received_at = received_at_ms(record)
-        limit_ms = None if received_at is None else received_at + max_future_ms
+        # When the record came in, by Kafka; None when it has no usable timestamp.
+        received_at = record.timestamp if record.timestamp >= OLDEST_TIMESTAMP_MS else None
+        limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + max_future_ms
         device_id = None
         state: DeviceState | None = None
-        for event in value.events:
+        events = iter(value.events)
+        event = next(events, None)
+        while event is not None:
             if event.device_id != device_id:  # a run of one device's events looks it up once
                 device_id = event.device_id
                 state = forks.get(device_id)
@@ -88,8 +87,15 @@ def process(
                     known = states.get(device_id)
                     if known is not None:
                         state = forks[device_id] = known.fork()
-            t_ms = event.timestamp if limit_ms is None or event.timestamp <= limit_ms else limit_ms
-            if state is None or is_forgotten(state, t_ms, result.watermark_ms, rules):
+            if state is not None:
+                left = take_plain(event, events, state, limit_ms, received_at, watermark_ms, enriched)
+                if left is not event:
+                    if received_at is not None and state.newest_ms > watermark_ms:
+                        watermark_ms = state.newest_ms
+                    event = left
+                    continue
+            t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
+            if state is None or is_forgotten(state, t_ms, watermark_ms, rules):
                 armed = (0, 0)
                 if state is not None:
                     armed = state.armed
@@ -98,16 +104,17 @@ def process(
                         identities.append((event.device_id, None))
                 state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)
                 forks[event.device_id] = state
-            enriched = enrich(
-                event, state, t_ms, received_at, result.watermark_ms, rules, changes, sessions, identities
+            special = enrich(
+                event, state, t_ms, received_at, watermark_ms, rules, changes, sessions, identities
             )
-            append((enriched, received_at))
-            if enriched.session_cause is not None:
+            enriched.append(special)
+            if special.session_cause is not None:
                 result.sessions_opened += 1
-            if enriched.flags and "linked" in enriched.flags:
+            if "linked" in special.flags:
                 result.devices_linked += 1
-            if received_at is not None and t_ms > result.watermark_ms:
-                result.watermark_ms = t_ms
+            if received_at is not None and t_ms > watermark_ms:
+                watermark_ms = t_ms
+            event = next(events, None)
         for rejection in value.rejections:
             letter = DeadLetter(
                 reason=rejection.reason,
@@ -119,5 +126,6 @@ def process(
                 received_at=received_at,
             )
             result.dead_letters.append((letter, record, rejection.payload))
+    result.watermark_ms = watermark_ms
     result.sessions_closed = changes.closed
     return result

@@ -6,8 +6,7 @@ transaction. Everything is a function of the device's events in their order of a
 of each other unless a client session, an event type or a limit kept them apart; a session's id never changes,
 also when its start moves back.
 
-``place`` is the rule in full. ``place_plain`` is the same for rules without options, with a short way for the
-common event: the newest session, not before its end. Rules: docs/semantics.md, Sessions.
+Rules: docs/semantics.md, Sessions. The common event does not come here: ``core.continuing``.
 """
 
 from copy import copy
@@ -21,36 +20,10 @@ from worker.model.rules import EventAction, SessionRules
 from worker.model.state import DeviceState, EventRef, Session
 
 
-def has_options(rules: SessionRules) -> bool:
-    """Whether more than gap, client ids, order and memory decides."""
-    return bool(rules.event_types or rules.max_duration_ms or rules.split_on_user_change)
-
-
 def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
     """What an event of that type does besides; None for nothing."""
     action = rules.event_types.get(event_type) or rules.event_types.get("*")
     return None if action == "normal" else action
-
-
-def place_plain(
-    state: DeviceState, event: Event, t_ms: int, rules: SessionRules, watermark_ms: int, changes: Changes
-) -> tuple[Session | None, SessionCause | None]:
-    """``place`` for rules without options."""
-    current = state.current
-    if current is None or t_ms < current.end_ms or current.closed is not None:
-        return place(state, event, t_ms, rules, watermark_ms, changes)
-    wanted = event.session_id
-    if wanted is None:
-        # A gap of exactly gap_ms continues (as Kafka Streams); gap_ms + 1 opens.
-        if t_ms - current.end_ms > rules.gap_ms:
-            return place(state, event, t_ms, rules, watermark_ms, changes)
-    elif wanted == current.id:
-        current.client = True
-    else:
-        return place(state, event, t_ms, rules, watermark_ms, changes)
-    # No other session ends later, so none is nearer, and growing this way brings none within the gap.
-    _join(current, event, t_ms, state.event_count + 1)
-    return current, None
 
 
 def place(

@@ -1,0 +1,127 @@
+"""The short way of the common event: it continues its device's newest session, in order, and nothing else
+comes of it.
+
+Decides which events are that plain and takes runs of them at once: nine in ten are, and the rules in full
+cost several times as much for each. Everything else is left to ``core.enriching``. Invariant: what is taken
+comes out as the rules in full would have it, outputs and state; a property test holds the two together.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from worker.core.closing import is_forgotten
+from worker.core.sessions import action_of
+from worker.model.events import Event
+from worker.model.outputs import EnrichedEvent
+from worker.model.rules import Rules
+from worker.model.state import DeviceState, EventRef
+
+
+class ShortWay:
+    """The short way under the given rules. Holds no state."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._event_types = rules.session.event_types
+        self._max_duration_ms = rules.session.max_duration_ms
+        self._gap_ms = rules.session.gap_ms
+        self._retention_ms = rules.retention_ms
+        self._reach_ms = min(rules.session.gap_ms, rules.retention_ms)
+
+    def take(
+        self,
+        event: Event,
+        following: Iterator[Event],
+        state: DeviceState,
+        limit_ms: int,
+        received_at: int | None,
+        watermark_ms: int,
+        enriched: list[EnrichedEvent],
+    ) -> Event | None:
+        """Take ``event`` and what follows, as long as it is plain and of the same device.
+
+        Returns the first event that is left, None where all are taken. ``state``, a fork, is changed in
+        place. ``limit_ms`` is the latest time that is believed: what must be held is not plain.
+        """
+        session, links = state.current, state.links
+        if (
+            session is None
+            or session.closed is not None
+            or not (state.close_at_ms or not self._rules.publish_sessions)  # a timer is to be set
+            or is_forgotten(state, state.newest_ms, watermark_ms, self._rules)
+            or (links and links[-1].since_ms > session.end_ms)
+        ):
+            return event
+        # The newest link is in force from here on, and is whom a session without an own user belongs to.
+        linked_user = links[-1].user_id if links else None
+        linked_source: Literal["event", "device"] | None = None if linked_user is None else "device"
+        source: Literal["client", "assigned"] = "client" if session.client else "assigned"
+        if self._max_duration_ms and not session.client:
+            limit_ms = min(limit_ms, session.start_ms + self._max_duration_ms)
+        newest_ms = state.newest_ms
+        next_ms = min(session.end_ms + self._gap_ms, newest_ms + self._retention_ms)
+        event_types, reach_ms, rules = self._event_types, self._reach_ms, self._rules.session
+
+        device_id, session_id = event.device_id, session.id
+        start_ms, number, count = session.start_ms, session.number, session.event_count
+        view_id, session_user = session.view_id, session.user_id
+        last: Event | None = None
+        left: Event | None = event
+        while left is not None and left.device_id == device_id:
+            t_ms = left.timestamp
+            if not newest_ms <= t_ms <= next_ms or t_ms > limit_ms:
+                break
+            if event_types and action_of(left.type, rules) is not None:
+                break
+            own_user, named, view = left.user_id, left.session_id, left.view_id
+            if own_user is None:
+                user, user_source = linked_user, linked_source
+            elif own_user == linked_user and (session_user is None or session_user == own_user):
+                user, user_source = own_user, "event"
+            else:
+                break
+            if named is not None:
+                if named != session_id:
+                    break
+                source = "client"
+            if own_user is not None:
+                session_user = session.user_id = own_user
+                session.user_at_ms = t_ms
+            if view is not None and view != view_id:
+                view_id = view
+                session.view_count += 1
+            count += 1
+            enriched.append(
+                EnrichedEvent(  # in the order of its fields, which is twice as fast as by their names
+                    left.id,
+                    left.type,
+                    device_id,
+                    t_ms,
+                    user,
+                    user_source,
+                    session_id,
+                    source,
+                    start_ms,
+                    number,
+                    count,
+                    None,
+                    received_at,
+                    (),
+                    view,
+                    left.data,
+                    left.extra,
+                )
+            )
+            newest_ms = t_ms
+            next_ms = t_ms + reach_ms
+            last = left
+            left = next(following, None)
+        if last is not None:
+            state.event_count += count - session.event_count
+            session.event_count = count
+            session.touched = state.event_count
+            session.client = source == "client"
+            session.view_id = view_id
+            session.end_ms = state.newest_ms = newest_ms
+            session.last = EventRef(newest_ms, last.id, last.type)
+        return left
