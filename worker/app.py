@@ -42,7 +42,8 @@ _FETCH_BYTES = 8 * 1024 * 1024
 _RESTORE_FETCH_BYTES = 1024 * 1024
 _DRAFTS_BYTES = 48 * 1024 * 1024
 _STANDSTILL_S = 60.0
-_TOMBSTONES_KEPT_S = 7 * 86_400  # the changelog's delete.retention.ms
+_MAX_STORE_AGE_S = 7 * 86_400 / 2  # half of the changelog's delete.retention.ms
+_TIDY_S = 3_600.0
 
 
 async def run_worker(
@@ -58,6 +59,11 @@ async def run_worker(
     try:
         instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
         topics, partitioning = await _layout(config)
+
+        def held() -> dict[int, int]:
+            on_disk = directory.held() if config.state.store == "rocksdb" else {}
+            return on_disk | {number: done.changelog_offset for number, done in worker.progress().items()}
+
         group = ConsumerGroup(
             client=client_options(config.kafka),
             topics=[config.topics.raw, *([topics.rekey] if topics.rekey else [])],
@@ -67,6 +73,7 @@ async def run_worker(
             heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
             start_from=config.kafka.start_from,
             fetch_bytes=_FETCH_BYTES,
+            held=held,
             clock=clock,
         )
         telemetry.emit(
@@ -78,20 +85,32 @@ async def run_worker(
                 state_directory=str(directory.path),
             )
         )
+        worker = _worker(config, topics, partitioning, group, directory, clock)
         await group.start()
-        watchdog = asyncio.get_running_loop().create_task(watch())
+        beside = [
+            asyncio.get_running_loop().create_task(coroutine)
+            for coroutine in (watch(), _tidy(directory, worker))
+        ]
         try:
             if on_started is not None:
                 on_started()
-            worker = _worker(config, topics, partitioning, group, directory, clock)
             with _health_told(config, worker):
                 await worker.run(stop)
         finally:
             await group.close()
-            watchdog.cancel()
+            for task in beside:
+                task.cancel()
     finally:
         directory.unlock()
     telemetry.emit(telemetry.WorkerStopped(seconds=round(time.monotonic() - started, 1)))
+
+
+async def _tidy(directory: StateDirectory, worker: Worker) -> None:
+    """Remove stores of partitions that went elsewhere and did not come back. Until cancelled."""
+    while True:
+        for partition, age_s in directory.remove_old(worker.progress(), _MAX_STORE_AGE_S).items():
+            telemetry.emit(telemetry.StateRemoved(partition=partition, days=round(age_s / 86_400, 1)))
+        await asyncio.sleep(_TIDY_S)
 
 
 @contextmanager
@@ -210,7 +229,7 @@ def _worker(
             clock=clock,
             memory=memory,
             new_incarnation=lambda: secrets.token_hex(8),
-            max_store_age_s=_TOMBSTONES_KEPT_S / 2,
+            max_store_age_s=_MAX_STORE_AGE_S,
         )
 
     return Worker(

@@ -121,6 +121,16 @@ class StateWiped(LogEvent, frozen=True, kw_only=True):
     reason: str
 
 
+class StateRemoved(LogEvent, frozen=True, kw_only=True):
+    """The local store of a partition that another worker has was not used for so long that it would have to
+    be restored whole: its disk space is free again.
+    """
+
+    NAME = "state.removed"
+    partition: int
+    days: float
+
+
 class TransactionLost(LogEvent, frozen=True, kw_only=True):
     """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of
     it.
@@ -245,6 +255,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     PartitionFounded,
     PartitionStuck,
     StateWiped,
+    StateRemoved,
     TransactionLost,
     EventsRejected,
     PartitionerMismatch,

@@ -69,6 +69,7 @@ class Raw:
             heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
             start_from=start_from,
             fetch_bytes=8 * 1024 * 1024,
+            held=dict,
             clock=SystemClock(),
         )
 

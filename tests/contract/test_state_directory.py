@@ -1,11 +1,16 @@
 """What a worker's directory is: one process's alone, and the home of its name."""
 
+import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
 
+from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.adapters.state_directory import StateDirectory
 from worker.errors import Fatal
+from worker.model.state import Checkpoint
 
 GROUP = "clicks"
 
@@ -82,3 +87,42 @@ def test_a_member_id_that_cannot_be_kept_is_fatal(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match=r"state\.directory: .*instance-id"):
         directory.instance_id("auto", GROUP)
     directory.unlock()
+
+
+def written_store(directory: StateDirectory, partition: int, changelog_offset: int) -> Path:
+    """The store of a partition, closed after a write up to this offset."""
+    path = directory.partition(partition)
+
+    async def write() -> None:
+        store = RocksDBStore(path, RocksDBMemory(1 << 20))
+        await store.open()
+        checkpoint = Checkpoint(
+            schema=1, incarnation="life", changelog_offset=changelog_offset, written_at_ms=0
+        )
+        store.write([(b"k", b"v")], checkpoint)
+        await store.close()
+
+    asyncio.run(write())
+    return path
+
+
+def test_it_knows_how_far_the_stores_in_it_have_come(tmp_path: Path) -> None:
+    directory = StateDirectory(str(tmp_path), GROUP)
+    written_store(directory, 3, changelog_offset=120)
+    written_store(directory, 11, changelog_offset=7)
+    (directory.path / "partition-x").mkdir()
+    assert directory.held() == {3: 120, 11: 7}
+
+
+def test_a_store_that_went_elsewhere_is_removed_when_it_is_too_old_to_come_back(tmp_path: Path) -> None:
+    directory = StateDirectory(str(tmp_path), GROUP)
+    old, young, in_use = (written_store(directory, partition, 1) for partition in (1, 2, 3))
+    for path in (old, in_use):
+        for file in (*path.iterdir(), path):
+            os.utime(file, (time.time() - 1_000, time.time() - 1_000))
+    removed = directory.remove_old({3}, max_age_s=900)
+    assert list(removed) == [1]
+    assert 990 < removed[1] < 1_100
+    assert not old.exists()
+    assert young.exists()
+    assert in_use.exists()

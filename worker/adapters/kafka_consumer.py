@@ -10,14 +10,14 @@ never cancelled (that would switch off the client's eviction for good).
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from worker import telemetry
+from worker.adapters.kafka_assignor import StickyAssignor
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
@@ -51,10 +51,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         heartbeat_interval_ms: int,
         start_from: StartFrom,
         fetch_bytes: int,
+        held: Callable[[], Mapping[int, int]],
         clock: Clock,
     ) -> None:
         """``topics``: the raw topic, then the re-key topic if it is read. ``fetch_bytes``: the most that one
-        fetch of all partitions together may bring.
+        fetch of all partitions together may bring. ``held``: partition -> how far its state on this disk is.
         """
         self._topics = topics
         self._start_from = start_from
@@ -82,7 +83,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # The client would leave the group for good where nothing is fetched for so long: by a member
             # without partitions, or in a long restore. Whether the program is alive, its watchdog knows.
             "max_poll_interval_ms": _NEVER_IDLE_MS,
-            "partition_assignment_strategy": (RangePartitionAssignor,),
+            "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
             "fetch_max_bytes": fetch_bytes,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
@@ -240,6 +241,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
         return not self._rebalancing and topic_partition in self._assigned
+
+    def _with_a_task(self) -> frozenset[int]:
+        return frozenset([tp.partition for tp in self._inputs])
 
     def _is_ours(self, partition: int) -> bool:
         """Whether this partition of every input is assigned to us: they always go together."""

@@ -26,6 +26,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from worker.adapters.state_directory import note_reached
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint
 from worker.ports import StateRecord
@@ -133,9 +134,14 @@ class RocksDBStore:
         if self._dirty and self._db is not None:
             self._dirty = False
             try:
-                await asyncio.to_thread(self._db.flush)
+                await asyncio.to_thread(self._flush_and_note, self._db, self._checkpoint)
             except Exception as error:
                 raise self._failure(error) from error
+
+    def _flush_and_note(self, db: Rdict, checkpoint: Checkpoint | None) -> None:
+        db.flush()
+        if checkpoint is not None:
+            note_reached(self._directory, checkpoint.changelog_offset)
 
     async def wipe(self) -> None:
         """Delete the directory and begin with an empty one."""

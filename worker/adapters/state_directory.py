@@ -2,15 +2,23 @@
 
 Invariant: one process a directory: it is locked for the life of the process. The member id lives beside the
 state, so that a worker that comes back with its disk comes back under its name, and gets its partitions at
-once (KIP-345).
+once (KIP-345). Stores of partitions that went elsewhere stay for a while, so that they can come back cheaply;
+how far each had come lies beside it in a note, which is a hint and never the truth.
 """
 
 import fcntl
 import secrets
+import shutil
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from worker.errors import Fatal
+
+_PREFIX = "partition-"
+_REACHED = "reached"
 
 
 class StateDirectory:
@@ -61,4 +69,40 @@ class StateDirectory:
 
     def partition(self, partition: int) -> Path:
         """Where the partition's store lies."""
-        return self.path / f"partition-{partition}"
+        return self.path / f"{_PREFIX}{partition}"
+
+    def held(self) -> dict[int, int]:
+        """Partition -> the changelog offset that its store here had reached when it was last flushed."""
+        reached = {}
+        for partition, directory in self._partitions():
+            with suppress(OSError, ValueError):  # being removed, or half written
+                reached[partition] = int((directory / _REACHED).read_text())
+        return reached
+
+    def remove_old(self, in_use: Collection[int], max_age_s: float) -> dict[int, float]:
+        """Remove the stores that are not in use and were not written for so long: they would be wiped.
+
+        Returns partition -> age in seconds.
+        """
+        removed = {}
+        for partition, directory in self._partitions():
+            if partition in in_use:
+                continue
+            with suppress(OSError):
+                age_s = time.time() - max(file.stat().st_mtime for file in [directory, *directory.iterdir()])
+                if age_s > max_age_s:
+                    shutil.rmtree(directory)
+                    removed[partition] = age_s
+        return removed
+
+    def _partitions(self) -> Iterator[tuple[int, Path]]:
+        for directory in self.path.glob(f"{_PREFIX}*"):
+            number = directory.name.removeprefix(_PREFIX)
+            if number.isdecimal() and directory.is_dir():
+                yield int(number), directory
+
+
+def note_reached(directory: Path, changelog_offset: int) -> None:
+    """Note beside a store how far it has come."""
+    with suppress(OSError):
+        (directory / _REACHED).write_text(f"{changelog_offset}\n")
