@@ -118,22 +118,37 @@ def test_a_new_process_on_a_machine_with_state_gets_what_the_state_is_of() -> No
     assert rebalance(Cluster(raw=4), machines, ["raw"])["b"] == {"raw": [1, 2]}
 
 
+def test_a_store_that_holds_nothing_is_no_claim() -> None:
+    machines = {"a": Machine(), "b": Machine({0: 500, 1: 500, 2: 0, 3: -1})}
+    assert rebalance(Cluster(raw=4), machines, ["raw"])["b"] == {"raw": [0, 1]}
+
+
+def test_a_partition_that_has_no_task_here_is_no_claim() -> None:
+    idle, holds = Machine(), Machine({0: 900})
+    rebalance(Cluster(raw=1), {"a": idle}, ["raw"])
+    idle.tasks = set()
+    assert rebalance(Cluster(raw=1), {"a": idle, "b": holds}, ["raw"])["b"] == {"raw": [0]}
+
+
 def test_a_task_that_was_given_away_and_has_not_ended_is_no_claim() -> None:
     cluster, slow, other = Cluster(raw=2), Machine(), Machine()
-    rebalance(cluster, {"slow": slow}, ["raw"])
-    moved = rebalance(cluster, {"slow": slow, "other": other}, ["raw"])["other"]["raw"]
+    rebalance(cluster, {"a": slow}, ["raw"])
+    moved = rebalance(cluster, {"a": slow, "c": other}, ["raw"])["c"]
     slow.tasks = {0, 1}
-    assert rebalance(cluster, {"slow": slow, "other": other}, ["raw"])["other"]["raw"] == moved
+    slow.held, other.held = {0: 900, 1: 900}, {}
+    assert rebalance(cluster, {"a": slow, "b": Machine(), "c": other}, ["raw"])["c"] == moved
 
 
-def test_one_that_missed_an_assignment_does_not_get_its_partitions_back_from_their_new_owner() -> None:
-    cluster, paused, other = Cluster(raw=2), Machine(), Machine()
-    rebalance(cluster, {"paused": paused}, ["raw"])
+def test_one_that_missed_assignments_does_not_get_back_what_others_run_since() -> None:
+    cluster, paused, other, new = Cluster(raw=4), Machine(), Machine(), Machine()
+    rebalance(cluster, {"paused": paused, "other": other}, ["raw"])
     rebalance(cluster, {"other": other}, ["raw"])
-    paused.held = {0: 900, 1: 900}
-    idle, busy = rebalance(cluster, {"idle": Machine(), "other": other}, ["raw"]).values()
-    both = rebalance(cluster, {"other": other, "paused": paused}, ["raw"])
-    assert idle["raw"] != busy["raw"] == both["other"]["raw"]
+    before = rebalance(cluster, {"new": new, "other": other}, ["raw"])
+    paused.held = dict.fromkeys(paused.tasks, 900)
+    after = rebalance(cluster, {"new": new, "other": other, "paused": paused}, ["raw"])
+    assert len(after["paused"]["raw"]) == 1
+    for member in ("new", "other"):
+        assert set(after[member]["raw"]) <= set(before[member]["raw"])
 
 
 # --- whatever others send ---
@@ -147,11 +162,22 @@ def test_one_that_missed_an_assignment_does_not_get_its_partitions_back_from_the
         b"\xff" * 100,
         b"not msgpack at all",
         b"\x91" * 100_000,
-        bytes([0x94, 2, 0, 0x90, 0x80]),
+        bytes([0x95, 1, 0, 0x90, 0x80]) + b"\x91" * 100_000,
+        bytes([0x94, 2, 99, 0x92, 0, 1, 0x80]),
         bytes([0x94, 1, 0xFF, 0x90, 0x80]),
         bytes([0x94, 1, 0, 0x90, 0x81, 0xA1, 0xFF, 0]),
     ],
-    ids=["none", "short", "garbage", "text", "deep", "newer version", "negative", "not a partition"],
+    ids=[
+        "none",
+        "short",
+        "garbage",
+        "text",
+        "deep",
+        "deep beyond",
+        "newer version",
+        "negative",
+        "not a partition",
+    ],
 )
 def test_claims_that_cannot_be_understood_are_none(user_data: bytes) -> None:
     cluster, machine = Cluster(raw=4), Machine()
@@ -160,7 +186,8 @@ def test_claims_that_cannot_be_understood_are_none(user_data: bytes) -> None:
         cluster,
         {"a": machine.sends("raw"), "odd": ConsumerProtocolMemberMetadata(0, ["raw"], user_data)},
     )
-    assert len(machine.gets(answers["a"])["raw"]) == len(Machine().gets(answers["odd"])["raw"]) == 2
+    assert machine.gets(answers["a"]) == {"raw": [0, 1]}
+    assert Machine().gets(answers["odd"]) == {"raw": [2, 3]}
 
 
 @pytest.mark.parametrize("user_data", [b"", b"\xff", None], ids=["none", "garbage", "null"])

@@ -98,6 +98,10 @@ def test_a_member_without_claims_is_one_that_holds_nothing() -> None:
     assert assign(2, {"a": NOTHING, "b": holds({0: 1})}) == {"a": [1], "b": [0]}
 
 
+def test_a_claim_of_no_state_gets_nothing_for_it() -> None:
+    assert assign(1, {"a": NOTHING, "b": holds({0: 0})}) == {"a": [0], "b": []}
+
+
 # --- claims that cannot both be true ---
 
 
