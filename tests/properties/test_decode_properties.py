@@ -216,6 +216,19 @@ def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
     assert same(decoder.decode(value), decoder.decode_carefully(value))
 
 
+@settings(max_examples=300)
+@given(
+    st.lists(st.one_of(elements, st.sampled_from(["", "01", "{", "[[1]"])), min_size=1, max_size=4), st.data()
+)
+def test_long_batches_are_judged_event_by_event_too(few: list[str], data: st.DataObject) -> None:
+    places = data.draw(st.lists(st.integers(0, len(few) - 1), min_size=30, max_size=100))
+    tail = data.draw(st.sampled_from(["]", ",]", "", ',"', ",x]y"]))
+    value = b"[" + ",".join(few[place] for place in places).encode() + tail.encode()
+    roomy = Decoder(msgspec.structs.replace(limits, max_events=1000), IdentityRules())
+
+    assert same(roomy.decode(value), roomy.decode_carefully(value))
+
+
 @settings(max_examples=500)
 @given(values)
 def test_what_comes_out_is_what_was_sent(value: bytes) -> None:

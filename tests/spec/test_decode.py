@@ -1,11 +1,10 @@
-"""The rules of decoding that a table of cases cannot say: details, hashes, speed, limits, what is configured.
+"""The rules of decoding that a table of cases cannot say: details, hashes, limits, what is configured.
 
 The kinds of input and their fates are in tests/corpus.
 """
 
 import hashlib
 import json
-import time
 
 import pytest
 from msgspec import Raw
@@ -203,43 +202,6 @@ def test_decoding_goes_on_after_any_depth_that_the_parser_cannot_follow() -> Non
         ]
 
 
-WORST_INPUTS = {
-    "open brackets": b"[" * 100_000,
-    "closed brackets": b"[" + b"[" * 50_000 + b"]" * 50_000 + b"]",
-    "brackets of both kinds": b"[{" * 50_000,
-    "brackets between numbers": b"[1" * 50_000,
-    "pairs of brackets": b'[{"a":' + b"[]" * 50_000,
-    "pairs of pairs": b"[" + b"[[]][[]]" * 12_500,
-    "stray closing braces": b"[}" * 50_000,
-    "quotes": b"[" + b'"' * 99_999,
-    "empty strings in brackets": b'[""' * 33_000,
-    "backslashes": b'[{"a":"' + b"\\" * 100_000,
-    "escaped quotes": b'[{"' + b'\\"' * 50_000,
-    "escapes that may be names": b'[{"a":"' + b'\\n"' * 33_000,
-    "an unclosed string in every element": b'[{"a:' * 20_000,
-    "commas": b"[" + b"," * 100_000,
-    "white space and commas": b"[" + b" ," * 50_000,
-    "white space": b"[" + b" " * 100_000,
-    "broken elements": b"[" + b"'a':1234," * 9_999 + b"]",
-    "small elements": b"[" + b"1," * 9_999 + b"1]",
-    "underscores": batch(event(data={"a": '"_' * 30_000})),
-    "names with escapes": EVENT[:-1] + b',"\\u0061":1' * 10_000 + b"}",
-    "names with underscores": EVENT[:-1] + b',"data":{"a":"' + b'_"\\"_' * 20_000,
-}
-
-
-@pytest.mark.parametrize("name", WORST_INPUTS)
-def test_100_kb_of_the_worst_input_are_soon_done(name: str) -> None:
-    decoder = Decoder(InputRules(), IdentityRules())
-    started = time.process_time()
-
-    decoded = decoder.decode(WORST_INPUTS[name])
-
-    # 2 to 50 ms on a slow machine; anything quadratic takes 10 s.
-    assert time.process_time() - started < 1
-    assert decoded.rejections or decoded.events
-
-
 def test_an_element_that_is_too_deep_to_be_followed_ends_the_splitting() -> None:
     deep = b"[1," * 20_000 + b"1" + b"]" * 20_000
 
@@ -249,6 +211,53 @@ def test_an_element_that_is_too_deep_to_be_followed_ends_the_splitting() -> None
     [rejection] = decoded.rejections
     assert (rejection.reason, rejection.index) == ("too_deep", 1)
     assert rejection.payload == deep + b"," + EVENT + b"]"
+
+
+def test_one_broken_event_among_hundreds_changes_nothing_for_the_others() -> None:
+    good = [event(id=f"e{number}") for number in range(300)]
+    for place in (0, 31, 32, 150, 299):
+        sent = [*good[:place], b"nul", *good[place + 1 :]]
+
+        decoded = decode(batch(*sent))
+
+        assert [one.id for one in decoded.events] == [f"e{n}" for n in range(300) if n != place]
+        assert [(one.reason, one.index) for one in decoded.rejections] == [("malformed_json", place)]
+
+
+def test_a_refused_event_keeps_its_place_in_a_long_broken_batch() -> None:
+    sent = [b"nul", *[EVENT] * 99]
+    sent[40], sent[77] = event(device_id="null"), event(device_id="null", id="other")
+
+    decoded = decode(batch(*sent))
+
+    assert len(decoded.events) == 97
+    assert [(one.reason, one.index, one.payload) for one in decoded.rejections] == [
+        ("malformed_json", 0, b"nul"),
+        ("blocked_device_id", 40, sent[40]),
+        ("blocked_device_id", 77, sent[77]),
+    ]
+
+
+def test_equal_elements_are_refused_each_in_its_place() -> None:
+    decoded = decode(batch(b"1", b"nul", b"1", EVENT, b"1"))
+
+    assert [(one.reason, one.index) for one in decoded.rejections] == [
+        ("not_an_object", 0),
+        ("malformed_json", 1),
+        ("not_an_object", 2),
+        ("not_an_object", 4),
+    ]
+
+
+def test_nothing_between_two_commas_is_refused_after_any_number_of_events() -> None:
+    for before in (0, 1, 31, 32, 33, 64):
+        decoded = decode(b"[" + (EVENT + b",") * before + b',"')
+
+        assert len(decoded.events) == before
+        assert [(one.reason, one.index) for one in decoded.rejections] == [
+            ("malformed_json", before),
+            ("malformed_json", before + 1),
+        ]
 
 
 def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:

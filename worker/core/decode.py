@@ -1,16 +1,16 @@
 """Turns the value of a raw record into events and rejections.
 
-Decides which bytes of a value are elements and what becomes of the rest; must not know records, keys or what
-becomes of a rejection. Invariants: ``decode`` never raises; every element of a batch is in exactly one of the
-two lists, in order; what cannot be split into elements is one rejection; ``data`` and ``extra`` are the
-sender's own bytes.
+Decides which bytes of a value are elements, who reads them and what becomes of the rest; must not know
+records, keys or what becomes of a rejection. Invariants: ``decode`` never raises; every element of a batch is
+in exactly one of the two lists, in order; what cannot be split into elements is one rejection; ``data`` and
+``extra`` are the sender's own bytes.
 
 A single object is a batch of one event, at index 0. A rejection without index is of a whole value, or of what
 follows the end of an array.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import DecodeError, Raw, json
 
@@ -24,7 +24,13 @@ from worker.model.rules import IdentityRules, InputRules
 KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
 """So much of a value over the limit is kept in its rejection; the detail has the hash of all of it."""
 
+_RUN = 32
+"""So many elements of a broken value are tried together on the fast path."""
+_MOST_IN_VAIN = 8
+"""Where that many more trials failed than helped, no more are made."""
 _BOM = b"\xef\xbb\xbf"
+
+_Read = Callable[[Sequence[bytes], list[Event], list[Rejection]], None]
 
 
 class Decoder:
@@ -45,7 +51,7 @@ class Decoder:
             found = f"the value has {len(value)} bytes, at most {self._limits.max_value_bytes} are allowed"
             detail = f"{found}; the sha256 of all of it is {hashlib.sha256(value).hexdigest()}"
             return _refused("too_large", detail, value[:KEPT_OF_TOO_LARGE_BYTES])
-        return self._fast_path.decode(value) or self.decode_carefully(value)
+        return self._fast_path.decode(value) or self._decode_split(value, self._read_in_runs)
 
     def decode_many(self, values: Sequence[bytes | None]) -> list[DecodedValue]:
         """What ``decode`` makes of each value. Small ones share a call of the parser. Never raises."""
@@ -60,7 +66,11 @@ class Decoder:
         return decoded
 
     def decode_carefully(self, value: bytes) -> DecodedValue:
-        """The same for a value within the size limit, event by event: what the fast path must agree with."""
+        """The same for a value within the size limit, event by event: what all shortcuts must agree with."""
+        return self._decode_split(value, self._read_one_by_one)
+
+    def _decode_split(self, value: bytes, read: _Read) -> DecodedValue:
+        """Split the value, let ``read`` judge its elements, and refuse what is no element."""
         text = value.removeprefix(_BOM).strip(WHITE_SPACE)
         if not text:
             return _refused("empty_value", "the value is empty", value)
@@ -74,17 +84,51 @@ class Decoder:
         if rest_index is not None and not elements:
             return _refused(*self._why_not_split(rest), value)
 
-        events = []
-        rejections = []
+        events: list[Event] = []
+        rejections: list[Rejection] = []
+        read(elements, events, rejections)
+        if rest or rest_index is not None:
+            rejections.append(Rejection(*self._why_not_split(rest), rest_index, rest))
+        return DecodedValue(events, rejections)
+
+    def _read_one_by_one(
+        self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
+    ) -> None:
+        """Add what becomes of each element to one of the two lists."""
         for index, element in enumerate(elements):
             outcome = self._checks.read(element, index)
             if isinstance(outcome, Event):
                 events.append(outcome)
             else:
                 rejections.append(outcome)
-        if rest or rest_index is not None:
-            rejections.append(Rejection(*self._why_not_split(rest), rest_index, rest))
-        return DecodedValue(events, rejections)
+
+    def _read_in_runs(
+        self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
+    ) -> None:
+        """The same, for one bad event in a batch of good ones or one fault in thousands of elements."""
+        refused: dict[bytes, Rejection] = {}  # a broken sender says the same thousands of times
+        in_vain = 0
+        for start in range(0, len(elements), _RUN):
+            run = elements[start : start + _RUN]
+            if in_vain < _MOST_IN_VAIN:
+                found = self._fast_path.decode(b"[%b]" % b",".join(run))
+                # One that is nothing at all, between two commas, does not count when it is alone.
+                if found is not None and len(found.events) + len(found.rejections) == len(run):
+                    events += found.events
+                    rejections += [_moved(refusal, start) for refusal in found.rejections]
+                    in_vain -= 1
+                    continue
+                in_vain += 1
+            for index, element in enumerate(run, start):
+                if known := refused.get(element):
+                    rejections.append(Rejection(known.reason, known.detail, index, element))
+                    continue
+                outcome = self._checks.read(element, index)
+                if isinstance(outcome, Event):
+                    events.append(outcome)
+                else:
+                    rejections.append(outcome)
+                    refused[element] = outcome
 
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order, whether they became events or were refused."""
@@ -112,6 +156,11 @@ class Decoder:
 
 def _refused(reason: Reason, detail: str, value: bytes) -> DecodedValue:
     return DecodedValue((), (Rejection(reason, detail, None, value),))
+
+
+def _moved(refusal: Rejection, places: int) -> Rejection:
+    index = None if refusal.index is None else refusal.index + places
+    return Rejection(refusal.reason, refusal.detail, index, refusal.payload)
 
 
 def _why_no_events(text: bytes) -> tuple[Reason, str]:

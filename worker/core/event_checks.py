@@ -14,6 +14,8 @@ The order of the checks is fixed, so that the reason for an element never change
 4. ``data``: ``data_not_object``, ``data_nested``, ``data_reserved_name``, ``data_too_many_properties``,
    ``too_long``;
 5. ``extra``: ``too_long``.
+
+A refusal is returned and not raised: a value can hold thousands, and raising costs more than the check does.
 """
 
 import re
@@ -21,43 +23,24 @@ from collections.abc import Iterable
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.json_elements import may_have_escaped_names, names_as_sent, nests_deeper
-from worker.model.events import (
-    OLDEST_TIMESTAMP_MS,
-    TIMESTAMP_LIMIT_MS,
-    Event,
-    Reason,
-    Rejection,
-)
+from worker.core.field_values import Refusal, kind_of, take, text_of, timestamp_of
+from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
+from worker.model.events import Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
-ALIASES = {"id": "event_id", "type": "event"}
 NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
 """Plain forms of a session or view id that mean none: what scripts send for a value they do not have."""
 
-_QUOTES = "\"'`"
-_KINDS = {
-    b'"': "a string",
-    b"{": "an object",
-    b"[": "an array",
-    b"t": "a boolean",
-    b"f": "a boolean",
-    b"n": "null",
+_MISSING: dict[str, Refusal] = {
+    "id": ("missing_field", "id: is missing (or event_id)"),
+    "type": ("missing_field", "type: is missing (or event)"),
+    "device_id": ("missing_field", "device_id: is missing"),
 }
-_integer = re.compile(rb"-?[0-9]+")
+_QUOTES = "\"'`"
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f]")  # the Unicode category Cc
 _any_json = json.Decoder(Raw).decode
 _any_string = json.Decoder(str).decode
 _properties_of = json.Decoder(dict[str, Raw]).decode
-
-
-class Refused(Exception):  # noqa: N818 - a verdict on the input, not a failure of the program
-    """The element breaks a rule."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
 
 
 def plain_word(text: str) -> str:
@@ -93,191 +76,164 @@ class EventChecks:
 
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:
         self._limits = limits
+        self._too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
         self._blocked_users = plain_words(identity.blocked_user_ids)
         self._blocked_devices = plain_words(identity.blocked_device_ids)
 
     def read(self, element: bytes, index: int) -> Event | Rejection:
         """The event in the element, which is its place ``index`` in the batch, or why there is none."""
-        try:
-            return self._event(element)
-        except Refused as refused:
-            return Rejection(refused.reason, refused.detail, index, element)
+        found = self._event(element)
+        if isinstance(found, tuple):
+            reason, detail = found
+            return Rejection(reason, detail, index, element)
+        return found
 
-    def check_data(self, data: bytes) -> None:
-        """Raise Refused unless ``data`` (valid JSON, not null) is an object within the rules."""
+    def refusal_of_data(self, data: bytes) -> Refusal | None:
+        """Why ``data`` (valid JSON, not null) is no object within the rules, None where it is one."""
         if not data.startswith(b"{"):
-            raise Refused("data_not_object", f"data: expected an object, got {_kind(data)}")
-        if nests_deeper(data, 1):  # also in what a repeated name replaced, for data goes out as it was sent
+            return "data_not_object", f"data: expected an object, got {kind_of(data)}"
+        if not is_flat(data):  # also in what a repeated name replaced, for data goes out as it was sent
             allowed = "values are strings, numbers, booleans or null"
-            raise Refused("data_nested", f"data: a property holds an object or an array; {allowed}")
+            return "data_nested", f"data: a property holds an object or an array; {allowed}"
         properties = _properties_of(data)
-        for place, name in enumerate(properties, 1):
-            if name.startswith("_"):
-                allowed = "names that begin with _ are reserved"
-                raise Refused("data_reserved_name", f"data: the name of property number {place}: {allowed}")
+        if b"_" in data or b"\\" in data:  # an underscore may be written \u005f
+            for place, name in enumerate(properties, 1):
+                if name.startswith("_"):
+                    allowed = "names that begin with _ are reserved"
+                    return "data_reserved_name", f"data: the name of property number {place}: {allowed}"
         if len(properties) > self._limits.max_properties:
             found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
-            raise Refused("data_too_many_properties", found)
-        self._check_size("data", len(data), self._limits.max_object_bytes)
+            return "data_too_many_properties", found
+        return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
 
-    def _event(self, element: bytes) -> Event:
+    def _event(self, element: bytes) -> Event | Refusal:
         properties = self._properties(element)
-        event = Event(
-            id=self._required_text(properties, "id"),
-            type=self._required_text(properties, "type"),
-            device_id=self._device_id(properties),
-            timestamp=_timestamp(_take(properties, "timestamp")),
-            user_id=self._optional_text(properties, "user_id", self._blocked_users),
-            session_id=self._optional_text(properties, "session_id", NULL_WORDS),
-            view_id=self._optional_text(properties, "view_id", NULL_WORDS),
-        )
-        data = _take(properties, "data")
-        if data is not None and data != b"null":
-            self.check_data(data)
-            event.data = Raw(data)
-        if properties:
-            event.extra = Raw(self._extra(properties, element))
-        return event
+        if isinstance(properties, tuple):
+            return properties
+        event_id = self._required_text(properties, "id")
+        if isinstance(event_id, tuple):
+            return event_id
+        event_type = self._required_text(properties, "type")
+        if isinstance(event_type, tuple):
+            return event_type
+        device_id = self._device_id(properties)
+        if isinstance(device_id, tuple):
+            return device_id
+        timestamp = timestamp_of(properties)
+        if isinstance(timestamp, tuple):
+            return timestamp
+        event = Event(event_id, event_type, device_id, timestamp)
+        return self._refusal_of_rest(event, properties, element) or event
 
-    def _properties(self, element: bytes) -> dict[str, Raw]:
+    def _refusal_of_rest(self, event: Event, properties: dict[str, Raw], element: bytes) -> Refusal | None:
+        """Give the event what an event may have besides; why that is refused, if it is."""
+        user_id = self._optional_text(properties, "user_id", self._blocked_users)
+        if isinstance(user_id, tuple):
+            return user_id
+        session_id = self._optional_text(properties, "session_id", NULL_WORDS)
+        if isinstance(session_id, tuple):
+            return session_id
+        view_id = self._optional_text(properties, "view_id", NULL_WORDS)
+        if isinstance(view_id, tuple):
+            return view_id
+        event.user_id, event.session_id, event.view_id = user_id, session_id, view_id
+        data = properties.pop("data", None)
+        if data is not None and (json_text := bytes(data)) != b"null":
+            if refusal := self.refusal_of_data(json_text):
+                return refusal
+            event.data = Raw(json_text)
+        if properties:
+            extra = _extra(properties, element)
+            event.extra = Raw(extra)
+            return _refusal_of_size("extra", len(extra), self._limits.max_object_bytes)
+        return None
+
+    def _properties(self, element: bytes) -> dict[str, Raw] | Refusal:
         """The element's properties by name; the last of a repeated name wins."""
         if not element.isascii() and not is_utf8(element):
-            raise Refused("not_utf8", "the event holds bytes that are not UTF-8")
+            return "not_utf8", "the event holds bytes that are not UTF-8"
         most = self._limits.max_depth
-        too_deep: tuple[Reason, str] = ("too_deep", f"the event nests deeper than {most} levels")
         try:
-            if element.startswith(b"{"):
+            if element[:1] == b"{":
                 properties = _properties_of(element)
             else:
                 _any_json(element)
                 properties = None
-        except RecursionError:
-            raise Refused(*too_deep) from None
         except DecodeError as error:
             if nests_deeper(element, most):
-                raise Refused(*too_deep) from None
-            raise Refused("malformed_json", f"not valid JSON: {_fault_of(error, element)}") from None
+                return self._too_deep
+            return "malformed_json", f"not valid JSON: {_fault_of(error, element)}"
+        except RecursionError:
+            return self._too_deep
         if nests_deeper(element, most) and (
             # What a repeated name replaced does not count.
-            properties is None or any(nests_deeper(bytes(value), most - 1) for value in properties.values())
+            properties is None
+            or any(
+                len(value) >= most and nests_deeper(bytes(value), most - 1) for value in properties.values()
+            )
         ):
-            raise Refused(*too_deep)
+            return self._too_deep
         if properties is None:
-            raise Refused("not_an_object", f"expected an event object, got {_kind(element)}")
+            return "not_an_object", f"expected an event object, got {kind_of(element)}"
         return properties
 
-    def _device_id(self, properties: dict[str, Raw]) -> str:
+    def _device_id(self, properties: dict[str, Raw]) -> str | Refusal:
         device_id = self._required_text(properties, "device_id")
-        if plain_word(device_id) in self._blocked_devices:
-            raise Refused("blocked_device_id", "device_id: is a placeholder that stands for many devices")
+        if isinstance(device_id, str) and plain_word(device_id) in self._blocked_devices:
+            return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
         return device_id
 
-    def _required_text(self, properties: dict[str, Raw], field: str) -> str:
-        json_text = _take(properties, field)
+    def _required_text(self, properties: dict[str, Raw], field: str) -> str | Refusal:
+        json_text = take(properties, field)
+        if isinstance(json_text, tuple):
+            return json_text
         if json_text is None:
-            alias = ALIASES.get(field)
-            raise Refused("missing_field", f"{field}: is missing" + (f" (or {alias})" if alias else ""))
-        text = _text(json_text, field)
+            return _MISSING[field]
+        text = text_of(json_text, field)
+        if isinstance(text, tuple):
+            return text
         if not text or text.isspace():
-            raise Refused("empty_field", f"{field}: is empty")
+            return "empty_field", f"{field}: is empty"
         return self._checked_text(text, field)
 
     def _optional_text(
         self, properties: dict[str, Raw], field: str, meaning_none: frozenset[str]
-    ) -> str | None:
-        json_text = _take(properties, field)
-        if json_text is None or json_text == b"null":
+    ) -> str | Refusal | None:
+        value = properties.pop(field, None)
+        if value is None or (json_text := bytes(value)) == b"null":
             return None
-        text = _text(json_text, field)
+        text = text_of(json_text, field)
+        if isinstance(text, tuple):
+            return text
         return None if plain_word(text) in meaning_none else self._checked_text(text, field)
 
-    def _checked_text(self, text: str, field: str) -> str:
-        self._check_size(field, len(text.encode()), self._limits.max_text_bytes)
+    def _checked_text(self, text: str, field: str) -> str | Refusal:
+        most = self._limits.max_text_bytes
+        if 4 * len(text) > most and (refusal := _refusal_of_size(field, len(text.encode()), most)):
+            return refusal  # a character is at most 4 bytes of UTF-8
         if not text.isprintable() and _control_character.search(text):
-            raise Refused("control_character", f"{field}: holds a control character")
+            return "control_character", f"{field}: holds a control character"
         return text
 
-    def _extra(self, properties: dict[str, Raw], element: bytes) -> bytes:
-        """An object of the properties that are no fields, names and values as they were sent."""
-        if may_have_escaped_names(element):  # the last of a repeated name wins
-            names = {_any_string(name): name for name in names_as_sent(element)}
-        else:
-            names = {name: b'"%b"' % name.encode() for name in properties}
-        extra = b"{%b}" % b",".join([names[name] + b":" + bytes(value) for name, value in properties.items()])
-        self._check_size("extra", len(extra), self._limits.max_object_bytes)
-        return extra
 
-    def _check_size(self, field: str, size: int, most: int) -> None:
-        if size > most:
-            raise Refused("too_long", f"{field}: {size} bytes, at most {most} are allowed")
+def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:
+    return ("too_long", f"{field}: {size} bytes, at most {most} are allowed") if size > most else None
 
 
-def _take(properties: dict[str, Raw], field: str) -> bytes | None:
-    """Take the field's JSON out of the properties, under either of its names."""
-    found = properties.pop(field, None)
-    value = None if found is None else bytes(found)
-    alias = ALIASES.get(field)
-    if alias is None or alias not in properties:
-        return value
-    other = bytes(properties.pop(alias))
-    if value is not None and value != other and not _same_text(value, other):
-        raise Refused("conflicting_alias", f"{field}: and its other name {alias} are both there and differ")
-    return other if value is None else value
-
-
-def _same_text(one: bytes, other: bytes) -> bool:
-    """Whether two JSON values name the same id: "7" is 7, and an escape is the character it stands for."""
-    text = _id_text(one)
-    return text is not None and text == _id_text(other)
-
-
-def _id_text(json_text: bytes) -> str | None:
-    """A string's text or an integer's digits; None for anything else."""
-    if json_text.startswith(b'"'):
-        return _any_string(json_text) if b"\\" in json_text else json_text[1:-1].decode()
-    return json_text.decode() if _integer.fullmatch(json_text) else None
-
-
-def _text(json_text: bytes, field: str) -> str:
-    """The field's text. An integer will do for ids, which only ``type`` is not."""
-    text = _id_text(json_text)
-    if text is None or (field == "type" and not json_text.startswith(b'"')):
-        allowed = "a string" if field == "type" else "a string or an integer"
-        raise Refused("wrong_type", f"{field}: expected {allowed}, got {_kind(json_text)}")
-    return text
-
-
-def _timestamp(json_text: bytes | None) -> int:
-    """Event time in ms: an integer, or a float without fraction, in the range of ms since the epoch."""
-    if json_text is None:
-        raise Refused("missing_field", "timestamp: is missing")
-    kind = _kind(json_text)
-    if kind not in {"an integer", "a number with a fraction or exponent"}:
-        raise Refused("wrong_type", f"timestamp: expected a whole number of milliseconds, got {kind}")
-    shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
-    number: int | float
-    # Floats hold every integer below 2**53. Of 5,000 digits float() makes infinity, where int() raises.
-    number = int(json_text) if kind == "an integer" and len(json_text) <= 20 else float(json_text)
-    if number % 1 > 0:  # an infinite number gives nan here, which is no fraction
-        raise Refused("wrong_type", f"timestamp: expected a whole number of milliseconds, got {shown}")
-    if not OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
-        allowed = "1e11 <= timestamp < 1e14 (milliseconds since the epoch)"
-        raise Refused("timestamp_out_of_range", f"timestamp: {shown} is outside {allowed}")
-    return int(number)
-
-
-def _kind(json_text: bytes) -> str:
-    """What a valid JSON value is, in words."""
-    kind = _KINDS.get(json_text[:1])
-    if kind is None:
-        kind = "an integer" if _integer.fullmatch(json_text) else "a number with a fraction or exponent"
-    return kind
+def _extra(properties: dict[str, Raw], element: bytes) -> bytes:
+    """An object of the properties that are no fields, names and values as they were sent."""
+    if may_have_escaped_names(element):  # the last of a repeated name wins
+        names = {_any_string(name): name for name in names_as_sent(element)}
+    else:
+        names = {name: b'"%b"' % name.encode() for name in properties}
+    return b"{%b}" % b",".join([names[name] + b":" + bytes(value) for name, value in properties.items()])
 
 
 def _fault_of(error: DecodeError, element: bytes) -> str:
     """The parser's complaint without its preamble; it names a place in bytes and never a value."""
     if not element:
         return "nothing between two commas"
-    if "truncated" in str(error):
+    complaint = str(error)
+    if "truncated" in complaint:
         return "it ends too early, or an escape is half a surrogate pair"
-    return str(error).removeprefix("JSON is malformed: ")
+    return complaint.removeprefix("JSON is malformed: ")

@@ -14,7 +14,7 @@ import re
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.event_checks import NULL_WORDS, EventChecks, Refused, plain_word, plain_words
+from worker.core.event_checks import NULL_WORDS, EventChecks, plain_word, plain_words
 from worker.core.json_elements import WHITE_SPACE, may_have_escaped_names, nests_deeper
 from worker.core.respelling import respell
 from worker.model.events import NO_JSON, DecodedValue, Event
@@ -30,6 +30,7 @@ _FIRST_OF_NULL_WORDS = frozenset(
 _data_is_no_object = re.compile(rb"\0(?!\{)").search
 _data_holds_object = re.compile(rb"\{(?<=[: \t\n\r]\{)").search
 _data_holds_array = re.compile(rb"\[(?<=[: \t\n\r]\[)").search
+_SAMPLE = 16
 _data_has_reserved_name = re.compile(
     rb'_(?<=[{, \t\n\r]"_)[^"\\]*+(?:\\.[^"\\]*+)*+"[ \t\n\r]*+:', re.DOTALL
 ).search
@@ -93,6 +94,11 @@ class FastPath:
         batch = (
             self._read_batch_properties(value) if value[:1] == b"[" else [self._read_event_properties(value)]
         )
+        if len(batch) > 8 * _SAMPLE:  # what is refused at once shall not cost a respelling of all
+            self._respelled(batch[:_SAMPLE])
+        return self._respelled(batch)
+
+    def _respelled(self, batch: list[dict[str, Raw]]) -> tuple[list[Event], list[bytes]]:
         respelled = respell(batch)
         if respelled is None:
             raise DecodeError
@@ -171,8 +177,9 @@ class FastPath:
         for index, event in enumerate(events):
             if event.data is not NO_JSON:
                 try:
-                    self._checks.check_data(bytes(event.data))
-                except (Refused, RecursionError):
+                    if self._checks.refusal_of_data(bytes(event.data)):
+                        doubtful.add(index)
+                except RecursionError:
                     doubtful.add(index)
         return doubtful
 

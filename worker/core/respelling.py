@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Raw
 
-from worker.core.event_checks import ALIASES
+from worker.core.field_values import ALIASES
 from worker.model.events import Event
 
 _FIELDS = {field: b'"%b":' % field.encode() for field in Event.__struct_fields__ if field != "extra"}
@@ -21,6 +21,7 @@ _TAKEN_AS_THEY_ARE = {field: _FIELDS[field] for field in ("timestamp", "data", "
 _IDS = {field: name for field, name in _FIELDS.items() if field not in _TAKEN_AS_THEY_ARE} | {
     ALIASES["id"]: _FIELDS["id"]
 }
+_REQUIRED_FIELDS = 4
 _QUOTE = ord('"')
 _integer = re.compile(rb"-?[0-9]+").fullmatch
 
@@ -28,11 +29,14 @@ _integer = re.compile(rb"-?[0-9]+").fullmatch
 def respell(batch: Iterable[dict[str, Raw]]) -> tuple[bytes, list[bytes]] | None:
     """The batch as an array of plain events, and each event's ``extra``, empty where it has none.
 
-    Names must be written without escapes. None where an event has both names of a field.
+    Names must be written without escapes. None where an event has both names of a field, or
+    fewer properties than an event must have.
     """
     events = []
     extras = []
     for properties in batch:
+        if len(properties) < _REQUIRED_FIELDS:
+            return None
         for field, alias in ALIASES.items():
             if alias in properties and field in properties:
                 return None
