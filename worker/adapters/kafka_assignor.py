@@ -21,11 +21,11 @@ from worker.core.assignment import Claim, Member, assign
 
 _VERSION = 1
 _PROTOCOL_VERSION = 0
-_MOST_FORMER = 500
-"""The most partitions that a member sends beyond those it owns: about 4 KB.
+_MOST_FORMER = 400
+"""The most partitions that a member names beyond those it owns: 3 to 5 KB, the furthest first.
 
-The brokers keep what all members sent in one record, of 1 MB at most; with this bound 200 members stay below
-it. Where two members share 1,000 partitions neither can get back more.
+The brokers keep what all members sent in one record of at most 1 MB; a group whose record is larger never
+forms. With this bound 200 members fit, also where each of them has once had so many partitions.
 """
 
 _Count = Annotated[int, Meta(ge=0)]
