@@ -117,3 +117,15 @@ async def write(
             await producer.commit_transaction()
     finally:
         await producer.stop()
+
+
+@asynccontextmanager
+async def writing_in_transaction(bootstrap_servers: str, topic: str) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer whose transaction is open; whoever asked for it ends it."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=topic + "-open")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        yield producer
+    finally:
+        await producer.stop()

@@ -66,7 +66,9 @@ class Database:
     def _client(self, *arguments: str, directory: Path | None = None) -> str:
         command: list[str | Path] = [self._psql, "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1"]
         command += ["--host", self._socket, "--username", SUPERUSER, "--dbname", self.name, *arguments]
-        ended = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            command, cwd=directory, env=_environment(), capture_output=True, text=True, check=False
+        )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
@@ -90,7 +92,8 @@ def running_server(found: Path) -> Iterator[Database]:
             "UTF8",
         ]
         initdb += ["--no-locale", "--auth", "trust", "--no-sync"]
-        subprocess.run(initdb, user=owner, cwd=directory, check=True, capture_output=True)
+        environment = _environment()
+        subprocess.run(initdb, user=owner, cwd=directory, env=environment, check=True, capture_output=True)
         log = (directory / "log").open("wb")
         command: list[str | Path] = [
             found / "postgres",
@@ -110,6 +113,7 @@ def running_server(found: Path) -> Iterator[Database]:
                     command,
                     user=owner,
                     cwd=directory,
+                    env=environment,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # the terminal's interrupt is for the tests alone
@@ -128,7 +132,7 @@ def running_server(found: Path) -> Iterator[Database]:
 
             def answers() -> bool:
                 assert process.poll() is None, (directory / "log").read_text()
-                return subprocess.run(asking, check=False).returncode == 0
+                return subprocess.run(asking, env=environment, check=False).returncode == 0
 
             wait_until(answers, what="PostgreSQL answers")
             yield Database(found / "psql", directory, "postgres")
@@ -145,6 +149,11 @@ def _ended_in_order(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's, without what would send a client to another server."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def _owner() -> str | None:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.recipes import by_hand, figures
 from tests.recipes.figures import Row, assert_same
-from tests.recipes.postgresql import Database, programs, running_server
+from tests.recipes.postgresql import Database, described, programs, running_server
 
 POSTGRESQL = Path(__file__).parents[2] / "docs" / "recipes" / "postgresql"
 
@@ -21,7 +21,7 @@ POSTGRESQL = Path(__file__).parents[2] / "docs" / "recipes" / "postgresql"
 @pytest.fixture(scope="module")
 def server() -> Iterator[Database]:
     found = programs()
-    assert found is not None
+    assert found is not None, described()
     with running_server(found) as server:
         yield server
 

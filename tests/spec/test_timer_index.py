@@ -123,6 +123,7 @@ def test_a_store_that_was_filled_otherwise_is_seen_after_clear(timers: Timers) -
     assert not timers.index.is_due("close", 2**53)
     timers.store.write([armed(1_000)], checkpoint_of(2))
     timers.index.clear()
+    assert not timers.index.is_due("close", 1_000)
     assert timers.index.is_due("close", 1_001)
 
 
@@ -134,6 +135,12 @@ def test_the_store_is_not_asked_again_until_the_first_timer_is_reached_or_gone(t
     for now_ms in range(1_000, 5_000, 100):
         assert not timers.index.is_due("close", now_ms)
         timers.write(armed(9_000 + now_ms))
+    assert len(timers.store.asked) == 1
+
+
+def test_a_timer_that_is_due_is_looked_for_once(timers: Timers) -> None:
+    timers.write(armed(1_000))
+    assert all(timers.index.is_due("close", now_ms) for now_ms in range(2_000, 2_010))
     assert len(timers.store.asked) == 1
 
 
