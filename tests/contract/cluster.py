@@ -98,16 +98,23 @@ async def write(
     values: Sequence[bytes],
     *,
     partition: int = 0,
+    times_ms: Sequence[int | None] | None = None,
     transactional_id: str | None = None,
     abort: bool = False,
 ) -> None:
-    """Append the values; in one transaction where an id is given, which may be aborted."""
+    """Append the values, with their timestamps if they have some; in one transaction where an id is given,
+    which may be aborted.
+    """
+    records = zip(values, times_ms or [None] * len(values), strict=True)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
     await producer.start()
     try:
         if transactional_id is not None:
             await producer.begin_transaction()
-        sent = [await producer.send(topic, value, partition=partition) for value in values]
+        sent = [
+            await producer.send(topic, value, partition=partition, timestamp_ms=time_ms)
+            for value, time_ms in records
+        ]
         await producer.flush()
         for acknowledged in sent:
             await acknowledged

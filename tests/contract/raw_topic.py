@@ -16,12 +16,16 @@ HEARTBEAT_S = 0.2
 
 
 class Raw:
-    """One raw topic and its group."""
+    """One raw topic and its group; where events are re-keyed, the re-key topic too."""
 
-    def __init__(self, servers: str, prefix: str, request_timeout_ms: int = 40_000) -> None:
+    def __init__(
+        self, servers: str, prefix: str, request_timeout_ms: int = 40_000, *, rekeyed: bool = False
+    ) -> None:
         self._request_timeout_ms = request_timeout_ms
         self.servers = servers
         self.topic = prefix + "raw"
+        self.rekey_topic = prefix + "rekey"
+        self.topics = [self.topic, self.rekey_topic] if rekeyed else [self.topic]
         self.group_id = prefix + "group"
         self._numbers = count()
 
@@ -33,6 +37,10 @@ class Raw:
         """Append that many records; each one's value is its number."""
         values = [b"%d" % next(self._numbers) for _ in range(records)]
         await write(self.servers, self.topic, values, partition=partition)
+
+    async def write_at(self, topic: str, *times_ms: int) -> None:
+        """Append a record for each time, which is its timestamp and its value."""
+        await write(self.servers, topic, [b"%d" % time_ms for time_ms in times_ms], times_ms=times_ms)
 
     async def write_in_transaction(self, *values: bytes, abort: bool = False) -> None:
         """Append the values in a transaction, and wait for its end."""
@@ -62,7 +70,7 @@ class Raw:
                 "request_timeout_ms": self._request_timeout_ms,
                 "max_poll_interval_ms": 1_000,  # the client's idle limit, which must not be in force
             },
-            topics=[self.topic],
+            topics=self.topics,
             group_id=self.group_id,
             group_instance_id=instance_id,
             session_timeout_ms=session_timeout_ms,
@@ -114,6 +122,15 @@ async def take(source: KafkaSource, records: int) -> list[InputRecord]:
         while len(taken) < records:
             taken += await source.next_records(1.0)
     return taken
+
+
+async def becomes(source: KafkaSource, *, caught_up: bool) -> None:
+    """Wait, without reading, until it says so."""
+
+    async def says_so() -> bool:
+        return source.caught_up() is caught_up
+
+    await eventually(says_so, what=f"caught_up() is {caught_up}", timeout_s=20)
 
 
 def offsets(records: list[InputRecord]) -> list[int]:

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, make_topics, writing_in_transaction
-from tests.contract.raw_topic import Raw, changed, offsets, take
+from tests.contract.raw_topic import Raw, becomes, changed, offsets, take
 from tests.kafka.broker import LocalBroker, free_ports
 from tests.waiting import eventually
 from worker.adapters.kafka_source import KafkaSource
@@ -236,15 +236,6 @@ def test_a_source_whose_partition_was_given_away_is_not_caught_up(raw_of_two: Ra
                 await becomes(sources[kept], caught_up=True)
 
     asyncio.run(scenario())
-
-
-async def becomes(source: KafkaSource, *, caught_up: bool) -> None:
-    """Wait, without reading, until it says so."""
-
-    async def says_so() -> bool:
-        return source.caught_up() is caught_up
-
-    await eventually(says_so, what=f"caught_up() is {caught_up}", timeout_s=20)
 
 
 # --- input that is gone ---

@@ -1,0 +1,98 @@
+"""What a Source is where events are re-keyed and a task has two inputs: the raw topic and the re-key topic.
+
+The rest of what a source promises is in test_source.py.
+"""
+
+import asyncio
+
+import pytest
+
+from tests.conftest import Kafka
+from tests.contract.cluster import make_topics
+from tests.contract.raw_topic import Raw, becomes, take
+from worker.adapters.kafka_source import StartFrom
+from worker.model.events import InputRecord
+
+NOON_MS = 1_772_452_800_000
+
+
+@pytest.fixture
+def raw(kafka: Kafka, topic_prefix: str) -> Raw:
+    """Both topics, empty, of one partition."""
+    raw = Raw(kafka.bootstrap_servers, topic_prefix, rekeyed=True)
+    asyncio.run(make_topics(raw.servers, *raw.topics))
+    return raw
+
+
+def both(raw: Raw, offset: int, rekey_offset: int) -> dict[str, int]:
+    """Where to seek."""
+    return {raw.topic: offset, raw.rekey_topic: rekey_offset}
+
+
+def of(topic: str, records: list[InputRecord]) -> list[int]:
+    """The offsets of one input's records."""
+    return [record.offset for record in records if record.topic == topic]
+
+
+def test_each_inputs_records_come_once_and_in_order_from_where_it_was_sought(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.write_at(raw.topic, *range(NOON_MS, NOON_MS + 500))
+        await raw.write_at(raw.rekey_topic, *range(NOON_MS + 100, NOON_MS + 400))
+        async with raw.source() as source:
+            source.seek(both(raw, 200, 10))
+            taken = await take(source, 300 + 290)
+            assert of(raw.topic, taken) == list(range(200, 500))
+            assert of(raw.rekey_topic, taken) == list(range(10, 300))
+
+    asyncio.run(scenario())
+
+
+def test_what_was_received_first_comes_first_to_about_a_second_whatever_input_has_it(raw: Raw) -> None:
+    async def scenario() -> None:
+        hours = [NOON_MS + hour * 3_600_000 for hour in range(40)]
+        await raw.write_at(raw.topic, *hours[::2])
+        await raw.write_at(raw.rekey_topic, *hours[1::2])
+        async with raw.source() as source:
+            source.seek(both(raw, 0, 0))
+            taken = await take(source, 40)
+            assert [int(record.value or b"") for record in taken] == hours
+
+    asyncio.run(scenario())
+
+
+def test_it_is_caught_up_when_all_of_both_is_returned_and_lag_counts_both(raw: Raw) -> None:
+    async def scenario() -> None:
+        async with raw.source() as source:
+            source.seek(both(raw, 0, 0))
+            await becomes(source, caught_up=True)
+            for topic in raw.topics:
+                await raw.write_at(topic, NOON_MS, NOON_MS + 1)
+                await becomes(source, caught_up=False)
+                assert source.lag() == 2
+                assert of(topic, await take(source, 2)) == [0, 1]
+                await becomes(source, caught_up=True)
+                assert source.lag() == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("start_from", "first"), [("earliest", 0), ("latest", 3)])
+def test_a_first_life_that_begins_at_the_end_of_the_raw_topic_reads_all_of_the_re_key_topic(
+    raw: Raw, start_from: StartFrom, first: int
+) -> None:
+    async def scenario() -> None:
+        await raw.write_at(raw.topic, NOON_MS, NOON_MS, NOON_MS)
+        await raw.write_at(raw.rekey_topic, NOON_MS, NOON_MS)
+        async with raw.source(start_from=start_from) as source:
+            assert await source.first_offsets() == both(raw, first, 0)
+
+    asyncio.run(scenario())
+
+
+def test_an_input_without_a_committed_offset_is_left_out(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.commit(7)
+        async with raw.source() as source:
+            assert await source.committed_offsets() == {raw.topic: 7}
+
+    asyncio.run(scenario())
