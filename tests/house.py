@@ -21,9 +21,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "task": {"model", "core", "ports", "errors", "config", "telemetry"},
     "watchdog": set(),
     "health": set(),
-    "app": {
+    "process_limits": set(),
+    "assembly": {
         *("model", "core", "ports", "errors", "config", "telemetry", "adapters", "task"),
-        *("watchdog", "health", "log_output"),
+        "process_limits",
+    },
+    "app": {
+        *("config", "errors", "telemetry", "adapters", "task", "assembly"),
+        *("watchdog", "health", "log_output", "process_limits"),
     },
     "processes": {"config", "errors", "telemetry", "health", "log_output"},
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
@@ -38,7 +43,19 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Layer -> the other layers it may import. A layer is a module or package directly below ``worker``."""
 
 LIBRARIES: dict[str, set[str]] = {
-    "msgspec": {"model", "core", "ports", "config", "telemetry", "adapters", "task", "demo", "replay", "cli"},
+    "msgspec": {
+        "assembly",
+        "model",
+        "core",
+        "ports",
+        "config",
+        "telemetry",
+        "adapters",
+        "task",
+        "demo",
+        "replay",
+        "cli",
+    },
     "structlog": {"telemetry", "log_output"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},

@@ -57,6 +57,7 @@ def test_task_and_adapters_meet_only_in_a_composition() -> None:
     assert "adapters" not in MAY_IMPORT["task"]
     assert "task" not in MAY_IMPORT["adapters"]
     assert [layer for layer, others in MAY_IMPORT.items() if others >= {"task", "adapters"}] == [
+        "assembly",
         "app",
         "replay",
     ]

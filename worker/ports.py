@@ -117,8 +117,8 @@ class Transaction(Protocol):
         """Open a transaction. Raises TransactionLost too where an earlier answer was lost on the way."""
         ...
 
-    async def send(self, topic: str, records: Sequence[OutputRecord]) -> None:
-        """Send records to this partition of the topic, in order."""
+    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+        """Send records to this partition of the topic, or to the one that is given, in order."""
         ...
 
     async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:

@@ -108,17 +108,24 @@ def test_when_the_raw_topic_is_missing_the_number_of_partitions_must_be_said() -
     assert problem.remedy == "sessionizer topics create --partitions N"
 
 
-def test_fewer_partitions_than_raw_stop_the_worker_and_can_be_added() -> None:
+def test_a_rekey_topic_or_changelog_of_fewer_partitions_stops_the_worker() -> None:
     config = Config(kafka=Kafka(bootstrap_servers="k:9092"))
-    (problem,) = found(replace(made("enriched"), partitions=4), config=config)
+    (problem,) = found(replace(made("rekey"), partitions=4), config=config)
     assert problem.fatal
     assert problem.what == "has 4 partitions, events.raw has 6: they must be equal"
-    assert problem.remedy == (
-        "kafka-topics.sh --bootstrap-server k:9092 --alter --topic events.enriched --partitions 6"
+    assert "docs/operations.md, More partitions" in problem.remedy
+    assert problem.remedy.endswith(
+        "kafka-topics.sh --bootstrap-server k:9092 --alter --topic sessionizer.rekey --partitions 6"
     )
 
 
-def test_more_partitions_than_raw_stop_the_worker_and_need_another_topic() -> None:
+@pytest.mark.parametrize("role", ["enriched", "sessions", "identities", "dead_letters"])
+def test_outputs_may_have_any_number_of_partitions(role: Role) -> None:
+    assert found(replace(made(role), partitions=4)) == []
+    assert found(replace(made(role), partitions=7)) == []
+
+
+def test_one_of_more_partitions_stops_the_worker_and_another_is_needed() -> None:
     (problem,) = found(replace(made("changelog"), partitions=7))
     assert problem.fatal
     assert problem.remedy == "name another topic in topics.changelog: partitions cannot be taken away"

@@ -47,8 +47,8 @@ class KafkaChangelog:
         if self._partition.partition not in known:
             raise Fatal(
                 f"partition {self._partition.partition}: the changelog {self._partition.topic} has only "
-                f"{len(known)}: partitions were added to the raw topic. Add as many to the changelog and the "
-                "outputs (kafka-topics --alter); devices that moved begin anew there"
+                f"{len(known)}: partitions were added to the raw topic. To grow, replay into a new group "
+                "(docs/operations.md, More partitions)"
             )
         return first[self._partition], end[self._partition]
 

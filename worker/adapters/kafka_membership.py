@@ -33,7 +33,8 @@ _REMEDIES = {
         "group.max.session.timeout.ms"
     ),
     InconsistentGroupProtocolError: (
-        "another program is in this group: give this deployment its own kafka.group_id"
+        "another program is in this group: give this deployment its own kafka.group_id; or workers of a "
+        "release that shared partitions in another way: stop those first"
     ),
 }
 

@@ -125,12 +125,13 @@ def _missing(name: str, raw: Topic | None) -> Problem:
 
 
 def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) -> Iterator[Problem]:
-    if topic.partitions == raw.partitions:
-        return
+    if topic.partitions == raw.partitions or role not in ("rekey", "changelog"):
+        return  # outputs of another number are partitioned by device
     if topic.partitions < raw.partitions:
         remedy = (
-            f"kafka-topics.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
-            f"--topic {topic.name} --partitions {raw.partitions}"
+            f"if {raw.name} has grown, replay into a new group (docs/operations.md, More partitions); if "
+            f"this group has never run, kafka-topics.sh --bootstrap-server {config.kafka.bootstrap_servers} "
+            f"--alter --topic {topic.name} --partitions {raw.partitions}"
         )
     else:
         remedy = f"name another topic in topics.{role}: partitions cannot be taken away"

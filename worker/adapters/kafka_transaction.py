@@ -118,20 +118,21 @@ class KafkaTransaction:
             await producer.begin_transaction()
             self._in_transaction = True
 
-    async def send(self, topic: str, records: Sequence[OutputRecord]) -> None:
-        """Send records to this partition of the topic, in batches, in order."""
+    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+        """Send records to this partition of the topic, or to the one given, in batches, in order."""
         if not records:
             return
+        partition = self._partition if partition is None else partition
         async with self._lost_on_failure(f"send to {topic}") as producer:
             batch = producer.create_batch()
             append = batch.append
             for key, value, timestamp_ms in records:
                 if append(key=key, value=value, timestamp=timestamp_ms) is None:
-                    await self._send_batch(producer, batch, topic, self._partition)
+                    await self._send_batch(producer, batch, topic, partition)
                     batch = producer.create_batch()
                     append = batch.append
                     append(key=key, value=value, timestamp=timestamp_ms)  # the first record may have any size
-            await self._send_batch(producer, batch, topic, self._partition)
+            await self._send_batch(producer, batch, topic, partition)
 
     async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
         """Send records to that partition of the topic, in batches, in order."""

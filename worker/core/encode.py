@@ -55,6 +55,11 @@ def session_key(device_id: str, session_id: str) -> bytes:
     return f"{device_id.replace('%', '%25').replace('/', '%2F')}/{session_id}".encode()
 
 
+def device_of_session_key(key: str) -> str:
+    """The device id in the key of a session's upserts."""
+    return key.partition("/")[0].replace("%2F", "/").replace("%25", "%")
+
+
 def _with_payload(letter: DeadLetter, payload: bytes) -> DeadLetter:
     """The letter with its payload as text where it is UTF-8, else in base64.
 

@@ -41,7 +41,7 @@ class Intake:
         self._partition = partition
         self._rekey_topic = topics.rekey
         self._decoder = decoder
-        self._partitioning = partitioning
+        self.partitioning = partitioning
         self._partition_of = partitioning.cached()
         self._misrouting = misrouting
 
@@ -51,7 +51,7 @@ class Intake:
             came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
             return Taken(with_origin_indexes(decode_records(came, self._decoder)), ())
         decoded = decode_records(records, self._decoder)
-        if not self._partitioning.rekeys:
+        if not self.partitioning.rekeys:
             return Taken(decoded, ())
         foreign = foreign_devices(decoded.device_ids, self._partition, self._partition_of)
         if not foreign:

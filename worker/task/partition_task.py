@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 
 from worker import telemetry
 from worker.core.encode import encode_step
-from worker.core.partitioning import Partitioning
 from worker.core.pipeline import process
 from worker.errors import Fatal, StateCorrupted, TransactionLost
 from worker.model.events import InputRecord
@@ -30,10 +29,11 @@ from worker.task.intake import Intake
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
+from worker.task.outlets import Outlets
 from worker.task.progress import Progress
 from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
-from worker.task.slices import slices
+from worker.task.slices import from_offset, slices
 from worker.task.statistics import TaskStatistics
 from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
@@ -52,8 +52,8 @@ class PartitionTask:
         *,
         topics: TaskTopics,
         rules: Rules,
-        partitioning: Partitioning,
         intake: Intake,
+        outlets: Outlets,
         policy: CommitPolicy,
         source: Source,
         transaction: Transaction,
@@ -69,8 +69,8 @@ class PartitionTask:
         self.statistics = TaskStatistics()
         self._topics = topics
         self._rules = rules
-        self._partitioning = partitioning
         self._intake = intake
+        self._outlets = outlets
         self._policy = policy
         self._source = source
         self._transaction = transaction
@@ -166,19 +166,22 @@ class PartitionTask:
         self._timekeeper.restored()
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)
-        self._next_flush = self._clock.monotonic() + _FLUSH_INTERVAL_S
+        self._next_flush = self._clock.monotonic()  # what was restored is not to be restored again
 
     async def _found(self) -> None:
         """First life: write down where it begins, before anything else, so that it is decided once."""
         await refuse_forgotten_life(self.partition, self._topics.changelog, self._source)
         base = founded(
-            self._new_incarnation(), self._topics.raw, self._partitioning, await self._source.first_offsets()
+            self._new_incarnation(),
+            self._topics.raw,
+            self._intake.partitioning,
+            await self._source.first_offsets(),
         )
         await self._commit(Draft(base, self._clock.monotonic()))
         telemetry.emit(telemetry.PartitionFounded(partition=self.partition, next_offsets=base.next_offsets))
 
     async def _continue(self, meta: Meta) -> None:
-        topics, partitioning = self._topics, self._partitioning
+        topics, partitioning = self._topics, self._intake.partitioning
         self._committed = await agreed(self.partition, meta, topics, partitioning, self._source, self._clock)
 
     # --- run: step and commit ---
@@ -205,11 +208,9 @@ class PartitionTask:
         """Take records into the draft. Pure but for the look-ups of states; nothing is sent yet."""
         draft = self._draft or self._open_draft(nothing_in_hand=False)
         topic = records[0].topic
-        if records[0].offset < draft.next_offsets[topic]:
-            # A fetch that was under way over a rebalance begins at the committed offset: drop what is known.
-            records = [record for record in records if record.offset >= draft.next_offsets[topic]]
-            if not records:
-                return
+        records = from_offset(records, draft.next_offsets[topic])
+        if not records:
+            return
         taken = self._intake.take(records)
         states = states_of(taken.decoded.device_ids, draft.states, self._live_states, self._store)
         result = process(taken.decoded, states, draft.watermark_ms, self._rules)
@@ -224,10 +225,10 @@ class PartitionTask:
         return draft
 
     def _wait_s(self) -> float:
-        if self._draft is None:
+        draft = self._draft
+        if draft is None:
             return 0.0 if self._timekeeper.time_has_come(self._committed) else _IDLE_WAIT_S
-        rekeying = bool(self._draft.leaving)
-        due_at = self._policy.due_at(self._draft.opened_at, self._source.lag(), rekeying=rekeying)
+        due_at = self._policy.due_at(draft.opened_at, self._source.lag(), rekeying=bool(draft.leaving))
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
@@ -245,13 +246,12 @@ class PartitionTask:
         started = self._clock.monotonic()
         state_records, timer_records = draft.state_records(), draft.timer_records()
         await self._transaction.begin()
-        for topic, records in draft.outputs(self._topics):
-            await self._transaction.send(topic, records)
+        for topic, partition, records in self._outlets.of(draft):
+            await self._transaction.send(topic, records, partition)
         for partition, leaving in draft.leaving.items():
             await self._transaction.forward(self._topics.rekey, partition, leaving)
-        await self._transaction.send(
-            self._topics.changelog, [(key, value, None) for key, value in state_records]
-        )
+        logged = [(key, value, None) for key, value in state_records]
+        await self._transaction.send(self._topics.changelog, logged)
         next_offsets = await self._transaction.acknowledged()
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()

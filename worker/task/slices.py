@@ -21,3 +21,12 @@ def slices(records: Sequence[InputRecord], max_bytes: int) -> list[Sequence[Inpu
     if records:
         pieces.append(records[start:])
     return pieces
+
+
+def from_offset(records: Sequence[InputRecord], next_offset: int) -> Sequence[InputRecord]:
+    """Those of one topic that are not known yet: a fetch that was under way over a rebalance begins at the
+    committed offset, behind what was already taken.
+    """
+    if records[0].offset >= next_offset:
+        return records
+    return [record for record in records if record.offset >= next_offset]

@@ -17,3 +17,8 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
     sessions: str
     identities: str
     changelog: str
+
+    @property
+    def inputs(self) -> list[str]:
+        """The raw topic, and the re-key topic where it is read."""
+        return [self.raw, self.rekey] if self.rekey else [self.raw]

@@ -1,0 +1,165 @@
+"""The composition root: a configuration becomes adapters, tasks and a worker that is ready to run.
+
+The one place where tasks and adapters meet. Decides what belongs to the process and what to each partition;
+nothing about events, and nothing about how the process lives and ends, which is ``app``.
+"""
+
+import secrets
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from worker.adapters import kafka_topics
+from worker.adapters.kafka_changelog import KafkaChangelog
+from worker.adapters.kafka_consumer import ConsumerGroup
+from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.memory_store import MemoryStore
+from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
+from worker.adapters.state_directory import StateDirectory
+from worker.adapters.system_clock import SystemClock
+from worker.config import Config
+from worker.core.decode import Decoder
+from worker.core.partitioning import Partitioning
+from worker.errors import Fatal
+from worker.ports import StateStore
+from worker.process_limits import resident_mb
+from worker.task.commit_policy import CommitPolicy
+from worker.task.intake import Intake
+from worker.task.memory_budget import MemoryBudget
+from worker.task.misrouting import Misrouting
+from worker.task.outlets import Outlets
+from worker.task.partition_task import PartitionTask
+from worker.task.topics import TaskTopics
+from worker.task.worker import Worker
+
+MAX_STORE_AGE_S = 7 * 86_400 / 2  # half of the changelog's delete.retention.ms
+_FETCH_BYTES = 8 * 1024 * 1024
+_RESTORE_FETCH_BYTES = 1024 * 1024
+_DRAFTS_BYTES = 48 * 1024 * 1024
+
+
+class Layout(Struct, frozen=True):
+    """The topics by role, how many partitions they have, and how devices are spread over them."""
+
+    topics: TaskTopics
+    partitions: Mapping[str, int]
+    partitioning: Partitioning
+
+
+async def found_layout(config: Config) -> Layout:
+    """What the brokers have. Raises Fatal where the inputs do not fit together.
+
+    The re-key topic is read wherever it exists: what was sent on before ``input.rekey`` was turned off is not
+    lost.
+    """
+    raw, rekey = config.topics.raw, config.rekey_topic
+    names = [raw, rekey, config.topics.enriched, config.topics.sessions, config.topics.identities]
+    partitions = await kafka_topics.partition_counts(config.kafka, [*names, config.topics.dead_letters])
+    if raw not in partitions:
+        raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
+    rekeys = config.input.rekey == "auto"
+    if partitions.get(rekey, partitions[raw] if not rekeys else 0) != partitions[raw]:
+        raise Fatal(
+            f"{rekey}: does not exist, or has not the {partitions[raw]} partitions of {raw}. "
+            "Remedy: sessionizer topics create"
+        )
+    topics = TaskTopics(
+        raw=raw,
+        rekey=rekey if rekey in partitions else "",
+        enriched=config.topics.enriched,
+        dead_letters=config.topics.dead_letters,
+        sessions=config.topics.sessions,
+        identities=config.topics.identities,
+        changelog=config.changelog_topic,
+    )
+    spread = Partitioning(partitions=partitions[raw], partitioner=config.input.partitioner, rekeys=rekeys)
+    return Layout(topics, partitions, spread)
+
+
+def assembled(
+    config: Config, layout: Layout, directory: StateDirectory, group_instance_id: str | None
+) -> tuple[ConsumerGroup, Worker]:
+    """A worker and its membership in the group, which is not joined yet."""
+    clock = SystemClock()
+
+    def held() -> dict[int, int]:
+        on_disk = directory.held() if config.state.store == "rocksdb" else {}
+        return on_disk | {number: done.changelog_offset for number, done in worker.progress().items()}
+
+    group = ConsumerGroup(
+        client=client_options(config.kafka),
+        topics=layout.topics.inputs,
+        group_id=config.kafka.group_id,
+        group_instance_id=group_instance_id,
+        session_timeout_ms=config.kafka.session_timeout_ms,
+        heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
+        start_from=config.kafka.start_from,
+        fetch_bytes=_FETCH_BYTES,
+        held=held,
+        clock=clock,
+    )
+    worker = _worker(config, layout, directory, group, clock)
+    return group, worker
+
+
+def _worker(
+    config: Config, layout: Layout, directory: StateDirectory, group: ConsumerGroup, clock: SystemClock
+) -> Worker:
+    # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
+    memory_bytes = config.state.memory_mb * 1024 * 1024
+    memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
+    rocksdb_memory = RocksDBMemory(memory_bytes // 2)
+    topics, partitioning = layout.topics, layout.partitioning
+    rules = config.rules
+    decoder = Decoder(rules.input, rules.identity)
+    misrouting = Misrouting(partitioning)
+    policy = CommitPolicy(interval_s=config.kafka.commit_interval_ms / 1000)
+    client = client_options(config.kafka)
+
+    def make_store(partition: int) -> StateStore:
+        if config.state.store == "memory":
+            return MemoryStore()
+        return RocksDBStore(directory.partition(partition), rocksdb_memory)
+
+    def make_task(partition: int) -> PartitionTask:
+        if partition >= partitioning.partitions:
+            raise Fatal(
+                f"{topics.raw} has more than the {partitioning.partitions} partitions that it had when this "
+                "worker started: devices belong to other partitions now, where their sessions are not. To "
+                "grow, replay into a new group (docs/operations.md, More partitions)"
+            )
+        return PartitionTask(
+            partition,
+            topics=topics,
+            rules=rules,
+            intake=Intake(partition, topics, decoder, partitioning, misrouting),
+            outlets=Outlets(partition, topics, partitioning, layout.partitions),
+            policy=policy,
+            source=group.source(partition),
+            transaction=KafkaTransaction(
+                client=client,
+                transactional_id=f"{config.kafka.group_id}/{partition}",
+                group_id=config.kafka.group_id,
+                partition=partition,
+                compression=config.kafka.compression,
+                transaction_timeout_ms=config.kafka.transaction_timeout_ms,
+            ),
+            changelog=KafkaChangelog(
+                client=client, topic=topics.changelog, partition=partition, fetch_bytes=_RESTORE_FETCH_BYTES
+            ),
+            store=make_store(partition),
+            clock=clock,
+            memory=memory,
+            new_incarnation=lambda: secrets.token_hex(8),
+            max_store_age_s=MAX_STORE_AGE_S,
+        )
+
+    return Worker(
+        group=group,
+        make_task=make_task,
+        clock=clock,
+        memory=memory,
+        status_interval_s=config.log.stats_interval_s,
+        resident_mb=resident_mb,
+    )
