@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import Kafka
 from tests.contract.cluster import make_topics
 from tests.contract.raw_topic import Raw, becomes, take
+from tests.waiting import eventually
 from worker.adapters.kafka_source import StartFrom
 from worker.model.events import InputRecord
 
@@ -72,6 +73,13 @@ def test_it_is_caught_up_when_all_of_both_is_returned_and_lag_counts_both(raw: R
                 assert of(topic, await take(source, 2)) == [0, 1]
                 await becomes(source, caught_up=True)
                 assert source.lag() == 0
+            for topic in raw.topics:
+                await raw.write_at(topic, NOON_MS, NOON_MS + 1)
+
+            async def counts_both() -> bool:
+                return source.lag() == 4
+
+            await eventually(counts_both, what="the lag is that of both")
 
     asyncio.run(scenario())
 
