@@ -63,6 +63,14 @@ class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
     partition: int
 
 
+class WorkerIdle(LogEvent, frozen=True, kw_only=True):
+    """The group has no partition for this worker: there are at least as many workers as partitions. It stands
+    by.
+    """
+
+    NAME = "worker.idle"
+
+
 class PartitionReleased(LogEvent, frozen=True, kw_only=True):
     """A partition went to another worker, or this one stops."""
 
@@ -250,6 +258,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerFailed,
     TopicProblem,
     PartitionAssigned,
+    WorkerIdle,
     PartitionReleased,
     PartitionRestored,
     PartitionFounded,

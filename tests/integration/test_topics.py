@@ -151,7 +151,9 @@ def test_what_one_can_live_with_does_not_stop_the_worker(config: Config) -> None
     assert not problem.fatal
 
 
-def test_when_raw_has_grown_before_the_first_start_the_remedies_bring_the_internal_topics_after_it(config: Config) -> None:
+def test_when_raw_has_grown_before_the_first_start_the_remedies_bring_the_internal_topics_after_it(
+    config: Config,
+) -> None:
     asyncio.run(kafka_topics.create(config, partitions=2))
     asyncio.run(_grow(config, config.topics.raw, 5))
     _, problems = asyncio.run(kafka_topics.check(config))

@@ -148,7 +148,12 @@ class KafkaSource:
 
     def caught_up(self) -> bool:
         """Whether all was returned, as fetches of every input answered just now."""
-        return all(not i.waiting_records and self._group.at_end(i.topic_partition) for i in self.inputs)
+        return all(
+            known.position is not None
+            and not known.waiting_records
+            and self._group.at_end(known.topic_partition)
+            for known in self.inputs
+        )
 
     async def first_offsets(self) -> dict[str, int]:
         """Where a first life begins."""

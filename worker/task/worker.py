@@ -77,6 +77,8 @@ class Worker:
                         loop.result()
                 if changed.done():
                     self._assigned = changed.result()
+                    if not self._assigned:
+                        telemetry.emit(telemetry.WorkerIdle())
                     changed = spawn(self._group.changed())
                 self._follow_assignment()
             await self._stop()

@@ -1,0 +1,88 @@
+"""More partitions: an existing group refuses them, and a new one that reads everything again finds the same
+sessions.
+"""
+
+import asyncio
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+from tests.chaos.any_key import check_any_key, everything_is_read
+from tests.chaos.deployment import Deployment
+from tests.chaos.promises import read_all
+from tests.conftest import Kafka
+from tests.waiting import eventually
+from worker.demo.traffic import make_traffic
+
+NOW_MS = 1_760_000_000_000
+
+
+async def add_partitions(servers: str, count: int, *topics: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.create_partitions({topic: NewPartitions(count) for topic in topics})
+
+        async def known() -> bool:
+            described = await admin.describe_topics(list(topics))
+            return all(len(topic["partitions"]) == count for topic in described)
+
+        await eventually(known, what=f"{topics} have {count} partitions")
+    finally:
+        await admin.close()
+
+
+async def session_ids(deployment: Deployment) -> set[bytes]:
+    """Keys of all sessions."""
+    found = await read_all(deployment.config.kafka.bootstrap_servers, deployment.config.topics.sessions)
+    return {record.key for records in found.values() for record in records}
+
+
+def test_partitions_are_added_by_a_new_group_that_reads_everything_again(
+    kafka: Kafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    traffic = make_traffic(10_000, seed=31, now_ms=NOW_MS).records
+    half = len(traffic) // 2
+    with (
+        Deployment(kafka.bootstrap_servers, topic_prefix, tmp_path / "old") as old,
+        Deployment(
+            kafka.bootstrap_servers,
+            f"{topic_prefix}new.",
+            tmp_path / "new",
+            {"TOPICS_RAW": f"{topic_prefix}raw"},
+        ) as new,
+    ):
+        (tmp_path / "old").mkdir()
+        (tmp_path / "new").mkdir()
+
+        async def scenario() -> None:
+            await old.create_topics(2)
+            before = old.worker("before")
+            before.start()
+            await old.feed(traffic[:half])
+            await old.caught_up()
+            assert await before.stop() == 0
+            known = await session_ids(old)
+
+            internal = (old.config.changelog_topic, old.config.rekey_topic)
+            await add_partitions(kafka.bootstrap_servers, 4, old.config.topics.raw, *internal)
+            refusing = old.worker("refusing")
+            refusing.start()
+            assert await refusing.ended() == 1
+            (failed,) = refusing.log("worker.failed")
+            assert "had 2 partitions when this group began, now 4" in failed["reason"]
+            assert "More partitions" in failed["reason"]
+
+            await new.create_topics(4)
+            after = new.worker("after")
+            after.start()
+            await eventually(lambda: everything_is_read(new.config), what="the past is read", timeout_s=60)
+            await new.feed(traffic[half:])
+            await new.caught_up()
+            await eventually(lambda: everything_is_read(new.config), what="all is read", timeout_s=60)
+            verdict = await check_any_key(new.config)
+            assert verdict.broken == []
+            assert verdict.events == 10_000
+            assert known <= await session_ids(new)
+
+        asyncio.run(scenario())
