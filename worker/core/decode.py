@@ -107,7 +107,7 @@ class Decoder:
     ) -> None:
         """The same, for one bad event in a batch of good ones or one fault in thousands of elements."""
         refused: dict[bytes, Rejection] = {}  # a broken sender says the same thousands of times
-        in_vain = 0
+        in_vain = 0 if len(elements) > 1 else _MOST_IN_VAIN  # one element has been tried as the value itself
         for start in range(0, len(elements), _RUN):
             run = elements[start : start + _RUN]
             if in_vain < _MOST_IN_VAIN:
