@@ -1,0 +1,244 @@
+"""How long partitions stand still when workers die, go and come, with a million devices of state each worker.
+
+Decides the scenes: who is killed, stopped or started, with or without its disk, static or dynamic member.
+Knows workers as processes and their outputs as a reader of committed records sees them; what the arrivals
+mean is ``bench.silences``'s. Two workers share the partitions; a small steady load goes on throughout, so
+that a partition's silence is its worker's and not the load's.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.broker import throw_away_broker
+from bench.load import BOOTSTRAP_VARIABLE
+from bench.report import RESULTS
+from bench.run import OUTPUTS, environment_of
+from bench.silences import is_flowing, silence
+from bench.stage import Load, Reader, Worker, fill
+from bench.topics import APPEND_TIME, Topics
+
+FLOWING_S = 3.0
+LEAST_S = 8.0
+PATIENCE_S = 300.0
+WORKERS = ("a", "b")
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One scene: of the partitions that changed hands or lost their worker, and of those that stayed."""
+
+    scene: str
+    moved: list[float]  # longest silence, seconds, a partition; a kill's begins with the kill
+    caught_up: list[float]
+    stayed: list[float]  # longest silence, seconds, a partition
+    restored_records: int
+    restored_devices: int
+    restore_seconds: list[float]
+
+
+class Stage:
+    """The topics, the two workers, the load and the observer of all scenes."""
+
+    def __init__(self, servers: str, directory: Path, partitions: int, devices: int) -> None:
+        self.partitions = partitions
+        group = f"failover-{uuid.uuid4().hex[:8]}"
+        self._servers, self._raw = servers, f"{group}.raw"
+        names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
+        topics = Topics(servers)
+        topics.create(self._raw, partitions, APPEND_TIME)
+        for output, name in names.items():
+            topics.create(name, partitions, OUTPUTS[output])
+        environment = environment_of(servers, group, self._raw, names, directory, {})
+        self.workers = {name: Worker(name, directory, environment) for name in WORKERS}
+        self.a, self.b = (self.workers[name] for name in WORKERS)
+        self.reader = Reader(servers, names["ENRICHED"], partitions)
+        self.reader.start()
+        self._devices = devices
+
+    def fill(self) -> None:
+        """Append an event of every device, and wait until all were put out."""
+        load_devices = fill(self._servers, self._raw, self.partitions, self._devices)
+        for worker in self.workers.values():
+            worker.start(static=True)
+        began = time.monotonic()
+        wait_until(lambda: self.reader.seen >= self._devices, "the devices' events are put out", 1_800)
+        self.reader.forget()
+        tell(f"filled: {self._devices:,} devices in {time.monotonic() - began:.0f} s")
+        self._load = Load(self._servers, self._raw, load_devices, per_second=25)
+        self._load.start()
+        self.settle()
+
+    def restart(self, *, static: bool) -> None:
+        """Stop both, so that stores are flushed, and start them again."""
+        for worker in self.workers.values():
+            worker.stop()
+        for worker in self.workers.values():
+            worker.start(static=static)
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when every partition's outputs flow and each partition has one owner."""
+        self._flowing()
+        time.sleep(2.5)  # each has written two lines of status since
+        self._flowing()
+
+    def scene(self, name: str, *disturbances: Callable[[], None]) -> Outcome:
+        """Disturb, wait until all flows again, and tell. The first disturbance begins the measuring."""
+        before = {key: worker.owned() for key, worker in self.workers.items()}
+        logged = {key: len(worker.lines()) for key, worker in self.workers.items()}
+        self.reader.forget()
+        time.sleep(1)
+        began_s = time.monotonic()
+        for disturb in disturbances:
+            disturb()
+        time.sleep(LEAST_S)
+        self.settle()
+        after = {key: worker.owned() for key, worker in self.workers.items()}
+        all_seen = {number: list(seen) for number, seen in self.reader.arrivals.items()}
+        stayed = before["b"] & after["b"]
+        found = {number: silence(all_seen[number], began_s) for number in range(self.partitions)}
+        restored = [
+            line
+            for key, worker in self.workers.items()
+            for line in worker.lines()[logged[key] :]
+            if line["event"] == "partition.restored"
+        ]
+        outcome = Outcome(
+            scene=name,
+            moved=[found[number].longest_s for number in found if number not in stayed],
+            caught_up=[found[number].caught_up_after_s for number in found if number not in stayed],
+            stayed=[found[number].longest_s for number in found if number in stayed],
+            restored_records=sum(line["records"] for line in restored),
+            restored_devices=sum(line["devices"] for line in restored),
+            restore_seconds=[line["seconds"] for line in restored],
+        )
+        tell(f"{name}: {before} -> {after} {msgspec.json.encode(outcome).decode()}")
+        return outcome
+
+    def end(self) -> None:
+        self._load.end()
+        for worker in self.workers.values():
+            worker.stop()
+        self.reader.end()
+
+    def _flowing(self) -> None:
+        def flowing() -> bool:
+            now_s = time.monotonic()
+            arrivals = self.reader.arrivals
+            return all(is_flowing(arrivals[number], now_s, FLOWING_S) for number in range(self.partitions))
+
+        wait_until(flowing, "all partitions put out fresh events", PATIENCE_S)
+
+
+def play(stage: Stage) -> Iterable[Outcome]:
+    """All scenes, one after another on the same state."""
+    a, b = stage.a, stage.b
+    stage.fill()
+    yield stage.scene(
+        "killed after a burst of that many devices, back with its disk (static)",
+        a.kill,
+        lambda: a.start(static=True),
+    )
+    stage.restart(static=True)
+    yield stage.scene("killed, back with its disk (static)", a.kill, lambda: a.start(static=True))
+    yield stage.scene("killed for good, the other takes over (static)", a.kill)
+    yield stage.scene("joins again with its disk (static)", lambda: a.start(static=True))
+    for worker in (a, b):
+        worker.stop()
+    b.lose_disk()
+    stage.restart(static=False)
+    yield stage.scene("leaves (SIGTERM), the other restores (dynamic)", a.stop)
+    a.lose_disk()
+    yield stage.scene("joins with an empty disk (dynamic)", lambda: a.start(static=False))
+    yield stage.scene(
+        "killed, another with an empty disk in its place (dynamic)",
+        a.kill,
+        a.lose_disk,
+        lambda: a.start(static=False),
+    )
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
+        time.sleep(0.1)
+
+
+def tell(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
+def table(outcomes: Iterable[Outcome]) -> Table:
+    """Longest silences and times in seconds; minimum / median / maximum over the partitions."""
+    result = Table(box=box.MARKDOWN)
+    for column in ("what happens to one of two workers", "silence of its partitions", "caught up after"):
+        result.add_column(column, justify="left" if column.startswith("what") else "right")
+    result.add_column("of those that stay", justify="right")
+    result.add_column("records restored", justify="right")
+    result.add_column("a partition's restore", justify="right")
+    for outcome in outcomes:
+        result.add_row(
+            outcome.scene,
+            *(spread(values) for values in (outcome.moved, outcome.caught_up, outcome.stayed)),
+            f"{outcome.restored_records:,}",
+            spread(outcome.restore_seconds),
+        )
+    return result
+
+
+def spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    return f"{min(values):.1f} / {median(values):.1f} / {max(values):.1f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.failover", description="Measure how long partitions stand still."
+    )
+    parser.add_argument("--bootstrap-servers", help="default: a throw-away broker")
+    parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--devices", type=int, default=1_000_000, help="of each of the two workers")
+    parser.add_argument("--scratch", type=Path, help="where the workers' disks and logs go; kept")
+    options = parser.parse_args()
+    servers = options.bootstrap_servers or os.environ.get(BOOTSTRAP_VARIABLE)
+    if servers:
+        run(servers, options)
+    else:
+        with throw_away_broker() as address:
+            run(address, options)
+
+
+def run(servers: str, options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory(prefix="sessionizer-failover-") as temporary:
+        directory = options.scratch or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        stage = Stage(servers, directory, options.partitions, 2 * options.devices)
+        outcomes = []
+        try:
+            for outcome in play(stage):
+                outcomes += [outcome]  # what was measured before a failure is kept
+        finally:
+            stage.end()
+            Console(width=200).print(table(outcomes))
+            RESULTS.mkdir(exist_ok=True)
+            path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-failover.json"
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=1) + b"\n")
+            tell(str(path))
+
+
+if __name__ == "__main__":
+    main()
