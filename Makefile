@@ -50,6 +50,11 @@ types: setup ## Check types, strictly
 docs: setup ## Make the generated pages anew
 	@$(BIN)/python docs/generate_log_events.py
 
+.PHONY: simulate
+simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories, or the one of SEED=17
+	@$(if $(SEED),SESSIONIZER_TEST_SEED=$(SEED),SESSIONIZER_TEST_SEEDS=$(or $(SEEDS),2000)) \
+		$(BIN)/python -m pytest tests/simulation/test_protocol.py --timeout=0 -q -k whatever_strikes $(ARGS)
+
 .PHONY: chaos
 chaos: setup ## Kill workers at random on a real broker, then check every promise (ARGS="--events 1000000 --kills 20")
 	@$(BIN)/python -m tests.chaos $(ARGS)

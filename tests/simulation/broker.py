@@ -1,20 +1,27 @@
-"""A broker with one partition of every topic, as far as exactly-once depends on it.
+"""A broker, as far as exactly-once depends on it: logs, transactional ids, one group's offsets.
 
 Decides what is stored, visible and fenced; knows no network, no task and no fault: callers see effects at
-once, and ``ports`` delays or loses them. Modelled on Kafka with transactions of version 1 (KIP-98): the epoch
-of the transactional id is the only fence, ``end`` answers before the markers are written, and the group's
-offsets may be answered stale for a while after that. Invariant: offsets are positions in a log and are never
-used twice.
+once, and the ports delay or lose them. Modelled on Kafka with transactions of version 1 (KIP-98): the epoch
+of the transactional id is the only fence, ``end`` answers before the markers are written, each partition gets
+its marker at a time of its own, and the group's offsets may be answered stale for a while after theirs.
+Invariants: offsets are positions in a log and are never used twice; no reader of committed records passes the
+last stable offset, below which no transaction of any producer is open.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from worker.model.outputs import OutputRecord
+from worker.model.rekeying import Headers
+
+TopicPartition = tuple[str, int]
 
 LONGEST_STALE_S = 1.0
-"""How long after its markers a commit's group offsets may stay unseen."""
+"""How long after its marker a commit's group offsets may stay unseen."""
+
+_GROUP: TopicPartition = ("__consumer_offsets", 0)
+"""Where the group's offsets are: a transaction that has some gets a marker there too."""
 
 
 class FencedError(Exception):
@@ -23,12 +30,13 @@ class FencedError(Exception):
 
 @dataclass(slots=True)
 class TransactionUnit:
-    """One transaction; ``committed`` is None until decided, its records stay unstable until ``complete``."""
+    """One transaction; ``committed`` is None until decided, then markers are written one by one."""
 
+    producer: int
     committed: bool | None = None
-    complete: bool = False
-    first: dict[str, int] = field(default_factory=dict)
-    group_offsets: dict[str, int] = field(default_factory=dict)
+    group_offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    touched: list[TopicPartition] = field(default_factory=list)
+    unmarked: list[TopicPartition] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -37,6 +45,7 @@ class Entry:
 
     record: OutputRecord | None
     unit: TransactionUnit | None = None
+    headers: Headers = ()
     compacted: bool = False
 
     @property
@@ -45,122 +54,184 @@ class Entry:
         return self.record is not None and (self.unit is None or self.unit.committed is True)
 
 
+@dataclass(slots=True)
+class Producer:
+    """One transactional id; ``timed_out`` is true where its newest epoch came of a timeout."""
+
+    epoch: int = 0
+    timed_out: bool = False
+    ongoing: TransactionUnit | None = None
+    deciding: TransactionUnit | None = None  # decided, markers not yet written
+
+
 class Broker:
-    """One partition's logs, one transactional id, one group."""
+    """All partitions' logs, one transactional id for each, one group."""
 
     def __init__(self, random: Random, now: Callable[[], float]) -> None:
         self._random = random
         self._now = now
-        self.epoch = 0
-        self.ongoing: TransactionUnit | None = None
-        self._deciding: TransactionUnit | None = None  # decided, markers not yet written
-        self.logs: dict[str, list[Entry]] = {}
-        self.group_offsets: dict[str, int] = {}
-        self._stale_group_offsets: dict[str, int] = {}
-        self._stale_until = 0.0
+        self.producers: dict[int, Producer] = {}
+        self.logs: dict[TopicPartition, list[Entry]] = {}
+        self.group_offsets: dict[TopicPartition, int] = {}
+        self.markers_withheld_until = 0.0
+        self._stale: dict[TopicPartition, tuple[int | None, float]] = {}  # the offset before, until when
+        self._open: dict[TopicPartition, dict[int, int]] = {}  # by producer the first offset of what is open
+
+    def append(self, place: TopicPartition, record: OutputRecord | None) -> None:
+        """Somebody else's record, outside all transactions; None for a marker of theirs."""
+        self.log(place).append(Entry(record))
 
     # --- producers ---
 
-    def init_producer(self) -> int:
-        """InitProducerId: abort what is open, bump the epoch; answers only when all markers are written."""
-        if self.ongoing is not None:
-            self._decide(committed=False)
-        self.write_markers()
-        self.epoch += 1
-        return self.epoch
+    def producer(self, number: int) -> Producer:
+        """The transactional id of a partition."""
+        return self.producers.setdefault(number, Producer())
 
-    def produce(self, epoch: int, topic: str, records: Sequence[OutputRecord]) -> int:
+    def init_producer(self, number: int) -> int:
+        """InitProducerId: abort what is open, bump the epoch; answers only when all markers are written."""
+        producer = self.producer(number)
+        if producer.ongoing is not None:
+            self._decide(producer, committed=False)
+        self._complete(producer)
+        producer.epoch += 1
+        producer.timed_out = False
+        return producer.epoch
+
+    def time_out(self, number: int) -> None:
+        """Abort a transaction that has been open for too long; to its producer it looks like fencing."""
+        self.init_producer(number)
+        self.producer(number).timed_out = True
+
+    def produce(
+        self,
+        number: int,
+        epoch: int,
+        place: TopicPartition,
+        records: Iterable[tuple[OutputRecord, Headers]],
+    ) -> int:
         """Append inside the transaction, opening it when none is; the offset after the last record."""
-        unit = self._unit(epoch)
-        log = self._log(topic)
-        unit.first.setdefault(topic, len(log))
-        log += [Entry(record, unit) for record in records]
+        unit, log = self._unit(number, epoch), self.log(place)
+        self._touch(unit, place, len(log))
+        log += [Entry(record, unit, headers) for record, headers in records]
         return len(log)
 
-    def add_offsets(self, epoch: int, next_offsets: Mapping[str, int]) -> None:
+    def add_offsets(self, number: int, epoch: int, next_offsets: Mapping[TopicPartition, int]) -> None:
         """TxnOffsetCommit."""
-        self._unit(epoch).group_offsets.update(next_offsets)
+        unit = self._unit(number, epoch)
+        self._touch(unit, _GROUP, 0)
+        unit.group_offsets.update(next_offsets)
 
-    def end(self, epoch: int, *, committed: bool) -> None:
+    def end(self, number: int, epoch: int, *, committed: bool) -> None:
         """EndTxn. Without an open transaction it repeats the last answer, so a client may send it twice."""
-        self._check(epoch)
-        if self.ongoing is not None:
-            self._decide(committed=committed)
-
-    def write_markers(self) -> None:
-        """Let what was decided become visible. A broker does this some time after answering EndTxn."""
-        unit, self._deciding = self._deciding, None
-        if unit is None:
-            return
-        for topic in unit.first:
-            self._log(topic).append(Entry(None))
-        unit.complete = True
-        if unit.committed and unit.group_offsets:
-            self._stale_group_offsets = dict(self.group_offsets)
-            self.group_offsets.update(unit.group_offsets)
-            self._stale_until = self._now() + max(0.0, self._random.uniform(-2, 1)) * LONGEST_STALE_S
+        producer = self._fenced(number, epoch)
+        if producer.ongoing is not None:
+            self._decide(producer, committed=committed)
 
     @property
     def owes_markers(self) -> bool:
-        """Whether a decided transaction is not yet visible."""
-        return self._deciding is not None
+        """Whether a decided transaction is not yet visible everywhere."""
+        return any(producer.deciding is not None for producer in self.producers.values())
 
-    def _unit(self, epoch: int) -> TransactionUnit:
-        self._check(epoch)
-        self.write_markers()  # the client repeats its request while the last transaction is being completed
-        if self.ongoing is None:
-            self.ongoing = TransactionUnit()
-        return self.ongoing
+    @property
+    def may_write_markers(self) -> bool:
+        """Whether it owes some, and nothing holds them up."""
+        return self.owes_markers and self._now() >= self.markers_withheld_until
 
-    def _decide(self, *, committed: bool) -> None:
-        assert self.ongoing is not None
-        self.write_markers()
-        self.ongoing.committed = committed
-        self._deciding, self.ongoing = self.ongoing, None
+    def write_a_marker(self) -> None:
+        """Let what was decided become visible in one partition. A broker does this after answering EndTxn."""
+        owing = [producer for producer in self.producers.values() if producer.deciding is not None]
+        self._write_marker(self._random.choice(owing))
 
-    def _check(self, epoch: int) -> None:
-        if epoch != self.epoch:
-            raise FencedError(f"producer epoch {epoch}, now {self.epoch}")
+    def _write_marker(self, producer: Producer) -> None:
+        unit = producer.deciding
+        assert unit is not None
+        if unit.unmarked:
+            place = unit.unmarked.pop(self._random.randrange(len(unit.unmarked)))
+            del self._open[place][unit.producer]
+            if place != _GROUP:
+                self.log(place).append(Entry(None))
+            elif unit.committed:
+                until = self._now() + max(0.0, self._random.uniform(-2, 1)) * LONGEST_STALE_S
+                for known, offset in unit.group_offsets.items():
+                    self._stale[known] = (self.group_offsets.get(known), until)
+                    self.group_offsets[known] = offset
+        if not unit.unmarked:
+            producer.deciding = None
+
+    def _complete(self, producer: Producer) -> None:
+        while producer.deciding is not None:
+            self._write_marker(producer)
+
+    def _unit(self, number: int, epoch: int) -> TransactionUnit:
+        producer = self._fenced(number, epoch)
+        self._complete(producer)  # the client repeats its request while the last one is being completed
+        if producer.ongoing is None:
+            producer.ongoing = TransactionUnit(number)
+        return producer.ongoing
+
+    def _touch(self, unit: TransactionUnit, place: TopicPartition, first: int) -> None:
+        if place not in unit.touched:
+            unit.touched.append(place)
+            self._open.setdefault(place, {})[unit.producer] = first
+
+    def _decide(self, producer: Producer, *, committed: bool) -> None:
+        assert producer.ongoing is not None
+        self._complete(producer)
+        unit, producer.ongoing = producer.ongoing, None
+        unit.committed = committed
+        unit.unmarked = [*unit.touched]
+        producer.deciding = unit
+
+    def _fenced(self, number: int, epoch: int) -> Producer:
+        producer = self.producer(number)
+        if epoch != producer.epoch:
+            raise FencedError(f"producer epoch {epoch}, now {producer.epoch}")
+        return producer
 
     # --- readers ---
 
-    def stable_end(self, topic: str) -> int:
+    def log(self, place: TopicPartition) -> list[Entry]:
+        """All that was ever appended there, by offset."""
+        return self.logs.setdefault(place, [])
+
+    def stable_end(self, place: TopicPartition) -> int:
         """The last stable offset: no open transaction begins below it."""
-        end = len(self._log(topic))
-        open_units = (unit for unit in (self._deciding, self.ongoing) if unit is not None)
-        return min((unit.first.get(topic, end) for unit in open_units), default=end)
+        return min(self._open.get(place, {}).values(), default=len(self.log(place)))
 
     def read_committed(
-        self, topic: str, offset: int = 0, end: int | None = None
-    ) -> Iterator[tuple[int, OutputRecord]]:
-        """(offset, record) of what a read_committed reader gets from ``offset`` on, below ``end``."""
-        end = self.stable_end(topic) if end is None else min(end, self.stable_end(topic))
+        self, place: TopicPartition, offset: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, Entry]]:
+        """(offset, entry) of what a read_committed reader gets from ``offset`` on, below ``end``."""
+        end = self.stable_end(place) if end is None else min(end, self.stable_end(place))
+        log = self.log(place)
         for position in range(offset, end):
-            entry = self._log(topic)[position]
-            if entry.record is not None and entry.committed and not entry.compacted:
-                yield position, entry.record
+            entry = log[position]
+            if entry.committed and not entry.compacted:
+                yield position, entry
 
-    def history(self, topic: str) -> Iterator[tuple[int, OutputRecord]]:
+    def committed_records(self, place: TopicPartition) -> list[OutputRecord]:
+        """The records that a read_committed reader sees."""
+        return [entry.record for _, entry in self.read_committed(place) if entry.record is not None]
+
+    def history(self, place: TopicPartition) -> Iterator[tuple[int, Entry]]:
         """All that was ever decided for, also what is not yet visible or was compacted away: for checks."""
-        for position, entry in enumerate(self._log(topic)):
-            if entry.record is not None and entry.committed:
-                yield position, entry.record
+        return ((position, entry) for position, entry in enumerate(self.log(place)) if entry.committed)
 
-    def was_compacted(self, topic: str, offset: int) -> bool:
-        """Whether the record at this offset is gone since."""
-        return self._log(topic)[offset].compacted
-
-    def committed_offsets(self) -> dict[str, int]:
+    def committed_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """OffsetFetch without stable offsets: right after a commit the answer may be the one before it."""
-        return dict(self._stale_group_offsets if self._now() < self._stale_until else self.group_offsets)
+        answer: dict[TopicPartition, int] = {}
+        for place in places:
+            offset = self.group_offsets.get(place)
+            before, until = self._stale.get(place, (None, 0.0))
+            if self._now() < until:
+                offset = before
+            if offset is not None:
+                answer[place] = offset
+        return answer
 
-    def compact(self, topic: str) -> None:
+    def compact(self, place: TopicPartition) -> None:
         """Clean the log: drop aborted records, and all but the newest of each key. Offsets stay."""
-        newest = {record[0]: position for position, record in self.read_committed(topic)}
-        for position in range(self.stable_end(topic)):
-            entry = self._log(topic)[position]
+        newest = {entry.record[0]: position for position, entry in self.read_committed(place) if entry.record}
+        for entry, position in zip(self.log(place), range(self.stable_end(place)), strict=False):
             if entry.record is not None:
                 entry.compacted = not entry.committed or newest[entry.record[0]] != position
-
-    def _log(self, topic: str) -> list[Entry]:
-        return self.logs.setdefault(topic, [])

@@ -7,17 +7,18 @@ streams by the last record of each key. Knows nothing of faults or tasks. A brok
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import json
 
 from tests.settling import settled
 from tests.simulation.broken import BrokenPromiseError
-from tests.simulation.broker import Broker, TransactionUnit
+from tests.simulation.broker import Broker, TopicPartition
+from tests.simulation.transactions import committed_transactions
 from worker.core.closing import FORGETTING_DELAY_MS
 from worker.core.session_changes import closes_at_ms
-from worker.core.state_records import META_KEY, decode_meta, decode_state, times_of
+from worker.core.state_records import decode_state, times_of
 from worker.core.timers import timer_key
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
@@ -76,24 +77,29 @@ def check_timers(what: str, content: Mapping[bytes, bytes]) -> None:
 def check_streams(
     broker: Broker,
     topics: TaskTopics,
+    partition: int,
     rules: Rules,
     sessions: Mapping[bytes, dict[str, Any]],
     identities: Mapping[bytes, list[Any]],
-    fully_read: Iterable[int],
-    next_record: Mapping[int, int],
+    fully_read: Iterable[tuple[int, tuple[int, ...]]],
 ) -> None:
-    """All of P7: the streams of sessions and identities.
+    """All of P7: the streams of sessions and identities of one partition.
 
     ``sessions`` has the expected last record by key, revision aside; ``identities`` all records by key, None
-    for a tombstone; ``fully_read`` the offsets at which the raw log had been read to its end; ``next_record``
-    by offset that of the record that stands there or follows.
+    for a tombstone; ``fully_read`` the partitions and offsets at which all inputs had been read to their
+    ends.
     """
     found: dict[bytes, dict[str, Any]] = {}
-    for _, (key, value, _) in broker.read_committed(topics.sessions):
+    watermarks = {
+        id(unit): meta.watermark_ms for unit, meta in committed_transactions(broker, topics, partition)
+    }
+    for _, entry in broker.read_committed((topics.sessions, partition)):
+        assert entry.record is not None
+        key, value, _ = entry.record
         assert key is not None
         assert value is not None
         row = json.decode(value)
-        _check_revision(key, found.get(key), row, rules)
+        _check_revision(key, found.get(key), row, rules, watermarks[id(entry.unit)])
         found[key] = row
     last = {key: without_revision(row) for key, row in found.items()}
     if last != sessions:
@@ -103,11 +109,12 @@ def check_streams(
         _check_chain(key, found)
         if row["status"] == "open":
             raise BrokenPromiseError(f"P7 sessions: {key!r} is still open")
-    _check_once_a_transaction(broker, topics.sessions)
-    _check_closing_by_the_clock(broker, topics, rules, {next_record[end] for end in fully_read}, next_record)
+    _check_once_a_transaction(broker, (topics.sessions, partition))
+    ends = [offsets for number, offsets in fully_read if number == partition]
+    _check_closing_by_the_clock(broker, topics, partition, rules, ends)
 
     timelines: dict[bytes, list[Any]] = {}
-    for _, (key, value, _) in broker.read_committed(topics.identities):
+    for key, value, _ in broker.committed_records((topics.identities, partition)):
         assert key is not None
         timelines.setdefault(key, []).append(None if value is None else json.decode(value))
     if timelines != identities:
@@ -127,11 +134,14 @@ def last_sessions(records: Iterable[OutputRecord]) -> dict[bytes, dict[str, Any]
     return {key or b"": without_revision(json.decode(value or b"")) for key, value, _ in records}
 
 
-def _check_revision(key: bytes, before: dict[str, Any] | None, row: dict[str, Any], rules: Rules) -> None:
+def _check_revision(
+    key: bytes, before: dict[str, Any] | None, row: dict[str, Any], rules: Rules, watermark_ms: int
+) -> None:
     """A client's id that was forgotten, or whose device was, is another session."""
     if before is None or before["session_number"] != row["session_number"]:
         return
-    if row["revision"] <= before["revision"] and row["start"] - before["end"] <= rules.retention_ms:
+    remembered = max(row["start"], watermark_ms) - before["end"] <= rules.retention_ms
+    if row["revision"] <= before["revision"] and remembered:
         raise BrokenPromiseError(f"P7 sessions: {key!r}: revision {row} after {before}")
 
 
@@ -145,11 +155,9 @@ def _check_chain(key: bytes, rows: Mapping[bytes, dict[str, Any]]) -> None:
             raise BrokenPromiseError(f"P7 sessions: merged_into leads from {seen} to nothing")
 
 
-def _check_once_a_transaction(broker: Broker, topic: str) -> None:
+def _check_once_a_transaction(broker: Broker, place: TopicPartition) -> None:
     counts = Counter(
-        (id(entry.unit), entry.record[0])
-        for entry in broker.logs.get(topic, ())
-        if entry.record is not None and entry.committed
+        (id(entry.unit), entry.record[0]) for _, entry in broker.history(place) if entry.record is not None
     )
     for (_, key), count in counts.items():
         if count > 1:
@@ -157,36 +165,47 @@ def _check_once_a_transaction(broker: Broker, topic: str) -> None:
 
 
 def _check_closing_by_the_clock(
-    broker: Broker, topics: TaskTopics, rules: Rules, fully_read: set[int], next_record: Mapping[int, int]
+    broker: Broker, topics: TaskTopics, partition: int, rules: Rules, fully_read: Iterable[tuple[int, ...]]
 ) -> None:
     """A session of a device that is silent in a transaction closed by the watermark before it, or after all
     the input had been read.
     """
-    before = {id(unit): meta for unit, meta in _bases(broker, topics)}
-    events = broker.logs.get(topics.enriched, ())
-    heard = {(id(entry.unit), entry.record[0]) for entry in events if entry.record is not None}
-    for entry in broker.logs.get(topics.sessions, ()):
-        if entry.record is None or not entry.committed:
-            continue
+    inputs = topics.inputs
+    next_records = [_next_records(broker, (topic, partition)) for topic in inputs]
+    read_whole = {_at_records(offsets, next_records) for offsets in fully_read}
+    bases: dict[int, Meta] = {}
+    base: Meta | None = None
+    for unit, meta in committed_transactions(broker, topics, partition):
+        bases[id(unit)] = base or meta
+        base = meta
+    heard = {
+        (id(entry.unit), entry.record[0])
+        for _, entry in broker.history((topics.enriched, partition))
+        if entry.record is not None
+    }
+    for _, entry in broker.history((topics.sessions, partition)):
+        assert entry.record is not None
         row = json.decode(entry.record[1] or b"")
         if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in heard:
             continue
-        base = before[id(entry.unit)]
-        by_watermark = base.watermark_ms > row["end"] + rules.session.gap_ms + rules.session.grace_ms
-        (next_offset,) = base.next_offsets.values()
-        if not by_watermark and next_record[next_offset] not in fully_read:
+        before = bases[id(entry.unit)]
+        if before.watermark_ms > row["end"] + rules.session.gap_ms + rules.session.grace_ms:
+            continue
+        if _at_records([before.next_offsets[topic] for topic in inputs], next_records) not in read_whole:
             raise BrokenPromiseError(
-                f"P7 sessions: {row['session_id']} was closed by the clock at offset {next_offset}, while "
+                f"P7 sessions: {row['session_id']} was closed by the clock at {before.next_offsets}, while "
                 "there was more to read"
             )
 
 
-def _bases(broker: Broker, topics: TaskTopics) -> Iterable[tuple[TransactionUnit, Meta]]:
-    """Each committed transaction, and the meta record of the one before."""
-    base: Meta | None = None
-    for entry in broker.logs.get(topics.changelog, ()):
-        if entry.record is not None and entry.committed and entry.record[0] == META_KEY:
-            assert entry.unit is not None
-            meta = decode_meta(entry.record[1] or b"")
-            yield entry.unit, base or meta
-            base = meta
+def _next_records(broker: Broker, place: TopicPartition) -> list[int]:
+    """By offset that of the committed record that stands there or follows."""
+    log = broker.log(place)
+    found = [len(log)] * (len(log) + 1)
+    for offset in range(len(log) - 1, -1, -1):
+        found[offset] = offset if log[offset].committed else found[offset + 1]
+    return found
+
+
+def _at_records(offsets: Sequence[int], next_records: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    return tuple([known[offset] for offset, known in zip(offsets, next_records, strict=True)])

@@ -7,32 +7,27 @@ step.
 
 from collections.abc import Callable
 
-from tests.simulation.checks import TOPICS
-from tests.simulation.ports import FakeTransaction
-from tests.simulation.simulation import Simulation, Worker
+from tests.simulation.process import Parts, Worker
+from tests.simulation.simulation import Simulation
 from tests.simulation.traffic import traffic
 from tests.simulation.world import FATES_OF, Fate
-from worker.task.partition_task import PartitionTask
 
 _MOST_REFUSALS = 4
 _MOST_CORRUPTIONS = 2
+_MOST_PARTITIONS = 3
 
 
-def simulate(
-    seed: int,
-    *,
-    task_class: type[PartitionTask] = PartitionTask,
-    transaction_class: type[FakeTransaction] = FakeTransaction,
-) -> Simulation:
+def simulate(seed: int, parts: Parts | None = None) -> Simulation:
     """The run of a seed: traffic, faults, quiet, checks. Raises what broke."""
-    simulation = Simulation(seed, task_class=task_class, transaction_class=transaction_class)
+    partitions = 1 + seed % _MOST_PARTITIONS
+    simulation = Simulation(seed, partitions=partitions, parts=parts)
     random = simulation.world.random
-    simulation.feed(traffic(random, random.randint(10, 60)))
+    simulation.feed(traffic(random, random.randint(10, 60), partitions))
     adversary = Adversary(simulation)
     with simulation:
         simulation.start_worker()
         how_often = random.choice((0.01, 0.03, 0.1))
-        for _ in range(random.randint(100, 1_000)):
+        for _ in range(random.randint(100, 1_300)):
             simulation.step()
             if random.random() < how_often:
                 adversary.strike()
@@ -53,10 +48,11 @@ class Adversary:
             (8, self._harm_a_request),
             (4, self._kill),
             (4, self._pause_or_resume),
-            (3, self._move_to_another_worker),
+            (4, self._move),
             (3, self._rebalance),
             (1, self._stop),
-            (1, self._expire_the_transaction),
+            (2, self._time_out_a_transaction),
+            (1, self._withhold_markers),
             (1, self._compact),
             (1, self._let_time_pass),
             (2, self._step_the_clock),
@@ -64,9 +60,10 @@ class Adversary:
         )
 
     def strike(self) -> None:
-        """One fault; or a new worker, where none has the partition."""
-        if self._simulation.owner is None:
-            self._start_worker()
+        """One fault; or an owner for what nobody has."""
+        alone = self._simulation.group.without_owner()
+        if alone:
+            self._give(alone)
             return
         (fault,) = self._random.choices([f for _, f in self._faults], [weight for weight, _ in self._faults])
         fault()
@@ -87,33 +84,44 @@ class Adversary:
         worker = self._random.choice(self._simulation.workers)
         worker.paused = not worker.paused
 
-    def _move_to_another_worker(self) -> None:
-        """To a new process, or back to one that has it still; the old one is told, or finds out."""
-        owner = self._simulation.owner
-        others = [worker for worker in self._simulation.workers if worker is not owner]
-        if others:
-            self._simulation.owner = others[0]
-            others[0].source.rebalanced()
-        else:
-            self._start_worker()
-        assert owner is not None
-        self._random.choice((owner.task.stop, owner.task.abandon, lambda: None, lambda: None))()
+    def _move(self) -> None:
+        """Some partitions to a new process, or to another one, which may have a task of theirs still; who had
+        them is told, or is stopped, or finds out.
+        """
+        partitions = self._some_partitions()
+        before = {self._simulation.group.owners[partition] for partition in partitions}
+        self._give(partitions)
+        for owner in sorted(
+            (worker for worker in before if worker is not None), key=self._simulation.workers.index
+        ):
+            self._random.choice((owner.stop, owner.hear, lambda: None, lambda: None))()
 
     def _rebalance(self) -> None:
+        """Everybody hears how things stand, perhaps with a partition in other hands."""
+        if self._random.random() < 0.5:
+            able = self._able()
+            if able:
+                self._simulation.group.give(self._some_partitions(), self._random.choice(able))
         for worker in self._simulation.workers:
-            if worker is self._simulation.owner:
-                worker.source.rebalanced()
+            if not worker.paused:
+                worker.hear()
 
     def _stop(self) -> None:
-        assert self._simulation.owner is not None
-        self._simulation.owner.task.stop()
+        self._random.choice(self._simulation.workers).stop()
 
-    def _expire_the_transaction(self) -> None:
-        """The broker aborts what has been open for too long; to the worker it looks like fencing."""
-        self._world.broker.init_producer()
+    def _time_out_a_transaction(self) -> None:
+        broker, everything = self._world.broker, self._simulation.partitions
+        under_way = [partition for partition in everything if broker.producer(partition).ongoing is not None]
+        broker.time_out(self._random.choice(under_way or everything))
+
+    def _withhold_markers(self) -> None:
+        """What was decided is seen late, and in one partition before another."""
+        self._world.broker.markers_withheld_until = until = self._world.now + self._random.random() * 3
+        self._world.wake_at(until)
 
     def _compact(self) -> None:
-        self._world.broker.compact(TOPICS.changelog)
+        partition = self._random.choice(self._simulation.partitions)
+        self._world.broker.compact((self._simulation.topics.changelog, partition))
 
     def _let_time_pass(self) -> None:
         self._world.now += 301
@@ -124,10 +132,28 @@ class Adversary:
     def _corrupt_a_disk(self) -> None:
         if self._corruptions < _MOST_CORRUPTIONS:
             self._corruptions += 1
-            self._random.choice(self._simulation.disks).corrupt = True
+            disks = [disk for machine in self._simulation.machines for disk in machine.disks.values()]
+            self._random.choice(disks).corrupt = True
 
-    def _start_worker(self) -> Worker:
-        free = [disk for disk in self._simulation.disks if disk.owner is None]
+    def _some_partitions(self) -> list[int]:
+        everything = self._simulation.partitions
+        return self._random.sample(everything, self._random.randint(1, len(everything)))
+
+    def _able(self) -> list[Worker]:
+        return [worker for worker in self._simulation.workers if not worker.paused and not worker.stopping]
+
+    def _give(self, partitions: list[int]) -> None:
+        """To a worker that has none of them, or to a new process on a machine that may have been used."""
+        simulation = self._simulation
+        owners = {simulation.group.owners[partition] for partition in partitions}
+        others = [worker for worker in self._able() if worker not in owners]
+        if others and self._random.random() < 0.8:
+            heir = self._random.choice(others)
+            simulation.group.give(partitions, heir)
+            heir.hear()
+            return
+        free = [machine for machine in simulation.machines if not machine.in_use]
         if not free or self._random.random() < 0.2:
-            return self._simulation.start_worker()
-        return self._simulation.start_worker(self._random.choice((free[-1], self._random.choice(free))))
+            simulation.start_worker(partitions=partitions)
+            return
+        simulation.start_worker(self._random.choice((free[-1], self._random.choice(free))), partitions)

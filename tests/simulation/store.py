@@ -6,14 +6,14 @@ at all. Knows nothing of what is stored. Invariant: a disk belongs to one proces
 
 from collections.abc import Iterable
 
-from tests.simulation.ports import Life
+from tests.simulation.life import Life
 from worker.errors import StateCorrupted
 from worker.model.state import Checkpoint
 from worker.ports import StateRecord
 
 
 class Disk:
-    """One machine's store directory: every write ever applied, and how many of them would survive a kill."""
+    """One store directory: every write ever applied, and how many of them would survive a kill."""
 
     def __init__(self) -> None:
         self.writes: list[tuple[list[StateRecord], Checkpoint]] = []

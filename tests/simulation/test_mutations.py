@@ -1,216 +1,61 @@
 """The proof can fail: each of these ways to break the protocol is found within a few hundred seeds.
 
 A mutation is one wrong habit, put into the real task, or into what a port does for it. The seeds are those
-that the unbroken task passes in ``test_protocol``.
+that the unbroken task passes in ``test_protocol``. How many each takes: ``pytest -s``, and docs/testing.md.
 """
 
 import pytest
 from msgspec import structs
 
+from tests.simulation import habits, rekeying_habits
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.faults import simulate
-from tests.simulation.ports import FakeTransaction
-from tests.simulation.world import until
-from worker.core.timers import TimerKind, whole_range
-from worker.errors import Fatal, TransactionLost
-from worker.model.state import Meta
-from worker.task.checkpoints import checkpoint_at
-from worker.task.draft import Draft
-from worker.task.life_cycle import TaskState
-from worker.task.partition_task import PartitionTask
-from worker.task.timekeeper import Timekeeper
+from tests.simulation.process import Parts
+from worker.errors import Fatal
 
 MOST_SEEDS = 500
 """The slowest to be found takes a fifth of them."""
 
-
-class WritesTheStoreBeforeTheCommit(PartitionTask):
-    """A crash between the two leaves a store that is ahead of its changelog."""
-
-    async def _commit(self, draft: Draft) -> None:
-        transaction, topics, records = self._transaction, self._topics, draft.state_records()
-        await transaction.begin()
-        for topic, outputs in draft.outputs(topics):
-            await transaction.send(topic, outputs)
-        await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
-        next_offsets = await transaction.acknowledged()
-        await transaction.add_offsets(draft.next_offsets)
-        meta = draft.meta()
-        timer_records = draft.timer_records()
-        checkpoint = checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
-        self._store.write([*records, *timer_records], checkpoint)
-        await transaction.commit()
-        self._committed = meta
-        self._timekeeper.written(timer_records)
-        self._live_states.keep(draft.committed_states())
-        self._setbacks.committed()
-
-
-class TrustsTheGroupsOffsets(PartitionTask):
-    """They may be those before the last commit: its records would be taken twice."""
-
-    async def _continue(self, meta: Meta) -> None:
-        committed = await self._source.committed_offsets()
-        self._committed = structs.replace(meta, next_offsets=committed or meta.next_offsets)
+MUTATIONS = [
+    Parts(task=habits.WritesTheStoreBeforeTheCommit),
+    Parts(task=habits.TrustsTheGroupsOffsets),
+    Parts(task=habits.KeepsTheWatermarkOfALostDraft),
+    Parts(task=habits.KeepsTheStatesOfALostDraft),
+    Parts(task=habits.KeepsLiveStatesOverALoss),
+    Parts(task=habits.SendsALostDraftAgain),
+    Parts(task=habits.ReadsOnAfterAStopWhileRestoring),
+    Parts(task=habits.ForgetsTimersWhenItRestores),
+    Parts(task=habits.ClosesByTheClockWhileLagging),
+    Parts(task=habits.KeepsFiredTimersOverALoss),
+    Parts(transaction=habits.IgnoresFailedBatches),
+    Parts(transaction=habits.SharesItsEpoch),
+    Parts(transaction=habits.BeginsAfterALostAnswer),
+    Parts(transaction=habits.GoesOnAfterATimeout),
+    Parts(transaction=habits.TakesALostCommitForDone),
+    Parts(changelog=habits.RestoresWhatIsNotCommitted),
+    Parts(task=rekeying_habits.ForwardsInATransactionOfItsOwn),
+    Parts(task=rekeying_habits.SendsOnWhatALostDraftHeld),
+    Parts(task=rekeying_habits.KeepsNoOffsetOfTheRekeyTopic),
+    Parts(transaction=rekeying_habits.CommitsNoOffsetOfTheRekeyTopic),
+    Parts(task=rekeying_habits.SendsOnWhatHasArrived),
+    Parts(source=rekeying_habits.ReadsWhatIsNotDecided),
+    Parts(task=rekeying_habits.TakesWhatComesAgainAfterARebalance),
+]
 
 
-class KeepsTheWatermarkOfALostDraft(PartitionTask):
-    """The watermark is then ahead of the records that were committed."""
-
-    kept_ms = 0
-
-    async def _lose(self, lost: TransactionLost) -> None:
-        if self._draft is not None:
-            self.kept_ms = max(self.kept_ms, self._draft.watermark_ms)
-        await super()._lose(lost)
-
-    async def _continue(self, meta: Meta) -> None:
-        await super()._continue(meta)
-        self._committed = structs.replace(meta, watermark_ms=max(meta.watermark_ms, self.kept_ms))
+def changed_part(parts: Parts) -> str:
+    """The name of what is not as it should be."""
+    usual = structs.astuple(Parts())
+    (changed,) = [part for part in structs.astuple(parts) if part not in usual]
+    return str(changed.__name__)
 
 
-class KeepsTheStatesOfALostDraft(PartitionTask):
-    """The same events are then counted into them again."""
-
-    def _drop_uncommitted(self) -> None:
-        states = {} if self._draft is None else self._draft.states
-        super()._drop_uncommitted()
-        self._live_states.keep(states)
-
-
-class KeepsLiveStatesOverALoss(PartitionTask):
-    """They are of before a commit that may have happened after all."""
-
-    def _drop_uncommitted(self) -> None:
-        self._draft = None
-        self._transaction.discard()
-
-
-class SendsALostDraftAgain(PartitionTask):
-    """It fences, but neither restores nor seeks: what was committed after all, or by another, comes twice."""
-
-    async def _start(self) -> None:
-        if self._committed is None:
-            await super()._start()
-            return
-        self._enter(TaskState.RESTORING)
-        await self._transaction.fence()
-        self._enter(TaskState.RUNNING)
-
-    def _drop_uncommitted(self) -> None:
-        self._transaction.discard()
-
-
-class ReadsOnAfterAStopWhileRestoring(PartitionTask):
-    """The source still stands behind the lost draft: its records would be skipped."""
-
-    async def _start(self) -> None:
-        await super()._start()
-        if self.state is TaskState.RESTORING:
-            self._enter(TaskState.RUNNING)
-
-
-class ForgetsTimersWhenItRestores(PartitionTask):
-    """What is in the changelog's records is not set again: those sessions never close."""
-
-    async def _start(self) -> None:
-        before = self._store.checkpoint()
-        await super()._start()
-        after = self._store.checkpoint()
-        if after is not None and after != before and self.state is TaskState.RUNNING:
-            kinds: tuple[TimerKind, ...] = ("close", "forget")
-            timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
-            self._store.write([(key, None) for key in timers], after)
-            self._timekeeper.restored()
-
-
-class HastyTimekeeper(Timekeeper):
-    """Looks at the wall clock whatever is still to be read."""
-
-    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
-        return max(watermark_ms, self._clock.wall_ms())
-
-
-class ClosesByTheClockWhileLagging(PartitionTask):
-    """The events that go on with those sessions are only a little further down."""
-
-    async def run(self) -> None:
-        self._timekeeper = HastyTimekeeper(
-            self._rules, self._source, self._store, self._clock, self._live_states
-        )
-        await super().run()
-
-
-class KeepsFiredTimersOverALoss(PartitionTask):
-    """They have done nothing: what they were to close was in the draft that was dropped."""
-
-    def _drop_uncommitted(self) -> None:
-        fired = [] if self._draft is None else self._draft.fired
-        checkpoint = None if self._draft is None else self._store.checkpoint()
-        super()._drop_uncommitted()
-        if fired and checkpoint is not None:
-            self._store.write([(key, None) for key in fired], checkpoint)
-
-
-class IgnoresFailedBatches(FakeTransaction):
-    """As the client's own commit does."""
-
-    async def acknowledged(self) -> dict[str, int]:
-        for _, request, _ in self.sent:
-            await until(lambda request=request: request.delivered)  # type: ignore[misc]
-        return {topic: request.result for topic, request, _ in self.sent if isinstance(request.result, int)}
-
-
-class SharesItsEpoch(FakeTransaction):
-    """A new owner that does not fence: the old one goes on writing."""
-
-    async def fence(self) -> None:
-        if self.broker.epoch == 0:
-            await super().fence()
-        self.epoch = self.broker.epoch
-
-
-class BeginsAfterALostAnswer(FakeTransaction):
-    """The first copy of an EndTxn, still on its way, ends the next transaction half-written (KIP-890)."""
-
-    async def begin(self) -> None:
-        self.tainted = False
-        await super().begin()
-
-
-def seeds_until_found(
-    task_class: type[PartitionTask] = PartitionTask,
-    transaction_class: type[FakeTransaction] = FakeTransaction,
-) -> int:
-    """How many seeds it takes until a promise is seen broken."""
+@pytest.mark.parametrize("parts", MUTATIONS, ids=changed_part)
+def test_this_habit_is_found_out(parts: Parts) -> None:
     for seed in range(MOST_SEEDS):
         try:
-            simulate(seed, task_class=task_class, transaction_class=transaction_class)
+            simulate(seed, parts)
         except (BrokenPromiseError, Fatal) as broken:
-            print(f"found by seed {seed}: {broken}")  # noqa: T201 - shown with -s
-            return seed + 1
+            print(f"{changed_part(parts)}: found by seed {seed}: {broken}")  # noqa: T201 - shown with -s
+            return
     pytest.fail(f"not found within {MOST_SEEDS} seeds")
-
-
-@pytest.mark.parametrize(
-    "mutation",
-    [
-        WritesTheStoreBeforeTheCommit,
-        TrustsTheGroupsOffsets,
-        KeepsTheWatermarkOfALostDraft,
-        KeepsTheStatesOfALostDraft,
-        KeepsLiveStatesOverALoss,
-        SendsALostDraftAgain,
-        ReadsOnAfterAStopWhileRestoring,
-        ForgetsTimersWhenItRestores,
-        ClosesByTheClockWhileLagging,
-        KeepsFiredTimersOverALoss,
-    ],
-)
-def test_a_task_with_this_habit_is_found_out(mutation: type[PartitionTask]) -> None:
-    assert seeds_until_found(task_class=mutation)
-
-
-@pytest.mark.parametrize("mutation", [IgnoresFailedBatches, SharesItsEpoch, BeginsAfterALostAnswer])
-def test_a_producer_with_this_habit_is_found_out(mutation: type[FakeTransaction]) -> None:
-    assert seeds_until_found(transaction_class=mutation)

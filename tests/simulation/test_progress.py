@@ -2,47 +2,48 @@
 
 from tests.builders import click, record
 from tests.simulation.simulation import Simulation
-from tests.simulation.traffic import RAW_TOPIC, RawLog
+from tests.simulation.topics import RAW_TOPIC
+from tests.simulation.traffic import Incoming
 
 
 def test_a_task_has_work_for_as_long_as_a_transaction_is_open_and_none_when_all_is_committed() -> None:
-    log: RawLog = [record(offset, [click("d1", id=str(offset))]) for offset in range(40)]
+    log: list[Incoming] = [(0, record(offset, [click("d1", id=str(offset))])) for offset in range(40)]
     with Simulation(seed=3).feed(log) as simulation:
-        worker = simulation.start_worker()
+        running = simulation.start_worker().tasks[0]
         transactions = 0
 
         def all_is_committed() -> bool:
             nonlocal transactions
-            if worker.inside_transaction():
+            if running.inside_transaction():
                 transactions += 1
-                assert not worker.task.progress.caught_up
-            return simulation.world.broker.group_offsets == {RAW_TOPIC: len(log)}
+                assert not running.task.progress.caught_up
+            return simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
 
         simulation.run_until(all_is_committed, "all is committed")
         assert transactions > 0
-        simulation.run_until(lambda: worker.task.progress.caught_up, "it says so")
+        simulation.run_until(lambda: running.task.progress.caught_up, "it says so")
 
 
 def test_a_task_is_not_caught_up_before_it_runs() -> None:
     with Simulation(seed=3) as simulation:
-        worker = simulation.start_worker()
-        assert not worker.task.progress.caught_up
-        simulation.run_until(lambda: worker.task.progress.caught_up, "it has founded its partition and idles")
+        task = simulation.start_worker().tasks[0].task
+        assert not task.progress.caught_up
+        simulation.run_until(lambda: task.progress.caught_up, "it has founded its partition and idles")
 
 
 def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:
-    log: RawLog = [record(offset, [click("d1", id=str(offset))]) for offset in range(40)]
+    log: list[Incoming] = [(0, record(offset, [click("d1", id=str(offset))])) for offset in range(40)]
     places: list[int] = []
     with Simulation(seed=3).feed(log) as simulation:
-        worker = simulation.start_worker()
+        task = simulation.start_worker().tasks[0].task
 
         def caught_up_with_all() -> bool:
-            progress = worker.task.progress
+            progress = task.progress
             if not places or places[-1] != progress.changelog_offset:
                 places.append(progress.changelog_offset)
-            return progress.caught_up and simulation.world.broker.group_offsets == {RAW_TOPIC: len(log)}
+            return progress.caught_up and simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
 
         simulation.run_until(caught_up_with_all, "all is committed")
-        commits = worker.task.take_statistics().transactions
+        commits = task.take_statistics().transactions
     assert places == sorted(places)
     assert len(places) == 1 + commits  # the first is that of an empty store

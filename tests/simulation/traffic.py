@@ -1,6 +1,8 @@
-"""Random raw logs: a few devices, users, client sessions, late and bad events, gaps between the offsets.
+"""Random raw traffic: a few devices, users, client sessions, late and bad events, gaps between the offsets.
 
-Decides only what comes in; every good event has an id of its own, so that its fate can be counted.
+Decides only what comes in, and through which partition; every good event has an id of its own, so that its
+fate can be counted. Batches hold events of several devices, so with more than one partition most of them have
+some that belong elsewhere.
 """
 
 from random import Random
@@ -8,32 +10,38 @@ from typing import Any
 
 from tests.builders import Record, click, ms, record
 
-RawLog = list[Record | None]
-"""By offset; None where a marker of the sender's own transaction stands."""
+Incoming = tuple[int, Record | None]
+"""A record and its partition; None where a marker of the sender's own transaction stands."""
 
-RAW_TOPIC = "events.raw"
 _MINUTE_MS = 60_000
 _BAD_VALUES = (b"", b"not json", b'[{"id":"cut', None)
 
 
-def traffic(random: Random, records: int) -> RawLog:
-    """That many records, of 1 to 5 events each."""
+def traffic(random: Random, records: int, partitions: int) -> list[Incoming]:
+    """That many records, of 1 to 5 events each, in the order in which they come in."""
     now_ms = ms("08:00:00")
-    log: RawLog = []
+    incoming: list[Incoming] = []
+    ends = [0] * partitions
     for _ in range(records):
         now_ms += random.choice((1_000, 1_000, _MINUTE_MS, 10 * _MINUTE_MS, 40 * _MINUTE_MS))
         if random.random() < 0.01:
             now_ms += 450 * 86_400_000  # long enough for devices to be forgotten
+        partition = random.randrange(partitions)
         while random.random() < 0.1:
-            log.append(None)
-        offset = len(log)
-        if random.random() < 0.05:
-            log.append(record(offset, random.choice(_BAD_VALUES), received_at=now_ms))
-            continue
-        number = random.randint(1, 5)
-        batch: list[Any] = [_event(random, f"{offset}-{index}", now_ms) for index in range(number)]
-        log.append(record(offset, batch, received_at=now_ms if random.random() < 0.95 else -1))
-    return log
+            incoming.append((partition, None))
+            ends[partition] += 1
+        incoming.append((partition, _record(random, partition, ends[partition], now_ms)))
+        ends[partition] += 1
+    return incoming
+
+
+def _record(random: Random, partition: int, offset: int, now_ms: int) -> Record:
+    if random.random() < 0.05:
+        return record(offset, random.choice(_BAD_VALUES), received_at=now_ms, partition=partition)
+    number = random.randint(1, 5)
+    batch: list[Any] = [_event(random, f"{partition}-{offset}-{index}", now_ms) for index in range(number)]
+    received_at = now_ms if random.random() < 0.95 else -1
+    return record(offset, batch, received_at=received_at, partition=partition)
 
 
 def _event(random: Random, id_: str, now_ms: int) -> Any:

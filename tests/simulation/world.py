@@ -72,7 +72,8 @@ class World:
         self.broker = Broker(self.random, lambda: self.now)
         self.requests: list[Request] = []
         self.fates: list[tuple[str, Fate]] = []  # what becomes of the next requests of a kind
-        self.fully_read: set[int] = set()  # offsets at which a source had returned all that there was
+        # Partition and offsets of its inputs at which a source had returned all that there was.
+        self.fully_read: set[tuple[int, tuple[int, ...]]] = set()
         self._alarms: list[float] = []
 
     def wall_ms(self) -> int:

@@ -1,0 +1,52 @@
+"""The order in which a partition's events arrived, where it is not known before: read from its output.
+
+Events that came by several ways may reach the partition of their device in many orders. What the output tells
+must be possible: each event where its device belongs, and those that came in through one raw partition in its
+order. Given that order everything else follows, and is compared byte for byte.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import json
+
+from tests.builders import Record
+from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broker import Broker
+from tests.simulation.sent import Element, Place, Sent
+from worker.task.topics import TaskTopics
+
+
+def events_by_id(sent: Sent) -> dict[str, Element]:
+    """Every event that is fine."""
+    return {element.id: element for element in sent.all_elements() if element.id is not None}
+
+
+def arrival_order(
+    broker: Broker, topics: TaskTopics, partition: int, events: Mapping[str, Element]
+) -> list[Record]:
+    """P1: the partition's events, each alone in its record, in the order of its output."""
+    records: list[Record] = []
+    newest: dict[tuple[str, int], Place] = {}
+    for id_ in _enriched_ids(broker, topics, partition):
+        element = events.get(id_)
+        if element is None or element.alone is None:
+            raise BrokenPromiseError(f"P4 conservation: partition {partition}: nobody sent {id_}")
+        if element.home != partition:
+            raise BrokenPromiseError(
+                f"P1 order: partition {partition} has {id_} of {element.device_id}, who belongs to "
+                f"{element.home}"
+            )
+        way = (element.device_id, element.place[0])
+        if way in newest and newest[way] >= element.place:
+            raise BrokenPromiseError(
+                f"P1 order: partition {partition} has {element.place} of {element.device_id} after "
+                f"{newest[way]}"
+            )
+        newest[way] = element.place
+        records.append(element.alone)
+    return records
+
+
+def _enriched_ids(broker: Broker, topics: TaskTopics, partition: int) -> Iterable[str]:
+    for _, value, _ in broker.committed_records((topics.enriched, partition)):
+        yield json.decode(value or b"")["id"]

@@ -1,0 +1,215 @@
+"""Wrong habits of a task and of what a port does for it: each breaks the protocol in one way.
+
+``test_mutations`` lets the simulation find them. Those that have to do with several partitions are in
+``rekeying_habits``.
+"""
+
+from collections.abc import Iterator
+
+from msgspec import structs
+
+from tests.simulation.broker import Entry
+from tests.simulation.changelog import FakeChangelog
+from tests.simulation.transaction import FakeTransaction
+from tests.simulation.world import until
+from worker.core.timers import TimerKind, whole_range
+from worker.errors import TransactionLost
+from worker.model.state import Meta
+from worker.task.checkpoints import checkpoint_at
+from worker.task.draft import Draft
+from worker.task.life_cycle import TaskState
+from worker.task.partition_task import PartitionTask
+from worker.task.timekeeper import Timekeeper
+
+
+class WritesTheStoreBeforeTheCommit(PartitionTask):
+    """A crash between the two leaves a store that is ahead of its changelog."""
+
+    async def _commit(self, draft: Draft) -> None:
+        transaction, topics, records = self._transaction, self._topics, draft.state_records()
+        await transaction.begin()
+        for topic, partition, outputs in self._outlets.of(draft):
+            await transaction.send(topic, outputs, partition)
+        for partition, leaving in draft.leaving.items():
+            await transaction.forward(topics.rekey, partition, leaving)
+        await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
+        next_offsets = await transaction.acknowledged()
+        await transaction.add_offsets(draft.next_offsets)
+        meta = draft.meta()
+        timer_records = draft.timer_records()
+        checkpoint = checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
+        self._store.write([*records, *timer_records], checkpoint)
+        await transaction.commit()
+        self._committed = meta
+        self._timekeeper.written(timer_records)
+        self._live_states.keep(draft.committed_states())
+        self._setbacks.committed()
+
+
+class TrustsTheGroupsOffsets(PartitionTask):
+    """They may be those before the last commit: its records would be taken twice."""
+
+    async def _continue(self, meta: Meta) -> None:
+        committed = await self._source.committed_offsets()
+        self._committed = structs.replace(meta, next_offsets=committed or meta.next_offsets)
+
+
+class KeepsTheWatermarkOfALostDraft(PartitionTask):
+    """The watermark is then ahead of the records that were committed."""
+
+    kept_ms = 0
+
+    async def _lose(self, lost: TransactionLost) -> None:
+        if self._draft is not None:
+            self.kept_ms = max(self.kept_ms, self._draft.watermark_ms)
+        await super()._lose(lost)
+
+    async def _continue(self, meta: Meta) -> None:
+        await super()._continue(meta)
+        self._committed = structs.replace(meta, watermark_ms=max(meta.watermark_ms, self.kept_ms))
+
+
+class KeepsTheStatesOfALostDraft(PartitionTask):
+    """The same events are then counted into them again."""
+
+    def _drop_uncommitted(self) -> None:
+        states = {} if self._draft is None else self._draft.states
+        super()._drop_uncommitted()
+        self._live_states.keep(states)
+
+
+class KeepsLiveStatesOverALoss(PartitionTask):
+    """They are of before a commit that may have happened after all."""
+
+    def _drop_uncommitted(self) -> None:
+        self._draft = None
+        self._transaction.discard()
+
+
+class SendsALostDraftAgain(PartitionTask):
+    """It fences, but neither restores nor seeks: what was committed after all, or by another, comes twice."""
+
+    async def _start(self) -> None:
+        if self._committed is None:
+            await super()._start()
+            return
+        self._enter(TaskState.RESTORING)
+        await self._transaction.fence()
+        self._enter(TaskState.RUNNING)
+
+    def _drop_uncommitted(self) -> None:
+        self._transaction.discard()
+
+
+class ReadsOnAfterAStopWhileRestoring(PartitionTask):
+    """The source still stands behind the lost draft: its records would be skipped."""
+
+    async def _start(self) -> None:
+        await super()._start()
+        if self.state is TaskState.RESTORING:
+            self._enter(TaskState.RUNNING)
+
+
+class ForgetsTimersWhenItRestores(PartitionTask):
+    """What is in the changelog's records is not set again: those sessions never close."""
+
+    async def _start(self) -> None:
+        before = self._store.checkpoint()
+        await super()._start()
+        after = self._store.checkpoint()
+        if after is not None and after != before and self.state is TaskState.RUNNING:
+            kinds: tuple[TimerKind, ...] = ("close", "forget")
+            timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
+            self._store.write([(key, None) for key in timers], after)
+            self._timekeeper.restored()
+
+
+class HastyTimekeeper(Timekeeper):
+    """Looks at the wall clock whatever is still to be read."""
+
+    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
+        return max(watermark_ms, self._clock.wall_ms())
+
+
+class ClosesByTheClockWhileLagging(PartitionTask):
+    """The events that go on with those sessions are only a little further down."""
+
+    async def run(self) -> None:
+        self._timekeeper = HastyTimekeeper(
+            self._rules, self._source, self._store, self._clock, self._live_states
+        )
+        await super().run()
+
+
+class KeepsFiredTimersOverALoss(PartitionTask):
+    """They have done nothing: what they were to close was in the draft that was dropped."""
+
+    def _drop_uncommitted(self) -> None:
+        fired = [] if self._draft is None else self._draft.fired
+        checkpoint = None if self._draft is None else self._store.checkpoint()
+        super()._drop_uncommitted()
+        if fired and checkpoint is not None:
+            self._store.write([(key, None) for key in fired], checkpoint)
+
+
+class IgnoresFailedBatches(FakeTransaction):
+    """As the client's own commit does."""
+
+    async def acknowledged(self) -> dict[str, int]:
+        for _, request, _ in self.sent:
+            await until(lambda request=request: request.delivered)  # type: ignore[misc]
+        return {
+            topic: request.result
+            for (topic, partition), request, _ in self.sent
+            if partition == self.partition and isinstance(request.result, int)
+        }
+
+
+class SharesItsEpoch(FakeTransaction):
+    """A new owner that does not fence: the old one goes on writing."""
+
+    async def fence(self) -> None:
+        if self.broker.producer(self.partition).epoch == 0:
+            await super().fence()
+        self.epoch = self.broker.producer(self.partition).epoch
+
+
+class BeginsAfterALostAnswer(FakeTransaction):
+    """The first copy of an EndTxn, still on its way, ends the next transaction half-written (KIP-890)."""
+
+    async def begin(self) -> None:
+        self.tainted = False
+        await super().begin()
+
+
+class GoesOnAfterATimeout(FakeTransaction):
+    """It takes the epoch that came of the broker's timeout for its own: half a transaction is then aborted,
+    and the other half committed.
+    """
+
+    def live_epoch(self) -> int:
+        producer = self.broker.producer(self.partition)
+        if producer.timed_out and self.epoch == producer.epoch - 1:
+            self.epoch = producer.epoch
+        return super().live_epoch()
+
+
+class TakesALostCommitForDone(FakeTransaction):
+    """Fenced or cut off, it goes on as if all had gone well: a store ahead of its changelog."""
+
+    async def commit(self) -> None:
+        try:
+            await super().commit()
+        except TransactionLost:
+            self.open = False
+
+
+class RestoresWhatIsNotCommitted(FakeChangelog):
+    """As the client does unless it is told otherwise: to the end of the log, aborted records too."""
+
+    def end(self) -> int:
+        return len(self.broker.log(self.place))
+
+    def readable(self, offset: int, end: int) -> Iterator[tuple[int, Entry]]:
+        log = self.broker.log(self.place)
+        return ((position, log[position]) for position in range(offset, end) if log[position].record)

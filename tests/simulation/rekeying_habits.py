@@ -1,0 +1,121 @@
+"""Wrong habits that have to do with several partitions: with events that go from one to another, and with two
+inputs. ``test_mutations`` lets the simulation find them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from msgspec import structs
+
+from tests.simulation.broker import Entry
+from tests.simulation.process import DECODER
+from tests.simulation.source import FakeInput, FakeSource
+from tests.simulation.topics import REKEY_TOPIC
+from tests.simulation.transaction import FakeTransaction
+from worker.core.pipeline import decode_records
+from worker.core.rekeying import arrived, divide, foreign_devices
+from worker.model.events import InputRecord
+from worker.model.rekeying import RecordWithHeaders, RekeyedRecord
+from worker.task.draft import Draft
+from worker.task.intake import Intake, Taken
+from worker.task.misrouting import Misrouting
+from worker.task.partition_task import PartitionTask
+
+
+class ForwardsInATransactionOfItsOwn(PartitionTask):
+    """Between the two a crash leaves events sent on, and the raw offset where it was: they are sent again."""
+
+    async def _commit(self, draft: Draft) -> None:
+        leaving, draft.leaving = draft.leaving, {}
+        if leaving:
+            await self._transaction.begin()
+            for partition, records in leaving.items():
+                await self._transaction.forward(self._topics.rekey, partition, records)
+            await self._transaction.acknowledged()
+            await self._transaction.commit()
+        await super()._commit(draft)
+
+
+class SendsOnWhatALostDraftHeld(PartitionTask):
+    """It is read again too, and sent on a second time."""
+
+    lost: Mapping[int, Sequence[RekeyedRecord]] = {}
+
+    def _drop_uncommitted(self) -> None:
+        if self._draft is not None:
+            self.lost = self._draft.leaving
+        super()._drop_uncommitted()
+
+    def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
+        draft = super()._open_draft(nothing_in_hand=nothing_in_hand)
+        for partition, records in self.lost.items():
+            draft.leaving.setdefault(partition, []).extend(records)
+        self.lost = {}
+        return draft
+
+
+class KeepsNoOffsetOfTheRekeyTopic(PartitionTask):
+    """After the next restore all that was ever sent on is taken once more."""
+
+    async def _commit(self, draft: Draft) -> None:
+        if REKEY_TOPIC in draft.next_offsets:
+            draft.next_offsets = {**draft.next_offsets, REKEY_TOPIC: 0}
+        await super()._commit(draft)
+
+
+class CommitsNoOffsetOfTheRekeyTopic(FakeTransaction):
+    """The group's offsets tell whoever looks at the lag a falsehood."""
+
+    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
+        await super().add_offsets({t: offset for t, offset in next_offsets.items() if t != REKEY_TOPIC})
+
+
+class SendsOnWhatHasArrived(PartitionTask):
+    """A worker that believes in another partitioner, and does not know that what arrived stays."""
+
+    async def run(self) -> None:
+        self._intake = _SuspiciousIntake(
+            self.partition,
+            self._topics,
+            DECODER,
+            self._intake.partitioning,
+            Misrouting(self._intake.partitioning),
+        )
+        await super().run()
+
+
+class _SuspiciousIntake(Intake):
+    def take(self, records: Sequence[InputRecord]) -> Taken:
+        if records[0].topic != REKEY_TOPIC:
+            return super().take(records)
+        other = structs.replace(self.partitioning, partitioner="crc32")
+        came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
+        decoded = decode_records(came, DECODER)
+        foreign = foreign_devices(decoded.device_ids, self._partition, other.partition_of)
+        return Taken(*divide(decoded, foreign, other.partition_of, DECODER.elements))
+
+
+class ReadsWhatIsNotDecided(FakeSource):
+    """Events that are still in an open transaction of another task, which may be aborted."""
+
+    class _Input(FakeInput):
+        def end(self) -> int:
+            return len(self.broker.log(self.place))
+
+        def readable(self, position: int) -> Iterator[tuple[int, Entry]]:
+            for offset, entry in enumerate(self.broker.log(self.place)[position:], position):
+                aborted = entry.unit is not None and entry.unit.committed is False
+                if entry.record is not None and not aborted:
+                    yield offset, entry
+
+    input_class = _Input
+
+
+class TakesWhatComesAgainAfterARebalance(PartitionTask):
+    """The client goes back to the committed offset, and with it the task."""
+
+    def _step(self, records: Sequence[InputRecord]) -> None:
+        draft = self._draft or self._open_draft(nothing_in_hand=False)
+        topic = records[0].topic
+        draft.next_offsets[topic] = min(draft.next_offsets[topic], records[0].offset)
+        super()._step(records)

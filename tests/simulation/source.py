@@ -1,0 +1,166 @@
+"""The port ``Source`` on the simulated broker: the inputs of one task, read by one consumer of the group.
+
+Decides what has been fetched of each input when the task asks; of what waits the oldest comes first, by the
+same decision as in the real one. Invariant: each input in order, nothing beyond its last stable offset.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from msgspec import Struct
+
+from tests.simulation.broker import Broker, Entry, TopicPartition
+from tests.simulation.life import Life
+from tests.simulation.world import until
+from worker.core.interleaving import oldest_piece
+from worker.core.rekeying import origin_timestamp_ms
+from worker.model.rekeying import Headers
+
+HEARTBEAT_S = 1.0
+LONGEST_FETCH = 6  # records
+FETCHED_IN_TIME = 0.7  # how probably a fetch of one of several inputs is back when the task asks
+
+
+class FetchedRecord(Struct, frozen=True):
+    """A record as a consumer gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class FakeInput:
+    """One topic's partition: the client's position, and what was fetched and not yet returned."""
+
+    def __init__(self, broker: Broker, place: TopicPartition, *, rekeyed: bool) -> None:
+        self.broker = broker
+        self.place = place
+        self.position: int | None = None
+        self.waiting: list[FetchedRecord] = []
+        self._rekeyed = rekeyed
+
+    def seek(self, offset: int) -> None:
+        self.waiting.clear()
+        self.position = offset
+
+    def end(self) -> int:
+        """Where fetches end."""
+        return self.broker.stable_end(self.place)
+
+    def unfetched(self) -> int:
+        return 0 if self.position is None else max(0, self.end() - self.position)
+
+    def fetch(self, most: int) -> None:
+        """Take in a few records; past markers and aborted ones too."""
+        assert self.position is not None
+        if self.waiting or self.position >= self.end():
+            return
+        found = [*islice(self.readable(self.position), most)]
+        self.waiting = [self._record(offset, entry) for offset, entry in found]
+        self.position = found[-1][0] + 1 if len(found) == most else self.end()
+
+    def readable(self, position: int) -> Iterator[tuple[int, Entry]]:
+        """What a fetch may bring."""
+        return self.broker.read_committed(self.place, position)
+
+    def times_ms(self) -> list[int]:
+        if self._rekeyed:
+            return [origin_timestamp_ms(record) for record in self.waiting]
+        return [record.timestamp for record in self.waiting]
+
+    def take(self, count: int) -> list[FetchedRecord]:
+        taken, self.waiting = self.waiting[:count], self.waiting[count:]
+        return taken
+
+    def _record(self, offset: int, entry: Entry) -> FetchedRecord:
+        assert entry.record is not None
+        topic, partition = self.place
+        key, value, timestamp_ms = entry.record
+        return FetchedRecord(
+            topic, partition, offset, -1 if timestamp_ms is None else timestamp_ms, key, value, entry.headers
+        )
+
+
+class FakeSource:
+    """The inputs of one partition's task."""
+
+    input_class: type[FakeInput] = FakeInput
+
+    def __init__(
+        self, life: Life, partition: int, topics: Sequence[str], still_assigned: Callable[[], bool]
+    ) -> None:
+        """``topics``: the raw topic, then the re-key topic where there is one."""
+        self._life = life
+        self._partition = partition
+        self.inputs = [
+            self.input_class(life.world.broker, (topic, partition), rekeyed=number > 0)
+            for number, topic in enumerate(topics)
+        ]
+        self._still_assigned = still_assigned
+        self._woken = False
+
+    async def next_records(self, timeout_s: float) -> Sequence[FetchedRecord]:
+        self._life.check()
+        world = self._life.world
+        deadline = world.now + timeout_s
+        world.wake_at(deadline)
+        await until(lambda: self._woken or world.now >= deadline or self.lag() > 0)
+        self._woken = False
+        if not self._is_positioned():
+            return []
+        for fetching in self.inputs:
+            if len(self.inputs) == 1 or world.random.random() < FETCHED_IN_TIME:
+                fetching.fetch(world.random.randint(1, LONGEST_FETCH))
+        waiting = [fetched for fetched in self.inputs if fetched.waiting]
+        taken: list[FetchedRecord] = []
+        if waiting:
+            place, count = oldest_piece([fetched.times_ms() for fetched in waiting])
+            taken = waiting[place].take(count)
+        if self.lag() == 0:
+            positions = tuple(read.position or 0 for read in self.inputs)
+            world.fully_read.add((self._partition, positions))
+        return taken
+
+    def wake(self) -> None:
+        self._woken = True
+
+    def seek(self, next_offsets: Mapping[str, int]) -> None:
+        for positioned in self.inputs:
+            positioned.seek(next_offsets[positioned.place[0]])
+
+    def lag(self) -> int:
+        return sum([len(read.waiting) + read.unfetched() for read in self.inputs])
+
+    def caught_up(self) -> bool:
+        return self._is_positioned() and self.lag() == 0
+
+    async def first_offsets(self) -> dict[str, int]:
+        await self._life.call("query", lambda: None)
+        return {read.place[0]: 0 for read in self.inputs}
+
+    async def committed_offsets(self) -> dict[str, int]:
+        answers: list[dict[str, int]] = []
+        await self._life.call("query", lambda: answers.append(self._committed()))
+        return answers[-1]
+
+    async def still_assigned(self) -> bool:
+        await self._life.sleep(2 * HEARTBEAT_S)
+        return self._still_assigned()
+
+    def rebalanced(self) -> None:
+        """What the client does after every rebalance, also for a kept partition: go where the group is."""
+        if self._is_positioned():
+            committed = self._committed()
+            for read in self.inputs:
+                read.seek(committed.get(read.place[0], 0))
+
+    def _is_positioned(self) -> bool:
+        return all(read.position is not None for read in self.inputs)
+
+    def _committed(self) -> dict[str, int]:
+        committed = self._life.world.broker.committed_offsets([read.place for read in self.inputs])
+        return {topic: offset for (topic, _), offset in committed.items()}

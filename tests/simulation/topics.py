@@ -1,0 +1,21 @@
+"""The topics of the simulated deployment, and the rules in force: what workers and checks agree on."""
+
+from worker.model.rules import Rules
+from worker.task.topics import TaskTopics
+
+RULES = Rules()
+RAW_TOPIC = "events.raw"
+REKEY_TOPIC = "sessionizer.rekey"
+
+
+def topics_of(partitions: int) -> TaskTopics:
+    """By role. Events are re-keyed where there is more than one partition."""
+    return TaskTopics(
+        raw=RAW_TOPIC,
+        rekey=REKEY_TOPIC if partitions > 1 else "",
+        enriched="events.enriched",
+        dead_letters="events.dead-letters",
+        sessions="events.sessions",
+        identities="events.identities",
+        changelog="sessionizer.changelog",
+    )

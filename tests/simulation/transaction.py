@@ -1,0 +1,102 @@
+"""The port ``Transaction`` on the simulated broker.
+
+Decides what a producer hears of its requests; knows nothing of who checks. Invariant: one epoch at a time,
+dead after its first failure, as the real one is.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tests.simulation.broker import TopicPartition
+from tests.simulation.life import REQUEST_TIMEOUT_S, Life
+from tests.simulation.world import Fate, Request
+from worker.errors import TransactionLost
+from worker.model.outputs import OutputRecord
+from worker.model.rekeying import Headers, RekeyedRecord
+
+
+class FakeTransaction:
+    """The transactional producer of one partition."""
+
+    def __init__(self, life: Life, partition: int) -> None:
+        self.life = life
+        self.broker = life.world.broker
+        self.partition = partition
+        self.epoch: int | None = None
+        self.open = False
+        self.tainted = False
+        self.sent: list[tuple[TopicPartition, Request, Fate]] = []
+
+    async def fence(self) -> None:
+        assert self.epoch is None, "fenced twice without discarding"
+        epochs: list[int] = []
+        await self.life.call("fence", lambda: epochs.append(self.broker.init_producer(self.partition)))
+        self.epoch, self.tainted = epochs[-1], False
+
+    async def begin(self) -> None:
+        await self.life.pause()
+        if self.epoch is None or self.tainted:
+            raise TransactionLost("an earlier request may still be on its way")
+        assert not self.open
+        self.open, self.sent = True, []
+
+    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+        place = topic, self.partition if partition is None else partition
+        await self._send(place, [(record, ()) for record in records])
+
+    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+        sent = [((record.key, record.value, None), record.headers) for record in records]
+        await self._send((topic, partition), sent)
+
+    async def _send(self, place: TopicPartition, records: Sequence[tuple[OutputRecord, Headers]]) -> None:
+        assert self.open
+        await self.life.pause()
+        if not records:
+            return
+        epoch, random = self.live_epoch(), self.life.world.random
+        fate = self.life.world.fate_of("send")
+        cut = random.randint(0, len(records) - 1)
+        batches = [batch for batch in (records[:cut], records[cut:]) if batch]
+        if fate is Fate.REFUSED:
+            batches.pop(random.randrange(len(batches)))  # the other one is stored all the same
+        ends: list[int] = []
+
+        def produce() -> int:
+            if fate is not Fate.REQUEST_LOST:
+                ends.extend(self.broker.produce(self.partition, epoch, place, batch) for batch in batches)
+            return ends[-1] if ends else 0
+
+        delay_s = random.random() * 4 if fate is Fate.LATE else 0.0
+        self.sent.append((place, self.life.world.send(produce, delay_s), fate))
+
+    async def acknowledged(self) -> dict[str, int]:
+        ends: dict[str, int] = {}
+        for (topic, partition), request, fate in self.sent:
+            if fate is Fate.LATE:
+                await self.life.sleep(REQUEST_TIMEOUT_S)
+            else:
+                await self.life.answer("send", request)
+            if fate is not Fate.DONE:
+                raise TransactionLost(f"send to {topic}: {fate.name}", refused=fate is Fate.REFUSED)
+            assert isinstance(request.result, int)
+            if partition == self.partition:
+                ends[topic] = request.result
+        return ends
+
+    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
+        epoch = self.live_epoch()
+        offsets = {(topic, self.partition): offset for topic, offset in next_offsets.items()}
+        await self.life.call("add_offsets", lambda: self.broker.add_offsets(self.partition, epoch, offsets))
+
+    async def commit(self) -> None:
+        epoch = self.live_epoch()
+        fate = await self.life.call("commit", lambda: self.broker.end(self.partition, epoch, committed=True))
+        self.open = False
+        self.tainted = fate is Fate.SENT_TWICE
+
+    def discard(self) -> None:
+        self.life.check()
+        self.epoch, self.open = None, False
+
+    def live_epoch(self) -> int:
+        assert self.epoch is not None, "not fenced, or discarded"
+        return self.epoch

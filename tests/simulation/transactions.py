@@ -1,0 +1,120 @@
+"""What each committed transaction holds: what its offsets claim, no more and no less.
+
+Reads the changelog for the meta records, and the other topics for what went with them. Knows nothing of
+faults or tasks. A broken promise raises ``BrokenPromiseError``.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from msgspec import json
+
+from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broker import Broker, Entry, TopicPartition, TransactionUnit
+from tests.simulation.sent import Place, Sent
+from worker.core.state_records import META_KEY, decode_meta
+from worker.model.state import Meta
+from worker.task.topics import TaskTopics
+
+
+def committed_transactions(
+    broker: Broker, topics: TaskTopics, partition: int
+) -> Iterator[tuple[TransactionUnit, Meta]]:
+    """Those of one partition's task, in order, each with its meta record."""
+    for _, entry in broker.history((topics.changelog, partition)):
+        assert entry.record is not None
+        key, value, _ = entry.record
+        if key == META_KEY:
+            assert entry.unit is not None
+            yield entry.unit, decode_meta(value or b"")
+
+
+def check_transactions(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
+    """P4: every element between a transaction's offsets and those before it is in that transaction, once.
+
+    Enriched where its device belongs here, dead where it must be refused, else on its way to where it
+    belongs; and what came from elsewhere is enriched.
+    """
+    places = _PlacesByUnit(broker, topics, sent)
+    for partition in sent.partitions:
+        done: dict[str, int] = {}
+        for unit, meta in committed_transactions(broker, topics, partition):
+            fates = _claimed(broker, topics, sent, partition, done, meta.next_offsets)
+            found = places.of(unit)
+            done = meta.next_offsets
+            if fates != found:
+                missing, made_up = dict(fates - found), dict(found - fates)
+                raise BrokenPromiseError(
+                    f"P4 conservation: partition {partition}, transaction up to {done}: "
+                    f"lost {missing}, repeated or made up {made_up}"
+                )
+
+
+Fates = Counter[tuple[str, int, Place]]
+"""How often each element was written to a topic's partition."""
+
+
+def _claimed(
+    broker: Broker,
+    topics: TaskTopics,
+    sent: Sent,
+    partition: int,
+    done: dict[str, int],
+    next_offsets: dict[str, int],
+) -> Fates:
+    fates: Fates = Counter()
+    for offset in range(done.get(topics.raw, 0), next_offsets[topics.raw]):
+        for element in sent.elements[partition].get(offset, ()):
+            if element.id is None:
+                fates[topics.dead_letters, partition, element.place] += 1
+            elif element.home == partition:
+                fates[topics.enriched, partition, element.place] += 1
+            else:
+                fates[topics.rekey, element.home, element.place] += 1
+    if topics.rekey:
+        log = broker.log((topics.rekey, partition))
+        for entry in log[done.get(topics.rekey, 0) : next_offsets[topics.rekey]]:
+            if entry.committed:
+                fates.update((topics.enriched, partition, place) for place in places_rekeyed(entry, sent))
+    return fates
+
+
+def places_rekeyed(entry: Entry, sent: Sent) -> list[Place]:
+    """Where the events of a re-keyed record come from."""
+    headers = dict(entry.headers)
+    partition, offset = int(headers["origin-partition"]), int(headers["origin-offset"])
+    if "origin-index" in headers:
+        return [(partition, offset, int(index)) for index in headers["origin-index"].split(b",")]
+    return [element.place for element in sent.elements[partition][offset]]
+
+
+class _PlacesByUnit:
+    """What each transaction has written, but for state and streams."""
+
+    def __init__(self, broker: Broker, topics: TaskTopics, sent: Sent) -> None:
+        self._fates: dict[int, Fates] = {}
+        by_id = {element.id: element.place for element in sent.all_elements() if element.id is not None}
+        for (topic, partition), log in broker.logs.items():
+            if topic not in (topics.enriched, topics.dead_letters, topics.rekey):
+                continue
+            for entry in log:
+                if entry.record is None or entry.unit is None:
+                    continue
+                fates = self._fates.setdefault(id(entry.unit), Counter())
+                for place in _places(topics, (topic, partition), entry, sent, by_id):
+                    fates[topic, partition, place] += 1
+
+    def of(self, unit: TransactionUnit) -> Fates:
+        return self._fates.get(id(unit), Counter())
+
+
+def _places(
+    topics: TaskTopics, place: TopicPartition, entry: Entry, sent: Sent, by_id: dict[str, Place]
+) -> list[Place]:
+    assert entry.record is not None
+    if place[0] == topics.rekey:
+        return places_rekeyed(entry, sent)
+    written = json.decode(entry.record[1] or b"")
+    if place[0] == topics.enriched:
+        return [by_id[written["id"]]]
+    return [(written["partition"], written["offset"], written.get("index"))]
