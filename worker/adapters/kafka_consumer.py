@@ -31,9 +31,10 @@ _MOST_RECORDS_A_POLL = 1_000
 _BUFFERED_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
-_TOLD_JUST_NOW_MS = 3_000  # six long polls
+_TOLD_JUST_NOW_MS = 3_000
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
+_FETCH_WAIT_MS = 100
 _FETCH_BYTES_A_PARTITION = 256 * 1024
 
 
@@ -85,6 +86,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             "max_poll_interval_ms": _NEVER_IDLE_MS,
             "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
             "fetch_max_bytes": fetch_bytes,
+            # The client has one fetch a broker under way: one that waits for the usually empty re-key topic
+            # keeps a backlog of the raw topic waiting.
+            "fetch_max_wait_ms": _FETCH_WAIT_MS,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
         }
