@@ -25,6 +25,8 @@ META = Meta(
     raw_topic="events.raw",
     next_offsets={"events.raw": 42},
     watermark_ms=1_772_445_600_000,
+    partitions=6,
+    partitioner="murmur2",
 )
 
 
@@ -151,7 +153,7 @@ def test_a_record_that_is_cut_off_or_damaged_is_refused() -> None:
 def test_the_meta_record_is_json_that_people_can_read() -> None:
     assert encode_meta(META) == (
         b'{"schema":1,"incarnation":"b2f1","raw_topic":"events.raw","next_offsets":{"events.raw":42},'
-        b'"watermark_ms":1772445600000}'
+        b'"watermark_ms":1772445600000,"partitions":6,"partitioner":"murmur2"}'
     )
     assert decode_meta(encode_meta(META)) == META
 
