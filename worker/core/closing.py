@@ -6,12 +6,12 @@ ids. Invariants: the instants enter no state but by what they close; a device's 
 what they are for, and one that is too early costs nothing but the look.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 
 from msgspec import Struct
 
-from worker.core.session_changes import Changes, close, closes_at_ms, is_due
+from worker.core.session_changes import Changes, close, closes_at_ms, due_among
 from worker.core.session_records import session_records
 from worker.model.outputs import SessionRecord
 from worker.model.rules import Rules
@@ -58,7 +58,7 @@ def tend(states: Mapping[str, DeviceState], watermark_ms: int, now_ms: int, rule
             continue
         fork = state.fork()
         if rules.publish_sessions:
-            _close_where(fork, changes, lambda session: is_due(session, now_ms, rules.session))
+            _close(fork, due_among(_sessions(fork), now_ms, rules.session), changes)
             tended.sessions += session_records(device_id, fork, changes)
             changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
@@ -72,37 +72,45 @@ def is_forgotten(state: DeviceState, t_ms: int, watermark_ms: int, rules: Rules)
     """Whether the device is new again for an event at ``t_ms``: it is that much younger than the newest one,
     or the device has been due to be tidied away, whether or not that has been done.
     """
-    return t_ms - state.newest_ms > rules.retention_ms or watermark_ms > _forget_at_ms(state, rules)
+    silent_ms = t_ms - state.newest_ms
+    return silent_ms > rules.retention_ms or watermark_ms > state.newest_ms + forgotten_after_ms(rules)
+
+
+def forgotten_after_ms(rules: Rules) -> int:
+    """How far the watermark has to be past a device's newest event for the device to be tidied away."""
+    return rules.retention_ms + FORGETTING_DELAY_MS
 
 
 def close_forever(device_id: str, state: DeviceState, rules: Rules, changes: Changes) -> list[SessionRecord]:
     """The last records of a device (a fork) that is forgotten: what is open closes. ``changes`` is empty
     before and after.
     """
-    _close_where(state, changes, lambda session: session.closed is None)
+    _close(state, [session for session in _sessions(state) if session.closed is None], changes)
     records = session_records(device_id, state, changes) if rules.publish_sessions else []
     changes.clear()
     return records
 
 
-def _close_where(state: DeviceState, changes: Changes, is_over: Callable[[Session], bool]) -> None:
-    older = list(state.older)
-    for place, session in enumerate(older):
-        if is_over(session):
-            older[place] = copy(session)
-            close(older[place], "inactivity", changes)
+def _sessions(state: DeviceState) -> tuple[Session, ...]:
+    return state.older if state.current is None else (*state.older, state.current)
+
+
+def _close(state: DeviceState, over: Sequence[Session], changes: Changes) -> None:
+    for session in over:
+        owned = session
+        if session is not state.current:
+            owned = copy(session)
+            state.older = tuple([owned if other is session else other for other in state.older])
             state.cold_changed = True
-    state.older = tuple(older)
-    if state.current is not None and is_over(state.current):
-        close(state.current, "inactivity", changes)
+        close(owned, "inactivity", changes)
 
 
 def _close_at_ms(state: DeviceState, rules: Rules) -> int:
     """When the first of its open sessions is due; 0 when none is open."""
-    sessions = (*state.older, state.current) if state.current is not None else state.older
-    closing = [closes_at_ms(session, rules.session) for session in sessions if session.closed is None]
+    closing = [closes_at_ms(session, rules.session) for session in _sessions(state) if session.closed is None]
     return min(closing, default=0)
 
 
 def _forget_at_ms(state: DeviceState, rules: Rules) -> int:
-    return state.newest_ms + rules.retention_ms + FORGETTING_DELAY_MS
+    """The watermark up to which the device is remembered."""
+    return state.newest_ms + forgotten_after_ms(rules)

@@ -9,7 +9,7 @@ comes out as the rules in full would have it, outputs and state; a property test
 from collections.abc import Iterator
 from typing import Literal
 
-from worker.core.closing import is_forgotten
+from worker.core.closing import forgotten_after_ms
 from worker.core.sessions import action_of
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent
@@ -21,12 +21,12 @@ class ShortWay:
     """The short way under the given rules. Holds no state."""
 
     def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+        self._rules = rules.session
+        self._publish_sessions = rules.publish_sessions
         self._event_types = rules.session.event_types
         self._max_duration_ms = rules.session.max_duration_ms
-        self._gap_ms = rules.session.gap_ms
-        self._retention_ms = rules.retention_ms
         self._reach_ms = min(rules.session.gap_ms, rules.retention_ms)
+        self._forgotten_after_ms = forgotten_after_ms(rules)
 
     def take(
         self,
@@ -47,8 +47,8 @@ class ShortWay:
         if (
             session is None
             or session.closed is not None
-            or not (state.close_at_ms or not self._rules.publish_sessions)  # a timer is to be set
-            or is_forgotten(state, state.newest_ms, watermark_ms, self._rules)
+            or not (state.close_at_ms or not self._publish_sessions)  # a timer is to be set
+            or watermark_ms > state.newest_ms + self._forgotten_after_ms
             or (links and links[-1].since_ms > session.end_ms)
         ):
             return event
@@ -59,8 +59,8 @@ class ShortWay:
         if self._max_duration_ms and not session.client:
             limit_ms = min(limit_ms, session.start_ms + self._max_duration_ms)
         newest_ms = state.newest_ms
-        next_ms = min(session.end_ms + self._gap_ms, newest_ms + self._retention_ms)
-        event_types, reach_ms, rules = self._event_types, self._reach_ms, self._rules.session
+        event_types, reach_ms, rules = self._event_types, self._reach_ms, self._rules
+        next_ms = session.end_ms + reach_ms  # what is farther from the end, or from the newest, is not plain
 
         device_id, session_id = event.device_id, session.id
         start_ms, number, count = session.start_ms, session.number, session.event_count

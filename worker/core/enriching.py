@@ -98,7 +98,7 @@ def enrich(
         user_source=user_source,
         session_cause=cause,
         received_at=received_at,
-        flags=tuple(flags) if flags else (),
+        flags=tuple(flags),
         view_id=event.view_id,
         data=event.data,
         extra=event.extra,

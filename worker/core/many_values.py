@@ -24,6 +24,7 @@ MOST_BYTES = 2 * 1024
 """A larger value does not gain from company."""
 _MOST_TOGETHER_BYTES = 16 * 1024
 """Not more, because one bad value sends its whole group the long way."""
+_OPENING, _CLOSING = b"[]"
 
 
 class ManyValues:
@@ -36,7 +37,7 @@ class ManyValues:
 
     def decode(self, values: Sequence[bytes | None]) -> list[DecodedValue | None]:
         """What the fast path makes of each value; None for one that is left to it. Never raises."""
-        joined = b"[" + SEPARATOR.join(value for value in values if value is not None) + b"]"
+        joined = b"[" + SEPARATOR.join([value for value in values if value is not None]) + b"]"
         left: list[DecodedValue | None] = [None] * len(values)
         try:
             batches = self._read_batches(joined)
@@ -47,7 +48,7 @@ class ManyValues:
         if len(batches) != len(values):
             return left
         events = list(chain.from_iterable(batches))
-        if any(len(batch) > self._limits.max_events for batch in batches):
+        if max(map(len, batches)) > self._limits.max_events:
             return left
         doubtful = self._fast_path.doubtful(events, joined)
         if not doubtful:
@@ -68,8 +69,8 @@ def groups(values: Sequence[bytes | None]) -> Iterator[tuple[int, int]]:
     """(start, end) of runs of values that may share a call: arrays, together of a few kilobytes."""
     start = size = 0
     for place, value in enumerate(values):
-        length = len(value) if value is not None else 0
-        shares = value is not None and length <= MOST_BYTES and value[:1] == b"[" and value[-1:] == b"]"
+        length = len(value) if value else 0
+        shares = value and length <= MOST_BYTES and value[0] == _OPENING and value[-1] == _CLOSING
         if place > start and (not shares or size + length > _MOST_TOGETHER_BYTES):
             yield start, place
             start, size = place, 0

@@ -5,6 +5,8 @@ that in which the sessions first changed, so the close of an old one comes befor
 what is in it is the fork's own and may be changed.
 """
 
+from collections.abc import Iterable
+
 from worker.model.outputs import CloseReason
 from worker.model.rules import SessionRules
 from worker.model.state import Session
@@ -55,6 +57,7 @@ def closes_at_ms(session: Session, rules: SessionRules) -> int:
     return session.end_ms + rules.gap_ms + rules.grace_ms
 
 
-def is_due(session: Session, now_ms: int, rules: SessionRules) -> bool:
-    """Whether an open session has been inactive for long enough at ``now_ms``."""
-    return session.closed is None and now_ms > closes_at_ms(session, rules)
+def due_among(sessions: Iterable[Session], now_ms: int, rules: SessionRules) -> list[Session]:
+    """The open sessions that have been inactive for long enough at ``now_ms``."""
+    ended_before_ms = now_ms - rules.gap_ms - rules.grace_ms
+    return [s for s in sessions if s.closed is None and s.end_ms < ended_before_ms]

@@ -21,10 +21,18 @@ def merge_neighbours(
     The nearest first; equally near: the one that starts later, then the one opened later. Only event types
     and limits leave a choice.
     """
-    while True:
-        neighbours = [s for s in sessions if s is not grown and _may_merge(s, grown, rules)]
+    while not grown.client:
+        reach_from_ms, reach_to_ms = grown.start_ms - rules.gap_ms, grown.end_ms + rules.gap_ms
+        neighbours = [
+            s
+            for s in sessions
+            if s.end_ms >= reach_from_ms
+            and s.start_ms <= reach_to_ms
+            and s is not grown
+            and _may_merge(s, grown, rules)
+        ]
         if not neighbours:
-            return grown
+            break
         neighbour = min(neighbours, key=lambda s: (_space_ms(s, grown), -s.start_ms, -s.number))
         sessions.remove(neighbour)
         sessions.remove(grown)
@@ -33,13 +41,15 @@ def merge_neighbours(
         changes.merged(copy(gone), survivor)
         sessions.append(survivor)
         grown = survivor
+    return grown
 
 
 def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
+    """Whether two sessions within a gap of each other become one."""
     if one.client or other.client:
         return False
     earlier, later = _in_order(one, other)
-    if _space_ms(one, other) > rules.gap_ms or later.fixed_start:
+    if later.fixed_start:
         return False
     end_ms = max(one.end_ms, other.end_ms)
     if (one.ended and one.end_ms < end_ms) or (other.ended and other.end_ms < end_ms):

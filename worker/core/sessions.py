@@ -10,14 +10,18 @@ Rules: docs/semantics.md, Sessions. The common event does not come here: ``core.
 """
 
 from copy import copy
+from operator import attrgetter
 
-from worker.core.session_changes import Changes, close, is_due
+from worker.core.session_changes import Changes, close, due_among
 from worker.core.session_ids import session_id
 from worker.core.session_merging import merge_neighbours
 from worker.model.events import Event
 from worker.model.outputs import SessionCause
 from worker.model.rules import EventAction, SessionRules
 from worker.model.state import DeviceState, EventRef, Session
+
+_by_end = attrgetter("end_ms", "start_ms", "number")
+_by_touch = attrgetter("touched")
 
 
 def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
@@ -41,7 +45,7 @@ def place(
     # The newest first: a client may name an id before the worker makes it, and two sessions then bear it.
     sessions = [state.current, *state.older] if state.current is not None else []
     if event.session_id is not None:
-        target = next((session for session in sessions if session.id == event.session_id), None)
+        target = _named(sessions, event.session_id)
         cause: SessionCause | None = "client" if target is None else None
     else:
         target = _nearest(sessions, t_ms, action, rules)
@@ -52,7 +56,7 @@ def place(
             closed = _own(state, sessions, target)
             close(closed, "max_duration" if cause == "max_duration" else "superseded", changes)
     if cause is not None or target is None:
-        for due in [s for s in sessions if is_due(s, watermark_ms, rules)]:
+        for due in due_among(sessions, watermark_ms, rules):
             close(_own(state, sessions, due), "inactivity", changes)
         session, cause = _open(state, event, t_ms, cause or "gap", rules)
         sessions.append(session)
@@ -66,13 +70,22 @@ def place(
         session = merge_neighbours(sessions, session, rules, changes)
     if session is not state.current:
         state.cold_changed = True
+    elif session.start_ms < t_ms:  # its start has not moved: it is the newest still, the others are as before
+        return session, cause
     _remember(state, sessions, rules.remembered, changes)
     return session, cause
 
 
-def distance_ms(session: Session, t_ms: int) -> int:
+def _distance_ms(session: Session, t_ms: int) -> int:
     """How far ``t_ms`` lies outside the session; 0 inside it, both ends included."""
     return max(t_ms - session.end_ms, session.start_ms - t_ms, 0)
+
+
+def _named(sessions: list[Session], name: str) -> Session | None:
+    for session in sessions:
+        if session.id == name:
+            return session
+    return None
 
 
 def _nearest(
@@ -82,10 +95,16 @@ def _nearest(
 
     One that the event would make too long only where no other is in reach: a session then opens beside it.
     """
-    joinable = [s for s in sessions if distance_ms(s, t_ms) <= rules.gap_ms and _may_join(s, t_ms, action)]
+    gap_ms = rules.gap_ms
+    # A gap of exactly gap_ms continues (as Kafka Streams); gap_ms + 1 opens.
+    joinable = [
+        s for s in sessions if s.start_ms - gap_ms <= t_ms <= s.end_ms + gap_ms and _may_join(s, t_ms, action)
+    ]
     if rules.max_duration_ms and action != "passive":
         joinable = [s for s in joinable if not _too_long(s, t_ms, rules)] or joinable
-    return min(joinable, key=lambda s: (distance_ms(s, t_ms), -s.start_ms, -s.number), default=None)
+    if len(joinable) < 2:
+        return joinable[0] if joinable else None
+    return min(joinable, key=lambda s: (_distance_ms(s, t_ms), -s.start_ms, -s.number))
 
 
 def _may_join(session: Session, t_ms: int, action: EventAction | None) -> bool:
@@ -208,12 +227,14 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
 
 def _remember(state: DeviceState, sessions: list[Session], remembered: int, changes: Changes) -> None:
     """Keep the newest session and the others most recently touched; the rest is forgotten, and closed."""
-    newest = max(sessions, key=lambda s: (s.end_ms, s.start_ms, s.number))
-    others = sorted((s for s in sessions if s is not newest), key=lambda s: -s.touched)
+    newest = max(sessions, key=_by_end)
+    others = sorted([s for s in sessions if s is not newest], key=_by_touch, reverse=True)
     # The current one is changed in place. An older one, shared with the committed state, can come to be it
     # without having been joined: where two ends are equal and the other's start moved back.
-    shared = any(newest is session for session in state.older)
-    state.current = copy(newest) if shared else newest
+    for session in state.older:
+        if session is newest:
+            newest = copy(newest)
+    state.current = newest
     state.older = tuple(others[: remembered - 1])
     for forgotten in others[remembered - 1 :]:
         if forgotten.closed is None:

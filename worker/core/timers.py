@@ -5,7 +5,6 @@ closes sessions, one forgets the device. Invariant: a key sorts by kind, then ti
 due is one range. A timer that does not agree with its device's state is stale: it is dropped when it fires.
 """
 
-from collections.abc import Iterator
 from typing import Literal
 
 from worker.model.state import DeviceState
@@ -56,17 +55,21 @@ def restored_timers(
 
 def moved_timers(
     device_id: str, state: DeviceState | None, armed: tuple[int, int], *, fired: bool
-) -> Iterator[tuple[bytes, bytes | None]]:
+) -> list[tuple[bytes, bytes | None]]:
     """What has to change in the index for the device: (key, empty value) to set, (key, None) to delete.
 
     ``fired``: one of its timers has, and is gone from the index; a session that was closed by it and opened
     again by a late event is due at the very same time.
     """
     times = (0, 0) if state is None else (state.close_at_ms, state.forget_at_ms)
+    if times == armed and not fired:  # as for most devices
+        return []
+    device = device_id.encode()
+    moved: list[tuple[bytes, bytes | None]] = []
     for kind, before, after in zip(_PREFIXES, armed, times, strict=True):
         if before != after or fired:
-            device = device_id.encode()
             if before and before != after:
-                yield timer_key(kind, before, device), None
+                moved.append((timer_key(kind, before, device), None))
             if after:
-                yield timer_key(kind, after, device), b""
+                moved.append((timer_key(kind, after, device), b""))
+    return moved
