@@ -151,16 +151,23 @@ def test_where_sessions_are_not_published_none_closes() -> None:
 
 
 def test_what_a_device_published_does_not_come_again_with_the_next_devices() -> None:
-    states = after(click("d1", "10:00:00"), click("d2", "10:01:00"), click("d2", "11:00:00"))
+    states = after(click("d1", "10:00:00"), click("d1", "11:00:00"), click("d2", "11:00:00"))
 
-    tended = at(ms("20:00:00"), states)
+    for tended in (at(ms("20:00:00"), states), tend(states, 2**53, 0, RULES)):
+        assert [(one.device_id, one.session_number) for one in tended.sessions] == [
+            ("d1", 1),
+            ("d1", 2),
+            ("d2", 1),
+        ]
+        assert tended.sessions_closed == 3
 
-    assert sorted((one.device_id, one.session_number) for one in tended.sessions) == [
-        ("d1", 1),
-        ("d2", 1),
-        ("d2", 2),
-    ]
-    assert tended.sessions_closed == 3
+
+def test_a_device_without_sessions_has_none_to_close() -> None:
+    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
+    states = after(click("d", "10:00:00", type="ping"), rules=rules)
+
+    assert at(ms("20:00:00"), states, rules).sessions == []
+    assert tend(states, 2**53, 0, rules).sessions == []
 
 
 # --- timers ---

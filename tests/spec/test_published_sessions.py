@@ -1,14 +1,19 @@
 """What is published of sessions and of a device's users when events change them (docs/semantics.md)."""
 
 from collections.abc import Mapping
+from copy import copy
+
+import pytest
 
 from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER
 from worker.core.closing import tend
 from worker.core.pipeline import StepResult, decode_records, process
-from worker.model.outputs import LinkRecord
+from worker.core.session_changes import Changes, close
+from worker.core.session_records import found_users, owners_of, session_user
+from worker.model.outputs import CloseReason, LinkRecord
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, Link, Session
 
 RULES = Rules()
 
@@ -117,3 +122,130 @@ def test_after_a_logout_a_session_is_whose_it_was_at_its_end_else_at_its_start()
 
     assert (closed.session_number, closed.user_id) == (2, "ann")
     assert [one.user_id for one in later.sessions] == [None]
+
+
+def test_an_identity_names_the_user_of_its_newest_link() -> None:
+    identities = published(click("d", "10:00:00", user="ann"), click("d", "12:00:00", user="bob")).identities
+    assert [record.user_id for _, record in identities if record is not None] == ["ann", "bob"]
+
+
+def test_a_closed_session_that_merges_has_no_reason_of_closing() -> None:
+    states = after(click("d", "10:00:00"), click("d", "10:50:00"))
+    closed = tend(states, 0, ms("20:00:00"), RULES).states
+
+    gone, _ = published(click("d", "10:25:00"), states=closed).sessions
+
+    assert (gone.status, gone.close_reason) == ("merged", None)
+
+
+def test_a_session_belongs_to_its_own_user_else_to_the_devices_at_its_end_else_at_its_start() -> None:
+    session = Session("s", 1, start_ms=10, end_ms=20, client=False, cause="first")
+    assert session_user(session, (Link(10, "ann"), Link(20, "bob"))) == "bob"
+    assert session_user(session, (Link(10, "ann"), Link(20, None))) == "ann"
+    assert session_user(session, ()) is None
+    session.user_id = "eve"
+    assert session_user(session, (Link(10, "ann"),)) == "eve"
+
+
+# --- the sessions that a user change reaches ---
+
+
+@pytest.fixture
+def fork() -> DeviceState:
+    """A device with sessions 1 and 2, of nobody, about to learn whose it is."""
+    return after(click("d", "10:00:00"), click("d", "11:00:00"))["d"].fork()
+
+
+def test_a_found_older_session_is_copied_and_written(fork: DeviceState) -> None:
+    before, changes, (shared,) = owners_of(fork), Changes(), fork.older
+    fork.links, fork.cold_changed = (Link(ms("11:00:00"), "ann"),), False
+
+    found = found_users(fork, before, changes)
+
+    assert fork.current is not None
+    assert found == (shared.id, fork.current.id)
+    assert changes.sessions[1] is fork.older[0] is not shared
+    assert changes.sessions[2] is fork.current
+    assert fork.cold_changed
+
+
+def test_a_found_session_that_is_the_forks_own_already_is_not_copied(fork: DeviceState) -> None:
+    before, changes = owners_of(fork), Changes()
+    own = copy(fork.older[0])
+    own.event_count = 99
+    fork.older, fork.links = (own,), (Link(ms("11:00:00"), "ann"),)
+    changes.add(own)
+
+    found_users(fork, before, changes)
+
+    assert changes.sessions[1] is own is fork.older[0]
+
+
+def test_a_session_is_found_as_it_is_now_not_as_it_was_before(fork: DeviceState) -> None:
+    before, changes = owners_of(fork), Changes()
+    assert fork.current is not None
+    fork.current = copy(fork.current)
+    now = copy(fork.older[0])
+    now.event_count = 99
+    fork.older, fork.links = (now,), (Link(ms("11:00:00"), "ann"),)
+
+    found_users(fork, before, changes)
+
+    assert changes.sessions[1].event_count == 99
+    assert changes.sessions[2] is fork.current
+
+
+def test_a_found_session_that_is_remembered_no_longer_writes_nothing_cold(fork: DeviceState) -> None:
+    before, changes = owners_of(fork), Changes()
+    fork.older, fork.links, fork.cold_changed = (), (Link(ms("11:00:00"), "ann"),), False
+
+    assert len(found_users(fork, before, changes)) == 2
+
+    assert sorted(changes.sessions) == [1, 2]
+    assert (fork.older, fork.cold_changed) == ((), False)
+
+
+def test_a_session_that_merged_away_is_not_found(fork: DeviceState) -> None:
+    before, changes = owners_of(fork), Changes()
+    assert fork.current is not None
+    changes.merged(fork.older[0], fork.current)
+    fork.older, fork.links = (), (Link(ms("11:00:00"), "ann"),)
+
+    assert found_users(fork, before, changes) == (fork.current.id,)
+
+
+# --- when a close is published ---
+
+
+@pytest.mark.parametrize(
+    ("closed", "ended", "reason", "says"),
+    [
+        (None, False, "inactivity", True),
+        ("inactivity", False, "inactivity", False),
+        ("inactivity", False, "superseded", True),
+        ("end_event", True, "inactivity", False),
+        ("end_event", True, "end_event", False),
+        ("inactivity", True, "end_event", True),
+    ],
+)
+def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_session(
+    closed: CloseReason | None, ended: bool, reason: CloseReason, says: bool
+) -> None:
+    session = Session("s", 1, 10, 20, client=False, cause="first", ended=ended, closed=closed)
+    changes = Changes()
+
+    close(session, reason, changes)
+
+    assert list(changes.sessions) == ([1] if says else [])
+    assert session.closed == (reason if says else closed)
+    assert changes.closed == (closed is None)
+
+
+def test_what_was_published_is_forgotten_and_the_count_of_the_closed_goes_on() -> None:
+    session, changes = Session("s", 1, 10, 20, client=False, cause="first"), Changes()
+    close(session, "inactivity", changes)
+    changes.merged(session, copy(session))
+
+    changes.clear()
+
+    assert (changes.sessions, changes.merged_into, changes.closed) == ({}, {}, 1)

@@ -27,6 +27,11 @@ def test_a_key_says_its_kind_time_and_device(kind: TimerKind, at_ms: int, device
     assert (kind_of_timer(key), time_of_timer(key), device_of_timer(key)) == (kind, at_ms, device)
 
 
+def test_the_bytes_of_a_key_stay_for_stores_outlive_releases() -> None:
+    assert timer_key("close", 258, b"d") == b"tc\0\0\0\0\0\0\1\2d"
+    assert timer_key("forget", 258, b"d") == b"tf\0\0\0\0\0\0\1\2d"
+
+
 def test_keys_sort_by_kind_then_time_then_device() -> None:
     keys = [
         timer_key(kind, at_ms, device) for kind in KINDS for at_ms in (1, 255, 256) for device in (b"a", b"b")
