@@ -7,7 +7,7 @@ any ``read_committed`` reader sees, up to the last stable offset.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 Record = tuple[bytes | None, bytes | None]
@@ -42,9 +42,9 @@ async def delete_records(bootstrap_servers: str, topic: str, before_offset: int)
 
 @asynccontextmanager
 async def reader(
-    bootstrap_servers: str, topic: str, group_id: str | None = None
+    bootstrap_servers: str, topic: str, group_id: str | None = None, number: int = 0
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, TopicPartition]]:
-    """A ``read_committed`` consumer of partition 0, at its beginning, and that partition."""
+    """A ``read_committed`` consumer of one partition, at its beginning, and that partition."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         isolation_level="read_committed",
@@ -53,7 +53,7 @@ async def reader(
     )
     await consumer.start()
     try:
-        partition = TopicPartition(topic, 0)
+        partition = TopicPartition(topic, number)
         consumer.assign([partition])
         consumer.seek(partition, 0)
         yield consumer, partition
@@ -63,12 +63,16 @@ async def reader(
 
 async def visible(bootstrap_servers: str, topic: str) -> list[Record]:
     """The (key, value)s of partition 0 that a reader of committed records sees at the moment."""
-    async with reader(bootstrap_servers, topic) as (consumer, partition):
+    return [(record.key, record.value) for record in await visible_records(bootstrap_servers, topic)]
+
+
+async def visible_records(bootstrap_servers: str, topic: str, number: int = 0) -> list[ConsumerRecord]:
+    """What a reader of committed records sees in one partition at the moment, as the client gives it."""
+    async with reader(bootstrap_servers, topic, number=number) as (consumer, partition):
         end = (await consumer.end_offsets([partition]))[partition]
-        records: list[Record] = []
+        records: list[ConsumerRecord] = []
         while await consumer.position(partition) < end:
-            fetched = await consumer.getmany(partition, timeout_ms=200)
-            records += [(record.key, record.value) for record in fetched.get(partition, [])]
+            records += (await consumer.getmany(partition, timeout_ms=200)).get(partition, [])
         return records
 
 
@@ -79,14 +83,14 @@ async def committed_offset(bootstrap_servers: str, topic: str, group_id: str) ->
         return offset
 
 
-async def ends(bootstrap_servers: str, topic: str) -> tuple[int, int]:
-    """(last stable offset, end of the log) of partition 0."""
+async def ends(bootstrap_servers: str, topic: str, number: int = 0) -> tuple[int, int]:
+    """(last stable offset, end of the log) of one partition."""
     found = []
     for isolation_level in ("read_committed", "read_uncommitted"):
         consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, isolation_level=isolation_level)
         await consumer.start()
         try:
-            found += (await consumer.end_offsets([TopicPartition(topic, 0)])).values()
+            found += (await consumer.end_offsets([TopicPartition(topic, number)])).values()
         finally:
             await consumer.stop()
     return found[0], found[1]

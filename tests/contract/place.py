@@ -32,12 +32,21 @@ class Place:
         return self.prefix + "raw"
 
     @property
+    def rekey(self) -> str:
+        """A topic of three partitions, once ``make_rekey_topic`` has made it."""
+        return self.prefix + "rekey"
+
+    @property
     def group(self) -> str:
         return self.prefix + "group"
 
     async def make_topics(self) -> None:
         """Make the three topics, of one partition each."""
         await make_topics(self.servers, self.outputs, self.changelog, self.raw)
+
+    async def make_rekey_topic(self) -> None:
+        """Make it."""
+        await make_topics(self.servers, self.rekey, partitions=3)
 
     @asynccontextmanager
     async def transaction(self, name: str = "0", **options: int) -> AsyncIterator[KafkaTransaction]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 import pytest
 
 from tests.contract.dying_writer import KEYS, ONLY_AT_EVEN, WRITES_A_FLUSH, checkpoint_of, value_of
-from tests.simulation.ports import Life
+from tests.simulation.life import Life
 from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.world import World
 from worker.adapters.memory_store import MemoryStore

@@ -274,3 +274,7 @@ async def _close(producer: AIOKafkaProducer, cancelled: "set[asyncio.Task[Any]]"
     outcome = producer._txn_manager._transaction_waiter
     if outcome is not None and outcome.done():  # of a commit that nobody waited for, or waited out
         _retrieve(outcome)
+    for batches in producer._message_accumulator._batches.values():
+        for batch in batches:  # failed before it was on its way: the client waits for that itself, or nobody
+            if batch._drain_waiter.done():
+                _retrieve(batch._drain_waiter)
