@@ -1,7 +1,7 @@
 """Fetched records are worked on in pieces, so that heartbeats are never late."""
 
 from tests.builders import Record
-from worker.task.slices import slices
+from worker.task.slices import from_offset, slices
 
 
 def test_records_are_cut_where_the_next_would_exceed_the_size() -> None:
@@ -17,18 +17,20 @@ def test_a_tombstone_has_no_size() -> None:
     assert offsets([100, None, None], max_bytes=100) == [[0, 1, 2]]
 
 
-def test_a_piece_is_never_of_two_topics() -> None:
-    records = [raw(0, 1), raw(1, 1), raw(5, 1, topic="other"), raw(2, 1)]
-    assert [[r.offset for r in piece] for piece in slices(records, 100)] == [[0, 1], [5], [2]]
-
-
 def test_no_records_are_no_pieces() -> None:
     assert slices([], 100) == []
 
 
-def raw(offset: int, size: int | None, topic: str = "events.raw") -> Record:
+def test_what_was_already_taken_is_not_taken_again() -> None:
+    records = [raw(offset, 1) for offset in (3, 4, 7)]
+    assert [record.offset for record in from_offset(records, 4)] == [4, 7]
+    assert from_offset(records, 8) == []
+    assert from_offset(records, 2) is records
+
+
+def raw(offset: int, size: int | None) -> Record:
     """A record of that size."""
-    return Record(topic, 0, offset, -1, None, None if size is None else b"x" * size)
+    return Record("events.raw", 0, offset, -1, None, None if size is None else b"x" * size)
 
 
 def offsets(sizes: list[int | None], max_bytes: int) -> list[list[int]]:

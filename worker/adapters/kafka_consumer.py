@@ -20,6 +20,7 @@ from worker import telemetry
 from worker.adapters.kafka_assignor import StickyAssignor
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka_records import use_light_records
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
 from worker.errors import Fatal
 from worker.model.events import InputRecord
@@ -100,6 +101,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     async def start(self) -> None:
         """Connect and join. Raises Fatal when no broker answers."""
+        use_light_records()
         self._consumer = AIOKafkaConsumer(**self._options)
         try:
             await self._consumer.start()

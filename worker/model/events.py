@@ -87,7 +87,7 @@ class Event(Struct, gc=False, forbid_unknown_fields=True):
     extra: Raw = NO_JSON
 
 
-class Rejection(Struct, frozen=True):
+class Rejection(Struct, frozen=True, gc=False):
     """An event, or a whole value, that was refused.
 
     ``index`` is its place in the batch, None for a whole value. ``detail`` tells the sender the field and

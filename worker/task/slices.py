@@ -8,18 +8,19 @@ from collections.abc import Sequence
 from worker.model.events import InputRecord
 
 
-def slices(records: Sequence[InputRecord], max_bytes: int) -> list[Sequence[InputRecord]]:
-    """Pieces of about ``max_bytes`` of value each, of at least one record, never of two topics."""
+def slices(records: Sequence[InputRecord], max_bytes: int) -> Sequence[Sequence[InputRecord]]:
+    """Pieces of about ``max_bytes`` of value each, of at least one record."""
+    lengths = [len(record.value) if record.value is not None else 0 for record in records]
+    if sum(lengths) <= max_bytes:
+        return [records] if records else []
     pieces: list[Sequence[InputRecord]] = []
     start = size = 0
-    for position, record in enumerate(records):
-        length = len(record.value) if record.value is not None else 0
-        if position > start and (size + length > max_bytes or record.topic != records[start].topic):
+    for position, length in enumerate(lengths):
+        if position > start and size + length > max_bytes:
             pieces.append(records[start:position])
             start, size = position, 0
         size += length
-    if records:
-        pieces.append(records[start:])
+    pieces.append(records[start:])
     return pieces
 
 
