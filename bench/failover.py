@@ -26,7 +26,7 @@ from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import RESULTS
 from bench.run import OUTPUTS, environment_of
 from bench.silences import is_flowing, silence
-from bench.stage import Load, Reader, Worker, fill
+from bench.stage import Load, Reader, Worker, fill, wait_until
 from bench.topics import APPEND_TIME, Topics
 
 FLOWING_S = 3.0
@@ -167,14 +167,6 @@ def play(stage: Stage) -> Iterable[Outcome]:
         a.lose_disk,
         lambda: a.start(static=False),
     )
-
-
-def wait_until(condition: Callable[[], bool], what: str, patience_s: float) -> None:
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
-        time.sleep(0.1)
 
 
 def tell(text: str) -> None:

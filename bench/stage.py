@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from bench.measuring import ProcessTree
 from bench.run import stop
 from bench.silences import Arrival
 from worker.core.partitioning import Partitioning
@@ -100,6 +102,7 @@ class Worker:
             "SESSIONIZER_LOG_STATS_INTERVAL_S": "1",
         }
         self._process: subprocess.Popen[bytes] | None = None
+        self._tree: ProcessTree | None = None
 
     def start(self, *, static: bool) -> None:
         membership = {"SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": "auto" if static else ""}
@@ -112,6 +115,12 @@ class Worker:
                 stderr=log,
                 start_new_session=True,
             )
+        self._tree = ProcessTree(self._process.pid)
+
+    def cpu_s(self) -> float:
+        """CPU seconds since its start."""
+        assert self._tree is not None
+        return self._tree.read()[0]
 
     def kill(self) -> None:
         assert self._process is not None
@@ -174,3 +183,12 @@ def event(event_id: str, device_id: str) -> bytes:
     now_ms = time.time_ns() // 1_000_000
     text = f'{{"id":"{event_id}","type":"page_view","device_id":"{device_id}","timestamp":{now_ms}}}'
     return text.encode()
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience_s: float) -> None:
+    """Raises TimeoutError."""
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
+        time.sleep(0.1)
