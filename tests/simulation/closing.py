@@ -14,7 +14,7 @@ from msgspec import json
 
 from tests.settling import settled
 from tests.simulation.broken import BrokenPromiseError
-from tests.simulation.broker import Broker, TopicPartition
+from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.transactions import committed_transactions
 from worker.core.closing import FORGETTING_DELAY_MS
 from worker.core.session_changes import closes_at_ms
@@ -89,18 +89,18 @@ def check_streams(
     for a tombstone; ``fully_read`` the partitions and offsets at which all inputs had been read to their
     ends.
     """
+    lives = _Lives(broker, topics, partition)
     found: dict[bytes, dict[str, Any]] = {}
-    watermarks = {
-        id(unit): meta.watermark_ms for unit, meta in committed_transactions(broker, topics, partition)
-    }
+    seen_in: dict[bytes, TransactionUnit | None] = {}
     for _, entry in broker.read_committed((topics.sessions, partition)):
         assert entry.record is not None
         key, value, _ = entry.record
         assert key is not None
         assert value is not None
         row = json.decode(value)
-        _check_revision(key, found.get(key), row, rules, watermarks[id(entry.unit)])
-        found[key] = row
+        if key in found and lives.same(row["device_id"], seen_in[key], entry.unit):
+            _check_revision(key, found[key], row, rules)
+        found[key], seen_in[key] = row, entry.unit
     last = {key: without_revision(row) for key, row in found.items()}
     if last != sessions:
         key = min(k for k in {*last, *sessions} if last.get(k) != sessions.get(k))
@@ -134,14 +134,29 @@ def last_sessions(records: Iterable[OutputRecord]) -> dict[bytes, dict[str, Any]
     return {key or b"": without_revision(json.decode(value or b"")) for key, value, _ in records}
 
 
-def _check_revision(
-    key: bytes, before: dict[str, Any] | None, row: dict[str, Any], rules: Rules, watermark_ms: int
-) -> None:
-    """A client's id that was forgotten, or whose device was, is another session."""
-    if before is None or before["session_number"] != row["session_number"]:
+class _Lives:
+    """When devices that had been forgotten began anew."""
+
+    def __init__(self, broker: Broker, topics: TaskTopics, partition: int) -> None:
+        units = [unit for unit, _ in committed_transactions(broker, topics, partition)]
+        self._numbers = {id(unit): number for number, unit in enumerate(units)}
+        self._births: dict[str, list[int]] = {}
+        for _, entry in broker.history((topics.enriched, partition)):
+            event = json.decode((entry.record and entry.record[1]) or b"")
+            if "new_device" in event.get("flags", ()):
+                self._births.setdefault(event["device_id"], []).append(self._numbers[id(entry.unit)])
+
+    def same(self, device_id: str, one: TransactionUnit | None, other: TransactionUnit | None) -> bool:
+        """Whether the device certainly was not forgotten from the one transaction to the other."""
+        first, last = self._numbers[id(one)], self._numbers[id(other)]
+        return not any(first <= birth <= last for birth in self._births[device_id])
+
+
+def _check_revision(key: bytes, before: dict[str, Any], row: dict[str, Any], rules: Rules) -> None:
+    """A client's id that was forgotten is another session."""
+    if before["session_number"] != row["session_number"]:
         return
-    remembered = max(row["start"], watermark_ms) - before["end"] <= rules.retention_ms
-    if row["revision"] <= before["revision"] and remembered:
+    if row["revision"] <= before["revision"] and row["start"] - before["end"] <= rules.retention_ms:
         raise BrokenPromiseError(f"P7 sessions: {key!r}: revision {row} after {before}")
 
 
