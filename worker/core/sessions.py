@@ -191,7 +191,9 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
     if target is state.current:
         return target
     owned = copy(target)
-    sessions[next(i for i, session in enumerate(sessions) if session is target)] = owned
+    for place, session in enumerate(sessions):
+        if session is target:
+            sessions[place] = owned
     return owned
 
 
