@@ -4,6 +4,10 @@ comes of it.
 Decides which events are that plain and takes runs of them at once: nine in ten are, and the rules in full
 cost several times as much for each. Everything else is left to ``core.enriching``. Invariant: what is taken
 comes out as the rules in full would have it, outputs and state; a property test holds the two together.
+
+Why it holds: no remembered session ends after the newest one, so none is nearer to an event that is not older
+than the device's newest; and growing forward brings no session within the gap that was not within it before.
+An event of the user in force changes neither the timeline nor whose any session is.
 """
 
 from collections.abc import Iterator
@@ -52,7 +56,7 @@ class ShortWay:
             or (links and links[-1].since_ms > session.end_ms)
         ):
             return event
-        # The newest link is in force from here on, and is whom a session without an own user belongs to.
+        # The newest link is in force from the session's end on: a session without an own user is its user's.
         linked_user = links[-1].user_id if links else None
         linked_source: Literal["event", "device"] | None = None if linked_user is None else "device"
         source: Literal["client", "assigned"] = "client" if session.client else "assigned"
@@ -70,7 +74,7 @@ class ShortWay:
         while left is not None and left.device_id == device_id:
             t_ms = left.timestamp
             if not newest_ms <= t_ms <= next_ms or t_ms > limit_ms:
-                break
+                break  # out of order, after the gap, or to be held
             if event_types and action_of(left.type, rules) is not None:
                 break
             own_user, named, view = left.user_id, left.session_id, left.view_id
@@ -83,7 +87,7 @@ class ShortWay:
             if named is not None:
                 if named != session_id:
                     break
-                source = "client"
+                source = "client"  # from now on, where the worker had made the id
             if own_user is not None:
                 session_user = session.user_id = own_user
                 session.user_at_ms = t_ms
