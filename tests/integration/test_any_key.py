@@ -3,8 +3,13 @@
 import asyncio
 import random
 
+from aiokafka import AIOKafkaProducer
+from msgspec import json
+
+from tests.builders import click
 from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
 from tests.chaos.deployment import Deployment, feeding
+from tests.chaos.promises import check_promises, read_all
 from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
@@ -34,5 +39,35 @@ def test_random_keys_and_mixed_batches_under_kills_give_each_device_its_sessions
         verdict = await check_any_key(deployment.config)
         assert verdict.broken == []
         assert verdict.events == events
+
+    asyncio.run(scenario())
+
+
+def test_without_rekeying_events_stay_where_they_came_and_what_was_sent_on_before_is_still_read(
+    deployment: Deployment,
+) -> None:
+    async def scenario() -> None:
+        servers, topics = deployment.config.kafka.bootstrap_servers, deployment.config.topics
+        await deployment.create_topics(2)
+        records = shuffled_traffic(make_traffic(3_000, seed=12, now_ms=NOW_MS).records, seed=12)
+        worker = deployment.worker("only", {"INPUT_REKEY": "never"})
+        worker.start()
+        await deployment.feed(records)
+        await deployment.caught_up()
+        verdict = await check_promises(deployment.config)
+        assert verdict.broken == []
+        assert verdict.events == 3_000
+
+        producer = AIOKafkaProducer(bootstrap_servers=servers)
+        await producer.start()
+        left = json.encode([click("device-of-nobody", id="left over")])
+        await producer.send_and_wait(deployment.config.rekey_topic, left, partition=1)
+        await producer.stop()
+
+        async def is_enriched() -> bool:
+            found = (await read_all(servers, topics.enriched))[1]
+            return any(json.decode(record.value)["id"] == "left over" for record in found)
+
+        await eventually(is_enriched, what="the event that waited in the re-key topic is enriched")
 
     asyncio.run(scenario())
