@@ -11,6 +11,9 @@ last stable offset, below which no transaction of any producer is open.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
+
+from msgspec import json
 
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers
@@ -47,6 +50,10 @@ class Entry:
     unit: TransactionUnit | None = None
     headers: Headers = ()
     compacted: bool = False
+
+    def decoded(self) -> Any:
+        """The record's value, which is JSON."""
+        return json.decode((self.record and self.record[1]) or b"")
 
     @property
     def committed(self) -> bool:
@@ -212,6 +219,13 @@ class Broker:
     def committed_records(self, place: TopicPartition) -> list[OutputRecord]:
         """The records that a read_committed reader sees."""
         return [entry.record for _, entry in self.read_committed(place) if entry.record is not None]
+
+    def written(self, topic: str, producer: int) -> Iterator[tuple[TopicPartition, Entry]]:
+        """What was ever decided for of one producer's records in all partitions of a topic, each in order."""
+        for place in [known for known in self.logs if known[0] == topic]:
+            for _, entry in self.history(place):
+                if entry.unit is not None and entry.unit.producer == producer:
+                    yield place, entry
 
     def history(self, place: TopicPartition) -> Iterator[tuple[int, Entry]]:
         """All that was ever decided for, also what is not yet visible or was compacted away: for checks."""

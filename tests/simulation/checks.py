@@ -8,12 +8,11 @@ order that only its output tells (``arrival``). Knows nothing of faults or tasks
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from msgspec import json
-
 from tests.simulation.arrival import arrival_order, events_by_id
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.closing import check_armed, check_streams, check_timers, living
+from tests.simulation.output_partitions import OutputPartitions
 from tests.simulation.reference import Reference, dead_letters_of
 from tests.simulation.sent import Place, Sent
 from tests.simulation.store import Disk, apply
@@ -33,6 +32,7 @@ FullyRead = Iterable[tuple[int, tuple[int, ...]]]
 def check_all(
     broker: Broker,
     topics: TaskTopics,
+    outlets: OutputPartitions,
     sent: Sent,
     disks: Iterable[tuple[int, Disk]],
     fully_read: FullyRead,
@@ -51,17 +51,30 @@ def check_all(
             records = arrival_order(broker, topics, partition, events)
             taken = _by_output(broker, topics, partition)
         reference = Reference(records)
-        _same_records(broker, (topics.enriched, partition), reference.enriched)
-        _same_records(broker, (topics.dead_letters, partition), dead_letters_of(sent.records[partition]))
+        _same_records(broker, outlets, topics.enriched, partition, reference.enriched)
+        letters = dead_letters_of(sent.records[partition])
+        _same_records(broker, outlets, topics.dead_letters, partition, letters)
         check_state(broker, topics, partition, reference, taken)
         check_streams(broker, topics, partition, RULES, reference.sessions, reference.identities, fully_read)
     for partition, disk in disks:
         check_store(broker, (topics.changelog, partition), disk)
 
 
-def _same_records(broker: Broker, place: TopicPartition, expected: Sequence[OutputRecord]) -> None:
-    """P1: outputs are those of the undisturbed run, in order and byte for byte."""
-    found = broker.committed_records(place)
+def _same_records(
+    broker: Broker, outlets: OutputPartitions, topic: str, partition: int, expected: Sequence[OutputRecord]
+) -> None:
+    """P1: outputs are those of the undisturbed run, in order and byte for byte, where they belong."""
+    by_place: dict[TopicPartition, list[OutputRecord]] = {}
+    for record in expected:
+        by_place.setdefault((topic, outlets.of(topic, partition, record[0])), []).append(record)
+    places = {place for place, _ in broker.written(topic, partition)} | by_place.keys()
+    for place in sorted(places):
+        _same_order(place, broker.committed_records(place), by_place.get(place, []))
+
+
+def _same_order(
+    place: TopicPartition, found: Sequence[OutputRecord], expected: Sequence[OutputRecord]
+) -> None:
     if found != expected:
         at = next((i for i, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), len(found))
         raise BrokenPromiseError(
@@ -121,7 +134,7 @@ def _by_offset(topics: TaskTopics, offsets: Sequence[int]) -> TakenAfter:
 
 def _by_output(broker: Broker, topics: TaskTopics, partition: int) -> TakenAfter:
     """Where the reference takes single events: those enriched so far."""
-    outputs = Counter(id(entry.unit) for _, entry in broker.history((topics.enriched, partition)))
+    outputs = Counter(id(entry.unit) for _, entry in broker.written(topics.enriched, partition))
     sums: dict[int, int] = {}
     total = 0
     for unit, _ in committed_transactions(broker, topics, partition):
@@ -171,10 +184,10 @@ def check_conservation(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
     """P4: each event has one fate, and so has whatever was sent instead of one."""
     fates: Counter[str | Place] = Counter()
     for partition in sent.partitions:
-        for _, value, _ in broker.committed_records((topics.enriched, partition)):
-            fates[json.decode(value or b"")["id"]] += 1
-        for _, value, _ in broker.committed_records((topics.dead_letters, partition)):
-            letter = json.decode(value or b"")
+        for _, entry in broker.written(topics.enriched, partition):
+            fates[entry.decoded()["id"]] += 1
+        for _, entry in broker.written(topics.dead_letters, partition):
+            letter = entry.decoded()
             fates[letter["partition"], letter["offset"], letter.get("index")] += 1
     expected = Counter(element.id or element.place for element in sent.all_elements())
     if fates != expected:

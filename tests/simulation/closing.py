@@ -92,12 +92,10 @@ def check_streams(
     lives = _Lives(broker, topics, partition)
     found: dict[bytes, dict[str, Any]] = {}
     seen_in: dict[bytes, TransactionUnit | None] = {}
-    for _, entry in broker.read_committed((topics.sessions, partition)):
+    for _, entry in broker.written(topics.sessions, partition):
         assert entry.record is not None
-        key, value, _ = entry.record
+        key, row = entry.record[0], entry.decoded()
         assert key is not None
-        assert value is not None
-        row = json.decode(value)
         if key in found and lives.same(row["device_id"], seen_in[key], entry.unit):
             _check_revision(key, found[key], row, rules)
         found[key], seen_in[key] = row, entry.unit
@@ -109,12 +107,14 @@ def check_streams(
         _check_chain(key, found)
         if row["status"] == "open":
             raise BrokenPromiseError(f"P7 sessions: {key!r} is still open")
-    _check_once_a_transaction(broker, (topics.sessions, partition))
+    _check_once_a_transaction(broker, topics.sessions, partition)
     ends = [offsets for number, offsets in fully_read if number == partition]
     _check_closing_by_the_clock(broker, topics, partition, rules, ends)
 
     timelines: dict[bytes, list[Any]] = {}
-    for key, value, _ in broker.committed_records((topics.identities, partition)):
+    for _, entry in broker.written(topics.identities, partition):
+        assert entry.record is not None
+        key, value, _ = entry.record
         assert key is not None
         timelines.setdefault(key, []).append(None if value is None else json.decode(value))
     if timelines != identities:
@@ -141,8 +141,8 @@ class _Lives:
         units = [unit for unit, _ in committed_transactions(broker, topics, partition)]
         self._numbers = {id(unit): number for number, unit in enumerate(units)}
         self._births: dict[str, list[int]] = {}
-        for _, entry in broker.history((topics.enriched, partition)):
-            event = json.decode((entry.record and entry.record[1]) or b"")
+        for _, entry in broker.written(topics.enriched, partition):
+            event = entry.decoded()
             if "new_device" in event.get("flags", ()):
                 self._births.setdefault(event["device_id"], []).append(self._numbers[id(entry.unit)])
 
@@ -170,10 +170,9 @@ def _check_chain(key: bytes, rows: Mapping[bytes, dict[str, Any]]) -> None:
             raise BrokenPromiseError(f"P7 sessions: merged_into leads from {seen} to nothing")
 
 
-def _check_once_a_transaction(broker: Broker, place: TopicPartition) -> None:
-    counts = Counter(
-        (id(entry.unit), entry.record[0]) for _, entry in broker.history(place) if entry.record is not None
-    )
+def _check_once_a_transaction(broker: Broker, topic: str, partition: int) -> None:
+    records = [(entry.unit, entry.record) for _, entry in broker.written(topic, partition)]
+    counts = Counter((id(unit), record[0]) for unit, record in records if record is not None)
     for (_, key), count in counts.items():
         if count > 1:
             raise BrokenPromiseError(f"P7 sessions: {key!r} {count} times in one transaction")
@@ -195,12 +194,11 @@ def _check_closing_by_the_clock(
         base = meta
     heard = {
         (id(entry.unit), entry.record[0])
-        for _, entry in broker.history((topics.enriched, partition))
+        for _, entry in broker.written(topics.enriched, partition)
         if entry.record is not None
     }
-    for _, entry in broker.history((topics.sessions, partition)):
-        assert entry.record is not None
-        row = json.decode(entry.record[1] or b"")
+    for _, entry in broker.written(topics.sessions, partition):
+        row = entry.decoded()
         if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in heard:
             continue
         before = bases[id(entry.unit)]

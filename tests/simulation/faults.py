@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from tests.simulation.process import Parts, Worker
 from tests.simulation.simulation import Simulation
+from tests.simulation.topics import topics_of
 from tests.simulation.traffic import traffic
 from tests.simulation.world import FATES_OF, Fate
 
@@ -20,7 +21,9 @@ _MOST_PARTITIONS = 3
 def simulate(seed: int, parts: Parts | None = None) -> Simulation:
     """The run of a seed: traffic, faults, quiet, checks. Raises what broke."""
     partitions = 1 + seed % _MOST_PARTITIONS
-    simulation = Simulation(seed, partitions=partitions, parts=parts)
+    simulation = Simulation(
+        seed, partitions=partitions, output_counts=_output_counts(seed, partitions), parts=parts
+    )
     random = simulation.world.random
     simulation.feed(traffic(random, random.randint(10, 60), partitions))
     adversary = Adversary(simulation)
@@ -33,6 +36,16 @@ def simulate(seed: int, parts: Parts | None = None) -> Simulation:
                 adversary.strike()
         simulation.check()
     return simulation
+
+
+def _output_counts(seed: int, partitions: int) -> dict[str, int]:
+    """Every second seed of one partition has more of some outputs. With several, the order in which events
+    arrived could not be read from them.
+    """
+    if partitions > 1 or seed % 2:
+        return {}
+    topics = topics_of(partitions)
+    return {topics.enriched: 2, topics.dead_letters: 3, topics.sessions: 2, topics.identities: 3}
 
 
 class Adversary:

@@ -5,13 +5,14 @@ order than the seed's. A partition has at most one owner, as a group would have 
 may be paused, fenced or on their way out. Invariant: whatever is random comes from ``World.random``.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 from tests.builders import Record
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.checks import check_all, check_store
 from tests.simulation.group import Group
+from tests.simulation.output_partitions import OutputPartitions
 from tests.simulation.process import Machine, Parts, RunningTask, Worker
 from tests.simulation.sent import Sent
 from tests.simulation.topics import topics_of
@@ -28,11 +29,20 @@ _DAY_MS = 86_400_000
 class Simulation:
     """All partitions, their broker, and the workers that come and go."""
 
-    def __init__(self, seed: int, *, partitions: int = 1, parts: Parts | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        partitions: int = 1,
+        output_counts: Mapping[str, int] | None = None,
+        parts: Parts | None = None,
+    ) -> None:
+        """``output_counts``: how many partitions an output topic has, where not as many as the raw topic."""
         self.world = World(seed)
         self.parts = parts or Parts()
         self.partitioning = Partitioning(partitions=partitions)
         self.topics = topics_of(partitions)
+        self.outlets = OutputPartitions(partitions, output_counts or {})
         self.group = Group(partitions)
         self.workers: list[Worker] = []
         self.machines: list[Machine] = []
@@ -164,7 +174,7 @@ class Simulation:
             worker.stop()
         self.run_until(lambda: not self.workers and not world.broker.owes_markers, "all workers stopped")
         disks = [(n, disk) for machine in self.machines for n, disk in machine.disks.items()]
-        check_all(world.broker, self.topics, sent, disks, world.fully_read)
+        check_all(world.broker, self.topics, self.outlets, sent, disks, world.fully_read)
 
     def _receive(self, partition: int, record: Record | None) -> None:
         stored = None if record is None else (record.key, record.value, record.timestamp)

@@ -7,10 +7,8 @@ faults or tasks. A broken promise raises ``BrokenPromiseError``.
 from collections import Counter
 from collections.abc import Iterator
 
-from msgspec import json
-
 from tests.simulation.broken import BrokenPromiseError
-from tests.simulation.broker import Broker, Entry, TopicPartition, TransactionUnit
+from tests.simulation.broker import Broker, Entry, TransactionUnit
 from tests.simulation.sent import Place, Sent
 from worker.core.state_records import META_KEY, decode_meta
 from worker.model.state import Meta
@@ -50,8 +48,8 @@ def check_transactions(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
                 )
 
 
-Fates = Counter[tuple[str, int, Place]]
-"""How often each element was written to a topic's partition."""
+Fates = Counter[tuple[str, Place]]
+"""How often each element was written to a topic, of the re-key topic to a partition of it."""
 
 
 def _claimed(
@@ -66,16 +64,16 @@ def _claimed(
     for offset in range(done.get(topics.raw, 0), next_offsets[topics.raw]):
         for element in sent.elements[partition].get(offset, ()):
             if element.id is None:
-                fates[topics.dead_letters, partition, element.place] += 1
+                fates[topics.dead_letters, element.place] += 1
             elif element.home == partition:
-                fates[topics.enriched, partition, element.place] += 1
+                fates[topics.enriched, element.place] += 1
             else:
-                fates[topics.rekey, element.home, element.place] += 1
+                fates[f"{topics.rekey} {element.home}", element.place] += 1
     if topics.rekey:
         log = broker.log((topics.rekey, partition))
         for entry in log[done.get(topics.rekey, 0) : next_offsets[topics.rekey]]:
             if entry.committed:
-                fates.update((topics.enriched, partition, place) for place in places_rekeyed(entry, sent))
+                fates.update((topics.enriched, place) for place in places_rekeyed(entry, sent))
     return fates
 
 
@@ -101,20 +99,18 @@ class _PlacesByUnit:
                 if entry.record is None or entry.unit is None:
                     continue
                 fates = self._fates.setdefault(id(entry.unit), Counter())
-                for place in _places(topics, (topic, partition), entry, sent, by_id):
-                    fates[topic, partition, place] += 1
+                where = f"{topic} {partition}" if topic == topics.rekey else topic
+                for place in _places(topics, topic, entry, sent, by_id):
+                    fates[where, place] += 1
 
     def of(self, unit: TransactionUnit) -> Fates:
         return self._fates.get(id(unit), Counter())
 
 
-def _places(
-    topics: TaskTopics, place: TopicPartition, entry: Entry, sent: Sent, by_id: dict[str, Place]
-) -> list[Place]:
-    assert entry.record is not None
-    if place[0] == topics.rekey:
+def _places(topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_id: dict[str, Place]) -> list[Place]:
+    if topic == topics.rekey:
         return places_rekeyed(entry, sent)
-    written = json.decode(entry.record[1] or b"")
-    if place[0] == topics.enriched:
+    written = entry.decoded()
+    if topic == topics.enriched:
         return [by_id[written["id"]]]
     return [(written["partition"], written["offset"], written.get("index"))]
