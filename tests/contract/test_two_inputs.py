@@ -8,8 +8,8 @@ import asyncio
 import pytest
 
 from tests.conftest import Kafka
-from tests.contract.cluster import make_topics
-from tests.contract.raw_topic import Raw, becomes, take
+from tests.contract.cluster import make_topics, reader, write, writing_in_transaction
+from tests.contract.raw_topic import Raw, becomes, changed, take
 from tests.waiting import eventually
 from worker.adapters.kafka_source import StartFrom
 from worker.model.events import InputRecord
@@ -22,6 +22,14 @@ def raw(kafka: Kafka, topic_prefix: str) -> Raw:
     """Both topics, empty, of one partition."""
     raw = Raw(kafka.bootstrap_servers, topic_prefix, rekeyed=True)
     asyncio.run(make_topics(raw.servers, *raw.topics))
+    return raw
+
+
+@pytest.fixture
+def raw_of_two(kafka: Kafka, topic_prefix: str) -> Raw:
+    """Both topics, empty, of two partitions."""
+    raw = Raw(kafka.bootstrap_servers, topic_prefix, rekeyed=True)
+    asyncio.run(make_topics(raw.servers, *raw.topics, partitions=2))
     return raw
 
 
@@ -102,5 +110,56 @@ def test_an_input_without_a_committed_offset_is_left_out(raw: Raw) -> None:
         await raw.commit(7)
         async with raw.source() as source:
             assert await source.committed_offsets() == {raw.topic: 7}
+
+    asyncio.run(scenario())
+
+
+def test_the_committed_offsets_of_both_are_told(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.commit(7)
+        async with reader(raw.servers, raw.rekey_topic, raw.group_id) as (consumer, partition):
+            await consumer.commit({partition: 3})
+        async with raw.source() as source:
+            assert await source.committed_offsets() == both(raw, 7, 3)
+
+    asyncio.run(scenario())
+
+
+def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(raw: Raw) -> None:
+    async def scenario() -> None:
+        async with raw.source() as source, writing_in_transaction(raw.servers, raw.rekey_topic) as producer:
+            source.seek(both(raw, 0, 0))
+            await producer.send_and_wait(raw.rekey_topic, b"%d" % NOON_MS, partition=0)
+            await raw.write_at(raw.topic, NOON_MS + 60_000)
+            assert of(raw.topic, await take(source, 1)) == [0]
+            assert await source.next_records(0.5) == (), "nobody may read the other yet"
+            await producer.commit_transaction()
+            assert of(raw.rekey_topic, await take(source, 1)) == [0]
+
+    asyncio.run(scenario())
+
+
+def test_a_kept_source_goes_on_in_both_inputs_over_a_rebalance(raw_of_two: Raw) -> None:
+    raw = raw_of_two
+
+    async def scenario() -> None:
+        for topic in raw.topics:
+            await raw.write_at(topic, *range(NOON_MS, NOON_MS + 50))
+        async with raw.member() as first:
+            assert await changed(first) == {0, 1}
+            sources = {partition: first.source(partition) for partition in (0, 1)}
+            for source in sources.values():
+                source.seek(both(raw, 0, 0))
+            await take(sources[0], 100)
+            async with raw.member() as second:
+                (kept,) = await changed(first)
+                await changed(second)
+            assert await changed(first) == {0, 1}
+            before = 50 if kept == 0 else 0
+            for topic in raw.topics:
+                await write(raw.servers, topic, [b"new"] * 20, partition=kept)
+            taken = await take(sources[kept], 40)
+            for topic in raw.topics:
+                assert of(topic, taken) == list(range(before, before + 20))
 
     asyncio.run(scenario())

@@ -1,0 +1,134 @@
+"""The simulated source keeps the contract of the real one (test_source.py and test_two_inputs.py in
+tests/contract): each input in order, the oldest first, nothing that may not be read yet.
+"""
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.simulation.life import Life
+from tests.simulation.source import FakeSource, FetchedRecord
+from tests.simulation.topics import RAW_TOPIC, REKEY_TOPIC
+from tests.simulation.world import World
+
+RAW, REKEY = (RAW_TOPIC, 0), (REKEY_TOPIC, 0)
+NOON_MS = 1_772_452_800_000
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def world() -> World:
+    """Nothing has been written yet."""
+    return World(seed=1)
+
+
+@pytest.fixture
+def source(world: World) -> FakeSource:
+    """The source of partition 0, of the only member."""
+    return FakeSource(Life(world), 0, [RAW_TOPIC, REKEY_TOPIC], lambda: True)
+
+
+def done(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run it, with all requests answered at once and time passing while it waits."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as returned:
+            result: T = returned.value
+            return result
+        for request in world.requests:
+            request.deliver()
+        world.requests.clear()
+        world.pass_time(idle=True)
+
+
+def take(world: World, source: FakeSource, records: int) -> list[FetchedRecord]:
+    """Read until that many have come."""
+    taken: list[FetchedRecord] = []
+    while len(taken) < records:
+        taken += done(world, source.next_records(1.0))
+    return taken
+
+
+def write(world: World, place: tuple[str, int], *times_ms: int) -> None:
+    """Append a record for each time."""
+    for time_ms in times_ms:
+        world.broker.append(place, (None, b"", time_ms))
+
+
+def both(offset: int, rekey_offset: int) -> Mapping[str, int]:
+    """Where to seek."""
+    return {RAW_TOPIC: offset, REKEY_TOPIC: rekey_offset}
+
+
+def test_nothing_is_returned_before_the_first_seek(world: World, source: FakeSource) -> None:
+    write(world, RAW, NOON_MS)
+    assert done(world, source.next_records(1.0)) == []
+    assert not source.caught_up()
+
+
+def test_each_inputs_records_come_once_and_in_order_from_where_it_was_sought(
+    world: World, source: FakeSource
+) -> None:
+    write(world, RAW, *range(NOON_MS, NOON_MS + 50))
+    write(world, REKEY, *range(NOON_MS, NOON_MS + 30))
+    source.seek(both(20, 10))
+    taken = take(world, source, 50)
+    assert [record.offset for record in taken if record.topic == RAW_TOPIC] == [*range(20, 50)]
+    assert [record.offset for record in taken if record.topic == REKEY_TOPIC] == [*range(10, 30)]
+
+
+def test_what_was_received_first_comes_first_where_both_have_some_waiting(
+    world: World, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.simulation.source.FETCHED_IN_TIME", 1.0)
+    hours = [NOON_MS + hour * 3_600_000 for hour in range(40)]
+    write(world, RAW, *hours[::2])
+    write(world, REKEY, *hours[1::2])
+    source.seek(both(0, 0))
+    assert [record.timestamp for record in take(world, source, 40)] == hours
+
+
+def test_lag_and_caught_up_speak_of_both(world: World, source: FakeSource) -> None:
+    source.seek(both(0, 0))
+    assert source.caught_up()
+    for place in (RAW, REKEY):
+        write(world, place, NOON_MS, NOON_MS)
+        assert (source.lag(), source.caught_up()) == (2, False)
+        take(world, source, 2)
+        assert (source.lag(), source.caught_up()) == (0, True)
+
+
+def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
+    world: World, source: FakeSource
+) -> None:
+    epoch = world.broker.init_producer(7)
+    world.broker.produce(7, epoch, REKEY, [((None, b"", NOON_MS), ())])
+    write(world, RAW, NOON_MS + 60_000)
+    source.seek(both(0, 0))
+    (record,) = take(world, source, 1)
+    assert record.topic == RAW_TOPIC
+    assert source.caught_up()
+    world.broker.end(7, epoch, committed=True)
+    while world.broker.owes_markers:
+        world.broker.write_a_marker()
+    (record,) = take(world, source, 1)
+    assert record.topic == REKEY_TOPIC
+
+
+def test_the_committed_offsets_of_both_are_told_or_left_out(world: World, source: FakeSource) -> None:
+    assert done(world, source.committed_offsets()) == {}
+    world.broker.group_offsets = {RAW: 7, REKEY: 3, (RAW_TOPIC, 1): 9}
+    assert done(world, source.committed_offsets()) == both(7, 3)
+
+
+def test_a_rebalance_takes_the_client_back_to_the_committed_offsets(world: World, source: FakeSource) -> None:
+    """That a task must drop what it knows is tested with the tasks."""
+    write(world, RAW, *range(NOON_MS, NOON_MS + 9))
+    source.seek(both(0, 0))
+    take(world, source, 9)
+    world.broker.group_offsets = {RAW: 4}
+    source.rebalanced()
+    assert [record.offset for record in take(world, source, 5)] == [4, 5, 6, 7, 8]
