@@ -47,6 +47,10 @@ class FakeInput:
         self.waiting.clear()
         self.position = offset
 
+    def next_offset(self) -> int:
+        """That of the next record to be returned, or less."""
+        return self.waiting[0].offset if self.waiting else self.position or 0
+
     def end(self) -> int:
         """Where fetches end."""
         return self.broker.stable_end(self.place)
@@ -152,11 +156,13 @@ class FakeSource:
         return self._still_assigned()
 
     def rebalanced(self) -> None:
-        """What the client does after every rebalance, also for a kept partition: go where the group is."""
+        """A kept source goes on where it was, but for a fetch that was under way from the group's committed
+        offset: what that brings was returned before.
+        """
         if self._is_positioned():
             committed = self._committed()
             for read in self.inputs:
-                read.seek(committed.get(read.place[0], 0))
+                read.seek(min(read.next_offset(), committed.get(read.place[0], 0)))
 
     def _is_positioned(self) -> bool:
         return all(read.position is not None for read in self.inputs)

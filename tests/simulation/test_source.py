@@ -124,11 +124,14 @@ def test_the_committed_offsets_of_both_are_told_or_left_out(world: World, source
     assert done(world, source.committed_offsets()) == both(7, 3)
 
 
-def test_a_rebalance_takes_the_client_back_to_the_committed_offsets(world: World, source: FakeSource) -> None:
-    """That a task must drop what it knows is tested with the tasks."""
-    write(world, RAW, *range(NOON_MS, NOON_MS + 9))
+@pytest.mark.parametrize(("committed", "expected"), [(4, [4, 5, 6]), (5, [5, 6]), (7, [5, 6])])
+def test_a_rebalance_may_bring_what_is_not_committed_again_and_skips_nothing(
+    world: World, source: FakeSource, committed: int, expected: list[int]
+) -> None:
+    write(world, RAW, *range(NOON_MS, NOON_MS + 5))
     source.seek(both(0, 0))
-    take(world, source, 9)
-    world.broker.group_offsets = {RAW: 4}
+    take(world, source, 5)
+    write(world, RAW, NOON_MS + 5, NOON_MS + 6)
+    world.broker.group_offsets = {RAW: committed}
     source.rebalanced()
-    assert [record.offset for record in take(world, source, 5)] == [4, 5, 6, 7, 8]
+    assert [record.offset for record in take(world, source, len(expected))] == expected
