@@ -1,4 +1,8 @@
-"""``python -m tests.chaos``: kills at random, as many as wanted, on a broker of its own or a given one."""
+"""``python -m tests.chaos``: faults of every kind on a cluster of its own, then every promise checked.
+
+``--duration`` says for how long (``make chaos DURATION=600 SEED=1``). With ``--kills`` instead: only kills at
+random, on one broker or a given one, for machines that hold no cluster.
+"""
 
 import argparse
 import asyncio
@@ -8,27 +12,62 @@ import time
 from pathlib import Path
 
 from tests.chaos.deployment import Deployment
+from tests.chaos.journal import Journal
 from tests.chaos.kills import KillPlan, run_kills
+from tests.chaos.report import write_report
+from tests.chaos.run import Plan, run_chaos
+from tests.chaos.schedule import schedule
 from tests.kafka import finding
+from tests.kafka.cluster import SIZE
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--partitions", type=int, default=4)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--duration", type=float, default=120.0, help="seconds of faults")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, help="default 3; 2 with --kills")
+    parser.add_argument("--partitions", type=int, help="default 8; 4 with --kills")
+    parser.add_argument("--events-per-second", type=float, default=1000.0)
+    parser.add_argument("--report", type=Path, default=Path("chaos-report"), help="a directory")
+    parser.add_argument("--kills", type=int, help="only so many kills, on one broker")
+    parser.add_argument("--events", type=int, default=1_000_000, help="with --kills")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="sessionizer-chaos-") as directory:
+        return (_chaos if options.kills is None else _kills)(options, Path(directory))
+
+
+def _chaos(options: argparse.Namespace, directory: Path) -> int:
+    workers = options.workers or 3
+    lanes = schedule(options.seed, options.duration, mortals=max(1, workers - 1), brokers=SIZE)
+    plan = Plan(
+        duration_s=options.duration,
+        lanes=lanes,
+        seed=options.seed,
+        workers=workers,
+        partitions=options.partitions or 8,
+        events_a_second=options.events_per_second,
+    )
+    journal = Journal(options.report / "faults.ndjson")
+    with contextlib.closing(journal):
+        outcome = asyncio.run(run_chaos(finding.jars(), directory, plan, journal))
+        report = write_report(options.report, plan, outcome, journal.lines)
+    print("\n".join(outcome.verdict.broken) or "all promises held", f"- see {report}")
+    return 1 if outcome.verdict.broken else 0
+
+
+def _kills(options: argparse.Namespace, directory: Path) -> int:
     plan = KillPlan(
         events=options.events,
         kills=options.kills,
-        workers=options.workers,
-        partitions=options.partitions,
+        workers=options.workers or 2,
+        partitions=options.partitions or 4,
         seed=options.seed,
     )
     with contextlib.ExitStack() as running:
-        directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="sessionizer-chaos-")))
         servers = running.enter_context(finding.found_broker(directory / "broker"))
         prefix = f"chaos-{int(time.time())}."
         deployment = running.enter_context(Deployment(servers, prefix, directory))

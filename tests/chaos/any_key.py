@@ -8,21 +8,41 @@ once, where its device belongs, with the sessions and users of the pure core.
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
-from tests.builders import Record
-from tests.chaos.promises import Verdict, closed_sessions, committed_offsets, expect, last_rows, read_all
+from tests.chaos.promises import (
+    Verdict,
+    closed_sessions,
+    committed_offsets,
+    compacted,
+    compare,
+    compare_identities,
+    compare_offsets,
+    compare_sessions,
+    compare_state,
+    expect_decoded,
+    read_all,
+)
+from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
 from worker.core.decode import Decoder
+from worker.core.encode import encode_step
 from worker.core.partitioning import Partitioning
+from worker.core.pipeline import DecodedRecords, process
+from worker.core.state_records import META_KEY
 from worker.demo.traffic import RawRecord
+from worker.model.events import DecodedValue, Event
+from worker.model.outputs import OutputRecord
 
 Place = tuple[int, int, int]
 """Partition and offset in the raw topic, and index in the batch."""
+
+_EVENTS_A_STEP = 100
 
 
 def shuffled_traffic(records: Sequence[RawRecord], seed: int) -> list[RawRecord]:
@@ -60,91 +80,136 @@ async def everything_is_read(config: Config) -> bool:
     return True
 
 
-async def check_any_key(config: Config) -> Verdict:
-    """Read everything and compare. Everything must have been read, and the workers still run."""
+async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) -> Verdict:
+    """Read everything and compare. Everything must have been read, and every session be closed, or the
+    workers still run.
+
+    ``state_directories`` of workers that have stopped: their stores must hold what the changelog holds.
+    """
     servers = config.kafka.bootstrap_servers
     verdict = Verdict()
     raw = await read_all(servers, config.topics.raw)
+    committed = await committed_offsets(servers, config.kafka.group_id)
     partitioning = Partitioning(partitions=len(raw), partitioner=config.input.partitioner)
-    sent, refused = _elements((record for records in raw.values() for record in records), config)
-    sessions = await closed_sessions(servers, config.topics.sessions)
-    fates: Counter[str] = Counter()
-    for number, records in (await read_all(servers, config.topics.enriched)).items():
-        arrived = []
-        newest: dict[tuple[str, int], Place] = {}
-        for record in records:
-            event = json.decode(record.value)
-            place, again = sent.get(event["id"], (None, None))
-            fates[event["id"]] += 1
-            if place is None or again is None:
-                verdict.broken.append(f"P4 partition {number}: nobody sent {event['id']}")
-                continue
-            device = event["device_id"]
-            if partitioning.partition_of(device) != number:
-                verdict.broken.append(f"partition {number}: {device} does not belong here")
-            before = newest.get((device, place[0]))
-            if before is not None and before >= place:
-                verdict.broken.append(f"partition {number}: {device} has {place} after {before}")
-            newest[device, place[0]] = place
-            arrived.append(again)
-        expected = expect(arrived, config)
-        wanted = [value for _, value, _ in expected.enriched]
-        found = [record.value for record in records]
-        if found != wanted:
-            at = next(i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b)
-            verdict.broken.append(f"P1 partition {number}: {found[at]!r}, expected {wanted[at]!r}")
-        rows = last_rows((record.key, record.value) for record in sessions[number])
-        different = [k for k in rows.keys() | expected.rows.keys() if rows.get(k) != expected.rows.get(k)]
-        if different:
-            key = different[0]
-            verdict.broken.append(
-                f"P7 partition {number}: {rows.get(key)}, expected {expected.rows.get(key)}"
-            )
-        verdict.enriched += len(records)
+    sent = _Sent()
+    for number, records in raw.items():
+        letters = sent.take(records, config)
+        found = (await read_all(servers, config.topics.dead_letters, number))[number]
+        compare(verdict, f"P1 dead letters, partition {number}", found, letters)
+        verdict.dead_letters += len(found)
+    for number in raw:
+        enriched = (await read_all(servers, config.topics.enriched, number))[number]
+        arrived = _order_of_arrival(enriched, sent, number, partitioning, verdict)
+        steps = (arrived[start : start + _EVENTS_A_STEP] for start in range(0, len(arrived), _EVENTS_A_STEP))
+        expected = expect_decoded(map(_decoded, steps), config)
+        compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
+        verdict.enriched += len(enriched)
         verdict.devices += len(expected.states)
         verdict.sessions += expected.sessions
-    letters = Counter(
-        _letter_place(json.decode(record.value))
-        for records in (await read_all(servers, config.topics.dead_letters)).values()
-        for record in records
-    )
-    if fates != Counter(sent.keys()):
-        lost, repeated = Counter(sent.keys()) - fates, fates - Counter(sent.keys())
-        verdict.broken.append(f"P4: {len(lost)} events lost, {len(repeated)} repeated or made up")
-    if letters != refused:
-        verdict.broken.append(f"P4 dead letters: {sum(letters.values())}, expected {sum(refused.values())}")
-    verdict.dead_letters = sum(letters.values())
+        del enriched
+        sessions = (await closed_sessions(servers, config.topics.sessions, number))[number]
+        compare_sessions(verdict, number, sessions, expected)
+        identities = (await read_all(servers, config.topics.identities, number))[number]
+        compare_identities(verdict, number, identities, expected)
+        changelog = (await read_all(servers, config.changelog_topic, number))[number]
+        compare_state(verdict, number, changelog, expected)
+        rekeyed = (await read_all(servers, config.rekey_topic, number))[number]
+        ends = {config.topics.raw: raw[number], config.rekey_topic: rekeyed}
+        offsets = {
+            topic: (records[-1].offset + 1 if records else 0, committed.get(TopicPartition(topic, number)))
+            for topic, records in ends.items()
+        }
+        compare_offsets(verdict, number, changelog, offsets)
+        if state_directories:
+            await compare_stores(verdict, number, changelog, state_directories)
+    lost, repeated = sent.ids - sent.fates, sent.fates - sent.ids
+    if lost or repeated:
+        verdict.broken.append(f"P4: {lost.total()} events lost, {repeated.total()} repeated or made up")
     verdict.events = verdict.enriched + verdict.dead_letters
     return verdict
 
 
-def _elements(
-    records: Iterable[ConsumerRecord], config: Config
-) -> tuple[dict[str, tuple[Place, Record]], Counter[tuple[Any, ...]]]:
-    """By id each event that is fine, alone in a record of its own; and the places of what is not."""
-    decoder = Decoder(config.input, config.identity)
-    sent: dict[str, tuple[Place, Record]] = {}
-    refused: Counter[tuple[Any, ...]] = Counter()
-    for record in records:
-        decoded = decoder.decode(record.value)
-        rejected = {rejection.index for rejection in decoded.rejections}
-        refused.update((record.partition, record.offset, index) for index in rejected)
-        if not decoded.events:
+class _Sent:
+    """Every event of the raw topic that is fine, by id, with its place and record."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, tuple[Place, ConsumerRecord, Event]] = {}
+        self.ids: Counter[str] = Counter()
+        self.fates: Counter[str] = Counter()
+
+    def take(self, records: Sequence[ConsumerRecord], config: Config) -> list[OutputRecord]:
+        """Take in one partition; what its dead letters must be, in order."""
+        decoder = Decoder(config.input, config.identity)
+        letters: list[OutputRecord] = []
+        for record in records:
+            decoded = decoder.decode(record.value)
+            if decoded.rejections:
+                refused = DecodedRecords([record], [DecodedValue([], decoded.rejections)], frozenset())
+                letters += encode_step(process(refused, {}, 0, config.rules)).dead_letters
+            rejected = {rejection.index for rejection in decoded.rejections}
+            count = len(decoded.events) + len(rejected)
+            fine = (index for index in range(count) if index not in rejected)
+            for index, event in zip(fine, decoded.events, strict=False):
+                self.events[event.id] = (record.partition, record.offset, index), record, event
+                self.ids[event.id] += 1
+        return letters
+
+
+def _order_of_arrival(
+    enriched: Sequence[ConsumerRecord], sent: _Sent, number: int, partitioning: Partitioning, verdict: Verdict
+) -> list[tuple[ConsumerRecord, Event]]:
+    """The raw events in the order that the output shows, which must be a possible one."""
+    arrived = []
+    newest: dict[tuple[str, int], Place] = {}
+    for record in enriched:
+        event = json.decode(record.value)
+        sent.fates[event["id"]] += 1
+        if event["id"] not in sent.events:
+            verdict.broken.append(f"P4 partition {number}: nobody sent {event['id']}")
             continue
-        elements = decoder.elements(record.value)
-        fine = [index for index in range(len(elements)) if index not in rejected]
-        for index, event in zip(fine, decoded.events, strict=True):
-            alone = Record(
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp,
-                None,
-                b"[" + elements[index] + b"]",
-            )
-            sent[event.id] = ((record.partition, record.offset, index), alone)
-    return sent, refused
+        place, raw, raw_event = sent.events[event["id"]]
+        device = event["device_id"]
+        if partitioning.partition_of(device) != number:
+            verdict.broken.append(f"P1 partition {number}: {device} does not belong here")
+        before = newest.get((device, place[0]))
+        if before is not None and before >= place:
+            verdict.broken.append(f"P1 partition {number}: {device} has {place} after {before}")
+        newest[device, place[0]] = place
+        arrived.append((raw, raw_event))
+    return arrived
 
 
-def _letter_place(letter: dict[str, Any]) -> tuple[Any, ...]:
-    return letter["partition"], letter["offset"], letter.get("index")
+def _decoded(arrived: Sequence[tuple[ConsumerRecord, Event]]) -> DecodedRecords:
+    """As if each event had come alone, in a record that was received when its own was."""
+    return DecodedRecords(
+        [record for record, _ in arrived],
+        [DecodedValue([event], []) for _, event in arrived],
+        frozenset([event.device_id for _, event in arrived]),
+    )
+
+
+async def compare_stores(
+    verdict: Verdict, number: int, changelog: Sequence[ConsumerRecord], directories: Sequence[Path]
+) -> None:
+    """P2: the store that its last owner left holds what the changelog holds, key by key."""
+    values = compacted(changelog)
+    wanted = {key: value for key, value in values.items() if key != META_KEY}
+    memory, compared = RocksDBMemory(64 * 1024 * 1024), 0
+    for directory in directories:
+        for path in directory.glob(f"*/partition-{number}"):
+            store = RocksDBStore(path, memory)
+            await store.open()
+            checkpoint = store.checkpoint()
+            if checkpoint is not None and changelog and checkpoint.changelog_offset > changelog[-1].offset:
+                compared += 1
+                keys = [key for kind in (b"c", b"h") for key in store.keys(kind, bytes([kind[0] + 1]), 2**31)]
+                held = {key: store.get(key) for key in keys}
+                if held != wanted:
+                    different = [k for k in held.keys() | wanted.keys() if held.get(k) != wanted.get(k)]
+                    verdict.broken.append(
+                        f"P2 partition {number}: {len(different)} records of {path} differ from the "
+                        f"changelog, {different[0]!r}"
+                    )
+            await store.close()
+    if changelog and not compared:
+        verdict.broken.append(f"P2 partition {number}: no worker left a store that is up to date")

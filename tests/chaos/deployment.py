@@ -41,15 +41,20 @@ class WorkerProcess:
             "SESSIONIZER_STATE_DIRECTORY": str(directory / name),
         }
         self._log = directory / f"{name}.log"
-        self._command = [sys.executable, "-m", "worker", "run", *arguments]
+        self._arguments = ["run", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self.name = name
 
-    def start(self) -> None:
-        """Start it; returns at once."""
+    def start(self, crash_at: str | None = None, on_passage: int = 1) -> None:
+        """Start it; returns at once. ``crash_at``: a point of ``crashing_worker`` where it is to end."""
         assert self._process is None, f"{self.name} runs already"
+        environment, module = self._environment, "worker"
+        if crash_at is not None:
+            environment = {**environment, "CRASH_AT": crash_at, "CRASH_ON_PASSAGE": str(on_passage)}
+            module = "tests.chaos.crashing_worker"
+        command = [sys.executable, "-m", module, *self._arguments]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:
@@ -61,6 +66,14 @@ class WorkerProcess:
     def running(self) -> bool:
         """Whether the process is there."""
         return self._process is not None and self._process.poll() is None
+
+    def exit_code(self) -> int | None:
+        """Of a process that has ended; None while it runs or where none was started."""
+        return None if self._process is None else self._process.poll()
+
+    def forget(self) -> None:
+        """Take note of its end, so that it may be started again."""
+        self._process = None
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

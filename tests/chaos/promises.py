@@ -26,7 +26,7 @@ from worker.config import Config
 from worker.core.closing import tend
 from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
-from worker.core.pipeline import decode_records, process
+from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_records import (
     META_KEY,
     decode_meta,
@@ -72,10 +72,23 @@ class Verdict:
 
 def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
     """Run the pure core over one partition's records, in order, with nothing between."""
-    expected = Expected()
     decoder = Decoder(config.input, config.identity)
-    for start in range(0, len(records), _RECORDS_A_STEP):
-        decoded = decode_records(records[start : start + _RECORDS_A_STEP], decoder)
+    expected = expect_decoded(
+        (
+            decode_records(records[start : start + _RECORDS_A_STEP], decoder)
+            for start in range(0, len(records), _RECORDS_A_STEP)
+        ),
+        config,
+    )
+    if records:
+        expected.next_offset = records[-1].offset + 1
+    return expected
+
+
+def expect_decoded(steps: Iterable[DecodedRecords], config: Config) -> Expected:
+    """The same, of records that are decoded."""
+    expected = Expected()
+    for decoded in steps:
         result = process(decoded, expected.states, expected.watermark_ms, config.rules)
         encoded = encode_step(result)
         expected.enriched += encoded.enriched
@@ -89,8 +102,6 @@ def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
         expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
     tended = tend(expected.states, 0, _NEVER_MS, config.rules)
     expected.rows.update(last_rows((key, value) for key, value, _ in encode_sessions(tended.sessions)))
-    if records:
-        expected.next_offset = records[-1].offset + 1
     return expected
 
 
@@ -104,8 +115,10 @@ def last_rows(upserts: Iterable[tuple[bytes | None, bytes | None]]) -> dict[byte
     return rows
 
 
-async def read_all(bootstrap_servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
-    """Every committed record of the topic, by partition, in order."""
+async def read_all(
+    bootstrap_servers: str, topic: str, only: int | None = None
+) -> dict[int, list[ConsumerRecord]]:
+    """Every committed record of the topic, by partition, in order; or of that partition alone."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
         isolation_level="read_committed",
@@ -114,7 +127,8 @@ async def read_all(bootstrap_servers: str, topic: str) -> dict[int, list[Consume
     )
     await consumer.start()
     try:
-        numbers = sorted(await consumer._client._wait_on_metadata(topic))
+        known = sorted(await consumer._client._wait_on_metadata(topic))
+        numbers = known if only is None else [only]
         partitions = [TopicPartition(topic, number) for number in numbers]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -144,11 +158,13 @@ async def committed_offsets(bootstrap_servers: str, group_id: str) -> dict[Topic
         await admin.close()
 
 
-async def closed_sessions(servers: str, topic: str) -> dict[int, list[ConsumerRecord]]:
+async def closed_sessions(
+    servers: str, topic: str, only: int | None = None
+) -> dict[int, list[ConsumerRecord]]:
     """The sessions topic, once no session in it is open any more; or after a while as it is."""
     deadline = time.monotonic() + _CLOSED_WITHIN_S
     while True:
-        sessions = await read_all(servers, topic)
+        sessions = await read_all(servers, topic, only)
         rows = [last_rows((record.key, record.value) for record in found) for found in sessions.values()]
         still_open = any(row["status"] == "open" for found in rows for row in found.values())
         if not still_open or time.monotonic() > deadline:
@@ -173,14 +189,17 @@ async def check_promises(config: Config) -> Verdict:
             ("enriched", enriched[number], expected.enriched),
             ("dead letters", dead_letters[number], expected.dead_letters),
         ):
-            _compare(verdict, f"P1 {what}, partition {number}", found, wanted)
+            compare(verdict, f"P1 {what}, partition {number}", found, wanted)
         fates = len(enriched[number]) + len(dead_letters[number])
         if fates != expected.events:
             verdict.broken.append(f"P4 partition {number}: {expected.events} events, {fates} fates")
         offset = committed.get(TopicPartition(config.topics.raw, number))
-        _compare_state(verdict, number, changelog[number], expected, config, offset)
-        _compare_sessions(verdict, number, sessions[number], expected)
-        _compare_identities(verdict, number, identities[number], expected)
+        compare_state(verdict, number, changelog[number], expected)
+        compare_offsets(
+            verdict, number, changelog[number], {config.topics.raw: (expected.next_offset, offset)}
+        )
+        compare_sessions(verdict, number, sessions[number], expected)
+        compare_identities(verdict, number, identities[number], expected)
         verdict.events += expected.events
         verdict.enriched += len(enriched[number])
         verdict.dead_letters += len(dead_letters[number])
@@ -189,9 +208,10 @@ async def check_promises(config: Config) -> Verdict:
     return verdict
 
 
-def _compare(
+def compare(
     verdict: Verdict, what: str, found: Sequence[ConsumerRecord], wanted: Sequence[OutputRecord]
 ) -> None:
+    """Byte for byte, in order, with the times of the records."""
     for position, (record, (key, value, timestamp_ms)) in enumerate(zip(found, wanted, strict=False)):
         same_time = timestamp_ms is None or record.timestamp == timestamp_ms
         if record.key != key or record.value != value or not same_time:
@@ -204,9 +224,10 @@ def _compare(
         verdict.broken.append(f"{what}: {len(found)} records, expected {len(wanted)}")
 
 
-def _compare_sessions(
+def compare_sessions(
     verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
 ) -> None:
+    """P7: the last record of each session."""
     rows = last_rows((record.key, record.value) for record in found)
     keys = rows.keys() | expected.rows.keys()
     different = sorted(key for key in keys if rows.get(key) != expected.rows.get(key))
@@ -218,9 +239,10 @@ def _compare_sessions(
         )
 
 
-def _compare_identities(
+def compare_identities(
     verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
 ) -> None:
+    """P7: every record of each device's timeline."""
     timelines: dict[bytes, list[bytes | None]] = {}
     for record in found:
         timelines.setdefault(record.key, []).append(record.value)
@@ -230,19 +252,21 @@ def _compare_identities(
         verdict.broken.append(f"P7 partition {number}: {len(different)} timelines differ, {different[0]!r}")
 
 
-def _compare_state(
-    verdict: Verdict,
-    number: int,
-    changelog: Sequence[ConsumerRecord],
-    expected: Expected,
-    config: Config,
-    committed: int | None,
+def compacted(changelog: Sequence[ConsumerRecord]) -> dict[bytes, bytes]:
+    """The last value of each key; deleted ones are left out."""
+    values = {record.key: record.value for record in changelog}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def compare_state(
+    verdict: Verdict, number: int, changelog: Sequence[ConsumerRecord], expected: Expected
 ) -> None:
-    compacted: Mapping[bytes, bytes] = {record.key: record.value for record in changelog}
+    """P2: the changelog's devices are those of the run."""
+    values = compacted(changelog)
     wanted = {hot_key(d): settled(encode_hot(s), encode_cold(s)) for d, s in expected.states.items()}
     states = {
-        key: settled(value, compacted[b"c" + key[1:]])
-        for key, value in compacted.items()
+        key: settled(value, values[b"c" + key[1:]])
+        for key, value in values.items()
         if device_of_hot_key(key) is not None
     }
     different = [key for key in states.keys() | wanted.keys() if states.get(key) != wanted.get(key)]
@@ -250,16 +274,30 @@ def _compare_state(
         verdict.broken.append(
             f"P2 partition {number}: {len(different)} state records differ, {different[0]!r}"
         )
-    if META_KEY not in compacted:
+    if META_KEY not in values:
+        return
+    watermark_ms = decode_meta(values[META_KEY]).watermark_ms
+    if watermark_ms != expected.watermark_ms:
+        verdict.broken.append(
+            f"P2 partition {number}: watermark {watermark_ms}, expected {expected.watermark_ms}"
+        )
+
+
+def compare_offsets(
+    verdict: Verdict,
+    number: int,
+    changelog: Sequence[ConsumerRecord],
+    offsets: Mapping[str, tuple[int, int | None]],
+) -> None:
+    """P3. ``offsets``: by input topic, the offset after its last record, and the one that is committed."""
+    values = compacted(changelog)
+    if META_KEY not in values:
         verdict.broken.append(f"P3 partition {number}: no meta record")
         return
-    meta = decode_meta(compacted[META_KEY])
-    next_offset = meta.next_offsets[config.topics.raw]
-    if not next_offset == committed == expected.next_offset:
-        verdict.broken.append(
-            f"P3 partition {number}: meta {next_offset}, committed {committed}, read {expected.next_offset}"
-        )
-    if meta.watermark_ms != expected.watermark_ms:
-        verdict.broken.append(
-            f"P2 partition {number}: watermark {meta.watermark_ms}, expected {expected.watermark_ms}"
-        )
+    next_offsets = decode_meta(values[META_KEY]).next_offsets
+    for topic, (end, committed) in offsets.items():
+        if not next_offsets.get(topic) == committed == end:
+            verdict.broken.append(
+                f"P3 partition {number} of {topic}: meta {next_offsets.get(topic)}, committed {committed}, "
+                f"read {end}"
+            )

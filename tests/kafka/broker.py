@@ -37,7 +37,8 @@ class BrokerError(Exception):
 class LocalBroker:
     """A KRaft node that is broker and controller at once, on 127.0.0.1, with its data under ``directory``.
 
-    ``settings`` are broker settings that replace or extend ``SETTINGS``; ``java_options`` those of the JVM.
+    ``settings`` are broker settings that replace or extend ``SETTINGS``; ``java_options`` those of the JVM;
+    ``ports`` those of clients and of controllers, free ones if not given.
     The address is fixed when the object is made; nothing runs before ``start``.
     As a context manager it starts on entry and stops on exit.
     """
@@ -49,11 +50,12 @@ class LocalBroker:
         *,
         settings: Mapping[str, str | int] | None = None,
         java_options: tuple[str, ...] = ("-Xmx512m", *QUICK_START),
+        ports: tuple[int, int] | None = None,
     ) -> None:
         self._jars = jars
         self._java_options = java_options
         self._directory = directory
-        self._port, controller_port = free_ports(2)
+        self._port, controller_port = ports or free_ports(2)
         self._settings = {
             **SETTINGS,
             "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller_port}",
@@ -75,6 +77,14 @@ class LocalBroker:
 
     def start(self) -> None:
         """Start the broker and return when it answers requests. Raises BrokerError."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the broker and return at once: one of several answers only when most of them run.
+
+        From the main thread: the broker ends with the thread that started it.
+        """
         assert self._process is None, "the broker is already started"
         properties = self._directory / "server.properties"
         if not properties.exists():
@@ -90,6 +100,9 @@ class LocalBroker:
                 start_new_session=True,  # the terminal's interrupt is for the tests alone
                 preexec_fn=end_with_parent(),
             )
+
+    def wait_until_ready(self) -> None:
+        """Return when it answers requests; it is killed when it does not. Raises BrokerError."""
         try:
             self._wait_until_ready()
         except BaseException:

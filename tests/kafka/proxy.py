@@ -6,6 +6,7 @@ mishap everything passes unchanged, in order.
 """
 
 import asyncio
+import socket
 import struct
 from enum import Enum, IntEnum, auto
 from types import TracebackType
@@ -19,7 +20,11 @@ class Api(IntEnum):
     FETCH = 1
     LIST_OFFSETS = 2
     METADATA = 3
+    OFFSET_FETCH = 9
+    FIND_COORDINATOR = 10
+    JOIN_GROUP = 11
     HEARTBEAT = 12
+    SYNC_GROUP = 14
     INIT_PRODUCER_ID = 22
     ADD_PARTITIONS_TO_TXN = 24
     ADD_OFFSETS_TO_TXN = 25
@@ -63,6 +68,7 @@ class Proxy:
         self._silent = False
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()  # to the clients
 
     @property
     def bootstrap_servers(self) -> str:
@@ -73,6 +79,11 @@ class Proxy:
         mishap = Mishap(api, fate)
         self._mishaps.append(mishap)
         return mishap
+
+    def withdraw(self, mishap: Mishap) -> None:
+        """Let it not happen, if it has not yet."""
+        if mishap in self._mishaps:
+            self._mishaps.remove(mishap)
 
     def fall_silent(self) -> None:
         """Pass on nothing any more, neither way; connections stay open and new ones are accepted."""
@@ -87,6 +98,14 @@ class Proxy:
         """Close all connections."""
         for connection in self._connections:
             connection.cancel()
+
+    def reset(self) -> None:
+        """Close all connections the rude way: what was on its way is lost, and the clients get a reset."""
+        for writer in self._writers:
+            connection = writer.get_extra_info("socket")
+            if connection is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.cut()
 
     async def deliver(self, mishap: Mishap) -> bytes:
         """Let a request that was held arrive now; the broker's answer, without its length and number."""
@@ -131,6 +150,7 @@ class Proxy:
         except (OSError, asyncio.CancelledError):
             writer.close()
             return
+        self._writers.add(writer)
         due: dict[int, Mishap] = {}  # by number of the request: what is to happen to its answer
         ways = [
             asyncio.ensure_future(self._pass_requests(reader, broker_writer, due)),
@@ -144,6 +164,7 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            self._writers.discard(writer)
             writer.close()
             broker_writer.close()
 

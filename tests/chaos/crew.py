@@ -1,0 +1,136 @@
+"""The workers of a run, and a platform that starts again whatever ends.
+
+Knows processes and their exits. Invariants: a worker that is wanted and has ended is started again after a
+second; every end that nobody brought about is noted with the reason that the worker gave.
+"""
+
+import asyncio
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+from msgspec import Struct
+
+from tests.chaos.crashing_worker import EXIT_CODE
+from tests.chaos.deployment import Deployment, WorkerProcess
+from tests.chaos.journal import Journal
+
+_RESTART_S = 1.0
+_LOOK_S = 0.1
+
+
+class Holdings(Struct, frozen=True):
+    """What a process holds of the machine."""
+
+    sockets: int
+    files: int
+    threads: int
+    rss_mb: float
+    partitions: int
+
+
+class Crew:
+    """Static workers, of whom the last is never killed; and an extra, dynamic one that comes and goes."""
+
+    def __init__(self, deployment: Deployment, size: int, servers: str, journal: Journal) -> None:
+        options = {"KAFKA_BOOTSTRAP_SERVERS": servers}
+        self._journal = journal
+        self._directory = deployment.directory
+        self.workers = [deployment.worker(f"worker-{number}", options) for number in range(size)]
+        self.extra = deployment.worker("extra", {**options, "KAFKA_GROUP_INSTANCE_ID": ""})
+        self._wanted: set[str] = set()
+        self.ends: Counter[str] = Counter()
+        """Ends that nobody brought about, by reason."""
+
+    @property
+    def survivor(self) -> WorkerProcess:
+        """The one that lives through everything."""
+        return self.workers[-1]
+
+    def start(self) -> None:
+        """Start all but the extra one."""
+        for worker in self.workers:
+            self.let_run(worker)
+
+    def let_run(self, worker: WorkerProcess, crash_at: str | None = None, on_passage: int = 1) -> None:
+        """Start it, and again whenever it ends."""
+        worker.start(crash_at, on_passage)
+        self._wanted.add(worker.name)
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """SIGKILL; it stays down."""
+        self._wanted.discard(worker.name)
+        if worker.running:
+            worker.kill()
+        else:
+            self._ended(worker)
+
+    async def stop(self, worker: WorkerProcess, timeout_s: float = 20.0) -> int | None:
+        """SIGTERM; its exit code, None where it had to be killed. It stays down."""
+        self._wanted.discard(worker.name)
+        if not worker.running:
+            self._ended(worker)
+            return None
+        worker.signal(signal.SIGTERM)
+        for _ in range(round(timeout_s / _LOOK_S)):
+            if (code := worker.exit_code()) is not None:
+                worker.forget()
+                return code
+            await asyncio.sleep(_LOOK_S)
+        worker.kill()
+        return None
+
+    async def crashed(self, worker: WorkerProcess, timeout_s: float) -> bool:
+        """Whether it comes to its crash point in time, before anything else ends it."""
+        for _ in range(round(timeout_s / _LOOK_S)):
+            if not worker.running:
+                return worker.exit_code() == EXIT_CODE
+            await asyncio.sleep(_LOOK_S)
+        return False
+
+    def state_of(self, worker: WorkerProcess) -> Path:
+        """Its state directory."""
+        return self._directory / worker.name
+
+    async def look_after(self) -> None:
+        """Start again what has ended. Until cancelled."""
+        while True:
+            for worker in [*self.workers, self.extra]:
+                if worker.name in self._wanted and not worker.running:
+                    self._ended(worker)
+                    await asyncio.sleep(_RESTART_S)
+                    if worker.name in self._wanted and not worker.running:
+                        worker.start()
+            await asyncio.sleep(_LOOK_S)
+
+    def holdings(self, worker: WorkerProcess) -> Holdings | None:
+        """What it holds now; None where it is gone."""
+        with suppress(psutil.Error):
+            process = psutil.Process(worker.pid)
+            with process.oneshot():
+                sockets = len(process.net_connections())
+                return Holdings(
+                    sockets=sockets,
+                    files=process.num_fds() - sockets,
+                    threads=process.num_threads(),
+                    rss_mb=round(process.memory_info().rss / 2**20, 1),
+                    partitions=worker.partitions_running(),
+                )
+        return None
+
+    def _ended(self, worker: WorkerProcess) -> None:
+        """Take note of an end, and of the reason that its log gives."""
+        code = worker.exit_code()
+        if code is None:
+            return
+        worker.forget()
+        reason = ""
+        if code not in (EXIT_CODE, 0):
+            failed = worker.log("worker.failed")
+            reason = str(failed[-1]["reason"]) if failed else worker.raw_log()[-500:]
+        kind = "crash point" if code == EXIT_CODE else f"exit {code}"
+        if code != EXIT_CODE:
+            self.ends[f"{kind}: {reason}"] += 1
+        self._journal.note("ended", worker=worker.name, code=code, reason=reason)

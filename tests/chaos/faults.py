@@ -1,0 +1,175 @@
+"""Carries out a schedule: what each kind of fault means for a crew and a cluster.
+
+Every lane goes its own way; a lane's next fault begins when its last is over. Invariant: when ``carry_out``
+returns all is well again: every broker runs, the network passes everything, every static worker is started.
+"""
+
+import asyncio
+import random
+import signal
+import time
+from collections.abc import Sequence
+
+from tests.chaos.crew import Crew
+from tests.chaos.damage import DAMAGES
+from tests.chaos.journal import Journal
+from tests.chaos.schedule import Fault, Lanes
+from tests.kafka.cluster import SIZE, Cluster
+from tests.kafka.proxy import Api, Fate
+
+_FATES = {
+    "request lost": Fate.REQUEST_LOST,
+    "answer lost": Fate.ANSWER_LOST,
+    "answer eaten": Fate.ANSWER_EATEN,
+}
+_PATIENCE_S = 15.0
+
+
+class Faults:
+    """Does harm to a crew of workers and the cluster that they work on."""
+
+    def __init__(self, crew: Crew, cluster: Cluster, journal: Journal) -> None:
+        self._crew = crew
+        self._cluster = cluster
+        self._journal = journal
+
+    async def carry_out(self, lanes: Lanes, duration_s: float) -> None:
+        """All of it, until the schedule or the time is at its end."""
+        deadline = time.monotonic() + duration_s
+        ways = {"workers": self._to_worker, "brokers": self._to_broker, "network": self._to_network}
+        async with asyncio.TaskGroup() as group:
+            for name, faults in lanes.items():
+                group.create_task(self._lane(ways[name], faults, deadline))
+        if self._crew.extra.running:
+            await self._crew.stop(self._crew.extra)
+        for proxy in self._cluster.proxies:
+            proxy.speak_again()
+
+    async def _lane(self, way, faults: Sequence[Fault], deadline: float) -> None:  # type: ignore[no-untyped-def]
+        for fault in faults:
+            left_s = deadline - time.monotonic()
+            await asyncio.sleep(max(0.0, min(fault.pause_s, left_s)))
+            if fault.pause_s > left_s:
+                return
+            await way(fault)
+
+    # --- workers ---
+
+    async def _to_worker(self, fault: Fault) -> None:
+        crew, worker, rng = self._crew, self._crew.workers[fault.target], random.Random(fault.chance)
+        if fault.kind == "scale":
+            await self._scale()
+            return
+        if fault.kind == "kill":
+            self._note(fault, worker=worker.name)
+            crew.kill(worker)
+            await asyncio.sleep(fault.seconds)
+            crew.let_run(worker)
+        elif fault.kind == "damage":
+            crew.kill(worker)
+            done = DAMAGES[fault.detail](crew.state_of(worker), rng)
+            self._note(fault, worker=worker.name, done=done)
+            crew.let_run(worker)
+        elif fault.kind == "crash":
+            crew.kill(worker)
+            passage = rng.choice((1, 2, 5, 20))
+            crew.let_run(worker, crash_at=fault.detail, on_passage=passage)
+            reached = await crew.crashed(worker, _PATIENCE_S)
+            self._note(fault, worker=worker.name, passage=passage, reached=reached)
+        elif fault.kind == "stop":
+            started = time.monotonic()
+            code = await crew.stop(worker)
+            seconds = round(time.monotonic() - started, 2)
+            self._note(fault, worker=worker.name, code=code, took_s=seconds)
+            crew.let_run(worker)
+        elif fault.kind == "zombie" and worker.running:
+            worker.signal(signal.SIGSTOP)
+            self._note(fault, worker=worker.name)
+            await asyncio.sleep(fault.seconds)
+            worker.signal(signal.SIGCONT)
+
+    async def _scale(self) -> None:
+        """One dynamic worker more, or that one less."""
+        crew = self._crew
+        if crew.extra.running:
+            self._journal.note("scale", workers=len(crew.workers), code=await crew.stop(crew.extra))
+        else:
+            crew.let_run(crew.extra)
+            self._journal.note("scale", workers=len(crew.workers) + 1)
+
+    # --- brokers ---
+
+    async def _to_broker(self, fault: Fault) -> None:
+        cluster = self._cluster
+        if fault.kind == "outage":
+            self._note(fault)
+            for number in range(SIZE):
+                cluster.kill(number)
+            await asyncio.sleep(fault.seconds)
+            await cluster.start(*range(SIZE))
+        elif fault.kind == "broker kill":
+            self._note(fault, broker=fault.target)
+            cluster.kill(fault.target)
+            await asyncio.sleep(fault.seconds)
+            await cluster.start(fault.target)
+        else:
+            self._note(fault, broker=fault.target)
+            cluster.pause(fault.target)
+            await asyncio.sleep(fault.seconds)
+            cluster.resume(fault.target)
+        self._journal.note("brokers back", after=fault.kind)
+
+    # --- their network ---
+
+    async def _to_network(self, fault: Fault) -> None:
+        proxy = self._cluster.proxies[fault.target]
+        if fault.kind == "cut":
+            self._note(fault, broker=fault.target)
+            proxy.cut()
+        elif fault.kind == "reset":
+            self._note(fault, broker=fault.target)
+            proxy.reset()
+        elif fault.kind == "silence":
+            self._note(fault, broker=fault.target)
+            proxy.fall_silent()
+            await asyncio.sleep(fault.seconds)
+            proxy.speak_again()
+        elif fault.kind == "EndTxn held":
+            await self._hold_an_end(fault)
+        else:
+            api = Api[fault.detail]
+            mishap = proxy.next(api, _FATES[fault.kind])
+            happened = await _within(mishap.happened, 5.0)
+            proxy.withdraw(mishap)
+            self._note(fault, broker=fault.target, happened=happened)
+
+    async def _hold_an_end(self, fault: Fault) -> None:
+        """The end of a transaction arrives when its sender has long given up, perhaps in the next one."""
+        proxy = self._cluster.proxies[fault.target]
+        mishap = proxy.next(Api.END_TXN, Fate.HELD)
+        happened = await _within(mishap.happened, _PATIENCE_S)
+        proxy.withdraw(mishap)
+        answer = ""
+        if happened:
+            await asyncio.sleep(fault.seconds)
+            try:
+                async with asyncio.timeout(5.0):
+                    answer = (await proxy.deliver(mishap)).hex()
+            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+                answer = type(error).__name__
+        self._note(fault, broker=fault.target, happened=happened, answer=answer)
+
+    def _note(self, fault: Fault, **fields: object) -> None:
+        told = {"detail": fault.detail} if fault.detail else {}
+        if fault.seconds:
+            told["seconds"] = str(round(fault.seconds, 1))
+        self._journal.note(fault.kind, **told, **fields)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,87 @@
+"""Writes what a run did and found, for people: Markdown beside the picture and the log of faults.
+
+Knows an outcome; decides what is worth telling. The verdict comes first, whatever it is.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.picture import FAULTS, draw
+from tests.chaos.run import LIVENESS_S, Outcome, Plan
+
+
+def write_report(directory: Path, plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> Path:
+    """Write ``report.md`` and ``report.svg`` into the directory; where the first one is."""
+    title = (
+        f"Chaos: {outcome.faults_s / 60:.1f} minutes of faults, seed {plan.seed}, {plan.workers} workers, "
+        f"{plan.partitions} partitions, 3 brokers"
+    )
+    if outcome.samples:
+        (directory / "report.svg").write_text(draw(outcome.samples, lines, title))
+    report = directory / "report.md"
+    report.write_text("\n".join([f"# {title}", "", *_body(plan, outcome, lines)]) + "\n")
+    return report
+
+
+def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list[str]:
+    verdict = outcome.verdict
+    if verdict.broken:
+        told = ["**Broken:**", "", *(f"- {line[:1500]}" for line in verdict.broken)]
+    else:
+        told = ["**All promises held.**"]
+    settled = "never" if outcome.settled_s is None else f"{outcome.settled_s:.0f} s"
+    before, after = outcome.before, outcome.after
+    counts = Counter(line["what"] for line in lines)
+    return [
+        *told,
+        "",
+        "![events, lag and faults over time](report.svg)",
+        "",
+        "| what | figure |",
+        "|---|---|",
+        f"| raw records | {outcome.samples[-1].raw if outcome.samples else 0:,} |",
+        f"| events, each with one fate | {verdict.events:,} |",
+        f"| of these enriched / dead letters | {verdict.enriched:,} / {verdict.dead_letters:,} |",
+        f"| devices / sessions | {verdict.devices:,} / {verdict.sessions:,} |",
+        f"| wanted pace | {plan.events_a_second:,.0f} events/s |",
+        f"| from the last fault until all was read (at most {LIVENESS_S:.0f} s) | {settled} |",
+        f"| longest stand of a last stable offset, all brokers there | {outcome.longest_hang_s:.0f} s |",
+        *(
+            f"| the worker that nobody kills: {name} at the beginning / the end | "
+            f"{getattr(before, name, '-')} / {getattr(after, name, '-')} |"
+            for name in ("partitions", "sockets", "files", "threads", "rss_mb")
+        ),
+        "",
+        "## Faults",
+        "",
+        "| fault | times |",
+        "|---|---|",
+        *(f"| {kind} | {counts[kind]} |" for kind in FAULTS if counts[kind]),
+        "",
+        *_details(lines),
+        "## Ends of workers that nobody brought about",
+        "",
+        *([f"- {times} times: {reason}" for reason, times in outcome.ends.items()] or ["None."]),
+    ]
+
+
+def _details(lines: Sequence[dict[str, Any]]) -> list[str]:
+    """What came of those that need a chance to happen."""
+    crashes = Counter(line["detail"] for line in lines if line["what"] == "crash" and line["reached"])
+    damages = Counter(line["detail"] for line in lines if line["what"] == "damage")
+    happened = Counter(line["what"] for line in lines if line.get("happened"))
+    missed = Counter(line["what"] for line in lines if line.get("happened") is False)
+    told = []
+    if crashes:
+        points = ", ".join(f"{point} {times}" for point, times in sorted(crashes.items()))
+        told.append(f"Crash points reached: {points}")
+    if damages:
+        told.append("Damage to local state: " + ", ".join(f"{d} {n}" for d, n in sorted(damages.items())))
+    if happened or missed:
+        told.append(
+            "Requests that met their fate (or none came in time): "
+            + ", ".join(f"{kind} {happened[kind]} ({missed[kind]})" for kind in sorted(happened | missed))
+        )
+    return [line for text in told for line in (text + ".", "")]

@@ -1,0 +1,93 @@
+"""What is going to be done to a deployment, and when: a function of a seed.
+
+Three lanes run beside each other, each one fault after the other: to workers, to brokers, to their network.
+Knows names of faults and nothing of how they are carried out. Invariant: the same seed, duration and sizes
+give the same schedule; a longer one begins with the shorter.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from tests.chaos.crashing_worker import POINTS
+from tests.chaos.damage import DAMAGES
+from tests.kafka.proxy import Api
+
+
+class Fault(Struct, frozen=True, kw_only=True):
+    """One fault. ``pause_s`` passes before it, in its lane; it lasts ``seconds`` where that means something.
+
+    ``target`` is the number of a worker or broker; ``detail`` says which of many, ``chance`` is for what is
+    chosen only when it happens.
+    """
+
+    kind: str
+    pause_s: float
+    target: int = 0
+    seconds: float = 0.0
+    detail: str = ""
+    chance: int = 0
+
+
+Lanes = Mapping[str, Sequence[Fault]]
+
+_WORKERS = {"kill": 40, "crash": 15, "stop": 10, "zombie": 8, "scale": 12, "damage": 15}
+_BROKERS = {"broker kill": 55, "broker pause": 35, "outage": 10}
+_NETWORK = {"cut": 20, "reset": 10, "silence": 15, "request lost": 15, "answer lost": 15, "answer eaten": 10}
+_HELD = {"EndTxn held": 15}
+
+
+def schedule(
+    seed: int,
+    duration_s: float,
+    *,
+    mortals: int,
+    brokers: int,
+    worker_pause_s: float = 5.0,
+    broker_pause_s: float = 40.0,
+    network_pause_s: float = 8.0,
+) -> Lanes:
+    """Faults for so long. ``mortals`` is how many workers may be killed; pauses are means."""
+    return {
+        "workers": _lane(f"{seed}/workers", duration_s, worker_pause_s, _WORKERS, mortals),
+        "brokers": _lane(f"{seed}/brokers", duration_s, broker_pause_s, _BROKERS, brokers),
+        "network": _lane(f"{seed}/network", duration_s, network_pause_s, {**_NETWORK, **_HELD}, brokers),
+    }
+
+
+def _lane(
+    seed: str, duration_s: float, mean_pause_s: float, weights: Mapping[str, int], targets: int
+) -> list[Fault]:
+    rng = random.Random(seed)
+    faults: list[Fault] = []
+    passed_s = 0.0
+    while passed_s < duration_s:
+        fault = _fault(rng, rng.choices(list(weights), list(weights.values()))[0], mean_pause_s, targets)
+        passed_s += fault.pause_s
+        faults.append(fault)
+    return faults
+
+
+def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> Fault:
+    pause_s, target, chance = rng.expovariate(1 / mean_pause_s), rng.randrange(targets), rng.getrandbits(32)
+    seconds, detail = 0.0, ""
+    if kind in ("kill", "broker kill"):
+        seconds = rng.expovariate(1 / 2.0)  # how long it stays down
+    elif kind == "crash":
+        detail = rng.choice(POINTS)
+    elif kind == "zombie":
+        seconds = rng.uniform(7.0, 12.0)
+    elif kind == "damage":
+        detail = rng.choice(list(DAMAGES))
+    elif kind == "broker pause":
+        seconds = rng.uniform(10.0, 30.0)
+    elif kind == "outage":
+        seconds = rng.uniform(20.0, 60.0)
+    elif kind == "silence":
+        seconds = rng.uniform(2.0, 12.0)
+    elif kind == "EndTxn held":
+        seconds = rng.uniform(0.2, 8.0)
+    elif kind in ("request lost", "answer lost", "answer eaten"):
+        detail = rng.choice([api.name for api in Api])
+    return Fault(kind=kind, pause_s=pause_s, target=target, seconds=seconds, detail=detail, chance=chance)

@@ -1,0 +1,120 @@
+"""Three brokers, and a bad network before each of them for those who are to suffer.
+
+Decides how brokers become a cluster that survives the loss of any one: three copies of everything, two of
+them needed for a write. Knows nothing of what runs on it. Each broker has two addresses: behind its proxy for
+those under test, and a direct one for those who must know the truth. Invariant: the two never mix, because a
+broker tells its clients the addresses of the kind under which it was asked.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from tests.kafka.broker import QUICK_START, LocalBroker, free_ports
+from tests.kafka.proxy import Proxy
+
+SIZE = 3
+_JAVA = ("-Xmx384m", *QUICK_START)
+
+_COPIES: dict[str, str | int] = {
+    "default.replication.factor": SIZE,
+    "min.insync.replicas": 2,
+    "offsets.topic.replication.factor": SIZE,
+    "transaction.state.log.replication.factor": SIZE,
+    "transaction.state.log.min.isr": 2,
+    "share.coordinator.state.topic.replication.factor": SIZE,
+    "share.coordinator.state.topic.min.isr": 2,
+    "replica.lag.time.max.ms": 4000,  # a paused broker leaves the set that writes wait for
+    "controller.quorum.election.timeout.ms": 500,
+    "controller.quorum.fetch.timeout.ms": 1000,
+}
+
+
+class Cluster:
+    """The brokers with their proxies; made by ``running``."""
+
+    def __init__(self, jars: Path, directory: Path) -> None:
+        found = free_ports(4 * SIZE)
+        ports, behind = [found[n * 3 : n * 3 + 3] for n in range(SIZE)], found[3 * SIZE :]
+        voters = ",".join(f"{number + 1}@127.0.0.1:{port[1]}" for number, port in enumerate(ports))
+        self.brokers: list[LocalBroker] = []
+        self.proxies: list[Proxy] = []
+        self._unwell: set[int] = set()
+        self._well_since = time.monotonic()
+        for number, (direct, controller, proxied) in enumerate(ports):
+            settings = {
+                **_COPIES,
+                "node.id": number + 1,
+                "listeners": (
+                    f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxied},"
+                    f"CONTROLLER://127.0.0.1:{controller}"
+                ),
+                "advertised.listeners": (f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{behind[number]}"),
+                "listener.security.protocol.map": ("DIRECT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+                "inter.broker.listener.name": "DIRECT",
+                "controller.quorum.voters": voters,
+            }
+            broker = LocalBroker(
+                jars,
+                directory / f"broker-{number + 1}",
+                settings=settings,
+                java_options=_JAVA,
+                ports=(direct, controller),
+            )
+            self.brokers.append(broker)
+            self.proxies.append(Proxy(behind[number], f"127.0.0.1:{proxied}"))
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The way that nothing happens to, but that brokers are away."""
+        return ",".join(broker.bootstrap_servers for broker in self.brokers)
+
+    @property
+    def proxied_servers(self) -> str:
+        """The way through the bad network."""
+        return ",".join(proxy.bootstrap_servers for proxy in self.proxies)
+
+    def well_for_s(self) -> float:
+        """How long all brokers have been there; 0 while one is not."""
+        return 0.0 if self._unwell else time.monotonic() - self._well_since
+
+    def kill(self, number: int) -> None:
+        """SIGKILL that broker."""
+        self._unwell.add(number)
+        self.brokers[number].kill()
+
+    async def start(self, *numbers: int) -> None:
+        """Start these brokers, all at once, and wait until each answers."""
+        for number in numbers:
+            self.brokers[number].launch()
+        await asyncio.gather(*(asyncio.to_thread(self.brokers[n].wait_until_ready) for n in numbers))
+        self._recover(*numbers)
+
+    def pause(self, number: int) -> None:
+        """Freeze that broker."""
+        self._unwell.add(number)
+        self.brokers[number].pause()
+
+    def resume(self, number: int) -> None:
+        """Let it go on."""
+        self.brokers[number].resume()
+        self._recover(number)
+
+    def _recover(self, *numbers: int) -> None:
+        self._unwell -= set(numbers)
+        self._well_since = time.monotonic()
+
+
+@contextlib.asynccontextmanager
+async def running(jars: Path, directory: Path) -> AsyncIterator[Cluster]:
+    """A cluster that answers, with its proxies listening, for the length of the block."""
+    cluster = Cluster(jars, directory)
+    async with contextlib.AsyncExitStack() as stack:
+        for broker in cluster.brokers:
+            stack.callback(broker.kill)
+        await cluster.start(*range(SIZE))
+        for proxy in cluster.proxies:
+            await stack.enter_async_context(proxy)
+        yield cluster
