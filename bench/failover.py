@@ -152,6 +152,9 @@ def play(stage: Stage) -> Iterable[Outcome]:
     )
     stage.restart(static=True)
     yield stage.scene("killed, back with its disk (static)", a.kill, lambda: a.start(static=True))
+    yield stage.scene(
+        "stopped (SIGTERM) and started again with its disk (static)", a.stop, lambda: a.start(static=True)
+    )
     yield stage.scene("killed for good, the other takes over (static)", a.kill)
     yield stage.scene("joins again with its disk (static)", lambda: a.start(static=True))
     for worker in (a, b):
