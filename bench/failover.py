@@ -65,6 +65,7 @@ class Stage:
         self.reader = Reader(servers, names["ENRICHED"], partitions)
         self.reader.start()
         self._devices = devices
+        self._load: Load | None = None
 
     def fill(self) -> None:
         """Append an event of every device, and wait until all were put out."""
@@ -127,7 +128,8 @@ class Stage:
         return outcome
 
     def end(self) -> None:
-        self._load.end()
+        if self._load is not None:
+            self._load.end()
         for worker in self.workers.values():
             worker.stop()
         self.reader.end()
@@ -154,6 +156,9 @@ def play(stage: Stage) -> Iterable[Outcome]:
     yield stage.scene("killed, back with its disk (static)", a.kill, lambda: a.start(static=True))
     yield stage.scene(
         "stopped (SIGTERM) and started again with its disk (static)", a.stop, lambda: a.start(static=True)
+    )
+    yield stage.scene(
+        "killed, back with an empty disk (static)", a.kill, a.lose_disk, lambda: a.start(static=True)
     )
     yield stage.scene("killed for good, the other takes over (static)", a.kill)
     yield stage.scene("joins again with its disk (static)", lambda: a.start(static=True))

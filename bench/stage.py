@@ -93,6 +93,7 @@ class Worker:
     """One ``sessionizer run``, its directory and its log."""
 
     def __init__(self, name: str, directory: Path, environment: dict[str, str]) -> None:
+        self._name = name
         self.directory = directory / name
         self._log = directory / f"{name}.log"
         self._environment = {
@@ -105,7 +106,7 @@ class Worker:
         self._tree: ProcessTree | None = None
 
     def start(self, *, static: bool) -> None:
-        membership = {"SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": "auto" if static else ""}
+        membership = {"SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": self._name if static else ""}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "worker", "run"],
