@@ -56,8 +56,10 @@ simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories, or 
 		$(BIN)/python -m pytest tests/simulation/test_protocol.py --timeout=0 -q -k whatever_strikes $(ARGS)
 
 .PHONY: chaos
-chaos: setup ## Kill workers at random on a real broker, then check every promise (ARGS="--events 1000000 --kills 20")
-	@$(BIN)/python -m tests.chaos $(ARGS)
+chaos: setup ## Do harm to workers, brokers and their network, then check every promise (DURATION=600 SEED=1)
+	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) $(if $(DURATION),--duration $(DURATION)) \
+		$(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) \
+		$(if $(EVENTS_PER_SECOND),--events-per-second $(EVENTS_PER_SECOND)) $(ARGS)
 
 .PHONY: bench
 bench: setup ## Measure the cost of an event beside its yardsticks (about 15 minutes; docs/performance.md)

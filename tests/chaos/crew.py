@@ -54,10 +54,23 @@ class Crew:
         for worker in self.workers:
             self.let_run(worker)
 
-    def let_run(self, worker: WorkerProcess, crash_at: str | None = None, on_passage: int = 1) -> None:
+    def let_run(self, worker: WorkerProcess) -> None:
         """Start it, and again whenever it ends."""
-        worker.start(crash_at, on_passage)
+        worker.start()
         self._wanted.add(worker.name)
+
+    async def run_into(self, worker: WorkerProcess, point: str, passage: int, timeout_s: float) -> bool:
+        """Start it, to end at a point of its work; whether it does, before anything else ends it. Then it is
+        looked after as ever.
+        """
+        worker.start(point, passage)
+        for _ in range(round(timeout_s / _LOOK_S)):
+            if not worker.running:
+                break
+            await asyncio.sleep(_LOOK_S)
+        reached = worker.exit_code() == EXIT_CODE
+        self._wanted.add(worker.name)
+        return reached
 
     def kill(self, worker: WorkerProcess) -> None:
         """SIGKILL; it stays down."""
@@ -81,14 +94,6 @@ class Crew:
             await asyncio.sleep(_LOOK_S)
         worker.kill()
         return None
-
-    async def crashed(self, worker: WorkerProcess, timeout_s: float) -> bool:
-        """Whether it comes to its crash point in time, before anything else ends it."""
-        for _ in range(round(timeout_s / _LOOK_S)):
-            if not worker.running:
-                return worker.exit_code() == EXIT_CODE
-            await asyncio.sleep(_LOOK_S)
-        return False
 
     def state_of(self, worker: WorkerProcess) -> Path:
         """Its state directory."""

@@ -73,8 +73,7 @@ class Faults:
         elif fault.kind == "crash":
             crew.kill(worker)
             passage = rng.choice((1, 2, 5, 20))
-            crew.let_run(worker, crash_at=fault.detail, on_passage=passage)
-            reached = await crew.crashed(worker, _PATIENCE_S)
+            reached = await crew.run_into(worker, fault.detail, passage, _PATIENCE_S)
             self._note(fault, worker=worker.name, passage=passage, reached=reached)
         elif fault.kind == "stop":
             started = time.monotonic()
