@@ -41,18 +41,18 @@ def enrich(
         flags.append("new_device")
 
     links = state.links
-    owners = None
+    unlinks = bool(session_rules.event_types) and action_of(event.type, session_rules) == "unlink"
+    # Whose the sessions were before: a session that finds another user is published again.
+    owners = owners_of(state) if rules.publish_sessions and (event.user_id is not None or unlinks) else None
     user_source: Literal["event", "device"] | None
     if event.user_id is None:
         user = user_at(links, t_ms)
         user_source = None if user is None else "device"
     else:
-        owners = owners_of(state)
         user = event.user_id
         user_source = "event"
         state.links = linked(links, t_ms, user)
-    if session_rules.event_types and action_of(event.type, session_rules) == "unlink":
-        owners = owners_of(state) if owners is None else owners
+    if unlinks:
         state.links = unlinked(state.links, t_ms)
 
     session, cause = place(state, event, t_ms, session_rules, watermark_ms, changes)
@@ -72,8 +72,7 @@ def enrich(
         flags.append("linked")
         state.cold_changed = True
         if rules.publish_identities:
-            republished = found if rules.publish_sessions else ()
-            identities.append((event.device_id, identity_record(event, t_ms, state, republished)))
+            identities.append((event.device_id, identity_record(event, t_ms, state, found)))
     if changes.sessions:
         if rules.publish_sessions:
             sessions += session_records(event.device_id, state, changes)
