@@ -69,7 +69,7 @@ class Stage:
 
     def fill(self) -> None:
         """Append an event of every device, and wait until all were put out."""
-        load_devices = fill(self._servers, self._raw, self.partitions, self._devices)
+        load_devices = fill(self._servers, self._raw, self.partitions, range(self._devices), "first")
         for worker in self.workers.values():
             worker.start(static=True)
         began = time.monotonic()

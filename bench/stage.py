@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,11 @@ class Worker:
         return {int(number) for number in status[-1]["lag"]} if status and self._process else set()
 
 
-def fill(servers: str, topic: str, partitions: int, devices: int) -> list[list[str]]:
-    """An event of each device, in its partition; returns some of the devices of each."""
+def fill(servers: str, topic: str, partitions: int, devices: Iterable[int], name: str) -> list[list[str]]:
+    """An event of each of these devices, in its partition; returns some of the devices of each partition.
+
+    ``name`` begins the events' ids.
+    """
     producer = Producer({"bootstrap.servers": servers, "compression.type": "zstd", "linger.ms": 50})
     partition_of = Partitioning(partitions=partitions).partition_of
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
@@ -165,10 +168,10 @@ def fill(servers: str, topic: str, partitions: int, devices: int) -> list[list[s
                 producer.poll(0.1)
         producer.poll(0)
 
-    for number in range(devices):
+    for count, number in enumerate(devices):
         device_id = f"device-{number:010d}"
         partition = partition_of(device_id)
-        waiting[partition].append(event(f"first-{number}", device_id))
+        waiting[partition].append(event(f"{name}-{count}", device_id))
         if len(known[partition]) < LOAD_DEVICES:
             known[partition].append(device_id)
         if len(waiting[partition]) == BATCH:
