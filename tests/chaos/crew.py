@@ -125,6 +125,12 @@ class Crew:
                 )
         return None
 
+    def warnings(self) -> Counter[str]:
+        """What the workers' logs warn of, by name; without what the client says."""
+        lines = [line for worker in [*self.workers, self.extra] for line in worker.log()]
+        loud = [line for line in lines if line["level"] in ("warning", "error") and "logger" not in line]
+        return Counter(line["event"] for line in loud)
+
     def _ended(self, worker: WorkerProcess) -> None:
         """Take note of an end, and of the reason that its log gives."""
         code = worker.exit_code()

@@ -61,6 +61,10 @@ def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list
         *(f"| {kind} | {counts[kind]} |" for kind in FAULTS if counts[kind]),
         "",
         *_details(lines),
+        "Warnings and errors in the workers' logs: "
+        + (", ".join(f"`{name}` {times}" for name, times in outcome.told.most_common()) or "none")
+        + ".",
+        "",
         "## Ends of workers that nobody brought about",
         "",
         *([f"- {times} times: {reason}" for reason, times in outcome.ends.items()] or ["None."]),

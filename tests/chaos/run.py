@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class Outcome:
     samples: list[Sample]
     ends: dict[str, int] = field(default_factory=dict)
     """Workers' ends that nobody brought about, by reason."""
+    told: Counter[str] = field(default_factory=Counter)
+    """Warnings and errors in the workers' logs, by their name in the catalogue."""
     faults_s: float = 0.0
     settled_s: float | None = None
     """From the last fault until all was read; None: never."""
@@ -113,6 +116,7 @@ class _Run:
             outcome.after = crew.holdings(crew.survivor)
             outcome.ends = dict(crew.ends)
             await self._stop_all()
+        outcome.told = crew.warnings()
         outcome.longest_hang_s = self._watch.longest_hang_s
         if outcome.settled_s is not None:
             journal.note("checking")
