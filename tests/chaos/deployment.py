@@ -95,8 +95,9 @@ class WorkerProcess:
     async def ended(self, timeout_s: float = 30.0) -> int:
         """Wait for its end; the exit code."""
         assert self._process is not None
-        process, self._process = self._process, None
-        return await asyncio.to_thread(process.wait, timeout_s)
+        code = await asyncio.to_thread(self._process.wait, timeout_s)
+        self._process = None
+        return code
 
     def log(self, event: str | None = None) -> list[dict[str, Any]]:
         """Its log lines so far, or those of one event."""

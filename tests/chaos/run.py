@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -121,7 +122,10 @@ class _Run:
         if outcome.settled_s is not None:
             journal.note("checking")
             directories = [crew.state_of(worker) for worker in [*crew.workers, crew.extra]]
-            outcome.verdict = await check_any_key(self._config, directories)
+            try:
+                outcome.verdict = await check_any_key(self._config, directories)
+            except Exception:  # noqa: BLE001 - what was measured is told whatever becomes of the check
+                outcome.verdict.broken.append(f"the check itself failed: {traceback.format_exc()}")
         self._judge()
         journal.note("verdict", broken=outcome.verdict.broken)
         return outcome
