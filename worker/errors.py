@@ -15,13 +15,6 @@ class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, no
         self.refused = refused
 
 
-class TransactionHangs(TransactionLost):
-    """After fencing a transaction of ours is still open on the changelog: the broker has forgotten to end it.
-
-    Remedy: abort it wherever it may have written (``Transaction.abort_everywhere``), then as for every loss.
-    """
-
-
 class StateCorrupted(Exception):  # noqa: N818
     """The local store cannot be read, or is not of this changelog. Remedy: wipe it and restore."""
 

@@ -92,9 +92,7 @@ class Changelog(Protocol):
     """One partition of the changelog, read_committed. All may raise TransactionLost: the broker is away."""
 
     async def bounds(self) -> tuple[int, int]:
-        """(first, end) of the log. Take it after fencing, when nothing of ours may be open. Raises
-        TransactionHangs where something is.
-        """
+        """(first, end): the log's first offset and the last stable offset. Take it after fencing."""
         ...
 
     async def read(self, offset: int) -> ChangelogBatch:
@@ -137,12 +135,6 @@ class Transaction(Protocol):
 
     async def commit(self) -> None:
         """Make all of it visible at once."""
-        ...
-
-    async def abort_everywhere(self, places: Sequence[tuple[str, int]]) -> None:
-        """End a transaction that hangs: abort one that touches all these (topic, partition)s, wherever it may
-        have written, and the group's offsets. Then fence anew.
-        """
         ...
 
     def discard(self) -> None:

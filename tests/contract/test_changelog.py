@@ -14,7 +14,7 @@ from tests.contract.cluster import delete_records, ends, make_topics, write
 from tests.kafka.broker import free_ports
 from tests.waiting import eventually
 from worker.adapters.kafka_changelog import KafkaChangelog
-from worker.errors import Fatal, TransactionHangs, TransactionLost
+from worker.errors import Fatal, TransactionLost
 from worker.ports import StateRecord
 
 
@@ -87,18 +87,15 @@ def test_an_empty_changelog_begins_and_ends_at_0(log: Log) -> None:
     asyncio.run(scenario())
 
 
-def test_a_transaction_that_is_open_on_it_is_told_by_its_place_until_it_ends(log: Log) -> None:
+def test_the_end_is_the_last_stable_offset(log: Log) -> None:
     async def scenario() -> None:
         await log.write(b"a", b"b")
         producer = AIOKafkaProducer(bootstrap_servers=log.servers, transactional_id=log.topic + "-open")
         await producer.start()
         try:
-            async with log.reader() as changelog:
-                async with producer.transaction():
-                    await producer.send_and_wait(log.topic, b"open", partition=0)
-                    with pytest.raises(TransactionHangs, match=f"{log.topic}/0 from offset 3"):
-                        await changelog.bounds()
-                assert await changelog.bounds() == (0, 5)  # three records and two markers
+            async with producer.transaction(), log.reader() as changelog:
+                await producer.send_and_wait(log.topic, b"open", partition=0)
+                assert await changelog.bounds() == (0, 3)  # two records and a marker
         finally:
             await producer.stop()
 

@@ -69,7 +69,6 @@ class Producer:
     timed_out: bool = False
     ongoing: TransactionUnit | None = None
     deciding: TransactionUnit | None = None  # decided, markers not yet written
-    hanging: dict[TopicPartition, list[TransactionUnit]] = field(default_factory=dict)  # forgotten
 
 
 class Broker:
@@ -145,30 +144,6 @@ class Broker:
         """Whether it owes some, and nothing holds them up."""
         return self.owes_markers and self._now() >= self.markers_withheld_until
 
-    def forget_markers(self, number: int) -> None:
-        """A lone broker, killed before it has written any of a transaction's markers, may call it complete at
-        its next start. It stays open wherever it has written.
-        """
-        producer = self.producer(number)
-        unit = producer.deciding
-        if unit is None or len(unit.unmarked) < len(unit.touched):
-            return
-        producer.deciding = None
-        for place in unit.touched:
-            left = TransactionUnit(number, touched=[place])
-            if place == _GROUP:
-                left.group_offsets = unit.group_offsets
-            for entry in self.log(place):
-                if entry.unit is unit:
-                    entry.unit = left
-            producer.hanging.setdefault(place, []).append(left)
-
-    def touch(self, number: int, epoch: int, places: Iterable[TopicPartition]) -> None:
-        """AddPartitionsToTxn and AddOffsetsToTxn, of a transaction that may write nothing."""
-        unit = self._unit(number, epoch)
-        for place in (*places, _GROUP):
-            self._touch(unit, place, len(self.log(place)))
-
     def write_a_marker(self) -> None:
         """Let what was decided become visible in one partition. A broker does this after answering EndTxn."""
         owing = [producer for producer in self.producers.values() if producer.deciding is not None]
@@ -180,14 +155,11 @@ class Broker:
         if unit.unmarked:
             place = unit.unmarked.pop(self._random.randrange(len(unit.unmarked)))
             del self._open[place][unit.producer]
-            ended = [*producer.hanging.pop(place, []), unit]  # a marker ends whatever its producer has open
-            for hanging in ended[:-1]:
-                hanging.committed = unit.committed
             if place != _GROUP:
                 self.log(place).append(Entry(None))
             elif unit.committed:
                 until = self._now() + max(0.0, self._random.uniform(-2, 1)) * LONGEST_STALE_S
-                for known, offset in [pair for of in ended for pair in of.group_offsets.items()]:
+                for known, offset in unit.group_offsets.items():
                     self._stale[known] = (self.group_offsets.get(known), until)
                     self.group_offsets[known] = offset
         if not unit.unmarked:
@@ -207,7 +179,7 @@ class Broker:
     def _touch(self, unit: TransactionUnit, place: TopicPartition, first: int) -> None:
         if place not in unit.touched:
             unit.touched.append(place)
-            self._open.setdefault(place, {}).setdefault(unit.producer, first)
+            self._open.setdefault(place, {})[unit.producer] = first
 
     def _decide(self, producer: Producer, *, committed: bool) -> None:
         assert producer.ongoing is not None

@@ -5,7 +5,6 @@ from itertools import islice
 
 from tests.simulation.broker import Entry, TopicPartition
 from tests.simulation.life import Life
-from worker.errors import TransactionHangs
 from worker.ports import ChangelogBatch
 
 
@@ -20,10 +19,8 @@ class FakeChangelog:
 
     async def bounds(self) -> tuple[int, int]:
         ends: list[int] = []
-        await self._life.call("query", lambda: ends.extend((self.end(), len(self.broker.log(self.place)))))
-        self._end, end_of_log = ends
-        if self._end < end_of_log:
-            raise TransactionHangs(f"something is open on {self.place}")
+        await self._life.call("query", lambda: ends.append(self.end()))
+        self._end = ends[-1]
         return 0, self._end
 
     async def read(self, offset: int) -> ChangelogBatch:

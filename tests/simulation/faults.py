@@ -66,7 +66,6 @@ class Adversary:
             (1, self._stop),
             (2, self._time_out_a_transaction),
             (1, self._withhold_markers),
-            (2, self._cut_the_power),
             (1, self._compact),
             (1, self._let_time_pass),
             (2, self._step_the_clock),
@@ -132,19 +131,6 @@ class Adversary:
         """What was decided is seen late, and in one partition before another."""
         self._world.broker.markers_withheld_until = until = self._world.now + self._random.random() * 3
         self._world.wake_at(until)
-
-    def _cut_the_power(self) -> None:
-        """Of the broker and a worker whose commit it has just answered; it comes back without the markers."""
-        broker = self._world.broker
-        owing = [number for number, producer in broker.producers.items() if producer.deciding is not None]
-        if not owing:
-            return
-        number = self._random.choice(owing)
-        for worker in [*self._simulation.workers]:
-            running = worker.tasks.get(number)
-            if running is not None and running.transaction.epoch == broker.producer(number).epoch:
-                self._simulation.kill(worker)
-        broker.forget_markers(number)
 
     def _compact(self) -> None:
         partition = self._random.choice(self._simulation.partitions)

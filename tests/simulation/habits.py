@@ -13,7 +13,7 @@ from tests.simulation.changelog import FakeChangelog
 from tests.simulation.transaction import FakeTransaction
 from tests.simulation.world import until
 from worker.core.timers import TimerKind, whole_range
-from worker.errors import TransactionHangs, TransactionLost
+from worker.errors import TransactionLost
 from worker.model.state import Meta
 from worker.task.checkpoints import checkpoint_at
 from worker.task.draft import Draft
@@ -202,16 +202,6 @@ class TakesALostCommitForDone(FakeTransaction):
             await super().commit()
         except TransactionLost:
             self.open = False
-
-
-class OverlooksWhatHangs(FakeChangelog):
-    """It restores what comes before: the next commit then shows what hangs, and the same done again."""
-
-    async def bounds(self) -> tuple[int, int]:
-        try:
-            return await super().bounds()
-        except TransactionHangs:
-            return 0, self.end()
 
 
 class RestoresWhatIsNotCommitted(FakeChangelog):

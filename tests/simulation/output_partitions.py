@@ -3,24 +3,18 @@
 from collections.abc import Mapping
 
 from worker.core.partitioning import Partitioning
-from worker.task.topics import TaskTopics
 
 
 class OutputPartitions:
     """``counts``: the partitions of output topics; as many as the raw topic has where it is not said."""
 
     def __init__(self, partitions: int, counts: Mapping[str, int]) -> None:
-        self._counts = counts
+        self.counts = counts
         self._partitions = partitions
-
-    def counts(self, topics: TaskTopics) -> dict[str, int]:
-        """How many partitions each output topic has."""
-        outputs = (topics.enriched, topics.dead_letters, topics.sessions, topics.identities)
-        return {topic: self._counts.get(topic, self._partitions) for topic in outputs}
 
     def of(self, topic: str, task_partition: int, key: bytes | None) -> int:
         """The partition of a record with this key: that of the task, or that of its key."""
-        count = self._counts.get(topic, self._partitions)
+        count = self.counts.get(topic, self._partitions)
         if count == self._partitions:
             return task_partition
         return Partitioning(partitions=count).partition_of((key or b"").decode(errors="replace"))

@@ -79,7 +79,7 @@ class RunningTask:
             topics=topics,
             rules=RULES,
             intake=Intake(partition, topics, DECODER, partitioning, Misrouting(partitioning)),
-            outlets=Outlets(partition, topics, partitioning, simulation.outlets.counts(topics)),
+            outlets=Outlets(partition, topics, partitioning, simulation.outlets.counts),
             policy=_POLICY,
             source=self.source,
             transaction=self.transaction,

@@ -93,13 +93,6 @@ class FakeTransaction:
         self.open = False
         self.tainted = fate is Fate.SENT_TWICE
 
-    async def abort_everywhere(self, places: Sequence[TopicPartition]) -> None:
-        await self.begin()
-        epoch = self.live_epoch()
-        await self.life.call("add_offsets", lambda: self.broker.touch(self.partition, epoch, places))
-        await self.life.call("commit", lambda: self.broker.end(self.partition, epoch, committed=False))
-        self.open = False
-
     def discard(self) -> None:
         self.life.check()
         self.epoch, self.open = None, False

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from msgspec import structs
-
 from worker.core.encode import session_key
 from worker.core.partitioning import Partitioning
 from worker.model.outputs import OutputRecord
@@ -61,19 +59,3 @@ def test_a_session_goes_where_its_device_goes() -> None:
 def test_a_dead_letter_without_a_key_goes_somewhere() -> None:
     made = draft(dead_letters=[(None, b"", None), (b"\xff", b"", None)])
     assert sum(len(keys) for _, _, keys in went({"raw": 8, "d": 1}, made)) == 2
-
-
-def test_a_task_reaches_its_own_partition_of_what_follows_the_raw_topic_and_all_of_the_rest() -> None:
-    topics = structs.replace(TOPICS, rekey="r")
-    outlets = Outlets(1, topics, IN_THREE, {"raw": 3, "r": 3, "e": 3, "d": 2, "s": 3})
-    assert outlets.reach() == [
-        ("g.changelog", 1),
-        ("e", 1),
-        *[("d", number) for number in range(2)],
-        ("s", 1),
-        *[("r", number) for number in range(3)],
-    ]
-
-
-def test_what_is_not_there_is_not_reached() -> None:
-    assert Outlets(1, TOPICS, IN_THREE, {"raw": 3, "e": 3}).reach() == [("g.changelog", 1), ("e", 1)]

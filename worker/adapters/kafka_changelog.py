@@ -1,8 +1,7 @@
 """Reads one changelog partition, read_committed, for a restore.
 
-A consumer without a group, made when first asked and closed after the restore. Invariants: ``next_offset``
-grows with every ``read`` that the broker answers, also past transaction markers and aborted records; an end
-is told only where nothing is open below the end of the log.
+A consumer without a group, made when first asked and closed after the restore. Invariant: ``next_offset``
+grows with every ``read`` that the broker answers, also past transaction markers and aborted records.
 """
 
 import asyncio
@@ -10,18 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError, for_code
-from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from worker.errors import Fatal, TransactionHangs, TransactionLost
+from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 
 _RECORDS_A_READ = 5_000
 _ANSWER_S = 20.0
 _READ_WAIT_MS = 100  # not longer: passing an aborted tail, as after every loss, brings no record that ends it
 _STOP_S = 2.0
-_SETTLES_S = 2.0  # a new owner's transaction, which fences us anyway, is open for milliseconds
-_LATEST, _READ_UNCOMMITTED = -1, 0
 
 
 class KafkaChangelog:
@@ -35,14 +31,16 @@ class KafkaChangelog:
         self._consumer: AIOKafkaConsumer | None = None
 
     async def bounds(self) -> tuple[int, int]:
-        """(first offset, end), where the last stable offset is the end of the log."""
+        """(first offset, last stable offset)."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 consumer = await self._started()
                 known = await consumer._client._wait_on_metadata(self._partition.topic)
+                # Not the high watermark: with read_committed the broker answers the last stable offset
+                # (KIP-98).
                 if self._partition.partition in known:
                     first = await consumer.beginning_offsets([self._partition])
-                    stable, end = await self._ends(consumer)
+                    end = await consumer.end_offsets([self._partition])
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
             raise TransactionLost(f"read the changelog's bounds: {type(error).__name__}: {error}") from error
@@ -52,41 +50,7 @@ class KafkaChangelog:
                 f"{len(known)}: partitions were added to the raw topic. To grow, replay into a new group "
                 "(docs/operations.md, More partitions)"
             )
-        if stable < end:
-            raise TransactionHangs(
-                f"a transaction hangs on {self._partition.topic}/{self._partition.partition} from offset "
-                f"{stable} on: the broker was killed before it had ended it"
-            )
-        return first[self._partition], end
-
-    async def _ends(self, consumer: AIOKafkaConsumer) -> tuple[int, int]:
-        """(last stable offset, end of the log), the same as soon as nothing is open; waits a little for that.
-
-        The end is asked for first: what is written between the two questions is not open, if they agree.
-        """
-        deadline = asyncio.get_running_loop().time() + _SETTLES_S
-        while True:
-            end = await self._end_of_log(consumer)
-            # With read_committed the broker answers the last stable offset (KIP-98).
-            stable = (await consumer.end_offsets([self._partition]))[self._partition]
-            if stable >= end:
-                return stable, stable
-            if asyncio.get_running_loop().time() > deadline:
-                return stable, end
-            await asyncio.sleep(0.1)
-
-    async def _end_of_log(self, consumer: AIOKafkaConsumer) -> int:
-        """Also past what is open: the client asks for that only where it reads everything uncommitted."""
-        topic, partition = self._partition
-        leader = consumer._client.cluster.leader_for_partition(self._partition)
-        if leader in (None, -1):
-            raise LeaderNotAvailableError(self._partition)
-        request = OffsetRequest(-1, _READ_UNCOMMITTED, [(topic, [(partition, _LATEST)])])
-        response = await consumer._client.send(leader, request)
-        ((_, ((_, error_code, _, offset),)),) = response.topics
-        if error_code:
-            raise for_code(error_code)(self._partition)
-        return int(offset)
+        return first[self._partition], end[self._partition]
 
     async def read(self, offset: int) -> ChangelogBatch:
         """The next committed records from ``offset`` on."""

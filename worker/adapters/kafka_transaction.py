@@ -16,6 +16,7 @@ What it guards against (aiokafka 0.14, read in its source and reproduced in test
 
 import asyncio
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -31,13 +32,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from worker.adapters.kafka_discarding import close_without_flush, retrieve, tasks_of
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import RekeyedRecord
 
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
+_DISCARD_S = 2.0
 _NO_HEADERS: list[tuple[str, bytes]] = []
 _REFUSED = (
     MessageSizeTooLargeError,
@@ -147,7 +148,7 @@ class KafkaTransaction:
         count = batch.record_count()
         self._records_sent += count
         future = await producer.send_batch(batch, topic, partition=partition)
-        future.add_done_callback(retrieve)
+        future.add_done_callback(_retrieve)
         self._pending.append((TopicPartition(topic, partition), count, future))
 
     async def acknowledged(self) -> dict[str, int]:
@@ -173,21 +174,6 @@ class KafkaTransaction:
             await producer.commit_transaction()
             self._in_transaction = False
 
-    async def abort_everywhere(self, places: Sequence[tuple[str, int]]) -> None:
-        """Abort a transaction that touches these partitions and the group's offsets, and writes nothing.
-
-        A marker ends whatever this transactional id has open in a partition, also what its coordinator knows
-        nothing of any more.
-        """
-        await self.begin()
-        async with self._lost_on_failure("abort what hangs") as producer:
-            for topic, partition in places:
-                producer._txn_manager.maybe_add_partition_to_txn(TopicPartition(topic, partition))
-            # Sent once all partitions are added. Whatever the offset, it is aborted.
-            await producer.send_offsets_to_transaction({TopicPartition(*places[0]): 0}, self._group_id)
-            await producer.abort_transaction()
-            self._in_transaction = False
-
     def discard(self) -> None:
         """Throw the producer away; what it left open ends with the next fencing."""
         producer, self._producer = self._producer, None
@@ -195,10 +181,10 @@ class KafkaTransaction:
             future.cancel()
         self._pending.clear()
         if producer is not None:
-            under_way = tasks_of(producer)
+            under_way = _tasks_of(producer)
             for task in under_way:
                 task.cancel()
-            closing = asyncio.get_running_loop().create_task(close_without_flush(producer, under_way))
+            closing = asyncio.get_running_loop().create_task(_close(producer, under_way))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -267,3 +253,41 @@ def _fill(batch: Any, records: Sequence[OutputRecord], start: int) -> int:
         count += 1
     batch._relative_offset = count
     return count
+
+
+def _retrieve(future: "asyncio.Future[Any]") -> None:
+    """Look at a future's exception, so that a discarded batch is not reported as forgotten."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _tasks_of(producer: AIOKafkaProducer) -> "set[asyncio.Task[Any]]":
+    """The producer's sender and its requests under way.
+
+    A cancelled sender waits for its requests and never cancels them; they retry, or wait for news of the
+    cluster that nobody asks for any more, for ever.
+    """
+    sender = producer._sender
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if inspect.getcoroutinelocals(task.get_coro()).get("self") is sender  # type: ignore[arg-type]
+    }
+
+
+async def _close(producer: AIOKafkaProducer, cancelled: "set[asyncio.Task[Any]]") -> None:
+    """End a producer without its flush, which may wait for ever."""
+    producer._closed = True
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(producer.client.close(), _DISCARD_S)
+    if cancelled:
+        done, _ = await asyncio.wait(cancelled, timeout=_DISCARD_S)
+        for task in done:
+            _retrieve(task)
+    outcome = producer._txn_manager._transaction_waiter
+    if outcome is not None and outcome.done():  # of a commit that nobody waited for, or waited out
+        _retrieve(outcome)
+    for batches in producer._message_accumulator._batches.values():
+        for batch in batches:  # failed before it was on its way: the client waits for that itself, or nobody
+            if batch._drain_waiter.done():
+                _retrieve(batch._drain_waiter)

@@ -21,10 +21,8 @@ class Outlets:
     def __init__(
         self, partition: int, topics: TaskTopics, partitioning: Partitioning, counts: Mapping[str, int]
     ) -> None:
-        """``counts``: how many partitions the topics have, of those that are there."""
+        """``counts``: how many partitions the topics have; those of the raw topic where it is not said."""
         self._partition = partition
-        self._partitions = partitioning.partitions
-        self._counts = counts
         self._topics = topics
         self._spread: dict[str, PartitionOf] = {
             topic: Partitioning(partitions=count, partitioner=partitioning.partitioner).cached()
@@ -37,18 +35,6 @@ class Outlets:
         for topic, records in draft.outputs(self._topics):
             for partition, part in self._parts(topic, records):
                 yield topic, partition, part
-
-    def reach(self) -> list[tuple[str, int]]:
-        """Every (topic, partition) that a transaction of the task may write to, the changelog's first."""
-        topics = self._topics
-        places = [(topics.changelog, self._partition)]
-        for topic in (topics.enriched, topics.dead_letters, topics.sessions, topics.identities):
-            if topic in self._spread:
-                places += [(topic, number) for number in range(self._counts[topic])]
-            elif topic in self._counts:  # what is not published need not be there
-                places.append((topic, self._partition))
-        places += [(topics.rekey, number) for number in range(self._partitions) if topics.rekey]
-        return places
 
     def _parts(
         self, topic: str, records: Sequence[OutputRecord]

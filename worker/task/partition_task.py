@@ -31,7 +31,7 @@ from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
 from worker.task.outlets import Outlets
 from worker.task.progress import Progress
-from worker.task.restoring import restore, unless_it_hangs
+from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import from_offset, slices
 from worker.task.statistics import TaskStatistics
@@ -150,8 +150,7 @@ class PartitionTask:
         self._enter(TaskState.RESTORING)
         await self._transaction.fence()
         changelog, store, age_s = self._changelog, self._store, self._max_store_age_s
-        restoring = restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
-        restored = await unless_it_hangs(restoring, self._transaction, self._outlets.reach())
+        restored = await restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
         if self._stopping:
             return
         try:

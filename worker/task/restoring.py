@@ -1,13 +1,12 @@
 """Brings a local store up to what the changelog holds, reading only the tail that it lacks.
 
-Knows changelog, store and clock; nothing of inputs. Runs after fencing, so nobody else writes and nothing is
-open; where something is, it is ended first. Invariants: a store that is not certainly a prefix of this
-changelog is wiped and restored whole; progress is written with its checkpoint, so a kill during a long
-restore keeps it; the loop ends on position, not on records, because a changelog may end in markers and
-aborted records.
+Knows changelog, store and clock; nothing of inputs or transactions. Runs after fencing, so nobody else
+writes. Invariants: a store that is not certainly a prefix of this changelog is wiped and restored whole;
+progress is written with its checkpoint, so a kill during a long restore keeps it; the loop ends on position,
+not on records, because a changelog may end in markers and aborted records.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from itertools import chain
 
 from msgspec import Struct
@@ -15,9 +14,9 @@ from msgspec import Struct
 from worker import telemetry
 from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, device_of_hot_key, times_of
 from worker.core.timers import restored_timers
-from worker.errors import Fatal, StateCorrupted, TransactionHangs
+from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
-from worker.ports import Changelog, Clock, StateRecord, StateStore, Transaction
+from worker.ports import Changelog, Clock, StateRecord, StateStore
 from worker.task.agreement import refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
 
@@ -111,24 +110,6 @@ async def restore(
                 "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
     return Restored(meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started)
-
-
-async def unless_it_hangs(
-    restoring: Awaitable[Restored], transaction: Transaction, places: Sequence[tuple[str, int]]
-) -> Restored:
-    """What was restored. Where a transaction hangs, it is aborted in all these places, and TransactionHangs
-    raised: after the next fencing it is over.
-
-    A lone broker that is killed just after it has answered a commit may call it complete at its next start
-    without having written a single marker ("these partitions are likely deleted already and hence can be
-    skipped", TransactionMarkerChannelManager, Kafka 4.3.1): then nobody has seen any of it, nor the group's
-    offsets, and its input is taken once more. Without this, the next commit would make both visible.
-    """
-    try:
-        return await restoring
-    except TransactionHangs:
-        await transaction.abort_everywhere(places)
-        raise
 
 
 def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:
