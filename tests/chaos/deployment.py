@@ -1,7 +1,7 @@
 """A deployment under test: its topics, its traffic, its worker processes and what can be done to them.
 
 Knows processes and topics; nothing of promises. Invariant: no worker process outlives the deployment that
-started it.
+started it, nor (on Linux) a test run that was killed itself.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import psutil  # type: ignore[import-untyped]
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from tests.chaos.promises import committed_offsets
+from tests.kafka.broker import end_with_parent
 from tests.waiting import eventually
 from worker.adapters import kafka_topics
 from worker.config import Config, load
@@ -54,7 +55,9 @@ class WorkerProcess:
             module = "tests.chaos.crashing_worker"
         command = [sys.executable, "-m", module, *self._arguments]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, preexec_fn=end_with_parent()
+            )
 
     @property
     def pid(self) -> int:

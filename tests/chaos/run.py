@@ -26,6 +26,7 @@ from tests.chaos.promises import Verdict
 from tests.chaos.schedule import Lanes
 from tests.chaos.watch import Sample, Watch
 from tests.kafka import cluster as kafka_cluster
+from tests.kafka.broker import end_with_parent
 from tests.kafka.cluster import Cluster
 from tests.waiting import eventually
 
@@ -231,4 +232,4 @@ class _Run:
 
 def _started(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output)
+        return subprocess.Popen(command, stdout=output, stderr=output, preexec_fn=end_with_parent())
