@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 
-_RECORDS_A_READ = 5_000
+_RECORDS_A_READ = 500  # a piece of a restore is computed between two transactions of other partitions
 _ANSWER_S = 20.0
 _READ_WAIT_MS = 100  # not longer: passing an aborted tail, as after every loss, brings no record that ends it
 _STOP_S = 2.0

@@ -41,6 +41,7 @@ class KafkaInput:
         self.position: int | None = None
         self._waiting: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
         self._waiting_bytes = 0
+        self._times_ms: list[int] | None = None  # of the oldest fetch, once asked for
         self.waiting_records = 0
 
     # --- for the group ---
@@ -67,12 +68,15 @@ class KafkaInput:
     def seek(self, offset: int) -> None:
         """Go on at this offset; what waited is forgotten."""
         self._waiting.clear()
+        self._times_ms = None
         self.waiting_records = self._waiting_bytes = 0
         self.position = offset
 
     def times_ms(self) -> list[int]:
         """When the records of the oldest fetch that waits were received."""
-        return [self._received_ms(record) for record in self._waiting[0][0]]
+        if self._times_ms is None:
+            self._times_ms = [self._received_ms(record) for record in self._waiting[0][0]]
+        return self._times_ms
 
     def take_fetch(self) -> Sequence[InputRecord]:
         """The records of the oldest fetch that waits."""
@@ -81,6 +85,8 @@ class KafkaInput:
     def take(self, count: int) -> Sequence[InputRecord]:
         """The first ``count`` records of the oldest fetch, which has as many."""
         records, size_bytes = self._waiting.popleft()
+        # Kept for what is left: a fetch that is taken in many pieces is looked through once.
+        self._times_ms = self._times_ms[count:] if self._times_ms and count < len(records) else None
         if count < len(records):
             left = records[count:]
             left_bytes = size_bytes * len(left) // len(records)
