@@ -1,0 +1,333 @@
+"""How what was fetched waits for its task: in which pieces it is given, what is counted meanwhile, and when
+the task is told. What a broker makes of it is for the contract of a source to say.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+from msgspec import Struct
+
+from worker.adapters.kafka_consumer import ConsumerGroup
+from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka_source import KafkaInput, KafkaSource
+from worker.errors import Fatal
+from worker.model.events import InputRecord
+from worker.model.rekeying import Headers
+
+RAW, REKEY = "events.raw", "g.rekey"
+LONG_S = 60.0
+"""No test waits for it to pass."""
+
+
+class Fetched(Struct):
+    """A record as the client gives it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Headers = ()
+
+
+class ToldGroup(ConsumerGroup):
+    """A member that was told how much there is to fetch, and fetches nothing by itself."""
+
+    def __init__(self) -> None:
+        self.to_fetch = {RAW: 0, REKEY: 0}
+        self.silent: set[str] = set()
+        self.sought: list[tuple[str, int | None]] = []
+        self.times_asked = 0
+
+    def room_made(self) -> None:
+        self.times_asked += 1
+
+    def seek(self, wanted: KafkaInput) -> None:
+        self.sought.append((wanted.topic_partition.topic, wanted.position))
+
+    def unfetched(self, topic_partition: Any) -> int:
+        return self.to_fetch[topic_partition.topic]
+
+    def at_end(self, topic_partition: Any) -> bool:
+        return topic_partition.topic not in self.silent and not self.to_fetch[topic_partition.topic]
+
+
+class Fetching:
+    """A source of both topics and what fetches bring to it."""
+
+    def __init__(self) -> None:
+        self.group = ToldGroup()
+        self.source = KafkaSource(self.group, cast("Offsets", None), 3, [RAW, REKEY], "earliest")
+        self.raw, self.rekey = self.source.inputs
+        self.source.seek({RAW: 0, REKEY: 0})
+
+    def bring_raw(self, *times_ms: int, bytes_each: int = 10) -> None:
+        """A fetch of the raw topic: a record for each time."""
+        first = self.raw.position or 0
+        records = [Fetched(RAW, 3, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
+        self.raw.deliver(records, bytes_each * len(records))
+
+    def bring_rekeyed(self, *times_ms: int) -> None:
+        """A fetch of the re-key topic: a record for each time at which it was first received, long before."""
+        first = self.rekey.position or 0
+        records = [
+            Fetched(REKEY, 3, first + n, 9_000_000 + n, headers=[("origin-timestamp", b"%d" % time_ms)])
+            for n, time_ms in enumerate(times_ms)
+        ]
+        self.rekey.deliver(records, 10 * len(records))
+
+    async def next(self) -> list[tuple[str, int]]:
+        """(topic, offset) of what the source gives at once or waits for a moment."""
+        async with asyncio.timeout(5):
+            return [(r.topic, r.offset) for r in await self.source.next_records(LONG_S)]
+
+
+Scenario = Callable[[Fetching], Coroutine[Any, Any, None]]
+
+
+def run(scenario: Scenario) -> None:
+    """The scenario in a loop of its own."""
+
+    async def scene() -> None:
+        await scenario(Fetching())
+
+    asyncio.run(scene())
+
+
+# --- in which pieces ---
+
+
+def test_a_fetch_is_given_whole_where_nothing_else_waits() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 90_000)
+        f.bring_raw(91_000)
+        assert await f.next() == [(RAW, 0), (RAW, 1)]
+        assert await f.next() == [(RAW, 2)]
+
+    run(scenario)
+
+
+def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 1_500, 20_000, 20_100)
+        f.bring_rekeyed(10_000, 10_500, 30_000)
+        f.bring_raw(40_000)
+        f.bring_rekeyed(50_000)
+        assert await f.next() == [(RAW, 0), (RAW, 1)]
+        assert await f.next() == [(REKEY, 0), (REKEY, 1)]
+        assert await f.next() == [(RAW, 2), (RAW, 3)]
+        assert await f.next() == [(REKEY, 2)]
+        assert await f.next() == [(RAW, 4)]
+        assert await f.next() == [(REKEY, 3)]
+
+    run(scenario)
+
+
+def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 90_000)
+        f.bring_rekeyed(50_000)
+        assert await f.next() == [(RAW, 0)]
+        f.source.seek({RAW: 70, REKEY: 80})
+        assert f.group.sought[-2:] == [(RAW, 70), (REKEY, 80)]
+        assert f.source.lag() == 0
+        f.bring_raw(60_000, 60_001)
+        f.bring_rekeyed(1_000)
+        assert await f.next() == [(REKEY, 80)]
+        assert await f.next() == [(RAW, 70), (RAW, 71)]
+
+    run(scenario)
+
+
+# --- how it waits ---
+
+
+def test_a_wait_ends_with_what_a_fetch_brings() -> None:
+    async def scenario(f: Fetching) -> None:
+        asyncio.get_running_loop().call_soon(f.bring_raw, 1_000)
+        assert await f.next() == [(RAW, 0)]
+
+    run(scenario)
+
+
+def test_a_wait_for_which_there_is_no_time_ends_at_once_with_nothing() -> None:
+    async def scenario(f: Fetching) -> None:
+        assert await f.source.next_records(0.0) == ()
+
+    run(scenario)
+
+
+def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_have() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(10_000)
+        f.group.to_fetch[REKEY] = 1
+        asyncio.get_running_loop().call_soon(f.bring_rekeyed, 1_000)
+        assert await f.next() == [(REKEY, 0)]
+
+    run(scenario)
+
+
+def test_records_do_not_wait_for_others_for_ever() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(10_000)
+        f.group.to_fetch[REKEY] = 1
+        assert await f.next() == [(RAW, 0)]
+
+    run(scenario)
+
+
+def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(10_000)
+        f.group.to_fetch[REKEY] = 1
+        asyncio.get_running_loop().call_later(0.1, f.bring_rekeyed, 1_000)
+        assert [r.topic for r in await f.source.next_records(0.0)] == [RAW]
+
+    run(scenario)
+
+
+def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(10_000)
+        f.group.to_fetch[RAW] = 5
+        asyncio.get_running_loop().call_soon(f.bring_rekeyed, 1_000)
+        assert await f.next() == [(RAW, 0)]
+
+    run(scenario)
+
+
+def test_an_input_that_is_gone_is_told_before_anything_that_waits() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000)
+        f.rekey.fail(Fatal("gone"))
+        with pytest.raises(Fatal, match="gone"):
+            await f.source.next_records(LONG_S)
+
+    run(scenario)
+
+
+def test_a_wait_ends_when_an_input_is_gone() -> None:
+    async def scenario(f: Fetching) -> None:
+        asyncio.get_running_loop().call_soon(f.raw.fail, Fatal("gone"))
+        with pytest.raises(Fatal, match="gone"):
+            await f.next()
+
+    run(scenario)
+
+
+# --- room ---
+
+
+def test_nothing_is_fetched_for_an_input_before_its_first_seek() -> None:
+    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW], "earliest")
+    assert not source.inputs[0].has_room(100)
+
+
+def test_an_input_has_room_while_less_than_its_share_waits() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 90_000, bytes_each=50)
+        assert f.raw.has_room(101)
+        assert not f.raw.has_room(100)
+        f.bring_raw(91_000, bytes_each=50)
+        assert f.raw.has_room(151)
+        assert not f.raw.has_room(150)
+
+    run(scenario)
+
+
+def test_an_input_in_which_nothing_waits_has_room_whatever_its_share() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000)
+        assert not f.raw.has_room(0)
+        await f.next()
+        assert f.raw.has_room(0)
+
+    run(scenario)
+
+
+def test_room_is_made_by_each_piece_that_is_taken() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 1_001, 90_000, bytes_each=50)
+        f.bring_rekeyed(50_000)
+        assert await f.next() == [(RAW, 0), (RAW, 1)]
+        assert f.group.times_asked == 1
+        assert f.raw.has_room(51)
+        assert not f.raw.has_room(50)
+        f.bring_raw(91_000, bytes_each=50)
+        await f.next()
+        await f.next()
+        assert f.raw.has_room(51)
+        assert not f.raw.has_room(50)
+
+    run(scenario)
+
+
+def test_a_seek_makes_all_the_room_there_is() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, bytes_each=100)
+        f.source.seek({RAW: 0, REKEY: 0})
+        f.bring_raw(1_000, bytes_each=50)
+        assert f.raw.has_room(51)
+
+    run(scenario)
+
+
+def test_nothing_more_is_fetched_for_a_source_of_which_an_input_is_gone() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.rekey.fail(Fatal("gone"))
+        assert not f.raw.has_room(100)
+
+    run(scenario)
+
+
+def test_the_group_is_asked_for_more_before_the_task_waits() -> None:
+    async def scenario(f: Fetching) -> None:
+        await f.source.next_records(0.0)
+        assert f.group.times_asked == 1
+
+    run(scenario)
+
+
+# --- how far behind ---
+
+
+def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.bring_raw(1_000, 1_001, 90_000)
+        f.bring_rekeyed(50_000)
+        f.group.to_fetch |= {RAW: 100, REKEY: 1_000}
+        assert f.source.lag() == 1_104
+        await f.next()
+        assert f.source.lag() == 1_102
+
+    run(scenario)
+
+
+def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> None:
+    async def scenario(f: Fetching) -> None:
+        assert f.source.caught_up()
+        f.group.silent = {REKEY}
+        assert not f.source.caught_up()
+        f.group.silent = set()
+        f.bring_raw(1_000)
+        assert not f.source.caught_up()
+        await f.next()
+        assert f.source.caught_up()
+
+    run(scenario)
+
+
+def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
+    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW, REKEY], "earliest")
+    assert not source.caught_up()
+
+
+def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
+    records: list[InputRecord] = [Fetched(RAW, 3, offset, 1_000) for offset in (4, 5, 9)]
+    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW], "earliest")
+    source.seek({RAW: 4})
+    source.inputs[0].deliver(records, 30)
+    assert source.inputs[0].position == 10
