@@ -7,13 +7,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import pytest
-from msgspec import Struct
 
 from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka_records import FetchedRecord
 from worker.adapters.kafka_source import KafkaInput, KafkaSource
 from worker.errors import Fatal
-from worker.model.events import InputRecord
 from worker.model.rekeying import Headers
 
 RAW, REKEY = "events.raw", "g.rekey"
@@ -21,16 +20,9 @@ LONG_S = 60.0
 """No test waits for it to pass."""
 
 
-class Fetched(Struct):
-    """A record as the client gives it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: Headers = ()
+def fetched(topic: str, offset: int, time_ms: int, headers: Headers = ()) -> FetchedRecord:
+    """A record of partition 3."""
+    return FetchedRecord(topic, 3, offset, time_ms, None, None, headers)
 
 
 class ToldGroup(ConsumerGroup):
@@ -67,14 +59,14 @@ class Fetching:
     def bring_raw(self, *times_ms: int, bytes_each: int = 10) -> None:
         """A fetch of the raw topic: a record for each time."""
         first = self.raw.position or 0
-        records = [Fetched(RAW, 3, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
+        records = [fetched(RAW, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
         self.raw.deliver(records, bytes_each * len(records))
 
     def bring_rekeyed(self, *times_ms: int) -> None:
         """A fetch of the re-key topic: a record for each time at which it was first received, long before."""
         first = self.rekey.position or 0
         records = [
-            Fetched(REKEY, 3, first + n, 9_000_000 + n, headers=[("origin-timestamp", b"%d" % time_ms)])
+            fetched(REKEY, first + n, 9_000_000 + n, [("origin-timestamp", b"%d" % time_ms)])
             for n, time_ms in enumerate(times_ms)
         ]
         self.rekey.deliver(records, 10 * len(records))
@@ -326,8 +318,7 @@ def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
 
 
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
-    records: list[InputRecord] = [Fetched(RAW, 3, offset, 1_000) for offset in (4, 5, 9)]
     source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW], "earliest")
     source.seek({RAW: 4})
-    source.inputs[0].deliver(records, 30)
+    source.inputs[0].deliver([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)], 30)
     assert source.inputs[0].position == 10
