@@ -18,6 +18,10 @@ def test_a_piece_ends_where_the_other_input_is_more_than_a_second_older() -> Non
     assert oldest_piece([[1_000, 3_000, 3_001], [2_000]]) == (0, 2)
 
 
+def test_of_several_other_inputs_the_oldest_ends_the_piece() -> None:
+    assert oldest_piece([[1_000, 2_500, 2_501], [9_000], [1_500]]) == (0, 2)
+
+
 def test_of_equal_ones_the_raw_topic_comes_first() -> None:
     assert oldest_piece([[1_000], [1_000]]) == (0, 1)
 

@@ -19,17 +19,24 @@ OTHER = Partitioning(partitions=4, partitioner="crc32")
 DECODER = Decoder(InputRules(), IdentityRules())
 
 
+MISPLACED = [
+    d for d in map("d{}".format, range(1_000)) if OTHER.partition_of(d) != CONFIGURED.partition_of(d)
+]
+
+
 def told_after(
-    records: Iterable[tuple[str, str | None, int]], monkeypatch: pytest.MonkeyPatch
+    records: Iterable[tuple[str, str | None, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    configured: Partitioning = CONFIGURED,
 ) -> list[telemetry.LogEvent]:
     """What is logged after records of (device, key, partition)."""
     told: list[telemetry.LogEvent] = []
     monkeypatch.setattr(telemetry, "emit", told.append)
-    misrouting = Misrouting(CONFIGURED)
+    misrouting = Misrouting(configured)
     for offset, (device_id, key, partition) in enumerate(records):
         raw = record(offset, [click(device_id)], key=key, partition=partition)
         decoded = decode_records([raw], DECODER)
-        foreign = foreign_devices(decoded.device_ids, partition, CONFIGURED.partition_of)
+        foreign = foreign_devices(decoded.device_ids, partition, configured.partition_of)
         if foreign:
             misrouting.look_at(decoded, foreign, partition)
     return told
@@ -52,3 +59,46 @@ def test_devices_in_partitions_at_random_are_not_the_partitioners_fault(
 def test_records_without_the_device_as_key_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = [f"d{number}" for number in range(1_000)]
     assert told_after(((d, None, OTHER.partition_of(d)) for d in devices), monkeypatch) == []
+
+
+def test_records_with_another_key_than_the_device_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_after(((d, "shop", OTHER.partition_of(d)) for d in MISPLACED), monkeypatch) == []
+
+
+def test_two_hundred_records_are_enough_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [(d, d, OTHER.partition_of(d)) for d in MISPLACED[:200]]
+    assert told_after(records[:199], monkeypatch) == []
+    assert len(told_after(records, monkeypatch)) == 1
+
+
+@pytest.mark.parametrize(("explained", "times_told"), [(190, 1), (189, 0)])
+def test_nineteen_of_twenty_must_be_where_the_other_partitioner_would_have_put_them(
+    monkeypatch: pytest.MonkeyPatch, explained: int, times_told: int
+) -> None:
+    records: list[tuple[str, str | None, int]] = [
+        (d, d, OTHER.partition_of(d)) for d in MISPLACED[:explained]
+    ]
+    for d in MISPLACED[explained:200]:
+        neither = {0, 1, 2, 3} - {OTHER.partition_of(d), CONFIGURED.partition_of(d)}
+        records.append((d, d, min(neither)))
+    assert len(told_after(records, monkeypatch)) == times_told
+
+
+def test_a_raw_topic_of_two_partitions_can_be_misread_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_two, others = (Partitioning(partitions=2, partitioner=p.partitioner) for p in (CONFIGURED, OTHER))
+    devices = [f"d{number}" for number in range(1_000)]
+    assert len(told_after(((d, d, others.partition_of(d)) for d in devices), monkeypatch, of_two)) == 1
+
+
+def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", told.append)
+    at_home = [d for d in map("d{}".format, range(2_000)) if CONFIGURED.partition_of(d) == 0]
+    strays = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == 0 and d not in at_home]
+    records = [record(n, [click(d)], key=d) for n, d in enumerate([*at_home[:200], *strays[:200]])]
+    decoded = decode_records([*records, record(400, b"broken", key="d1")], DECODER)
+    foreign = foreign_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
+    Misrouting(CONFIGURED).look_at(decoded, foreign, 0)
+    assert len(told) == 1

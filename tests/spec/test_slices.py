@@ -13,8 +13,13 @@ def test_a_record_larger_than_the_size_is_a_piece_of_its_own() -> None:
     assert offsets([5_000, 5_000], max_bytes=100) == [[0], [1]]
 
 
+def test_a_later_piece_takes_as_much_as_the_first() -> None:
+    assert offsets([60, 60, 40], max_bytes=100) == [[0], [1, 2]]
+
+
 def test_a_tombstone_has_no_size() -> None:
     assert offsets([100, None, None], max_bytes=100) == [[0, 1, 2]]
+    assert offsets([100, None, 1], max_bytes=100) == [[0, 1], [2]]
 
 
 def test_no_records_are_no_pieces() -> None:
@@ -25,7 +30,8 @@ def test_what_was_already_taken_is_not_taken_again() -> None:
     records = [raw(offset, 1) for offset in (3, 4, 7)]
     assert [record.offset for record in from_offset(records, 4)] == [4, 7]
     assert from_offset(records, 8) == []
-    assert from_offset(records, 2) is records
+    for nothing_known in (2, 3):
+        assert from_offset(records, nothing_known) is records
 
 
 def raw(offset: int, size: int | None) -> Record:
