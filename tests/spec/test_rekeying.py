@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from msgspec import Struct, json
+from msgspec import Struct, json, structs
 
-from tests.builders import Record, click
+from tests.builders import RawEvent, Record, click
 from worker.core.decode import Decoder
 from worker.core.partitioning import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
@@ -23,6 +23,13 @@ FAR = next(
     for n in range(99)
     if PARTITIONING.partition_of(f"d{n}") not in (HERE, PARTITIONING.partition_of(ELSEWHERE))
 )
+
+ORIGIN = [
+    ("origin-topic", b"events.raw"),
+    ("origin-partition", b"3"),
+    ("origin-offset", b"7"),
+    ("origin-timestamp", b"1772445600000"),
+]
 
 
 class SentRecord(Struct):
@@ -126,11 +133,61 @@ def test_an_event_that_is_refused_after_its_way_names_its_place_in_the_raw_batch
     assert [rejection.index for rejection in decoded.values[0].rejections] == [2]
 
 
+def test_places_are_put_right_also_where_other_values_have_nothing_refused() -> None:
+    _, leave = divided(raw([click("here"), click(ELSEWHERE)]), raw([click("here"), click(ELSEWHERE), {}], 8))
+    fine, other = (through_the_topic(record) for record in leave)
+    spoilt = structs.replace(other, value=b"[17]")
+    decoded = with_origin_indexes(decode_records([arrived(fine), arrived(spoilt)], DECODER))
+    assert [[rejection.index for rejection in value.rejections] for value in decoded.values] == [[], [1]]
+
+
+@pytest.mark.parametrize("beside", [[], [click("here")]])
+def test_the_key_is_the_first_device_that_leaves(beside: list[RawEvent]) -> None:
+    there = PARTITIONING.partition_of(ELSEWHERE)
+    other = next(f"o{n}" for n in range(99) if PARTITIONING.partition_of(f"o{n}") == there)
+    _, (leaving,) = divided(raw([*beside, click(ELSEWHERE), click(other)]))
+    assert (leaving.key, leaving.events) == (ELSEWHERE.encode(), 2)
+
+
 def test_a_whole_batch_keeps_the_places_that_it_has() -> None:
     _, (leaving,) = divided(raw([click(ELSEWHERE), click(ELSEWHERE, id="b" * 100)]))
     strict = Decoder(InputRules(max_text_bytes=64), IdentityRules())
     decoded = with_origin_indexes(decode_records([arrived(through_the_topic(leaving))], strict))
     assert [rejection.index for rejection in decoded.values[0].rejections] == [1]
+
+
+@pytest.mark.parametrize(
+    ("value", "index"),
+    [
+        pytest.param(b"no json", None, id="all of it is refused"),
+        pytest.param(b"[{}, {}]", 9, id="more is in it than its header names"),
+    ],
+)
+def test_a_value_that_is_not_what_was_sent_is_refused_as_it_came(value: bytes, index: int | None) -> None:
+    came = arrived(through_the_topic(RekeyedRecord(1, b"d1", value, [*ORIGIN, ("origin-index", b"9")], 1)))
+    decoded = with_origin_indexes(decode_records([came], DECODER))
+    assert decoded.values[0].rejections[0].index == index
+    assert [rejection.index for rejection in decoded.values[0].rejections[1:]] == (
+        [] if index is None else [1]
+    )
+
+
+def test_what_somebody_else_put_into_the_topic_is_refused_at_its_own_place() -> None:
+    somebodys = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1"), 17]), [])
+    decoded = with_origin_indexes(decode_records([arrived(somebodys)], DECODER))
+    assert [rejection.index for rejection in decoded.values[0].rejections] == [1]
+
+
+def test_values_without_events_stay_beside_those_that_are_parted() -> None:
+    tombstone = Record("events.raw", HERE, 8, 1_772_445_600_000, None, None)
+    stay, leave = divided(raw([click(ELSEWHERE)]), tombstone, raw(b"no json", offset=9))
+    assert [len(value.rejections) for value in stay.values] == [0, 1, 1]
+    assert len(leave) == 1
+
+
+def test_a_time_of_origin_that_is_no_number_is_not_believed() -> None:
+    odd = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")])
+    assert origin_timestamp_ms(odd) == 1_772_445_600_000
 
 
 @pytest.mark.parametrize("headers", [[], [("origin-topic", b"\xff")], [("origin-offset", b"x")]])
