@@ -146,9 +146,9 @@ def test_a_producers_word_of_an_earlier_time_is_not_believed_of_the_raw_topic() 
 # --- how it waits ---
 
 
-def test_a_wait_ends_with_what_a_fetch_brings() -> None:
+def test_a_wait_ends_with_what_a_fetch_brings_and_not_before() -> None:
     async def scenario(f: Fetching) -> None:
-        asyncio.get_running_loop().call_soon(f.bring_raw, 1_000)
+        asyncio.get_running_loop().call_later(0.3, f.bring_raw, 1_000)
         assert await f.next() == [(RAW, 0)]
 
     run(scenario)
