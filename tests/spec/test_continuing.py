@@ -41,6 +41,7 @@ def test_a_run_of_common_events_goes_the_short_way_whole() -> None:
     )
     assert [event.event_number for event in taken.enriched] == [2, 3, 4, 5, 6]
     assert sources_of_users(taken) == ["device", "device", "event", "device", "device"]
+    assert {(event.session_id, event.session_source) for event in taken.enriched} == {("s1", "client")}
     assert taken.left is None
 
 
@@ -108,6 +109,14 @@ def test_the_devices_user_may_come_into_a_session_that_has_none() -> None:
     assert taken.state.current is not None
     assert taken.state.current.user_id == "ann"
     assert taken.state.current.user_at_ms == ms("11:03:00")
+
+
+def test_the_devices_user_is_left_where_the_session_is_still_anothers() -> None:
+    bobs = click("d1", at="10:00:00", user="bob", session="s1")
+    anns = click("d1", at="10:05:00", user="ann", session="s2")
+    again = click("d1", at="10:06:00", session="s1")
+    hers = click("d1", at="10:07:00", user="ann", session="s1")
+    assert how_many(short_way(hers, before=[bobs, anns, again])) == (0, 1)
 
 
 def test_the_first_event_after_a_logout_is_left_and_those_that_follow_it_are_nobodys() -> None:

@@ -102,3 +102,16 @@ def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
     foreign = foreign_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
     Misrouting(CONFIGURED).look_at(decoded, foreign, 0)
     assert len(told) == 1
+
+
+def test_a_batch_of_several_devices_goes_by_the_first_as_its_key_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", told.append)
+    strays = [d for d in MISPLACED if OTHER.partition_of(d) == 0]
+    records = [record(n, [click(first), click(strays[-1])], key=first) for n, first in enumerate(strays)]
+    misrouting = Misrouting(CONFIGURED)
+    for _ in range(3):
+        misrouting.look_at(decode_records(records, DECODER), frozenset(strays), 0)
+    assert len(told) == 1
