@@ -67,6 +67,16 @@ def test_what_its_owner_has_not_restored_yet_is_given_away_first() -> None:
     assert assign(3, {"a": restoring, "b": NOTHING}) == {"a": [1, 2], "b": [0]}
 
 
+def test_of_equally_loaded_owners_the_first_gives_whatever_the_order_in_which_they_are_told() -> None:
+    members = {"c": NOTHING, "b": runs(2, 3), "a": runs(0, 1)}
+    assert assign(4, members) == {"a": [0], "b": [2, 3], "c": [1]}
+
+
+def test_what_nobody_has_is_shared_in_order_of_its_number_to_the_smallest_load() -> None:
+    members = {"a": runs(0, 2, 3, 4), "b": runs(5, 6, 7)}
+    assert assign(9, members) == {"a": [0, 2, 3, 4, 8], "b": [1, 5, 6, 7]}
+
+
 # --- what moves goes to its state ---
 
 
@@ -87,6 +97,17 @@ def test_one_that_has_room_for_one_takes_that_which_it_holds_furthest() -> None:
 def test_one_that_comes_back_gets_what_it_had() -> None:
     members = {"a": runs(0, 1, 4), "b": runs(2, 3, 5), "c": holds({4: 60, 5: 60})}
     assert assign(6, members) == {"a": [0, 1], "b": [2, 3], "c": [4, 5]}
+
+
+def test_an_owner_gives_what_another_holds_and_not_more_than_it_has_too_many() -> None:
+    members = {"a": runs(0, 1, 4), "b": runs(2, 3, 5), "c": holds({0: 50, 1: 50, 2: 60})}
+    assert assign(6, members) == {"a": [1, 4], "b": [3, 5], "c": [0, 2]}
+
+
+def test_the_one_partition_more_goes_to_the_furthest_state_and_only_there() -> None:
+    assert assign(3, {"a": NOTHING, "b": holds({0: 9, 1: 8})}) == {"a": [2], "b": [0, 1]}
+    members = {"a": holds({0: 9, 1: 8}), "b": holds({2: 7, 3: 6}), "c": NOTHING}
+    assert assign(4, members) == {"a": [0, 1], "b": [2], "c": [3]}
 
 
 def test_room_counts_for_more_than_state() -> None:
