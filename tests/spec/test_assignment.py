@@ -104,10 +104,11 @@ def test_an_owner_gives_what_another_holds_and_not_more_than_it_has_too_many() -
     assert assign(6, members) == {"a": [1, 4], "b": [3, 5], "c": [0, 2]}
 
 
-def test_the_one_partition_more_goes_to_the_furthest_state_and_only_there() -> None:
+def test_partitions_more_than_even_go_to_the_furthest_state_one_to_each_member() -> None:
     assert assign(3, {"a": NOTHING, "b": holds({0: 9, 1: 8})}) == {"a": [2], "b": [0, 1]}
     members = {"a": holds({0: 9, 1: 8}), "b": holds({2: 7, 3: 6}), "c": NOTHING}
     assert assign(4, members) == {"a": [0, 1], "b": [2], "c": [3]}
+    assert assign(5, members) == {"a": [0, 1], "b": [2, 3], "c": [4]}
 
 
 def test_room_counts_for_more_than_state() -> None:
