@@ -22,6 +22,7 @@ NOTHING = Member()
 
 def test_a_group_in_which_nobody_has_anything_shares_evenly() -> None:
     assert assign(5, {"a": NOTHING, "b": NOTHING}) == {"a": [0, 2, 4], "b": [1, 3]}
+    assert assign(5, {"a": NOTHING, "b": NOTHING, "c": NOTHING}) == {"a": [0, 3], "b": [1, 4], "c": [2]}
 
 
 def test_one_alone_gets_everything() -> None:
@@ -42,6 +43,10 @@ def test_nobody_gets_anything_where_there_is_nobody_or_nothing() -> None:
 
 def test_partitions_stay_with_their_owners() -> None:
     assert assign(4, {"a": runs(1, 2), "b": runs(0, 3)}) == {"a": [1, 2], "b": [0, 3]}
+
+
+def test_an_owner_by_the_very_first_assignment_needs_no_state_to_be_one() -> None:
+    assert assign(2, {"a": NOTHING, "b": runs(0, generation=0, state=0)}) == {"a": [1], "b": [0]}
 
 
 def test_further_state_elsewhere_takes_no_partition_from_its_owner() -> None:
@@ -65,6 +70,8 @@ def test_the_one_partition_more_stays_with_who_has_it() -> None:
 def test_what_its_owner_has_not_restored_yet_is_given_away_first() -> None:
     restoring = Member({0: Claim(0, 1), 1: Claim(700, 1), 2: Claim(900, 1)})
     assert assign(3, {"a": restoring, "b": NOTHING}) == {"a": [1, 2], "b": [0]}
+    begun = Member({0: Claim(0, 1), 1: Claim(1, 1)})
+    assert assign(2, {"a": begun, "b": NOTHING}) == {"a": [1], "b": [0]}
 
 
 def test_of_equally_loaded_owners_the_first_gives_whatever_the_order_in_which_they_are_told() -> None:
@@ -102,6 +109,8 @@ def test_one_that_comes_back_gets_what_it_had() -> None:
 def test_an_owner_gives_what_another_holds_and_not_more_than_it_has_too_many() -> None:
     members = {"a": runs(0, 1, 4), "b": runs(2, 3, 5), "c": holds({0: 50, 1: 50, 2: 60})}
     assert assign(6, members) == {"a": [1, 4], "b": [3, 5], "c": [0, 2]}
+    members["c"] = holds({0: 60, 1: 50})
+    assert assign(6, members) == {"a": [1, 4], "b": [2, 3], "c": [0, 5]}
 
 
 def test_partitions_more_than_even_go_to_the_furthest_state_one_to_each_member() -> None:
@@ -109,6 +118,13 @@ def test_partitions_more_than_even_go_to_the_furthest_state_one_to_each_member()
     members = {"a": holds({0: 9, 1: 8}), "b": holds({2: 7, 3: 6}), "c": NOTHING}
     assert assign(4, members) == {"a": [0, 1], "b": [2], "c": [3]}
     assert assign(5, members) == {"a": [0, 1], "b": [2, 3], "c": [4]}
+    members = {"a": holds({0: 9, 1: 8, 2: 7}), "b": NOTHING, "c": NOTHING}
+    assert assign(5, members) == {"a": [0, 1], "b": [2, 4], "c": [3]}
+
+
+def test_no_state_brings_a_partition_more_where_owners_have_them_all() -> None:
+    members = {"a": holds({3: 9, 4: 8, 5: 7}), "b": runs(0, 1, 2), "c": NOTHING}
+    assert assign(7, members) == {"a": [3, 4], "b": [0, 1, 2], "c": [5, 6]}
 
 
 def test_room_counts_for_more_than_state() -> None:
