@@ -197,6 +197,17 @@ def test_what_a_transaction_wrote_is_something_to_read_once_it_is_committed(raw:
     asyncio.run(scenario())
 
 
+def test_what_a_producer_commits_after_a_transaction_that_it_aborted_is_read(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.write_in_transaction(b"aborted", abort=True)
+        await raw.write_in_transaction(b"1", b"2")
+        async with raw.source() as source:
+            source.seek(raw.at(0))
+            assert [record.value for record in await take(source, 2)] == [b"1", b"2"]
+
+    asyncio.run(scenario())
+
+
 def test_a_source_whose_broker_is_silent_is_not_caught_up_until_it_answers_again(
     local_broker: LocalBroker, topic_prefix: str
 ) -> None:
