@@ -50,6 +50,7 @@ class Watch:
         names = (*outputs, config.changelog_topic, config.rekey_topic)
         self._written = [TopicPartition(t, p) for t in names for p in range(partitions)]
         self._stands: dict[TopicPartition, tuple[int, float]] = {}
+        self._committed: dict[TopicPartition, int] = {}
         self.samples: list[Sample] = []
         self.longest_hang_s = 0.0
         self.hanging_longest = ""
@@ -80,8 +81,11 @@ class Watch:
         tops = await high.end_offsets(self._written)
         committed = await committed_offsets(servers, self._config.kafka.group_id)
         enriched = self._config.topics.enriched
-        if committed or not self.samples:
-            lag = sum(max(0, ends[tp] - committed.get(tp, 0)) for tp in self._inputs)
+        # A coordinator that is still loading answers no offsets, or not all.
+        loading = any(committed.get(tp, -1) < self._committed.get(tp, -1) for tp in self._inputs)
+        if not loading:
+            self._committed = committed
+            lag = sum(ends[tp] - max(0, committed.get(tp, 0)) for tp in self._inputs)
             sample = Sample(
                 self._journal.now_s(),
                 sum(ends[tp] for tp in self._inputs),
