@@ -190,10 +190,49 @@ def test_a_time_of_origin_that_is_no_number_is_not_believed() -> None:
     assert origin_timestamp_ms(odd) == 1_772_445_600_000
 
 
-@pytest.mark.parametrize("headers", [[], [("origin-topic", b"\xff")], [("origin-offset", b"x")]])
-def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: Headers) -> None:
-    foreign = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), headers)
+COMPLETE: dict[str, Any] = {
+    "origin-topic": b"raw",
+    "origin-partition": b"1",
+    "origin-offset": b"2",
+    "origin-timestamp": b"-1",
+    "origin-index": b"0",
+}
+
+
+def test_headers_that_say_all_are_believed() -> None:
+    sent = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", list(COMPLETE.items()))
+    assert isinstance(arrived(sent), ArrivedRecord)
+
+
+def without(name: str) -> dict[str, Any]:
+    return {other: value for other, value in COMPLETE.items() if other != name}
+
+
+def with_(name: str, value: bytes | None) -> dict[str, Any]:
+    return {**COMPLETE, name: value}
+
+
+REQUIRED = list(COMPLETE)[:4]
+NUMBERS = list(COMPLETE)[1:]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        *(without(name) for name in REQUIRED),
+        *(with_(name, None) for name in COMPLETE),
+        *(with_(name, b"\xff") for name in COMPLETE),
+        *(with_(name, b"9" * 30) for name in NUMBERS),
+        with_("origin-timestamp", b"100000000000000"),
+        with_("origin-offset", b"9223372036854775808"),
+        with_("origin-index", b"1,-2"),
+    ],
+)
+def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: dict[str, Any]) -> None:
+    foreign = SentRecord(
+        "g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), list(headers.items())
+    )
     record: InputRecord = arrived(foreign)
     assert not isinstance(record, ArrivedRecord)
     assert (record.topic, record.offset) == ("g.rekey", 5)
-    assert origin_timestamp_ms(foreign) == 1_772_445_600_000

@@ -22,6 +22,7 @@ from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
 from worker.adapters.kafka_records import use_light_records
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
+from worker.adapters.kafka_topic_watch import TopicWatch
 from worker.errors import Fatal
 from worker.model.events import InputRecord
 from worker.ports import Clock
@@ -36,6 +37,7 @@ _TOLD_JUST_NOW_MS = 3_000
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
 _FETCH_WAIT_MS = 100
+_TOPICS_LOOKED_AT_MS = 30_000
 _FETCH_BYTES_A_PARTITION = 256 * 1024
 
 
@@ -85,6 +87,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # The client would leave the group for good where nothing is fetched for so long: by a member
             # without partitions, or in a long restore. Whether the program is alive, its watchdog knows.
             "max_poll_interval_ms": _NEVER_IDLE_MS,
+            "metadata_max_age_ms": _TOPICS_LOOKED_AT_MS,
             "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
             "fetch_max_bytes": fetch_bytes,
             # The client has one fetch a broker under way: one that waits for the usually empty re-key topic
@@ -95,6 +98,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         }
         self._consumer: AIOKafkaConsumer | None = None
         self._membership: Membership | None = None
+        self._topic_watch: TopicWatch | None = None
 
     # --- for the worker
     # ------------------------------------------------------------------------------------------
@@ -114,6 +118,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._membership = Membership(
             self._consumer, options["group_id"], options["group_instance_id"], self._clock
         )
+        self._topic_watch = TopicWatch(self._consumer._client.cluster, self._topics, self._clock)
         self._consumer.subscribe(list(self._topics), listener=self)
 
     async def changed(self) -> frozenset[int]:
@@ -137,6 +142,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     async def pump(self) -> None:
         """Fetch for every source that has room, until closed. Raises Fatal when the group can never work."""
         assert self._membership is not None
+        assert self._topic_watch is not None
         while not self._closing:
             share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
             wanted = [
@@ -147,6 +153,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             generation = self._generation
             try:
                 self._membership.check()
+                self._topic_watch.check()
                 fetched = await self._fetch(wanted)
             except OffsetOutOfRangeError as error:
                 self._out_of_range(error)

@@ -125,7 +125,7 @@ class KafkaTransaction:
         if not records:
             return
         partition = self._partition if partition is None else partition
-        async with self._lost_on_failure(f"send to {topic}") as producer:
+        async with self._lost_on_failure(f"send to {topic}", topic) as producer:
             sent = 0
             while sent < len(records):
                 batch = producer.create_batch()
@@ -134,7 +134,7 @@ class KafkaTransaction:
 
     async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
         """Send records to that partition of the topic, in batches, in order."""
-        async with self._lost_on_failure(f"send to {topic}") as producer:
+        async with self._lost_on_failure(f"send to {topic}", topic) as producer:
             batch = producer.create_batch()
             for record in records:
                 sent = {"key": record.key, "value": record.value, "headers": record.headers}
@@ -155,7 +155,7 @@ class KafkaTransaction:
         """Wait for every batch; the offset after the last record of this partition, by topic."""
         next_offsets: dict[str, int] = {}
         for topic_partition, count, future in self._pending:
-            async with self._lost_on_failure(f"send to {topic_partition.topic}"):
+            async with self._lost_on_failure(f"send to {topic_partition.topic}", topic_partition.topic):
                 metadata = await future
                 if topic_partition.partition == self._partition:
                     next_offsets[topic_partition.topic] = metadata.offset + count
@@ -210,7 +210,7 @@ class KafkaTransaction:
         producer.client.send = watched_send
 
     @contextlib.asynccontextmanager
-    async def _lost_on_failure(self, what: str) -> AsyncIterator[AIOKafkaProducer]:
+    async def _lost_on_failure(self, what: str, topic: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
         """Any exception, and the end of the transaction's time, is a TransactionLost that names its first
         cause.
         """
@@ -223,6 +223,8 @@ class KafkaTransaction:
         except TransactionLost:
             raise
         except TimeoutError as error:
+            if topic is not None and not producer.client.cluster.partitions_for_topic(topic):
+                raise TransactionLost(f"{what}: there is no such topic", refused=True) from error
             raise TransactionLost(f"{what}: no answer in time") from error
         except Exception as error:
             sender = producer._sender.sender_task

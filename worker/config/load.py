@@ -6,6 +6,7 @@ a name that is no option might be a misspelt secret, so its value is not shown e
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from worker.config.options import SECTIONS, Config, Secret
 from worker.config.values import OPTIONS, convert, from_text, is_secret, show, value_of
 
 PREFIX = "SESSIONIZER_"
+KUBERNETES = re.compile(r"SESSIONIZER_(SERVICE|PORT)(_.*)?")
+"""Variables that Kubernetes gives to every pod beside a Service of the name sessionizer."""
+
 TEST_PREFIX = "SESSIONIZER_TEST_"
 """Variables of the project's own test suite, which the worker overlooks."""
 
@@ -54,7 +58,7 @@ class _Reading:
 
     def file(self, path: Path) -> None:
         try:
-            tables = tomllib.loads(path.read_bytes().decode())
+            tables = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         except OSError as error:
             self.lines.append(f"{path}: cannot be read: {error.strerror}")
             return
@@ -86,6 +90,8 @@ class _Reading:
     def environment(self, environ: Mapping[str, str]) -> None:
         for variable in sorted(environ):
             if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+                continue
+            if KUBERNETES.fullmatch(variable):
                 continue
             if variable in VARIABLES:
                 key = VARIABLES[variable]

@@ -13,7 +13,7 @@ from msgspec import structs
 
 from worker.core.partitioning import PartitionOf
 from worker.core.pipeline import DecodedRecords
-from worker.model.events import DecodedValue, Event, InputRecord
+from worker.model.events import TIMESTAMP_LIMIT_MS, DecodedValue, Event, InputRecord
 from worker.model.rekeying import ArrivedRecord, Headers, RecordWithHeaders, RekeyedRecord
 
 ElementsOf = Callable[[bytes], Sequence[bytes]]
@@ -21,6 +21,8 @@ ElementsOf = Callable[[bytes], Sequence[bytes]]
 
 _TOPIC, _PARTITION, _OFFSET = "origin-topic", "origin-partition", "origin-offset"
 _TIMESTAMP, _INDEX = "origin-timestamp", "origin-index"
+_NO_TIMESTAMP = b"-1"
+_OFFSET_LIMIT = 2**63
 
 
 def foreign_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
@@ -97,7 +99,7 @@ def _headers_of(record: InputRecord) -> Headers:
 def origin_timestamp_ms(record: RecordWithHeaders) -> int:
     """When a record of the re-key topic was first received; its own timestamp where it does not say."""
     for name, value in record.headers:
-        if name == _TIMESTAMP and value.isdigit():
+        if name == _TIMESTAMP and _is_number(value, TIMESTAMP_LIMIT_MS):
             return int(value)
     return record.timestamp
 
@@ -107,20 +109,35 @@ def arrived(record: RecordWithHeaders) -> InputRecord:
 
     One that somebody else put into the topic has no such headers and is taken as it is.
     """
-    headers = dict(record.headers)
+    headers = {name: value or b"" for name, value in record.headers}  # Kafka allows null
+    timestamp = headers.get(_TIMESTAMP, b"")
+    index = headers.get(_INDEX)
     try:
-        index = headers.get(_INDEX)
-        return ArrivedRecord(
-            topic=headers[_TOPIC].decode(),
-            partition=int(headers[_PARTITION]),
-            offset=int(headers[_OFFSET]),
-            timestamp=int(headers[_TIMESTAMP]),
-            key=record.key,
-            value=record.value,
-            indexes=None if index is None else [int(place) for place in index.split(b",")],
-        )
-    except (KeyError, ValueError):
+        topic = headers.get(_TOPIC, b"").decode()
+    except UnicodeDecodeError:
         return record
+    if (
+        not topic
+        or not _is_number(headers.get(_PARTITION), _OFFSET_LIMIT)
+        or not _is_number(headers.get(_OFFSET), _OFFSET_LIMIT)
+        or not (timestamp == _NO_TIMESTAMP or _is_number(timestamp, TIMESTAMP_LIMIT_MS))
+        or not (index is None or all(_is_number(place, _OFFSET_LIMIT) for place in index.split(b",")))
+    ):
+        return record
+    return ArrivedRecord(
+        topic=topic,
+        partition=int(headers[_PARTITION]),
+        offset=int(headers[_OFFSET]),
+        timestamp=int(timestamp),
+        key=record.key,
+        value=record.value,
+        indexes=None if index is None else [int(place) for place in index.split(b",")],
+    )
+
+
+def _is_number(text: bytes | None, limit: int) -> bool:
+    """Whether it is a number in digits, below the limit."""
+    return text is not None and len(text) < 20 and text.isdigit() and int(text) < limit
 
 
 def with_origin_indexes(decoded: DecodedRecords) -> DecodedRecords:

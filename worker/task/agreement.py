@@ -6,6 +6,8 @@ this raw topic, of the devices that belong to this partition, and the group's co
 any, say the same as its meta record.
 """
 
+from collections.abc import Sequence
+
 from msgspec import structs
 
 from worker.core.partitioning import Partitioning
@@ -41,7 +43,7 @@ async def agreed(
     An input that is new begins at its first offset; re-keying that is turned on is remembered.
     """
     _refuse_another_layout(partition, meta, topics, partitioning)
-    await _agree_with_group(partition, meta, source, clock)
+    await _agree_with_group(partition, meta, topics.inputs, source, clock)
     next_offsets = meta.next_offsets
     if topics.rekey and topics.rekey not in next_offsets:
         next_offsets = await source.first_offsets() | next_offsets
@@ -76,21 +78,27 @@ def _refuse_another_layout(
         )
 
 
-async def _agree_with_group(partition: int, meta: Meta, source: Source, clock: Clock) -> None:
-    """Raise Fatal, with the remedies, where changelog and group contradict each other."""
+async def _agree_with_group(
+    partition: int, meta: Meta, inputs: Sequence[str], source: Source, clock: Clock
+) -> None:
+    """Raise Fatal, with the remedies, where changelog and group contradict each other.
+
+    The group's offsets may have expired, all of them; those of a single topic go only with the topic.
+    """
+    known = {topic: meta.next_offsets[topic] for topic in inputs if topic in meta.next_offsets}
     deadline = clock.monotonic() + _PATIENCE_S
     while True:
         asked_at = clock.monotonic()
         committed = await source.committed_offsets()
-        if all(meta.next_offsets.get(topic) == offset for topic, offset in committed.items()):
+        if not committed or committed == known:
             return
         # A broker answers the offsets before the last commit until its markers are written (KIP-447).
         if asked_at > deadline:
             raise Fatal(
                 f"partition {partition}: the group's committed offsets {committed} are not the changelog's "
-                f"{meta.next_offsets}: somebody reset the one or the other. Either set the group's offsets "
-                "back to the changelog's (kafka-consumer-groups --reset-offsets), which keeps the state, "
-                "or start a new group (kafka.group_id), which builds it anew"
+                f"{known}: somebody reset the one or the other, or deleted a topic and made it anew. Either "
+                "set the group's offsets back to the changelog's (kafka-consumer-groups --reset-offsets), "
+                "which keeps the state, or start a new group (kafka.group_id), which builds it anew"
             )
         await clock.sleep(_ASK_AGAIN_S)
 

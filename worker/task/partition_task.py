@@ -21,7 +21,7 @@ from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source, StateStore, Transaction
 from worker.task.agreement import agreed, founded, refuse_forgotten_life, refuse_overtaken
-from worker.task.checkpoints import checkpoint_at
+from worker.task.checkpoints import checkpoint_at, refuse_another_life
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
@@ -114,7 +114,8 @@ class PartitionTask:
     @property
     def progress(self) -> Progress:
         """Whether it has work, and how far it has come."""
-        caught_up = self.state is TaskState.RUNNING and self._draft is None and self.lag == 0
+        idle = self.state is TaskState.RUNNING and self._draft is None and self.lag == 0
+        caught_up = idle and (not self._setbacks.lost or self._source.caught_up())
         checkpoint = self._store.checkpoint()
         return Progress(caught_up, -1 if checkpoint is None else checkpoint.changelog_offset)
 
@@ -250,13 +251,13 @@ class PartitionTask:
             await self._transaction.send(topic, records, partition)
         for partition, leaving in draft.leaving.items():
             await self._transaction.forward(self._topics.rekey, partition, leaving)
-        logged = [(key, value, None) for key, value in state_records]
-        await self._transaction.send(self._topics.changelog, logged)
+        await self._transaction.send(self._topics.changelog, [(k, value, None) for k, value in state_records])
         next_offsets = await self._transaction.acknowledged()
         await self._transaction.add_offsets(draft.next_offsets)
         await self._transaction.commit()
         self._committed = draft.meta()
         changelog_offset = next_offsets[self._topics.changelog]
+        refuse_another_life(self.partition, self._store.checkpoint(), changelog_offset)
         checkpoint = checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
         self._store.write([*state_records, *timer_records], checkpoint)
         self._timekeeper.written(timer_records)

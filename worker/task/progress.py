@@ -10,7 +10,8 @@ from msgspec import Struct
 
 
 class Progress(Struct, frozen=True):
-    """What one task has done. ``caught_up``: it runs, and has nothing to read and nothing to commit.
+    """What one task has done. ``caught_up``: it runs, and has nothing to read and nothing to commit; after a
+    lost transaction only where a fetch has said so since.
 
     ``changelog_offset`` grows with each commit and with each piece that is restored; -1 = nothing yet.
     """

@@ -1,0 +1,51 @@
+"""Whether the input topics are still those that the worker began with, as far as the client has heard.
+
+Decides when a change of theirs can only be a human's matter. Knows the client's view of the cluster; asks
+nobody. Invariant: a worker does not go on, and does not stand by in silence, beside an input that is gone or
+that has other partitions: devices would belong to other partitions, where their sessions are not.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from worker.errors import Fatal
+from worker.ports import Clock
+
+_MISSING_S = 30.0
+"""A topic that brokers do not name for so long is gone; while they restart they may not name it either."""
+
+
+class TopicWatch:
+    """Watches the topics from the first time that each was seen."""
+
+    def __init__(self, cluster: Any, topics: Sequence[str], clock: Clock) -> None:
+        """``cluster``: the client's metadata, kept up to date by the client."""
+        self._cluster = cluster
+        self._topics = topics
+        self._clock = clock
+        self._partitions: dict[str, int] = {}
+        self._missing_since: dict[str, float] = {}
+
+    def check(self) -> None:
+        """Raise Fatal, with the remedy, where a topic is gone or has other partitions than at first."""
+        for topic in self._topics:
+            count = len(self._cluster.partitions_for_topic(topic) or ())
+            if not count:
+                self._refuse_missing(topic)
+                continue
+            self._missing_since.pop(topic, None)
+            before = self._partitions.setdefault(topic, count)
+            if count != before:
+                raise Fatal(
+                    f"{topic} had {before} partitions when this worker started, now {count}: devices belong "
+                    "to other partitions now, where their sessions are not. To grow, replay into a new group "
+                    "(docs/operations.md, More partitions)"
+                )
+
+    def _refuse_missing(self, topic: str) -> None:
+        now_s = self._clock.monotonic()
+        if now_s - self._missing_since.setdefault(topic, now_s) > _MISSING_S:
+            raise Fatal(
+                f"{topic} is gone, or may not be seen any more. Made anew it must not be read by this group, "
+                "which would go on at its old offsets: start a new one (kafka.group_id)"
+            )
