@@ -1,0 +1,65 @@
+"""Topics that are deleted or made anew while a worker runs: it ends by name and loses nothing."""
+
+import asyncio
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.chaos.deployment import Deployment
+from tests.waiting import eventually
+from worker.adapters import kafka_topics
+from worker.demo.traffic import make_traffic
+
+NOW_MS = 1_760_000_000_000
+QUICK = {"KAFKA_TRANSACTION_TIMEOUT_MS": "4000", "KAFKA_HEARTBEAT_INTERVAL_MS": "200"}
+
+
+async def delete(deployment: Deployment, topic: str) -> None:
+    """Delete it, and wait until it is gone."""
+    servers = deployment.config.kafka.bootstrap_servers
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+
+        async def is_gone() -> bool:
+            return not await kafka_topics.partition_counts(deployment.config.kafka, [topic])
+
+        await eventually(is_gone, what=f"{topic} is gone")
+    finally:
+        await admin.close()
+
+
+def test_a_deleted_output_topic_ends_the_worker_with_its_name(deployment: Deployment) -> None:
+    async def scenario() -> str:
+        await deployment.create_topics(1)
+        worker = deployment.worker("only", QUICK)
+        worker.start()
+        await worker.wait_for("partition.founded")
+        await delete(deployment, deployment.config.topics.enriched)
+        await deployment.feed(make_traffic(500, seed=2, now_ms=NOW_MS).records)
+        assert await worker.ended(timeout_s=90) == 1
+        (failed,) = worker.log("worker.failed")
+        return str(failed["reason"])
+
+    reason = asyncio.run(scenario())
+    assert f"send to {deployment.config.topics.enriched}: there is no such topic" in reason
+
+
+def test_a_changelog_made_anew_ends_the_worker_before_its_store_goes_wrong(deployment: Deployment) -> None:
+    async def scenario() -> str:
+        await deployment.create_topics(1)
+        records = make_traffic(4_000, seed=2, now_ms=NOW_MS).records
+        worker = deployment.worker("only", QUICK)
+        worker.start()
+        await deployment.feed(records[:-20])
+        await deployment.caught_up()
+        await delete(deployment, deployment.config.changelog_topic)
+        await deployment.create_topics(1)
+        await deployment.feed(records[-20:])
+        assert await worker.ended(timeout_s=90) == 1
+        (failed,) = worker.log("worker.failed")
+        return str(failed["reason"])
+
+    reason = asyncio.run(scenario())
+    assert "changelog" in reason
+    assert "kafka.group_id" in reason
