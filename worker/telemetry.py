@@ -66,6 +66,8 @@ class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
 class WorkerIdle(LogEvent, frozen=True, kw_only=True):
     """The group has no partition for this worker: there are at least as many workers as partitions. It stands
     by.
+
+    Alert: where there are fewer workers than partitions.
     """
 
     NAME = "worker.idle"
