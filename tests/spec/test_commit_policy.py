@@ -10,7 +10,11 @@ def test_a_partition_that_has_caught_up_commits_after_the_interval() -> None:
 
 
 def test_a_partition_that_is_behind_may_take_longer_and_so_commits_more_at_once() -> None:
-    assert POLICY.due_at(opened_at=100.0, lag=1) == 101.0
+    assert POLICY.due_at(opened_at=100.0, lag=501) == 101.0
+
+
+def test_a_few_records_on_their_way_are_no_reason_to_wait_for_more() -> None:
+    assert POLICY.due_at(opened_at=100.0, lag=500) == 100.1
 
 
 def test_catching_up_makes_an_open_draft_due_at_the_shorter_time() -> None:
@@ -20,7 +24,7 @@ def test_catching_up_makes_an_open_draft_due_at_the_shorter_time() -> None:
 def test_where_events_go_to_other_partitions_the_interval_is_longer() -> None:
     policy = CommitPolicy(interval_s=0.1, rekeying_s=0.3, behind_s=1.0)
     assert policy.due_at(100.0, lag=0, rekeying=True) == 100.3
-    assert policy.due_at(100.0, lag=1, rekeying=True) == 101.0
+    assert policy.due_at(100.0, lag=501, rekeying=True) == 101.0
 
 
 def test_an_interval_that_is_longer_anyway_is_kept_where_events_go_to_other_partitions() -> None:

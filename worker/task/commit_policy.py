@@ -8,6 +8,9 @@ from msgspec import Struct
 class CommitPolicy(Struct, frozen=True, kw_only=True):
     """Due after ``interval_s`` when caught up; when behind, at ``events`` or after ``behind_s``.
 
+    Behind is who has more than ``behind_records`` to read: under a steady load there are always some on their
+    way, and waiting for more of them would make every event late (p99 1,000 ms at 5,000 events a second).
+
     ``rekeying_s`` instead of a shorter interval where events go to other partitions: each partition that a
     transaction touches costs (2.0 ms of CPU for 1, 4.0 for 16, 6.2 for 64; Kafka 4.3.1, 2026-11).
     """
@@ -15,10 +18,11 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     interval_s: float = 0.1
     rekeying_s: float = 0.3
     behind_s: float = 1.0
+    behind_records: int = 500
     events: int = 4_000
 
     def due_at(self, opened_at: float, lag: int, *, rekeying: bool = False) -> float:
         """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""
-        if lag:
+        if lag > self.behind_records:
             return opened_at + self.behind_s
         return opened_at + (max(self.interval_s, self.rekeying_s) if rekeying else self.interval_s)
