@@ -61,6 +61,10 @@ chaos: setup ## Do harm to workers, brokers and their network, then check every 
 		$(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) \
 		$(if $(EVENTS_PER_SECOND),--events-per-second $(EVENTS_PER_SECOND)) $(ARGS)
 
+.PHONY: fast
+fast: setup ## Check that the worker has not become slower beside a fixed yardstick (10 seconds)
+	@$(BIN)/python -m bench.kept_fast
+
 .PHONY: bench
 bench: setup ## Measure the cost of an event beside its yardsticks (about 15 minutes; docs/performance.md)
 	@$(BIN)/python -m bench.suite $(ARGS)
