@@ -16,7 +16,7 @@ from worker.adapters import kafka_topics
 from worker.adapters.state_directory import StateDirectory
 from worker.assembly import MAX_STORE_AGE_S, assembled, found_layout
 from worker.config import Config
-from worker.errors import Fatal
+from worker.errors import BrokersAway, Fatal
 from worker.health import BEAT_S, HealthFile
 from worker.process_limits import raise_file_limit
 from worker.task.progress import Standstill
@@ -25,6 +25,8 @@ from worker.watchdog import watch
 
 _STANDSTILL_S = 60.0
 _TIDY_S = 3_600.0
+_BROKERS_AWAY_S = 60.0
+_ASK_AGAIN_S = 3.0
 
 
 async def run_worker(
@@ -108,6 +110,25 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
+async def _brokers_answer(config: Config, stop: asyncio.Event) -> bool:
+    """Wait a minute for brokers that are away, as while they start beside the worker, and look at the topics.
+
+    False where ``stop`` was set meanwhile. Raises Fatal as ``_refuse_unfit_topics``.
+    """
+    deadline = time.monotonic() + _BROKERS_AWAY_S
+    while not stop.is_set():
+        try:
+            await _refuse_unfit_topics(config)
+            return True
+        except BrokersAway as away:
+            if time.monotonic() > deadline:
+                raise
+            telemetry.emit(telemetry.ConsumerFailed(cause=str(away)))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _ASK_AGAIN_S)
+    return False
+
+
 async def _refuse_unfit_topics(config: Config) -> None:
     """Raise Fatal for topics that the promises cannot be kept with; log what is merely unwise."""
     _, problems = await kafka_topics.check(config)
@@ -131,8 +152,8 @@ def run(config: Config, slot: int | None = None) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await _refuse_unfit_topics(config)
-        await run_worker(config, stop)
+        if await _brokers_answer(config, stop):
+            await run_worker(config, stop)
 
     try:
         asyncio.run(until_signalled())

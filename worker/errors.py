@@ -23,3 +23,7 @@ class Fatal(Exception):  # noqa: N818
     """Going on would lose or repeat events, or can never succeed. Remedy: in the message, for a human; exit
     1.
     """
+
+
+class BrokersAway(Fatal):
+    """No broker answers. Remedy: in the message; or wait, where it was not a human who asked."""

@@ -183,7 +183,7 @@ class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
 
 
 class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
-    """A fetch failed and is tried again. Alert: for minutes."""
+    """A fetch, or the first question to the brokers, failed and is tried again. Alert: for minutes."""
 
     NAME = "consumer.failed"
     LEVEL = "warning"

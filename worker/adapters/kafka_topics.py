@@ -18,7 +18,7 @@ from msgspec import Struct
 from worker.adapters.kafka_security import client_options
 from worker.adapters.kafka_topic_rules import Problem, Topic, problems, settings, topic_names
 from worker.config import Config, Kafka
-from worker.errors import Fatal
+from worker.errors import BrokersAway, Fatal
 
 ASK_WITHIN_S = 8.0
 CREATE_WITHIN_S = 30.0
@@ -142,7 +142,7 @@ async def _admin(kafka: Kafka, *, within_s: float) -> AsyncIterator[AIOKafkaAdmi
                 await client.start()
                 yield client
         except (KafkaError, OSError, TimeoutError) as error:
-            raise Fatal(
+            raise BrokersAway(
                 f"cannot talk to the brokers at {kafka.bootstrap_servers} as {kafka.security_protocol} "
                 f"(kafka.bootstrap_servers, kafka.security_protocol) within {within_s:.0f} s: "
                 f"{'; '.join(dict.fromkeys(causes)) or error or 'no answer'}"
