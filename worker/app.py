@@ -7,14 +7,15 @@ which is ``assembly``.
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker import __version__, log_output, telemetry
 from worker.adapters import kafka_topics
+from worker.adapters.kafka_topic_rules import names_to_know
 from worker.adapters.state_directory import StateDirectory
-from worker.assembly import MAX_STORE_AGE_S, assembled, found_layout
+from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal
 from worker.health import BEAT_S, HealthFile
@@ -30,9 +31,12 @@ _ASK_AGAIN_S = 3.0
 
 
 async def run_worker(
-    config: Config, stop: asyncio.Event, on_started: Callable[[], None] | None = None
+    config: Config, stop: asyncio.Event, partitions: Mapping[str, int] | None = None
 ) -> None:
-    """Run one worker until ``stop`` is set. Raises Fatal when only a human can help."""
+    """Run one worker until ``stop`` is set. Raises Fatal when only a human can help.
+
+    ``partitions`` of the topics that exist; None: ask the brokers.
+    """
     if not __debug__:
         raise Fatal("do not run under python -O: the assertions guard the protocol, the client library's too")
     started = time.monotonic()
@@ -40,7 +44,9 @@ async def run_worker(
     directory.lock()
     try:
         instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
-        group, worker = assembled(config, await found_layout(config), directory, instance_id)
+        if partitions is None:
+            partitions = await kafka_topics.partition_counts(config.kafka, names_to_know(config))
+        group, worker = assembled(config, layout_of(config, partitions), directory, instance_id)
         telemetry.emit(
             telemetry.WorkerStarted(
                 version=__version__,
@@ -56,8 +62,6 @@ async def run_worker(
             for coroutine in (watch(), _tidy(directory, worker))
         ]
         try:
-            if on_started is not None:
-                on_started()
             with _health_told(config, worker):
                 await worker.run(stop)
         finally:
@@ -110,33 +114,36 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-async def _brokers_answer(config: Config, stop: asyncio.Event) -> bool:
-    """Wait a minute for brokers that are away, as while they start beside the worker, and look at the topics.
+async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> dict[str, int] | None:
+    """As ``_fit_topics``; waits a minute for brokers that are away, as while they start beside the worker.
 
-    False where ``stop`` was set meanwhile. Raises Fatal as ``_refuse_unfit_topics``.
+    None where ``stop`` was set meanwhile.
     """
     deadline = time.monotonic() + _BROKERS_AWAY_S
     while not stop.is_set():
         try:
-            await _refuse_unfit_topics(config)
-            return True
+            return await _fit_topics(config)
         except BrokersAway as away:
             if time.monotonic() > deadline:
                 raise
             telemetry.emit(telemetry.ConsumerFailed(cause=str(away)))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _ASK_AGAIN_S)
-    return False
+    return None
 
 
-async def _refuse_unfit_topics(config: Config) -> None:
-    """Raise Fatal for topics that the promises cannot be kept with; log what is merely unwise."""
-    _, problems = await kafka_topics.check(config)
+async def _fit_topics(config: Config) -> dict[str, int]:
+    """How many partitions the topics have.
+
+    Raises Fatal for topics that the promises cannot be kept with; logs what is merely unwise.
+    """
+    topics, problems = await kafka_topics.check(config)
     fatal = [str(problem) for problem in problems if problem.fatal]
     if fatal:
         raise Fatal("; ".join(fatal))
     for problem in problems:
         telemetry.emit(telemetry.TopicProblem(problem=str(problem)))
+    return {name: topic.partitions for name, topic in topics.items()}
 
 
 def run(config: Config, slot: int | None = None) -> int:
@@ -152,8 +159,9 @@ def run(config: Config, slot: int | None = None) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        if await _brokers_answer(config, stop):
-            await run_worker(config, stop)
+        partitions = await _fit_topics_in_time(config, stop)
+        if partitions is not None:
+            await run_worker(config, stop, partitions)
 
     try:
         asyncio.run(until_signalled())

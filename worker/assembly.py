@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from worker.adapters import kafka_topics
 from worker.adapters.kafka_changelog import KafkaChangelog
 from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.adapters.kafka_security import client_options
@@ -21,7 +20,7 @@ from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
 from worker.core.partitioning import Partitioning
-from worker.errors import Fatal
+from worker.errors import Fatal, PartitionsAdded
 from worker.ports import StateStore
 from worker.process_limits import resident_mb
 from worker.task.commit_policy import CommitPolicy
@@ -47,15 +46,15 @@ class Layout(Struct, frozen=True):
     partitioning: Partitioning
 
 
-async def found_layout(config: Config) -> Layout:
-    """What the brokers have. Raises Fatal where the inputs do not fit together.
+def layout_of(config: Config, partitions: Mapping[str, int]) -> Layout:
+    """The layout where the topics that exist have so many ``partitions``.
+
+    Raises Fatal where the inputs do not fit together.
 
     The re-key topic is read wherever it exists: what was sent on before ``input.rekey`` was turned off is not
     lost.
     """
     raw, rekey = config.topics.raw, config.rekey_topic
-    names = [raw, rekey, config.topics.enriched, config.topics.sessions, config.topics.identities]
-    partitions = await kafka_topics.partition_counts(config.kafka, [*names, config.topics.dead_letters])
     if raw not in partitions:
         raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
     rekeys = config.input.rekey == "auto"
@@ -124,11 +123,7 @@ def _worker(
 
     def make_task(partition: int) -> PartitionTask:
         if partition >= partitioning.partitions:
-            raise Fatal(
-                f"{topics.raw} has more than the {partitioning.partitions} partitions that it had when this "
-                "worker started: devices belong to other partitions now, where their sessions are not. To "
-                "grow, replay into a new group (docs/operations.md, More partitions)"
-            )
+            raise PartitionsAdded(topics.raw, partitioning.partitions, "this worker started", "more")
         return PartitionTask(
             partition,
             topics=topics,

@@ -25,5 +25,17 @@ class Fatal(Exception):  # noqa: N818
     """
 
 
+class PartitionsAdded(Fatal):
+    """The raw topic has other partitions than it had. Remedy: read everything again into a new group."""
+
+    def __init__(self, where: str, before: int, since: str, now: str) -> None:
+        """``since`` and ``now`` in words: "this group began", "4"."""
+        super().__init__(
+            f"{where} had {before} partitions when {since}, now {now}: devices belong to other partitions "
+            "now, where their sessions are not. To grow, replay into a new group (docs/operations.md, More "
+            "partitions)"
+        )
+
+
 class BrokersAway(Fatal):
     """No broker answers. Remedy: in the message; or wait, where it was not a human who asked."""

@@ -61,6 +61,13 @@ def topic_names(config: Config) -> dict[Role, str]:
     return {role: name for role, name in names.items() if name}
 
 
+def names_to_know(config: Config) -> set[str]:
+    """The topics that a worker has to know of: its own, and the re-key topic also where it sends nothing to
+    it.
+    """
+    return {*topic_names(config).values(), config.rekey_topic}
+
+
 def settings(role: Role, config: Config, raw: Topic | None, replication_factor: int) -> dict[str, str]:
     """What a topic is made with; all else is left to the brokers.
 

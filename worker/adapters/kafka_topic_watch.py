@@ -8,7 +8,7 @@ that has other partitions: devices would belong to other partitions, where their
 from collections.abc import Sequence
 from typing import Any
 
-from worker.errors import Fatal
+from worker.errors import Fatal, PartitionsAdded
 from worker.ports import Clock
 
 _MISSING_S = 30.0
@@ -36,11 +36,7 @@ class TopicWatch:
             self._missing_since.pop(topic, None)
             before = self._partitions.setdefault(topic, count)
             if count != before:
-                raise Fatal(
-                    f"{topic} had {before} partitions when this worker started, now {count}: devices belong "
-                    "to other partitions now, where their sessions are not. To grow, replay into a new group "
-                    "(docs/operations.md, More partitions)"
-                )
+                raise PartitionsAdded(topic, before, "this worker started", str(count))
 
     def _refuse_missing(self, topic: str) -> None:
         now_s = self._clock.monotonic()

@@ -16,7 +16,14 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from msgspec import Struct
 
 from worker.adapters.kafka_security import client_options
-from worker.adapters.kafka_topic_rules import Problem, Topic, problems, settings, topic_names
+from worker.adapters.kafka_topic_rules import (
+    Problem,
+    Topic,
+    names_to_know,
+    problems,
+    settings,
+    topic_names,
+)
 from worker.config import Config, Kafka
 from worker.errors import BrokersAway, Fatal
 
@@ -50,8 +57,10 @@ async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]
 
 
 async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
-    """The worker's topics by name, and what is missing or wrong. Raises ``Fatal`` as ``describe``."""
-    topics = await describe(config.kafka, topic_names(config).values())
+    """The topics that it has to know of, by name, and what is missing or wrong. Raises ``Fatal`` as
+    ``describe``.
+    """
+    topics = await describe(config.kafka, names_to_know(config))
     return topics, problems(topics, config)
 
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from worker.core.partitioning import Partitioning
 from worker.core.state_records import SCHEMA_VERSION
-from worker.errors import Fatal, TransactionLost
+from worker.errors import Fatal, PartitionsAdded, TransactionLost
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source
 from worker.task.topics import TaskTopics
@@ -65,11 +65,8 @@ def _refuse_another_layout(
             f"{meta.raw_topic}, not {topics.raw}: give this deployment its own kafka.group_id"
         )
     if meta.partitions not in (0, partitioning.partitions):
-        raise Fatal(
-            f"partition {partition}: {topics.raw} had {meta.partitions} partitions when this group began, "
-            f"now {partitioning.partitions}: devices belong to other partitions now, where their sessions "
-            "are not. To grow, replay into a new group (docs/operations.md, More partitions)"
-        )
+        where, now = f"partition {partition}: {topics.raw}", str(partitioning.partitions)
+        raise PartitionsAdded(where, meta.partitions, "this group began", now)
     if partitioning.rekeys and meta.partitioner not in ("", partitioning.partitioner):
         raise Fatal(
             f"partition {partition}: input.partitioner was {meta.partitioner} when this group began, now "
