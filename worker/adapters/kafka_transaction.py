@@ -17,8 +17,8 @@ What it guards against (aiokafka 0.14, read in its source and reproduced in test
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import islice, repeat
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -34,12 +34,12 @@ from aiokafka.errors import (
 
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import RekeyedRecord
+from worker.model.rekeying import Headers, RekeyedRecord
 
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
 _DISCARD_S = 2.0
-_NO_HEADERS: list[tuple[str, bytes]] = []
+_NO_HEADERS: Headers = []
 _REFUSED = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -122,27 +122,30 @@ class KafkaTransaction:
 
     async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
         """Send records to this partition of the topic, or to the one given, in batches, in order."""
+        await self._send_all(topic, self._partition if partition is None else partition, records)
+
+    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+        """Send records to that partition of the topic, in batches, in order."""
+        outputs = [(record.key, record.value, None) for record in records]
+        await self._send_all(topic, partition, outputs, [record.headers for record in records])
+
+    async def _send_all(
+        self,
+        topic: str,
+        partition: int,
+        records: Sequence[OutputRecord],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        """``headers``: of each record; None for none at all."""
         if not records:
             return
-        partition = self._partition if partition is None else partition
         async with self._lost_on_failure(f"send to {topic}", topic) as producer:
             sent = 0
             while sent < len(records):
                 batch = producer.create_batch()
-                sent += _fill(batch, records, sent)
+                rest = repeat(_NO_HEADERS) if headers is None else islice(headers, sent, None)
+                sent += _fill(batch, islice(records, sent, None), rest)
                 await self._send_batch(producer, batch, topic, partition)
-
-    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
-        """Send records to that partition of the topic, in batches, in order."""
-        async with self._lost_on_failure(f"send to {topic}", topic) as producer:
-            batch = producer.create_batch()
-            for record in records:
-                sent = {"key": record.key, "value": record.value, "headers": record.headers}
-                if batch.append(timestamp=None, **sent) is None:
-                    await self._send_batch(producer, batch, topic, partition)
-                    batch = producer.create_batch()
-                    batch.append(timestamp=None, **sent)
-            await self._send_batch(producer, batch, topic, partition)
 
     async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
         count = batch.record_count()
@@ -242,15 +245,15 @@ class KafkaTransaction:
             raise TransactionLost(f"{what}: {type(cause).__name__}: {cause}", refused=refused) from error
 
 
-def _fill(batch: Any, records: Sequence[OutputRecord], start: int) -> int:
-    """Append the records from ``start`` on, as many as fit; how many. The first may have any size.
+def _fill(batch: Any, records: Iterable[OutputRecord], headers: Iterable[Headers]) -> int:
+    """Append records with their headers, as many as fit; how many. The first may have any size.
 
     Past the client's own ``append``: of its 0.33 us a record 0.2 are wrapping (2026-11-24).
     """
     append = batch._builder.append
     count = 0
-    for key, value, timestamp_ms in islice(records, start, None):
-        if append(count, timestamp_ms, key, value, _NO_HEADERS) is None:
+    for (key, value, timestamp_ms), own_headers in zip(records, headers, strict=False):
+        if append(count, timestamp_ms, key, value, own_headers) is None:
             break
         count += 1
     batch._relative_offset = count
