@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 
 from aiokafka.producer.message_accumulator import BatchBuilder
-from msgspec import Struct, json
+from msgspec import json
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +23,7 @@ from worker.core.decode import Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import decode_records, process
 from worker.core.state_records import SCHEMA_VERSION
-from worker.model.events import InputRecord
+from worker.model.events import InputRecord, PlainRecord
 from worker.model.rules import Rules
 from worker.model.state import Checkpoint, Meta
 from worker.ports import StateRecord
@@ -39,17 +39,6 @@ FETCHED_RECORDS = 1_000
 DRAFT_EVENTS = 4_000
 BATCH_BYTES = 512 * 1024
 STAGES = ("decode", "states", "process", "encode", "draft", "records", "append", "keep")
-
-
-class RawRecord(Struct, gc=False):
-    """A record of the load, as a consumer hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
 
 
 class Stopwatch:
@@ -83,7 +72,7 @@ class Pass:
             Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic=TOPIC, next_offsets={}), 0.0
         )
 
-    def run(self, load: Sequence[RawRecord]) -> None:
+    def run(self, load: Sequence[PlainRecord]) -> None:
         """Take all of it, a fetch at a time."""
         for start in range(0, len(load), FETCHED_RECORDS):
             for piece in slices(load[start : start + FETCHED_RECORDS], SLICE_BYTES):
@@ -134,7 +123,7 @@ def _append(outputs: Sequence[tuple[bytes | None, bytes | None, int | None]]) ->
             batch.append(timestamp=timestamp_ms, key=key, value=value)
 
 
-def naive_seconds(load: Sequence[RawRecord]) -> float:
+def naive_seconds(load: Sequence[PlainRecord]) -> float:
     """CPU seconds of the naive script's loop: decode, a dict, encode; it sends nothing either."""
     decode, encode = json.Decoder().decode, json.Encoder().encode
     devices: dict[bytes | None, Device] = {}
@@ -155,7 +144,7 @@ def stage_costs(
     """Microseconds an event by stage, their sum, and the naive loop; of each the least that a pass took."""
     shape = Shape(events=events, events_per_record=events_per_record, devices=devices)
     load = [
-        RawRecord(TOPIC, 0, offset, record.timestamp, record.key, record.value)
+        PlainRecord(TOPIC, 0, offset, record.timestamp, record.key, record.value)
         for offset, record in enumerate(records(shape))
     ]
     half = len(load) // 2

@@ -6,7 +6,9 @@ Times of day are in UTC on one fixed day; whatever a test leaves out has a plain
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, json
+from msgspec import json
+
+from worker.model.events import PlainRecord
 
 MIDNIGHT_MS = 1_772_409_600_000
 """2026-03-02T00:00:00Z, the day of all builders."""
@@ -14,15 +16,8 @@ MIDNIGHT_MS = 1_772_409_600_000
 RawEvent = dict[str, Any]
 
 
-class Record(Struct, frozen=True):
-    """A raw record; ``timestamp`` in ms, -1 when it has none."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+Record = PlainRecord
+"""A raw record; ``timestamp`` in ms, -1 when it has none."""
 
 
 def ms(at: str | int) -> int:

@@ -7,30 +7,16 @@ same decision as in the real one. Invariant: each input in order, nothing beyond
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from tests.simulation.broker import Broker, Entry, TopicPartition
 from tests.simulation.life import Life
 from tests.simulation.world import until
+from worker.adapters.kafka_records import FetchedRecord
 from worker.core.interleaving import oldest_piece
 from worker.core.rekeying import origin_timestamp_ms
-from worker.model.rekeying import Headers
 
 HEARTBEAT_S = 1.0
 LONGEST_FETCH = 6  # records
 FETCHED_IN_TIME = 0.7  # how probably a fetch of one of several inputs is back when the task asks
-
-
-class FetchedRecord(Struct, frozen=True):
-    """A record as a consumer gives it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
 
 
 class FakeInput:

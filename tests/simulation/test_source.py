@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.simulation.life import Life
-from tests.simulation.source import FakeSource, FetchedRecord
+from tests.simulation.source import FakeSource
 from tests.simulation.topics import RAW_TOPIC, REKEY_TOPIC
 from tests.simulation.world import World
+from worker.adapters.kafka_records import FetchedRecord
 
 RAW, REKEY = (RAW_TOPIC, 0), (REKEY_TOPIC, 0)
 NOON_MS = 1_772_452_800_000

@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
-from msgspec import Struct, json, structs
+from msgspec import json, structs
 
 from tests.builders import RawEvent, Record, click
+from worker.adapters.kafka_records import FetchedRecord
 from worker.core.decode import Decoder
 from worker.core.partitioning import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
 from worker.core.rekeying import arrived, divide, foreign_devices, origin_timestamp_ms, with_origin_indexes
 from worker.model.events import InputRecord
-from worker.model.rekeying import ArrivedRecord, Headers, RekeyedRecord
+from worker.model.rekeying import ArrivedRecord, RekeyedRecord
 from worker.model.rules import IdentityRules, InputRules
 
 DECODER = Decoder(InputRules(), IdentityRules())
@@ -32,18 +33,6 @@ ORIGIN = [
 ]
 
 
-class SentRecord(Struct):
-    """A record of the re-key topic, as the broker gives it back."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-
-
 def raw(value: Any, offset: int = 7, key: bytes | None = None) -> Record:
     text = value if isinstance(value, bytes) else json.encode(value)
     return Record("events.raw", HERE, offset, 1_772_445_600_000, key, text)
@@ -55,9 +44,9 @@ def divided(*records: Record) -> tuple[DecodedRecords, list[RekeyedRecord]]:
     return divide(decoded, foreign, PARTITIONING.partition_of, DECODER.elements)
 
 
-def through_the_topic(record: RekeyedRecord, offset: int = 0) -> SentRecord:
+def through_the_topic(record: RekeyedRecord, offset: int = 0) -> FetchedRecord:
     appended_ms = 1_772_999_999_999  # LogAppendTime
-    return SentRecord(
+    return FetchedRecord(
         "g.rekey", record.partition, offset, appended_ms, record.key, record.value, record.headers
     )
 
@@ -173,7 +162,7 @@ def test_a_value_that_is_not_what_was_sent_is_refused_as_it_came(value: bytes, i
 
 
 def test_what_somebody_else_put_into_the_topic_is_refused_at_its_own_place() -> None:
-    somebodys = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1"), 17]), [])
+    somebodys = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1"), 17]), [])
     decoded = with_origin_indexes(decode_records([arrived(somebodys)], DECODER))
     assert [rejection.index for rejection in decoded.values[0].rejections] == [1]
 
@@ -186,7 +175,7 @@ def test_values_without_events_stay_beside_those_that_are_parted() -> None:
 
 
 def test_a_time_of_origin_that_is_no_number_is_not_believed() -> None:
-    odd = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")])
+    odd = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")])
     assert origin_timestamp_ms(odd) == 1_772_445_600_000
 
 
@@ -200,7 +189,7 @@ COMPLETE: dict[str, Any] = {
 
 
 def test_headers_that_say_all_are_believed() -> None:
-    sent = SentRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", list(COMPLETE.items()))
+    sent = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", list(COMPLETE.items()))
     assert isinstance(arrived(sent), ArrivedRecord)
 
 
@@ -230,7 +219,7 @@ NUMBERS = list(COMPLETE)[1:]
     ],
 )
 def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: dict[str, Any]) -> None:
-    foreign = SentRecord(
+    foreign = FetchedRecord(
         "g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), list(headers.items())
     )
     record: InputRecord = arrived(foreign)

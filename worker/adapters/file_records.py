@@ -11,23 +11,17 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Raw, Struct, json
 
 from worker.adapters.file_lines import Line
-from worker.model.events import TIMESTAMP_LIMIT_MS, Reason, Rejection
+from worker.model.events import TIMESTAMP_LIMIT_MS, PlainRecord, Reason, Rejection
 
 _WHITE_SPACE = b" \t\n\r"
 
 
-class FileRecord(Struct, frozen=True, gc=False):
-    """An ``InputRecord`` from a file: ``topic`` is the file's name, ``offset`` the line, from 0.
+class FileRecord(PlainRecord, frozen=True, gc=False):
+    """A record from a file: ``topic`` is the file's name, ``offset`` the line, from 0.
 
     ``refusal`` says why the line is no record; its value is then not to be decoded.
     """
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
     refusal: Rejection | None
 
 

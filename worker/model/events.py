@@ -1,8 +1,7 @@
 """What comes in: raw records, the events inside them, and what was refused.
 
 These are plain values. They know nothing of Kafka's client: any object with the
-attributes of ``InputRecord`` is one, so the consumer's own records travel through
-the core without a copy.
+attributes of ``InputRecord`` is one.
 """
 
 from collections.abc import Sequence
@@ -63,6 +62,17 @@ class InputRecord(Protocol):
     def key(self) -> bytes | None: ...
     @property
     def value(self) -> bytes | None: ...
+
+
+class PlainRecord(Struct, frozen=True, gc=False):
+    """An ``InputRecord`` as a value. Whoever knows more of a record adds it behind."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
 
 
 RequiredText = Annotated[str, Meta(min_length=1)]

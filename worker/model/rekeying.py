@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from worker.model.events import InputRecord
+from worker.model.events import InputRecord, PlainRecord
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -34,16 +34,10 @@ class RecordWithHeaders(InputRecord, Protocol):
     def headers(self) -> Headers: ...
 
 
-class ArrivedRecord(Struct, frozen=True):
-    """An ``InputRecord`` that came through the re-key topic: place and time are those of the raw record.
+class ArrivedRecord(PlainRecord, frozen=True):
+    """A record that came through the re-key topic: place and time are those of the raw record.
 
     ``indexes`` are the places of its events in the raw record's batch; None where it is that whole value.
     """
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
     indexes: Sequence[int] | None = None
