@@ -9,7 +9,6 @@ partition, so that what is told is the look-up and not the fetching.
 import argparse
 import sys
 import tempfile
-import uuid
 from pathlib import Path
 
 from rich import box
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.broker import throw_away_broker
-from bench.run import OUTPUTS, environment_of
+from bench.run import environment_of
 from bench.stage import Reader, Worker, fill, wait_until
 from bench.topics import APPEND_TIME, Topics
 
@@ -27,13 +26,10 @@ PATIENCE_S = 1_200.0
 
 def measure(servers: str, devices: int, events: int, directory: Path) -> tuple[float, float]:
     """CPU microseconds an event: of each device's first, and of the later ones."""
-    group = f"cold-{uuid.uuid4().hex[:8]}"
-    raw = f"{group}.raw"
-    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
     topics = Topics(servers)
+    group, names = topics.fresh_outputs("cold", PARTITIONS)
+    raw = f"{group}.raw"
     topics.create(raw, PARTITIONS, APPEND_TIME)
-    for output, name in names.items():
-        topics.create(name, PARTITIONS, OUTPUTS[output])
     reader = Reader(servers, names["ENRICHED"], PARTITIONS)
     worker = Worker(group, directory, environment_of(servers, group, raw, names, directory, {}))
     fill(servers, raw, PARTITIONS, range(devices), "first")

@@ -10,7 +10,6 @@ import argparse
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 
 import msgspec
@@ -20,8 +19,8 @@ from rich.table import Table
 
 from bench.broker import throw_away_broker
 from bench.measuring import ProcessTree, listening_pid
-from bench.report import RESULTS
-from bench.run import OUTPUTS, environment_of
+from bench.report import write
+from bench.run import environment_of
 from bench.stage import Load, Worker, wait_until
 from bench.topics import APPEND_TIME, Topics
 from worker.core.partitioning import Partitioning
@@ -45,13 +44,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
 
 def measure(servers: str, partitions: int, interval_ms: int, seconds: float, directory: Path) -> Cost:
     """A fresh group's cost while it commits its trickle."""
-    group = f"commit-{uuid.uuid4().hex[:8]}"
-    raw = f"{group}.raw"
-    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
     topics = Topics(servers)
+    group, names = topics.fresh_outputs("commit", partitions)
+    raw = f"{group}.raw"
     topics.create(raw, partitions, APPEND_TIME)
-    for output, name in names.items():
-        topics.create(name, partitions, OUTPUTS[output])
     settings = {"SESSIONIZER_KAFKA_COMMIT_INTERVAL_MS": str(interval_ms)}
     worker = Worker(group, directory, environment_of(servers, group, raw, names, directory, settings))
     pid = listening_pid(int(servers.rpartition(":")[2]))
@@ -166,10 +162,7 @@ def main() -> None:
                     sys.stderr.write(f"{cost}\n")
                     costs.append(cost)
     Console(width=140).print(table(costs))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-commit-cost.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(costs), indent=1) + b"\n")
-    sys.stderr.write(f"{path}\n")
+    sys.stderr.write(f"{write(costs, 'commit-cost')}\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
@@ -23,8 +22,8 @@ from rich.table import Table
 
 from bench.broker import throw_away_broker
 from bench.load import BOOTSTRAP_VARIABLE
-from bench.report import RESULTS
-from bench.run import OUTPUTS, environment_of
+from bench.report import write
+from bench.run import environment_of
 from bench.silences import is_flowing, silence
 from bench.stage import Load, Reader, Worker, fill, wait_until
 from bench.topics import APPEND_TIME, Topics
@@ -52,13 +51,10 @@ class Stage:
 
     def __init__(self, servers: str, directory: Path, partitions: int, devices: int) -> None:
         self.partitions = partitions
-        group = f"failover-{uuid.uuid4().hex[:8]}"
-        self._servers, self._raw = servers, f"{group}.raw"
-        names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
         topics = Topics(servers)
+        group, names = topics.fresh_outputs("failover", partitions)
+        self._servers, self._raw = servers, f"{group}.raw"
         topics.create(self._raw, partitions, APPEND_TIME)
-        for output, name in names.items():
-            topics.create(name, partitions, OUTPUTS[output])
         environment = environment_of(servers, group, self._raw, names, directory, {})
         self.workers = {name: Worker(name, directory, environment) for name in WORKERS}
         self.a, self.b = (self.workers[name] for name in WORKERS)
@@ -234,10 +230,7 @@ def run(servers: str, options: argparse.Namespace) -> None:
         finally:
             stage.end()
             Console(width=200).print(table(outcomes))
-            RESULTS.mkdir(exist_ok=True)
-            path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-failover.json"
-            path.write_bytes(msgspec.json.format(msgspec.json.encode(outcomes), indent=1) + b"\n")
-            tell(str(path))
+            tell(str(write(outcomes, "failover")))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,8 +24,8 @@ from rocksdict import DBCompressionType, Options, Rdict
 from bench.broker import JAVA_OPTIONS, SETTINGS
 from bench.events import Shape
 from bench.load import fill
-from bench.report import RESULTS
-from bench.run import OUTPUTS, environment_of
+from bench.report import write
+from bench.run import environment_of
 from bench.stage import Worker, wait_until
 from bench.topics import Topics
 from tests.kafka.broker import LocalBroker
@@ -70,13 +68,10 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
 def weigh(shape: Shape, raw_compression: str, broker: LocalBroker, data: Path, directory: Path) -> Footprint:
     """Run the worker over a load of that shape, and weigh what it leaves."""
     servers = broker.bootstrap_servers
-    group = f"weight-{uuid.uuid4().hex[:8]}"
+    topics = Topics(servers)
+    group, names = topics.fresh_outputs("weight", PARTITIONS)
     raw = f"{group}.raw"
     fill(shape, servers, raw, partitions=PARTITIONS, compression=raw_compression)
-    topics = Topics(servers)
-    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
-    for output, name in names.items():
-        topics.create(name, PARTITIONS, OUTPUTS[output])
     worker = Worker(group, directory, environment_of(servers, group, raw, names, directory, {}))
     worker.start(static=True)
     ends = (names["ENRICHED"], names["DEAD_LETTERS"])
@@ -235,10 +230,7 @@ def main() -> None:
                     weigh(shape, options.raw_compression, broker, directory / "broker" / "data", directory)
                 )
                 Console(width=140).print(table(found[-1]))
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-footprint.json"
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    sys.stderr.write(f"{path}\n")
+    sys.stderr.write(f"{write(found, 'footprint')}\n")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from pathlib import Path
 from threading import Thread
 
@@ -21,7 +20,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from bench.events import Shape, records
 from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import RESULTS
-from bench.run import JOBS, OUTPUTS, environment_of, stop
+from bench.run import JOBS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
 
 PARTITIONS = 4
@@ -75,12 +74,9 @@ def main() -> None:
     parser.add_argument("command", nargs="*", default=[sys.executable, "-m", "worker", "run"])
     options = parser.parse_args()
     topics = Topics(options.bootstrap_servers)
-    group = f"bench-{uuid.uuid4().hex[:12]}"
+    group, names = topics.fresh_outputs("bench", PARTITIONS)
     raw = f"{group}.raw"
-    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
     topics.create(raw, PARTITIONS, APPEND_TIME)
-    for output, name in names.items():
-        topics.create(name, PARTITIONS, OUTPUTS[output])
     shape = Shape(
         events=int(options.events_per_second * options.seconds) + 1,
         events_per_record=options.events_per_record,

@@ -79,8 +79,12 @@ def save(runs: Sequence[Run], name: str) -> Path:
         "cores": os.cpu_count(),
         "versions": versions,
     }
+    return write({"machine": machine, "runs": runs}, name)
+
+
+def write(document: object, name: str) -> Path:
+    """Write what was found into the results, as JSON under the time; returns the file."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{name}.json"
-    document = {"machine": machine, "runs": msgspec.to_builtins(runs)}
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    path.write_text(json.dumps(msgspec.to_builtins(document), indent=1) + "\n")
     return path

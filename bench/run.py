@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +30,7 @@ from bench.measuring import (
     machine_cpu_s,
 )
 from bench.report import RESULTS, Run, save, table
-from bench.topics import APPEND_TIME, COMPACTED, KEPT, Topics
+from bench.topics import Topics
 
 INTERVAL_S = 0.2
 QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes
@@ -46,14 +45,6 @@ JOBS: dict[str, dict[str, str]] = {
         "SESSIONIZER_TOPICS_IDENTITIES": "",
         "SESSIONIZER_KAFKA_COMPRESSION": "none",
     },
-}
-OUTPUTS = {
-    "ENRICHED": KEPT,
-    "DEAD_LETTERS": KEPT,
-    "SESSIONS": COMPACTED,
-    "IDENTITIES": COMPACTED,
-    "CHANGELOG": COMPACTED,
-    "REKEY": APPEND_TIME,
 }
 
 
@@ -76,10 +67,7 @@ def measure(bench: Bench) -> Run:
     """One run from nothing. Raises ValueError when the command put out nothing that could be measured."""
     topics = Topics(bench.bootstrap_servers)
     partitions = topics.partitions(bench.topic)
-    group = f"bench-{uuid.uuid4().hex[:12]}"
-    names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
-    for output, name in names.items():
-        topics.create(name, partitions, OUTPUTS[output])
+    group, names = topics.fresh_outputs("bench", partitions)
     RESULTS.mkdir(exist_ok=True)
     log = RESULTS / f"{bench.label}.log"
     try:

@@ -5,6 +5,7 @@ load's time line is years back, and time retention would delete it while it is b
 """
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import (
@@ -27,6 +28,16 @@ KEPT = {
 }
 COMPACTED = {**KEPT, "cleanup.policy": "compact", "delete.retention.ms": "604800000"}
 APPEND_TIME = {**KEPT, "message.timestamp.type": "LogAppendTime"}
+OUTPUTS = {
+    "ENRICHED": KEPT,
+    "DEAD_LETTERS": KEPT,
+    "SESSIONS": COMPACTED,
+    "IDENTITIES": COMPACTED,
+    "CHANGELOG": COMPACTED,
+    "REKEY": APPEND_TIME,
+}
+"""What a worker writes to, by the option that names it."""
+
 PATIENCE_S = 30.0
 
 
@@ -54,6 +65,14 @@ class Topics:
         """Make a topic and return when its partitions have leaders."""
         self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
         self.end_offset(name, partitions)
+
+    def fresh_outputs(self, prefix: str, partitions: int) -> tuple[str, dict[str, str]]:
+        """A new group, and topics of its own for all it writes to, by their option."""
+        group = f"{prefix}-{uuid.uuid4().hex[:12]}"
+        names = {output: f"{group}.{output.lower().replace('_', '-')}" for output in OUTPUTS}
+        for output, name in names.items():
+            self.create(name, partitions, OUTPUTS[output])
+        return group, names
 
     def delete(self, names: Sequence[str]) -> None:
         """Remove those that are there, and return when the broker does not list them any more."""
