@@ -13,6 +13,10 @@ import pytest
 
 from tests.recipes.traffic import Lines, read
 
+RECIPES_DIRECTORY = Path(__file__).parents[2] / "docs" / "recipes"
+QUERIES = RECIPES_DIRECTORY / "queries"
+"""For DuckDB and PostgreSQL alike."""
+
 Row = dict[str, Any]
 
 ROUNDED = 0.0501

@@ -7,17 +7,17 @@ import duckdb
 import pytest
 
 from tests.recipes import by_hand, figures
-from tests.recipes.figures import Row, assert_same
+from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, Row, assert_same
 
-DUCKDB = Path(__file__).parents[2] / "docs" / "recipes" / "duckdb"
+TABLES = RECIPES_DIRECTORY / "duckdb" / "tables.sql"
 
 
 def answer(output: Path, recipe: str) -> list[Row]:
     """The rows of a recipe's query, run in the directory of the output files."""
     with duckdb.connect() as connection:
         connection.execute(f"set file_search_path = '{output}'")
-        connection.execute((DUCKDB / "tables.sql").read_text())
-        found = connection.execute((DUCKDB / f"{recipe}.sql").read_text())
+        connection.execute(TABLES.read_text())
+        found = connection.execute((QUERIES / f"{recipe}.sql").read_text())
         columns = [column[0] for column in found.description or ()]
         return [dict(zip(columns, map(plain, row), strict=True)) for row in found.fetchall()]
 
@@ -27,7 +27,7 @@ def plain(value: object) -> object:
 
 
 def test_every_query_is_held_against_figures() -> None:
-    queries = {path.stem for path in DUCKDB.glob("*.sql")} - {"tables"}
+    queries = {path.stem for path in QUERIES.glob("*.sql")}
     assert queries == figures.RECIPES.keys() == by_hand.FIGURES.keys()
 
 

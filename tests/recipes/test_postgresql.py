@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.recipes import by_hand, figures
-from tests.recipes.figures import Row, assert_same
+from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, Row, assert_same
 from tests.recipes.postgresql import Database, described, programs, running_server
 
-POSTGRESQL = Path(__file__).parents[2] / "docs" / "recipes" / "postgresql"
+POSTGRESQL = RECIPES_DIRECTORY / "postgresql"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def database(server: Database) -> Database:
 
 def answer(database: Database, recipe: str) -> list[Row]:
     """The rows of a recipe's query, numbers as numbers."""
-    rows = database.rows((POSTGRESQL / f"{recipe}.sql").read_text())
+    rows = database.rows((QUERIES / f"{recipe}.sql").read_text())
     return [{column: plain(text) for column, text in row.items()} for row in rows]
 
 
@@ -62,7 +62,7 @@ def plain(text: str) -> object:
 
 
 def test_every_query_is_held_against_figures() -> None:
-    queries = {path.stem for path in POSTGRESQL.glob("*.sql")} - {"tables", "load_files", "take_in"}
+    queries = {path.stem for path in QUERIES.glob("*.sql")}
     assert queries == figures.RECIPES.keys()
 
 

@@ -8,7 +8,8 @@ select
     device_id, session_id, session_source, session_number, session_cause,
     "start" as start_ms, "end" as end_ms, duration_ms, event_count, view_count,
     entry_event.type as entry_type, exit_event.type as exit_type,
-    status, close_reason, user_id, merged_into
+    status, close_reason, user_id, merged_into,
+    epoch_ms("start")::date as day  -- in UTC, as it began
 from read_json('sessions.ndjson', format = 'newline_delimited', columns = {
     device_id: 'VARCHAR', session_id: 'VARCHAR', session_source: 'VARCHAR', session_number: 'BIGINT',
     session_cause: 'VARCHAR', "start": 'BIGINT', "end": 'BIGINT', duration_ms: 'BIGINT',

@@ -27,6 +27,7 @@ create table sessions (
     merged_into text,
     revision bigint not null,
     place bigint not null,
+    day date generated always as ((to_timestamp(start_ms / 1000.0) at time zone 'UTC')::date) stored,  -- as it began
     primary key (device_id, session_id)
 );
 

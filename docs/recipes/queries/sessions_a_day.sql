@@ -2,7 +2,7 @@
 -- Merged sessions are none. An open one has the figures of when it was last published, so only closed ones
 -- tell events and length.
 select
-    (to_timestamp(start_ms / 1000.0) at time zone 'UTC')::date as day,
+    day,
     count(*) as sessions,
     count(distinct device_id) as devices,
     count(distinct user_id) as users,

@@ -2,7 +2,7 @@
 -- Events keep the id of a session that was merged away later, so ids are looked up in `living`. Events without
 -- a session (passive ones in reach of none) belong to no row.
 select
-    epoch_ms(start_ms)::date as day,
+    day,
     count(*) as sessions,
     count(bought.session_id) as with_purchase,
     round(100.0 * count(bought.session_id) / count(*), 1) as conversion_percent
