@@ -15,10 +15,10 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
+from tests.chaos.deployment import Deployment
 from tests.chaos.promises import (
     Verdict,
     closed_sessions,
-    committed_offsets,
     compacted,
     compare,
     compare_identities,
@@ -26,8 +26,9 @@ from tests.chaos.promises import (
     compare_sessions,
     compare_state,
     expect_decoded,
-    read_all,
 )
+from tests.chaos.topics import committed_offsets, read_all
+from tests.waiting import eventually
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
 from worker.core.decode import Decoder
@@ -80,6 +81,13 @@ async def everything_is_read(config: Config) -> bool:
             if records and committed.get(TopicPartition(topic, number), 0) <= records[-1].offset:
                 return False
     return True
+
+
+async def verdict_once_all_is_read(deployment: Deployment) -> Verdict:
+    """Wait until nothing is left to read, and compare."""
+    await deployment.caught_up()
+    await eventually(lambda: everything_is_read(deployment.config), what="all is read", timeout_s=60)
+    return await check_any_key(deployment.config)
 
 
 async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) -> Verdict:

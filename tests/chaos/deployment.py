@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped]
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
-from tests.chaos.promises import committed_offsets
+from tests.chaos.topics import committed_offsets, end_offsets
 from tests.kafka.broker import end_with_parent
 from tests.waiting import eventually
 from worker.adapters import kafka_topics
@@ -209,22 +209,6 @@ def gone(processes: Sequence[psutil.Process]) -> bool:
             if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
                 return False
     return True
-
-
-async def end_offsets(bootstrap_servers: str, topic: str, *, committed: bool = False) -> dict[int, int]:
-    """The end of each partition: the last stable offset when ``committed``, else the high watermark."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers,
-        isolation_level="read_committed" if committed else "read_uncommitted",
-        enable_auto_commit=False,
-    )
-    await consumer.start()
-    try:
-        numbers = await consumer._client._wait_on_metadata(topic)
-        ends = await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
-        return {partition.partition: int(end) for partition, end in ends.items()}
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from msgspec import Struct
 
 from tests.chaos.journal import Journal
-from tests.chaos.promises import committed_offsets
+from tests.chaos.topics import committed_offsets
 from tests.kafka.cluster import Cluster
 from worker.config import Config
 

@@ -1,5 +1,6 @@
-"""What all contracts share: nothing may be left behind, and a broker behind a bad network."""
+"""What contracts share: nothing may be left behind, raw topics, and a broker behind a bad network."""
 
+import asyncio
 import gc
 import logging
 from collections.abc import Iterator
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Kafka
 from tests.contract.bad_network import BadNetwork
+from tests.contract.cluster import make_topics
+from tests.contract.raw_topic import Raw
 from tests.kafka.broker import LocalBroker, free_ports
 
 
@@ -40,3 +44,19 @@ def network(proxied_broker: tuple[LocalBroker, int], topic_prefix: str) -> BadNe
     """The way to that broker, which one test may spoil."""
     broker, port = proxied_broker
     return BadNetwork(broker, port, topic_prefix)
+
+
+@pytest.fixture
+def raw(kafka: Kafka, topic_prefix: str) -> Raw:
+    """An empty raw topic of one partition."""
+    raw = Raw(kafka.bootstrap_servers, topic_prefix)
+    asyncio.run(make_topics(raw.servers, raw.topic))
+    return raw
+
+
+@pytest.fixture
+def raw_of_two(kafka: Kafka, topic_prefix: str) -> Raw:
+    """The same with two partitions."""
+    raw = Raw(kafka.bootstrap_servers, topic_prefix)
+    asyncio.run(make_topics(raw.servers, raw.topic, partitions=2))
+    return raw

@@ -8,19 +8,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from tests.conftest import Kafka
-from tests.contract.cluster import make_topics
 from tests.contract.raw_topic import HEARTBEAT_S, Raw, changed, offsets, take
+from tests.kafka.broker import free_ports
 from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.errors import Fatal
-
-
-@pytest.fixture
-def raw(kafka: Kafka, topic_prefix: str) -> Raw:
-    """An empty raw topic of one partition."""
-    raw = Raw(kafka.bootstrap_servers, topic_prefix)
-    asyncio.run(make_topics(raw.servers, raw.topic))
-    return raw
 
 
 async def rest(heartbeats: int) -> None:
@@ -107,3 +98,62 @@ def test_two_members_of_one_static_id_do_not_displace_each_other_for_ever(raw: R
         return done.pop().result()
 
     assert 'kafka.group_instance_id "same"' in asyncio.run(scenario())
+
+
+# --- coming and going ---
+
+
+def test_a_restarted_static_member_gets_its_partitions_back_and_nobody_notices(raw_of_two: Raw) -> None:
+    raw = raw_of_two
+
+    async def scenario() -> None:
+        async with raw.member("stays") as stays:
+            assert await changed(stays) == {0, 1}
+            async with raw.member("restarts") as before:
+                own = await changed(before)
+                others = await changed(stays)
+            assert own | others == {0, 1}
+            async with raw.member("restarts") as after:
+                assert await changed(after) == own
+                assert await after.source(min(own)).still_assigned()  # two heartbeats have passed
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await stays.changed()
+
+    asyncio.run(scenario())
+
+
+def test_a_dynamic_member_that_leaves_frees_its_partitions_at_once(raw_of_two: Raw) -> None:
+    raw = raw_of_two
+
+    async def scenario() -> None:
+        async with raw.member() as stays:
+            assert await changed(stays) == {0, 1}
+            async with raw.member() as leaves:
+                await changed(leaves)
+                assert len(await changed(stays)) == 1
+            async with asyncio.timeout(3):  # half of its session
+                assert await changed(stays) == {0, 1}
+
+    asyncio.run(scenario())
+
+
+def test_a_member_that_reaches_no_broker_is_fatal_and_says_where_it_looked(topic_prefix: str) -> None:
+    async def scenario() -> None:
+        (nobody,) = free_ports(1)
+        with pytest.raises(Fatal, match=f"127.0.0.1:{nobody}"):
+            async with Raw(f"127.0.0.1:{nobody}", topic_prefix).member():
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_member_leaves_nothing_running(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.write(3)
+        async with raw.source() as source:
+            source.seek(raw.at(0))
+            await take(source, 3)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(scenario())

@@ -7,9 +7,10 @@ from aiokafka import AIOKafkaProducer
 from msgspec import json
 
 from tests.builders import click
-from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
+from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment, feeding
-from tests.chaos.promises import check_promises, read_all
+from tests.chaos.promises import check_promises
+from tests.chaos.topics import read_all
 from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
@@ -34,9 +35,7 @@ def test_random_keys_and_mixed_batches_under_kills_give_each_device_its_sessions
                 victim = rng.choice(workers)
                 victim.kill()
                 victim.start()
-        await deployment.caught_up()
-        await eventually(lambda: everything_is_read(deployment.config), what="all is read", timeout_s=60)
-        verdict = await check_any_key(deployment.config)
+        verdict = await verdict_once_all_is_read(deployment)
         assert verdict.broken == []
         assert verdict.events == events
 

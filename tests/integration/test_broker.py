@@ -3,19 +3,10 @@
 import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.conftest import Kafka
+from tests.contract.cluster import make_topics
 from tests.kafka.broker import LocalBroker
-
-
-async def create_topic(bootstrap_servers: str, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])
-    finally:
-        await admin.close()
 
 
 async def write_in_transaction(
@@ -57,7 +48,7 @@ def test_a_reader_of_committed_records_sees_what_a_transaction_wrote_and_not_wha
 ) -> None:
     async def scenario() -> list[bytes | None]:
         topic = topic_prefix + "events"
-        await create_topic(kafka.bootstrap_servers, topic)
+        await make_topics(kafka.bootstrap_servers, topic)
         await write_in_transaction(kafka.bootstrap_servers, topic, b"aborted", abort=True)
         await write_in_transaction(kafka.bootstrap_servers, topic, b"committed")
         return await first_committed_values(kafka.bootstrap_servers, topic, 1)
@@ -67,7 +58,7 @@ def test_a_reader_of_committed_records_sees_what_a_transaction_wrote_and_not_wha
 
 def test_a_restarted_broker_keeps_its_address_and_its_records(local_broker: LocalBroker) -> None:
     address = local_broker.bootstrap_servers
-    asyncio.run(create_topic(address, "events"))
+    asyncio.run(make_topics(address, "events"))
     asyncio.run(write_in_transaction(address, "events", b"before the stop"))
     local_broker.restart()
     asyncio.run(write_in_transaction(address, "events", b"before the kill"))
@@ -84,7 +75,7 @@ def test_a_restarted_broker_keeps_its_address_and_its_records(local_broker: Loca
 
 def test_a_paused_broker_answers_again_once_it_is_resumed(local_broker: LocalBroker) -> None:
     async def write_while_paused() -> list[bytes | None]:
-        await create_topic(local_broker.bootstrap_servers, "events")
+        await make_topics(local_broker.bootstrap_servers, "events")
         producer = AIOKafkaProducer(bootstrap_servers=local_broker.bootstrap_servers)
         await producer.start()
         try:

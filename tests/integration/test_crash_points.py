@@ -2,10 +2,9 @@
 
 import asyncio
 
-from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
+from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
 from tests.chaos.crashing_worker import EXIT_CODE, POINTS
 from tests.chaos.deployment import Deployment, WorkerProcess
-from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000
@@ -52,9 +51,7 @@ def test_a_worker_killed_at_any_point_loses_nothing_and_repeats_nothing(deployme
             await crash_when_another_joins(workers[0], point)
         finished.set()
         sent = await feeding_task
-        await deployment.caught_up()
-        await eventually(lambda: everything_is_read(deployment.config), what="all is read", timeout_s=60)
-        verdict = await check_any_key(deployment.config)
+        verdict = await verdict_once_all_is_read(deployment)
         assert verdict.broken == []
         assert verdict.events == sent
 

@@ -6,9 +6,10 @@ import asyncio
 import shutil
 import signal
 
-from tests.chaos.deployment import Deployment, end_offsets, feeding
+from tests.chaos.deployment import Deployment, feeding
 from tests.chaos.kills import KillPlan, run_kills
 from tests.chaos.promises import check_promises
+from tests.chaos.topics import end_offsets
 from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from tests.chaos.any_key import check_any_key, everything_is_read
+from tests.chaos.any_key import everything_is_read, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment
-from tests.chaos.promises import read_all
+from tests.chaos.topics import read_all
 from tests.conftest import Kafka
 from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
@@ -78,9 +78,7 @@ def test_partitions_are_added_by_a_new_group_that_reads_everything_again(
             after.start()
             await eventually(lambda: everything_is_read(new.config), what="the past is read", timeout_s=60)
             await new.feed(traffic[half:])
-            await new.caught_up()
-            await eventually(lambda: everything_is_read(new.config), what="all is read", timeout_s=60)
-            verdict = await check_any_key(new.config)
+            verdict = await verdict_once_all_is_read(new)
             assert verdict.broken == []
             assert verdict.events == 10_000
             assert known <= await session_ids(new)

@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
 from tests.chaos.deployment import Deployment
-from tests.chaos.promises import read_all
+from tests.chaos.topics import read_all
 from tests.waiting import eventually
 from worker.core.state_records import hot_key
 from worker.demo.traffic import make_traffic

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.deployment import Deployment
-from tests.chaos.promises import read_all
+from tests.chaos.topics import read_all
 from tests.commands import Sessionizer
 from tests.conftest import Kafka
 from worker.demo.traffic import RawRecord, make_traffic

@@ -12,7 +12,8 @@ from msgspec import json
 
 from tests.builders import RawEvent, click
 from tests.chaos.deployment import Deployment, WorkerProcess
-from tests.chaos.promises import check_promises, read_all
+from tests.chaos.promises import check_promises
+from tests.chaos.topics import read_all
 from tests.conftest import Kafka
 from tests.waiting import eventually
 from worker.demo.traffic import RawRecord

@@ -7,20 +7,11 @@ import sys
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.conftest import Kafka
+from tests.contract.cluster import make_topics
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "traffic.py"
-
-
-async def create_topic(bootstrap_servers: str, name: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)])
-    finally:
-        await admin.close()
 
 
 async def values_in(bootstrap_servers: str, topic: str) -> list[bytes]:
@@ -51,7 +42,7 @@ def events_in(value: bytes) -> int:
 
 def test_a_round_sends_the_events_it_was_asked_for_and_ends(kafka: Kafka, topic_prefix: str) -> None:
     topic = topic_prefix + "raw"
-    asyncio.run(create_topic(kafka.bootstrap_servers, topic))
+    asyncio.run(make_topics(kafka.bootstrap_servers, topic))
     arguments = ["--events", "500", "--minutes", "0.03", "--rounds", "1", "--topic", topic]
     command = [sys.executable, str(SCRIPT), "--bootstrap-servers", kafka.bootstrap_servers, *arguments]
     subprocess.run(command, check=True, timeout=60)

@@ -3,91 +3,14 @@ the task is told. What a broker makes of it is for the contract of a source to s
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
-from worker.adapters.kafka_consumer import ConsumerGroup
+from tests.fetching import RAW, REKEY, Fetching, ToldGroup, fetched, run
 from worker.adapters.kafka_offsets import Offsets
-from worker.adapters.kafka_records import FetchedRecord
-from worker.adapters.kafka_source import KafkaInput, KafkaSource
+from worker.adapters.kafka_source import KafkaSource
 from worker.errors import Fatal
-from worker.model.rekeying import Headers
-
-RAW, REKEY = "events.raw", "g.rekey"
-LONG_S = 60.0
-"""No test waits for it to pass."""
-
-
-def fetched(topic: str, offset: int, time_ms: int, headers: Headers = ()) -> FetchedRecord:
-    """A record of partition 3."""
-    return FetchedRecord(topic, 3, offset, time_ms, None, None, headers)
-
-
-class ToldGroup(ConsumerGroup):
-    """A member that was told how much there is to fetch, and fetches nothing by itself."""
-
-    def __init__(self) -> None:
-        self.to_fetch = {RAW: 0, REKEY: 0}
-        self.silent: set[str] = set()
-        self.sought: list[tuple[str, int | None]] = []
-        self.times_asked = 0
-
-    def room_made(self) -> None:
-        self.times_asked += 1
-
-    def seek(self, wanted: KafkaInput) -> None:
-        self.sought.append((wanted.topic_partition.topic, wanted.position))
-
-    def unfetched(self, topic_partition: Any) -> int:
-        return self.to_fetch[topic_partition.topic]
-
-    def at_end(self, topic_partition: Any) -> bool:
-        return topic_partition.topic not in self.silent and not self.to_fetch[topic_partition.topic]
-
-
-class Fetching:
-    """A source of both topics and what fetches bring to it."""
-
-    def __init__(self) -> None:
-        self.group = ToldGroup()
-        self.source = KafkaSource(self.group, cast("Offsets", None), 3, [RAW, REKEY], "earliest")
-        self.raw, self.rekey = self.source.inputs
-        self.source.seek({RAW: 0, REKEY: 0})
-
-    def bring_raw(self, *times_ms: int, bytes_each: int = 10) -> None:
-        """A fetch of the raw topic: a record for each time."""
-        first = self.raw.position or 0
-        records = [fetched(RAW, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
-        self.raw.deliver(records, bytes_each * len(records))
-
-    def bring_rekeyed(self, *times_ms: int) -> None:
-        """A fetch of the re-key topic: a record for each time at which it was first received, long before."""
-        first = self.rekey.position or 0
-        records = [
-            fetched(REKEY, first + n, 9_000_000 + n, [("origin-timestamp", b"%d" % time_ms)])
-            for n, time_ms in enumerate(times_ms)
-        ]
-        self.rekey.deliver(records, 10 * len(records))
-
-    async def next(self) -> list[tuple[str, int]]:
-        """(topic, offset) of what the source gives at once or waits for a moment."""
-        async with asyncio.timeout(5):
-            return [(r.topic, r.offset) for r in await self.source.next_records(LONG_S)]
-
-
-Scenario = Callable[[Fetching], Coroutine[Any, Any, None]]
-
-
-def run(scenario: Scenario) -> None:
-    """The scenario in a loop of its own."""
-
-    async def scene() -> None:
-        await scenario(Fetching())
-
-    asyncio.run(scene())
-
 
 # --- in which pieces ---
 

@@ -47,8 +47,9 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
                 if offset < self.next_fetch_offset:
                     continue  # of a batch that began before the offset asked for
                 self.next_fetch_offset = offset + 1
+                headers = tuple(record.headers)  # as the client's own record has them
                 yield FetchedRecord(
-                    topic, partition, offset, record.timestamp, record.key, record.value, record.headers
+                    topic, partition, offset, record.timestamp, record.key, record.value, headers
                 )
             self.next_fetch_offset = batch.next_offset  # beyond what compaction took from its end
 
