@@ -28,7 +28,9 @@ class Shape(Struct, frozen=True, kw_only=True):
     """What to generate. Rates and shares are of the generated time line, not of the machine.
 
     ``events_per_second`` paces the time line: by default so that among two million events about 8 % open a
-    session, for either size of records. ``extra`` adds top-level properties that no rule knows.
+    session, for either size of records. ``extra`` adds top-level properties that no rule knows. ``skew`` is
+    the exponent by which devices differ in activity: 0 makes all alike. With ``known`` the load begins with
+    one more event of each device, a record each, so that all that follows finds its device's state.
     """
 
     events: int = 2_000_000
@@ -38,9 +40,19 @@ class Shape(Struct, frozen=True, kw_only=True):
     start_ms: int = 1_700_000_000_000
     events_per_second: float = 0.0  # 0: 150 at one event a record, else 20
     extra: bool = False
+    skew: float = 0.9
+    known: bool = False
 
     def pace(self) -> float:
         return self.events_per_second or (150.0 if self.events_per_record == 1 else 20.0)
+
+    def heard_ms(self, device: int) -> int:
+        """When a known device was heard of first: one after another, in the mean time between its records.
+
+        So as many of the later events open a session, however many devices there are.
+        """
+        between_ms = 1000 * self.devices * self.events_per_record / self.pace()
+        return self.start_ms - int(between_ms * (1 - device / self.devices))
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -82,12 +94,18 @@ def records(shape: Shape) -> Iterator[Record]:
     """The records of a shape, in the order of their sending. Never raises; the last record may be shorter."""
     random = Random(shape.seed)
     chance, encode = random.random, Encoder().encode
-    cumulative_weights = list(accumulate((rank + 10) ** -0.9 for rank in range(shape.devices)))
+    cumulative_weights = list(accumulate((rank + 10) ** -shape.skew for rank in range(shape.devices)))
     population = range(shape.devices)
     newest = [0] * shape.devices
     visit = [0] * shape.devices
     drawn: list[int] = []
     made = sent = 0
+    if shape.known:
+        newest = [shape.heard_ms(device) for device in population]
+        for device, t in enumerate(newest):
+            device_id = f"dev-{device:08d}"
+            first = _event(random.getrandbits(62), shape.events + device, shape.seed, device_id, t)
+            yield Record(device_id.encode(), encode([first]), t, 1)
     while made < shape.events:
         if not drawn:
             drawn = random.choices(population, cum_weights=cumulative_weights, k=DRAWS)

@@ -109,6 +109,8 @@ def main() -> None:
         "--events-per-second", type=float, default=0.0, help="pace of the time line (default: by record size)"
     )
     parser.add_argument("--extra", action="store_true", help="add top-level properties that no rule knows")
+    parser.add_argument("--skew", type=float, default=default.skew, help="0: all devices equally active")
+    parser.add_argument("--known", action="store_true", help="begin with an event of each device")
     options = parser.parse_args()
     if (options.topic is None) == (options.output is None):
         parser.error("give either --topic or --output")

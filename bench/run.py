@@ -76,7 +76,7 @@ def measure(bench: Bench) -> Run:
             environment = environment_of(
                 bench.bootstrap_servers, group, bench.topic, names, Path(directory), settings
             )
-            samples = _watch(bench, topics, names, partitions, environment, log)
+            samples = watch(bench, topics, names, partitions, environment, log)
         wanted = bench.until or bench.events
         complete = bench.until is None and samples[-1].outputs >= wanted
         counted = (
@@ -120,7 +120,7 @@ def environment_of(
     }
 
 
-def _watch(
+def watch(
     bench: Bench,
     topics: Topics,
     names: dict[str, str],
@@ -128,7 +128,9 @@ def _watch(
     environment: dict[str, str],
     log: Path,
 ) -> list[Sample]:
-    """Run the command until its outputs are complete; what was seen on the way."""
+    """Run the command until it has put out as much as it should, beside what is there; what was seen then."""
+    ends = [names[output] for output in ("ENRICHED", "DEAD_LETTERS")]
+    there = sum(topics.end_offset(name, partitions) for name in ends)
     port = int(bench.bootstrap_servers.split(",")[0].rpartition(":")[2])
     broker_pid = bench.broker_pid or listening_pid(port)
     broker = ProcessTree(broker_pid) if broker_pid else None
@@ -147,9 +149,7 @@ def _watch(
         tree = ProcessTree(process.pid)
         try:
             while True:
-                outputs = sum(
-                    topics.end_offset(names[name], partitions) for name in ("ENRICHED", "DEAD_LETTERS")
-                )
+                outputs = sum(topics.end_offset(name, partitions) for name in ends) - there
                 now = time.monotonic()
                 cpu_s, rss_mb = tree.read()
                 broker_cpu_s = broker.read()[0] if broker else 0.0
