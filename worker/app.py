@@ -19,7 +19,7 @@ from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal
 from worker.health import BEAT_S, HealthFile
-from worker.process_limits import raise_file_limit
+from worker.process_limits import collect_garbage_seldom, raise_file_limit
 from worker.task.progress import Standstill
 from worker.task.worker import Worker
 from worker.watchdog import watch
@@ -153,6 +153,7 @@ def run(config: Config, slot: int | None = None) -> int:
     """
     log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
     raise_file_limit()
+    collect_garbage_seldom()
 
     async def until_signalled() -> None:
         stop = asyncio.Event()

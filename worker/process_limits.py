@@ -1,7 +1,10 @@
 """What this process takes of the machine, and what it may take."""
 
+import gc
 import resource
 from pathlib import Path
+
+_GC_THRESHOLDS = (50_000, 20, 10)
 
 
 def resident_mb() -> float:
@@ -18,3 +21,12 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def collect_garbage_seldom() -> None:
+    """Look for reference cycles after 50,000 new objects instead of 700. A worker makes hardly any.
+
+    Events, states and outputs come by the thousand and go by reference counting; looking through them for
+    cycles was a twentieth of all its CPU time, at no less memory (2026-11-24).
+    """
+    gc.set_threshold(*_GC_THRESHOLDS)
