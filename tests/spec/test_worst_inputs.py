@@ -49,6 +49,16 @@ WORST_INPUTS = {
     "broken objects": batch(*(b"{%d}" % number for number in range(9_999))),
     "one broken element and many refused": batch(b"x", *(b'{"id":%d}' % number for number in range(9_998))),
     "strings that are no UTF-8": batch(*(b'"\xff%d"' % number for number in range(9_999))),
+    "ids of another type": batch(*(b'{"id":[%d]}' % number for number in range(7_200))),
+    "ids with escapes": batch(*(b'{"id":"\\n%d"}' % number for number in range(6_300))),
+    "both names of an id": batch(*(b'{"id":%d,"event_id":1}' % number for number in range(4_000))),
+    "types of another type": batch(*(b'{"id":%d,"type":1}' % number for number in range(4_800))),
+    "broken elements, no two of a shape": batch(
+        *(b"x%b" % bin(number)[2:].encode() for number in range(9_000))
+    ),
+    "broken objects with commas": batch(*(b"{1,%d}" % number for number in range(9_999))),
+    "events with data that is none": batch(*[EVENT[:-1] + b',"data":1}'] * 1_250),
+    "events with users of another type": batch(*[EVENT[:-1] + b',"user_id":[]}'] * 1_250),
     "elements of four levels": b"[" + b"[[[[]]]]," * 9_999,
     "events without a time": batch(
         *(b'{"id":%d,"type":"click","device_id":"d1"}' % number for number in range(2_200))

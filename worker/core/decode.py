@@ -16,7 +16,14 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import EventChecks, is_json, is_utf8
 from worker.core.fast_path import FastPath
-from worker.core.json_elements import WHITE_SPACE, Elements, nests_deeper, split_elements
+from worker.core.json_elements import (
+    WHITE_SPACE,
+    Elements,
+    nests_deeper,
+    split_at_every_comma,
+    split_elements,
+)
+from worker.core.many_elements import ManyElements
 from worker.core.many_values import ManyValues, groups
 from worker.model.events import DecodedValue, Event, Reason, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -24,10 +31,6 @@ from worker.model.rules import IdentityRules, InputRules
 KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
 """So much of a value over the limit is kept in its rejection; the detail has the hash of all of it."""
 
-_RUN = 32
-"""So many elements of a broken value are tried together on the fast path."""
-_MOST_IN_VAIN = 8
-"""Where that many more trials failed than helped, no more are made."""
 _BOM = b"\xef\xbb\xbf"
 
 _Read = Callable[[Sequence[bytes], list[Event], list[Rejection]], None]
@@ -40,6 +43,7 @@ class Decoder:
         self._limits = limits
         self._checks = EventChecks(limits, identity)
         self._fast_path = FastPath(limits, identity, self._checks)
+        self._many_elements = ManyElements(limits, self._fast_path, self._checks)
         self._many_values = ManyValues(limits, self._fast_path)
         self._read_elements = json.Decoder(list[Raw]).decode
 
@@ -51,7 +55,7 @@ class Decoder:
             found = f"the value has {len(value)} bytes, at most {self._limits.max_value_bytes} are allowed"
             detail = f"{found}; the sha256 of all of it is {hashlib.sha256(value).hexdigest()}"
             return _refused("too_large", detail, value[:KEPT_OF_TOO_LARGE_BYTES])
-        return self._fast_path.decode(value) or self._decode_split(value, self._read_in_runs)
+        return self._fast_path.decode(value) or self._decode_split(value, self._many_elements.read)
 
     def decode_many(self, values: Sequence[bytes | None]) -> list[DecodedValue]:
         """What ``decode`` makes of each value. Small ones share a call of the parser. Never raises."""
@@ -102,34 +106,6 @@ class Decoder:
             else:
                 rejections.append(outcome)
 
-    def _read_in_runs(
-        self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
-    ) -> None:
-        """The same, for one bad event in a batch of good ones or one fault in thousands of elements."""
-        refused: dict[bytes, Rejection] = {}  # a broken sender says the same thousands of times
-        in_vain = 0 if len(elements) > 1 else _MOST_IN_VAIN  # one element has been tried as the value itself
-        for start in range(0, len(elements), _RUN):
-            run = elements[start : start + _RUN]
-            if in_vain < _MOST_IN_VAIN:
-                found = self._fast_path.decode(b"[%b]" % b",".join(run))
-                # One that is nothing at all, between two commas, does not count when it is alone.
-                if found is not None and len(found.events) + len(found.rejections) == len(run):
-                    events += found.events
-                    rejections += [_moved(refusal, start) for refusal in found.rejections]
-                    in_vain -= 1
-                    continue
-                in_vain += 1
-            for index, element in enumerate(run, start):
-                if known := refused.get(element):
-                    rejections.append(Rejection(known.reason, known.detail, index, element))
-                    continue
-                outcome = self._checks.read(element, index)
-                if isinstance(outcome, Event):
-                    events.append(outcome)
-                else:
-                    rejections.append(outcome)
-                    refused[element] = outcome
-
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order, whether they became events or were refused."""
         return list(self._split(value.removeprefix(_BOM).strip(WHITE_SPACE)).elements)
@@ -143,7 +119,8 @@ class Decoder:
                 return Elements([text], b"", None)
         except (DecodeError, RecursionError):
             pass
-        return split_elements(text, self._limits.max_events, self._limits.max_depth)
+        most = self._limits.max_events
+        return split_at_every_comma(text, most) or split_elements(text, most, self._limits.max_depth)
 
     def _why_not_split(self, rest: bytes) -> tuple[Reason, str]:
         if not is_utf8(rest):
@@ -156,11 +133,6 @@ class Decoder:
 
 def _refused(reason: Reason, detail: str, value: bytes) -> DecodedValue:
     return DecodedValue((), (Rejection(reason, detail, None, value),))
-
-
-def _moved(refusal: Rejection, places: int) -> Rejection:
-    index = None if refusal.index is None else refusal.index + places
-    return Rejection(refusal.reason, refusal.detail, index, refusal.payload)
 
 
 def _why_no_events(text: bytes) -> tuple[Reason, str]:

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.field_values import Refusal, kind_of, take, text_of, timestamp_of
+from worker.core.field_values import KINDS, Refusal, kind_of, take, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
 from worker.model.events import Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -31,11 +31,17 @@ from worker.model.rules import IdentityRules, InputRules
 NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
 """Plain forms of a session or view id that mean none: what scripts send for a value they do not have."""
 
-_MISSING: dict[str, Refusal] = {
+MISSING: dict[str, Refusal] = {
     "id": ("missing_field", "id: is missing (or event_id)"),
     "type": ("missing_field", "type: is missing (or event)"),
     "device_id": ("missing_field", "device_id: is missing"),
 }
+_NOT_AN_OBJECT: dict[str, Refusal] = {
+    kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
+}
+REQUIRED_NAMES = ("id", "event_id", "type", "event", "device_id", "timestamp")
+NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
+_UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
 _QUOTES = "\"'`"
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f]")  # the Unicode category Cc
 _any_json = json.Decoder(Raw).decode
@@ -71,18 +77,23 @@ def is_json(text: bytes) -> bool:
     return True
 
 
+def not_an_object(element: bytes) -> Refusal:
+    """Why valid JSON is refused that is no object."""
+    return _NOT_AN_OBJECT[kind_of(element)]
+
+
 class EventChecks:
     """The rules about a single event, for given limits. Holds no state."""
 
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:
         self._limits = limits
-        self._too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
+        self.too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
         self._blocked_users = plain_words(identity.blocked_user_ids)
         self._blocked_devices = plain_words(identity.blocked_device_ids)
 
     def read(self, element: bytes, index: int) -> Event | Rejection:
         """The event in the element, which is its place ``index`` in the batch, or why there is none."""
-        found = self._event(element)
+        found = self.judge(element)
         if isinstance(found, tuple):
             reason, detail = found
             return Rejection(reason, detail, index, element)
@@ -96,7 +107,7 @@ class EventChecks:
             allowed = "values are strings, numbers, booleans or null"
             return "data_nested", f"data: a property holds an object or an array; {allowed}"
         properties = _properties_of(data)
-        if b"_" in data or b"\\" in data:  # an underscore may be written \u005f
+        if _UNDERSCORE in data or _BACKSLASH in data:  # an underscore may be written \u005f
             for place, name in enumerate(properties, 1):
                 if name.startswith("_"):
                     allowed = "names that begin with _ are reserved"
@@ -106,7 +117,14 @@ class EventChecks:
             return "data_too_many_properties", found
         return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
 
-    def _event(self, element: bytes) -> Event | Refusal:
+    def refusal_of_malformed(self, element: bytes, error: DecodeError) -> Refusal:
+        """Why an element is refused that is UTF-8, and of which the parser complains."""
+        if nests_deeper(element, self._limits.max_depth):
+            return self.too_deep
+        return "malformed_json", f"not valid JSON: {_fault_of(error, element)}"
+
+    def judge(self, element: bytes) -> Event | Refusal:
+        """The same, without its place."""
         properties = self._properties(element)
         if isinstance(properties, tuple):
             return properties
@@ -116,13 +134,22 @@ class EventChecks:
         event_type = self._required_text(properties, "type")
         if isinstance(event_type, tuple):
             return event_type
-        device_id = self._device_id(properties)
+        device_id = self._required_text(properties, "device_id")
         if isinstance(device_id, tuple):
             return device_id
-        timestamp = timestamp_of(properties)
+        if refusal := self.refusal_of_device(device_id):
+            return refusal
+        timestamp = timestamp_of(properties.pop("timestamp", None))
         if isinstance(timestamp, tuple):
             return timestamp
         event = Event(event_id, event_type, device_id, timestamp)
+        return self._refusal_of_rest(event, properties, element) or event
+
+    def judge_rest(self, event: Event, element: bytes) -> Event | Refusal:
+        """The same for an element of which only what is optional is not yet judged, nor in the event."""
+        properties = _properties_of(element)
+        for name in REQUIRED_NAMES:
+            properties.pop(name, None)
         return self._refusal_of_rest(event, properties, element) or event
 
     def _refusal_of_rest(self, event: Event, properties: dict[str, Raw], element: bytes) -> Refusal | None:
@@ -151,7 +178,7 @@ class EventChecks:
     def _properties(self, element: bytes) -> dict[str, Raw] | Refusal:
         """The element's properties by name; the last of a repeated name wins."""
         if not element.isascii() and not is_utf8(element):
-            return "not_utf8", "the event holds bytes that are not UTF-8"
+            return NOT_UTF8
         most = self._limits.max_depth
         try:
             if element[:1] == b"{":
@@ -160,11 +187,9 @@ class EventChecks:
                 _any_json(element)
                 properties = None
         except DecodeError as error:
-            if nests_deeper(element, most):
-                return self._too_deep
-            return "malformed_json", f"not valid JSON: {_fault_of(error, element)}"
+            return self.refusal_of_malformed(element, error)
         except RecursionError:
-            return self._too_deep
+            return self.too_deep
         if nests_deeper(element, most) and (
             # What a repeated name replaced does not count.
             properties is None
@@ -172,29 +197,29 @@ class EventChecks:
                 len(value) >= most and nests_deeper(bytes(value), most - 1) for value in properties.values()
             )
         ):
-            return self._too_deep
+            return self.too_deep
         if properties is None:
-            return "not_an_object", f"expected an event object, got {kind_of(element)}"
+            return not_an_object(element)
         return properties
 
-    def _device_id(self, properties: dict[str, Raw]) -> str | Refusal:
-        device_id = self._required_text(properties, "device_id")
-        if isinstance(device_id, str) and plain_word(device_id) in self._blocked_devices:
+    def refusal_of_device(self, device_id: str) -> Refusal | None:
+        """Why an id is refused that is a text as it should be."""
+        if plain_word(device_id) in self._blocked_devices:
             return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
-        return device_id
+        return None
 
-    def _required_text(self, properties: dict[str, Raw], field: str) -> str | Refusal:
-        json_text = take(properties, field)
-        if isinstance(json_text, tuple):
-            return json_text
-        if json_text is None:
-            return _MISSING[field]
-        text = text_of(json_text, field)
-        if isinstance(text, tuple):
-            return text
+    def required_text(self, text: str, field: str) -> str | Refusal:
+        """The text of a required field, or why it may not be its text."""
         if not text or text.isspace():
             return "empty_field", f"{field}: is empty"
         return self._checked_text(text, field)
+
+    def _required_text(self, properties: dict[str, Raw], field: str) -> str | Refusal:
+        json_text = take(properties, field)
+        if json_text is None:
+            return MISSING[field]
+        text = json_text if isinstance(json_text, tuple) else text_of(json_text, field)
+        return text if isinstance(text, tuple) else self.required_text(text, field)
 
     def _optional_text(
         self, properties: dict[str, Raw], field: str, meaning_none: frozenset[str]

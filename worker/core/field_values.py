@@ -4,8 +4,6 @@ Knows the JSON of one field and neither limits nor other fields. Invariants: nev
 is no such value is a refusal, whose detail names the field and the fault and never tells the value of a text.
 """
 
-import re
-
 from msgspec import Raw, json
 
 from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, Reason
@@ -15,7 +13,7 @@ Refusal = tuple[Reason, str]
 
 ALIASES = {"id": "event_id", "type": "event"}
 
-_KINDS = {
+_KIND_BY_FIRST_BYTE = {
     b'"': "a string",
     b"{": "an object",
     b"[": "an array",
@@ -23,7 +21,8 @@ _KINDS = {
     b"f": "a boolean",
     b"n": "null",
 }
-_integer = re.compile(rb"-?[0-9]+").fullmatch
+_INTEGER, _NUMBER = "an integer", "a number with a fraction or exponent"
+KINDS = frozenset({*_KIND_BY_FIRST_BYTE.values(), _INTEGER, _NUMBER})
 _any_string = json.Decoder(str).decode
 
 
@@ -31,8 +30,7 @@ def take(properties: dict[str, Raw], field: str) -> bytes | Refusal | None:
     """Take the field's JSON out of the properties, under either of its names; None where it is not there."""
     found = properties.pop(field, None)
     alias = ALIASES.get(field)
-    other = None if alias is None else properties.pop(alias, None)
-    if other is None:
+    if alias is None or (other := properties.pop(alias, None)) is None:
         return None if found is None else bytes(found)
     if found is None:
         return bytes(other)
@@ -44,26 +42,30 @@ def take(properties: dict[str, Raw], field: str) -> bytes | Refusal | None:
 
 def text_of(json_text: bytes, field: str) -> str | Refusal:
     """The field's text. An integer will do for ids, which only ``type`` is not."""
-    text = _id_text(json_text)
-    if text is None or (field == "type" and json_text[:1] != b'"'):
-        allowed = "a string" if field == "type" else "a string or an integer"
-        return "wrong_type", f"{field}: expected {allowed}, got {kind_of(json_text)}"
-    return text
+    if json_text[:1] == b'"':
+        return _any_string(json_text)
+    if field != "type" and json_text.removeprefix(b"-").isdigit():
+        return json_text.decode()
+    allowed = "a string" if field == "type" else "a string or an integer"
+    return "wrong_type", f"{field}: expected {allowed}, got {kind_of(json_text)}"
 
 
-def timestamp_of(properties: dict[str, Raw]) -> int | Refusal:
+def timestamp_of(found: Raw | None) -> int | Refusal:
     """Event time in ms: an integer, or a float without fraction, in the range of ms since the epoch."""
-    found = properties.pop("timestamp", None)
     if found is None:
         return "missing_field", "timestamp: is missing"
     json_text = bytes(found)
+    if json_text.isdigit() and len(json_text) <= 20:  # nearly all are so
+        plain = int(json_text)
+        if OLDEST_TIMESTAMP_MS <= plain < TIMESTAMP_LIMIT_MS:
+            return plain
     kind = kind_of(json_text)
-    if kind not in {"an integer", "a number with a fraction or exponent"}:
+    if kind not in {_INTEGER, _NUMBER}:
         return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {kind}"
     shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
     number: int | float
     # Floats hold every integer below 2**53. Of 5,000 digits float() makes infinity, where int() raises.
-    number = int(json_text) if kind == "an integer" and len(json_text) <= 20 else float(json_text)
+    number = int(json_text) if kind == _INTEGER and len(json_text) <= 20 else float(json_text)
     if number % 1 > 0:  # an infinite number gives nan here, which is no fraction
         return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {shown}"
     if not OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
@@ -74,9 +76,9 @@ def timestamp_of(properties: dict[str, Raw]) -> int | Refusal:
 
 def kind_of(json_text: bytes) -> str:
     """What a valid JSON value is, in words."""
-    kind = _KINDS.get(json_text[:1])
+    kind = _KIND_BY_FIRST_BYTE.get(json_text[:1])
     if kind is None:
-        kind = "an integer" if _integer(json_text) else "a number with a fraction or exponent"
+        kind = _INTEGER if json_text.removeprefix(b"-").isdigit() else _NUMBER
     return kind
 
 
@@ -89,5 +91,5 @@ def _same_text(one: bytes, other: bytes) -> bool:
 def _id_text(json_text: bytes) -> str | None:
     """A string's text or an integer's digits; None for anything else."""
     if json_text[:1] == b'"':
-        return _any_string(json_text) if b"\\" in json_text else json_text[1:-1].decode()
-    return json_text.decode() if json_text.isdigit() or _integer(json_text) else None
+        return _any_string(json_text)
+    return json_text.decode() if json_text.removeprefix(b"-").isdigit() else None

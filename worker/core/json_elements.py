@@ -40,6 +40,7 @@ _BEGINNING_BYTES = 4 * 1024  # what is too deep mostly is so from its beginning
 
 _DEPTH_CHANGES = bytes(1 if chr(byte) in "[{" else 0xFF for byte in range(256))  # 0xFF is -1 as a signed byte
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if chr(byte) not in "[]{}")
+_ALL_BUT_STRUCTURE = bytes(byte for byte in range(256) if chr(byte) not in '[]{}",\\')
 
 
 class Elements(NamedTuple):
@@ -87,6 +88,37 @@ def split_elements(text: bytes, most: int, levels: int) -> Elements:
             elements.append(text[start:end].rstrip(WHITE_SPACE))
         if closes:
             return Elements(elements, text[end + 1 :].strip(WHITE_SPACE), None)
+    return Elements(elements, b"", None)
+
+
+def split_at_every_comma(text: bytes, most: int) -> Elements | None:
+    """The same for an array with commas between its elements and not inside. None where that is not sure.
+
+    A fifth of the time. Only what gives the text its structure is looked at: quotes in pairs, nothing between
+    them, are strings that hide no structure, and brackets in pairs hold no commas.
+    """
+    if not text.startswith(b"["):
+        return None
+    closed = text.endswith(b"]")
+    inside = text[1:-1] if closed else text[1:]
+    structure = inside.translate(None, _ALL_BUT_STRUCTURE).replace(b'""', b"")
+    for _ in range(4):
+        outer = structure.replace(b"{}", b"").replace(b"[]", b"")
+        if len(outer) == len(structure):
+            break
+        structure = outer
+    if structure.strip(b","):
+        return None
+    elements = [part.strip(WHITE_SPACE) for part in inside.split(b",", most + 1)]
+    if len(elements) > most + 1:
+        return Elements(elements[: most + 1], b"", None)
+    last = elements.pop()
+    if not closed:
+        return Elements(elements, last, len(elements))
+    if last:
+        elements.append(last)
+    elif elements:  # a comma before the closing bracket ends nothing well
+        return Elements(elements, b"]", len(elements))
     return Elements(elements, b"", None)
 
 
