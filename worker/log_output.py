@@ -1,14 +1,45 @@
 """How log events become lines: JSON on stdout for machines, or something for people.
 
-Decides the shape of a line, for the worker's own events and for what libraries say; not what is logged. The
-invariant: no line shows local variables, and no library is heard below WARNING: both hold people's data.
+Decides the shape of a line, for the worker's own events and for what libraries say; not what is logged.
+Invariants: no line shows local variables, and no library is heard below WARNING: both hold people's data. A
+line that cannot be written stops no work, and the next one that can be tells how many were lost.
 """
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
+
+
+class _Lines:
+    """A stream whose lines are lost, and counted, where there is no room for them.
+
+    A log's disk fills up sooner than any other, and what the worker does for its data needs no log. A pipe
+    that nobody reads any more is no such case: it raises BrokenPipeError and ends the program, as usual.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._line = ""
+        self.lost = 0
+        """Lines that could not be written since one could."""
+
+    def write(self, text: str) -> int:
+        self._line += text
+        return len(text)
+
+    def flush(self) -> None:
+        line, self._line = self._line, ""
+        try:
+            self._stream.write(line)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            self.lost += 1
+        else:
+            self.lost = 0
 
 
 def format_here(configured: str) -> str:
@@ -26,6 +57,7 @@ def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
     client's DEBUG lines print keys and values.
     """
     numeric = logging.getLevelName(level.upper())
+    lines: Any = _Lines(sys.stdout)
     renderer: Any = (
         structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -38,7 +70,8 @@ def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
         """What people look for in every line stands where they look: in front."""
         whose = {} if slot is None else {"slot": slot}
         front = {name: line[name] for name in ("event", "level", "timestamp")}
-        return {**front, **whose, **line}
+        lost = {"log_lines_lost": lines.lost} if lines.lost else {}
+        return {**front, **whose, **lost, **line}
 
     shared: list[Any] = [
         structlog.processors.add_log_level,
@@ -53,10 +86,10 @@ def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
     structlog.configure(
         processors=[*shared, essentials_first, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(lines),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[

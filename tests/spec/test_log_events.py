@@ -1,11 +1,14 @@
 """What operators search and alert on: the shape of log lines, their names, and what is never in them."""
 
+import errno
+import io
 import json
 import logging
 import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import structlog
@@ -151,3 +154,37 @@ def example(kind: type[LogEvent]) -> LogEvent:
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What was written to stdout, line by line."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+class Disk(io.StringIO):
+    """A file on a disk that may be full."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_full_disk_stops_no_work_and_what_the_log_lost_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    monkeypatch.setattr("sys.stdout", disk)
+    log_output.configure("json", "info")
+    disk.full = True
+    telemetry.emit(example(CATALOGUE[0]))
+    logging.getLogger("aiokafka").error("the client's lines too")
+    disk.full = False
+    telemetry.emit(example(CATALOGUE[0]))
+    telemetry.emit(example(CATALOGUE[0]))
+    told = [json.loads(line) for line in disk.getvalue().splitlines()]
+    assert [line.get("log_lines_lost", 0) for line in told] == [2, 0]
+
+
+def test_a_log_that_nobody_reads_any_more_ends_the_program_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    monkeypatch.setattr(disk, "flush", Mock(side_effect=BrokenPipeError))
+    monkeypatch.setattr("sys.stdout", disk)
+    log_output.configure("json", "info")
+    with pytest.raises(BrokenPipeError):
+        telemetry.emit(example(CATALOGUE[0]))
