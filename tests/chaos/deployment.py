@@ -7,11 +7,12 @@ started it, nor (on Linux) a test run that was killed itself.
 import asyncio
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -82,6 +83,19 @@ class WorkerProcess:
         """Send it a signal."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    @contextmanager
+    def disk_full(self) -> Iterator[None]:
+        """It can write to no file, its log included, as long as the context lasts. Linux only.
+
+        The limit is on the size of files, which RocksDB and Python meet as they meet a full disk.
+        """
+        pid, unlimited = self.pid, resource.RLIM_INFINITY
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, unlimited))
+        yield
+        with suppress(ProcessLookupError):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
 
     def kill(self) -> None:
         """SIGKILL: not a single instruction more."""

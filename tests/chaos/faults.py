@@ -87,6 +87,13 @@ class Faults:
             await asyncio.sleep(fault.seconds)
             worker.signal(signal.SIGCONT)
 
+        elif fault.kind == "disk full" and worker.running:
+            self._note(fault, worker=worker.name)
+            with worker.disk_full():
+                await asyncio.sleep(fault.seconds / 2)
+                await self._scale()  # partitions move: stores are closed and opened
+                await asyncio.sleep(fault.seconds / 2)
+
     async def _scale(self) -> None:
         """One dynamic worker more, or that one less."""
         crew = self._crew

@@ -14,7 +14,7 @@ _WIDTH, _LEFT, _RIGHT = 1100, 70, 20
 _PLOT = _WIDTH - _LEFT - _RIGHT
 _TOP, _HEIGHT, _GAP, _ROW = 40, 150, 45, 16
 _LANES = {
-    "workers": ("kill", "crash", "damage", "stop", "zombie", "scale"),
+    "workers": ("kill", "crash", "damage", "stop", "zombie", "scale", "disk full"),
     "brokers": ("broker kill", "broker pause", "outage"),
     "network": ("cut", "reset", "silence", "request lost", "answer lost", "answer eaten", "EndTxn held"),
 }

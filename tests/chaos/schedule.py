@@ -32,7 +32,7 @@ class Fault(Struct, frozen=True, kw_only=True):
 
 Lanes = Mapping[str, Sequence[Fault]]
 
-_WORKERS = {"kill": 40, "crash": 15, "stop": 10, "zombie": 8, "scale": 12, "damage": 15}
+_WORKERS = {"kill": 40, "crash": 15, "stop": 10, "zombie": 8, "scale": 12, "damage": 15, "disk full": 8}
 _BROKERS = {"broker kill": 55, "broker pause": 35, "outage": 10}
 _NETWORK = {"cut": 20, "reset": 10, "silence": 15, "request lost": 15, "answer lost": 15, "answer eaten": 10}
 _HELD = {"EndTxn held": 15}
@@ -80,6 +80,8 @@ def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> 
         seconds = rng.uniform(7.0, 12.0)
     elif kind == "damage":
         detail = rng.choice(list(DAMAGES))
+    elif kind == "disk full":
+        seconds = rng.uniform(5.0, 20.0)
     elif kind == "broker pause":
         seconds = rng.uniform(10.0, 30.0)
     elif kind == "outage":

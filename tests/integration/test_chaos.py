@@ -15,6 +15,7 @@ WORKERS = [
     Fault(kind="kill", pause_s=1.5, target=1, seconds=1.0),
     Fault(kind="damage", pause_s=1.5, target=0, detail="half deleted"),
     Fault(kind="crash", pause_s=1.5, target=1, detail="after commit"),
+    Fault(kind="disk full", pause_s=1.0, target=0, seconds=4.0),
     Fault(kind="kill", pause_s=1.0, target=0),
 ]
 BROKERS = [Fault(kind="broker kill", pause_s=3.0, target=1)]

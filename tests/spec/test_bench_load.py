@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -133,3 +134,21 @@ def sessions_opened(events: list[dict[str, Any]]) -> int:
             count += t - ends.get(device, 0) > GAP_MS
         ends[device] = max(t, ends.get(device, 0))
     return count
+
+
+@pytest.mark.parametrize("events_per_record", SIZES)
+def test_a_load_of_known_devices_begins_with_an_event_of_each(events_per_record: int) -> None:
+    shape = Shape(events=1_000, devices=500, events_per_record=events_per_record, known=True)
+    load = records(shape)
+    first = events_of(islice(load, 500))
+    later = events_of(load)
+    assert [event["device_id"] for event in first] == [f"dev-{device:08d}" for device in range(500)]
+    assert max(event["timestamp"] for event in first) <= shape.start_ms
+    assert len(later) == 1_000
+    assert len({event["id"] for event in first + later}) == 1_500
+
+
+def test_without_skew_all_devices_are_equally_active() -> None:
+    even = {record.key for record in records(Shape(events=2_000, events_per_record=1, devices=500, skew=0.0))}
+    skewed = {record.key for record in records(Shape(events=2_000, events_per_record=1, devices=500))}
+    assert len(even) > 480 > len(skewed)
