@@ -12,7 +12,7 @@ from msgspec import Struct
 from worker.model.events import InputRecord
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import RekeyedRecord
-from worker.model.state import Checkpoint
+from worker.model.state import Checkpoint, GroupOffset
 
 StateRecord = tuple[bytes, bytes | None]
 """(key, value) of store and changelog; None deletes the key."""
@@ -65,8 +65,8 @@ class Source(Protocol):
         """Where a first life begins, by the configured policy. May raise TransactionLost (try again)."""
         ...
 
-    async def committed_offsets(self) -> dict[str, int]:
-        """The group's committed next offsets; inputs without one are left out. May raise TransactionLost."""
+    async def committed_offsets(self) -> dict[str, GroupOffset]:
+        """The group's committed offsets; inputs without one are left out. May raise TransactionLost."""
         ...
 
     async def still_assigned(self) -> bool:
@@ -129,8 +129,8 @@ class Transaction(Protocol):
         """Wait until the broker has every record; by topic the offset after this partition's last one."""
         ...
 
-    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
-        """Make the group's offsets part of the transaction."""
+    async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
+        """Make the group's offsets part of the transaction, with the incarnation whose they are."""
         ...
 
     async def commit(self) -> None:

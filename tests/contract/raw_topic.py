@@ -9,6 +9,7 @@ from tests.contract.cluster import ends, reader, write
 from tests.waiting import eventually
 from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.adapters.kafka_source import KafkaSource, StartFrom
+from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
 
@@ -56,6 +57,23 @@ class Raw:
         """Commit the group's offset of partition 0, while nobody is in the group."""
         async with reader(self.servers, self.topic, self.group_id) as (consumer, partition):
             await consumer.commit({partition: offset})
+
+    async def commit_as(self, author: str, offset: int) -> None:
+        """The same as a worker does it: in a transaction."""
+        transaction = KafkaTransaction(
+            client={"bootstrap_servers": self.servers},
+            transactional_id=f"{self.group_id}/0",
+            group_id=self.group_id,
+            partition=0,
+            compression="none",
+            transaction_timeout_ms=20_000,
+        )
+        await transaction.fence()
+        await transaction.begin()
+        await transaction.add_offsets({self.topic: offset}, author)
+        await transaction.commit()
+        transaction.discard()
+        await transaction.closed()
 
     def new_member(
         self,

@@ -71,7 +71,7 @@ def test_what_is_sent_on_appears_in_its_partition_with_the_commit_and_not_before
             await transaction.forward(place.rekey, 2, to_two)
             await transaction.send(place.changelog, [(b"key", b"state", None)])
             await transaction.acknowledged()
-            await transaction.add_offsets({place.raw: 3})
+            await transaction.add_offsets({place.raw: 3}, "a life")
             for partition in range(3):
                 assert await seen(place, partition) == []
             await transaction.commit()

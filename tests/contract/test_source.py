@@ -10,6 +10,7 @@ from tests.contract.cluster import delete_records
 from tests.contract.raw_topic import Raw, offsets, take
 from tests.waiting import eventually
 from worker.errors import Fatal
+from worker.model.state import GroupOffset
 
 # --- where it begins ---
 
@@ -69,7 +70,20 @@ def test_the_committed_offset_is_told_or_left_out(raw: Raw) -> None:
             assert await source.committed_offsets() == {}
         await raw.commit(7)
         async with raw.source() as source:
-            assert await source.committed_offsets() == raw.at(7)
+            assert await source.committed_offsets() == {raw.topic: GroupOffset(7, "")}
+
+    asyncio.run(scenario())
+
+
+def test_the_author_of_an_offset_is_told_of_one_that_a_transaction_committed(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.commit_as("a life", 7)
+
+        async def is_told() -> bool:  # markers are written after the answer
+            async with raw.source() as source:
+                return await source.committed_offsets() == {raw.topic: GroupOffset(7, "a life")}
+
+        await eventually(is_told, what="the offset with its author", timeout_s=10)
 
     asyncio.run(scenario())
 

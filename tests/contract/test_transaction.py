@@ -157,7 +157,7 @@ async def send_more(transaction: KafkaTransaction, place: Place) -> None:
 
 
 async def add_offsets(transaction: KafkaTransaction, place: Place) -> None:
-    await transaction.add_offsets({place.raw: 7})
+    await transaction.add_offsets({place.raw: 7}, "a life")
 
 
 async def commit(transaction: KafkaTransaction, place: Place) -> None:
@@ -196,7 +196,7 @@ def test_after_a_failure_every_use_fails_until_it_is_fenced_anew(place: Place) -
                 with pytest.raises(TransactionLost):
                     await zombie.send(place.outputs, [(None, b"more", None)])
                 with pytest.raises(TransactionLost):
-                    await zombie.add_offsets({place.raw: 9})
+                    await zombie.add_offsets({place.raw: 9}, "a life")
                 with pytest.raises(TransactionLost):
                     await zombie.commit()
                 zombie.discard()

@@ -17,6 +17,7 @@ from msgspec import json
 
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers
+from worker.model.state import GroupOffset
 
 TopicPartition = tuple[str, int]
 
@@ -80,6 +81,7 @@ class Broker:
         self.producers: dict[int, Producer] = {}
         self.logs: dict[TopicPartition, list[Entry]] = {}
         self.group_offsets: dict[TopicPartition, int] = {}
+        self.authors: dict[TopicPartition, str] = {}
         self.markers_withheld_until = 0.0
         self._stale: dict[TopicPartition, tuple[int | None, float]] = {}  # the offset before, until when
         self._open: dict[TopicPartition, dict[int, int]] = {}  # by producer the first offset of what is open
@@ -122,8 +124,11 @@ class Broker:
         log += [Entry(record, unit, headers) for record, headers in records]
         return len(log)
 
-    def add_offsets(self, number: int, epoch: int, next_offsets: Mapping[TopicPartition, int]) -> None:
-        """TxnOffsetCommit."""
+    def add_offsets(
+        self, number: int, epoch: int, next_offsets: Mapping[TopicPartition, int], author: str = ""
+    ) -> None:
+        """TxnOffsetCommit. Whose the last one was is told at once, which no rule may rely on."""
+        self.authors.update(dict.fromkeys(next_offsets, author))
         unit = self._unit(number, epoch)
         self._touch(unit, _GROUP, 0)
         unit.group_offsets.update(next_offsets)
@@ -231,16 +236,16 @@ class Broker:
         """All that was ever decided for, also what is not yet visible or was compacted away: for checks."""
         return ((position, entry) for position, entry in enumerate(self.log(place)) if entry.committed)
 
-    def committed_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    def committed_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, GroupOffset]:
         """OffsetFetch without stable offsets: right after a commit the answer may be the one before it."""
-        answer: dict[TopicPartition, int] = {}
+        answer: dict[TopicPartition, GroupOffset] = {}
         for place in places:
             offset = self.group_offsets.get(place)
             before, until = self._stale.get(place, (None, 0.0))
             if self._now() < until:
                 offset = before
             if offset is not None:
-                answer[place] = offset
+                answer[place] = GroupOffset(offset, self.authors.get(place, ""))
         return answer
 
     def compact(self, place: TopicPartition) -> None:

@@ -34,7 +34,7 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
             await transaction.forward(topics.rekey, partition, leaving)
         await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
         next_offsets = await transaction.acknowledged()
-        await transaction.add_offsets(draft.next_offsets)
+        await transaction.add_offsets(draft.next_offsets, draft.incarnation)
         meta = draft.meta()
         timer_records = draft.timer_records()
         checkpoint = checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
@@ -51,7 +51,8 @@ class TrustsTheGroupsOffsets(PartitionTask):
 
     async def _continue(self, meta: Meta) -> None:
         committed = await self._source.committed_offsets()
-        self._committed = structs.replace(meta, next_offsets=committed or meta.next_offsets)
+        offsets = {topic: group.next_offset for topic, group in committed.items()}
+        self._committed = structs.replace(meta, next_offsets=offsets or meta.next_offsets)
 
 
 class KeepsTheWatermarkOfALostDraft(PartitionTask):

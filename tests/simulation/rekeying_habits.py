@@ -66,8 +66,9 @@ class KeepsNoOffsetOfTheRekeyTopic(PartitionTask):
 class CommitsNoOffsetOfTheRekeyTopic(FakeTransaction):
     """The group's offsets tell whoever looks at the lag a falsehood."""
 
-    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
-        await super().add_offsets({t: offset for t, offset in next_offsets.items() if t != REKEY_TOPIC})
+    async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
+        of_raw = {t: offset for t, offset in next_offsets.items() if t != REKEY_TOPIC}
+        await super().add_offsets(of_raw, author)
 
 
 class SendsOnWhatHasArrived(PartitionTask):

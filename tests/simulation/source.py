@@ -13,6 +13,7 @@ from tests.simulation.world import until
 from worker.adapters.kafka_records import FetchedRecord
 from worker.core.interleaving import oldest_piece
 from worker.core.rekeying import origin_timestamp_ms
+from worker.model.state import GroupOffset
 
 HEARTBEAT_S = 1.0
 LONGEST_FETCH = 6  # records
@@ -132,8 +133,8 @@ class FakeSource:
         await self._life.call("query", lambda: None)
         return {read.place[0]: 0 for read in self.inputs}
 
-    async def committed_offsets(self) -> dict[str, int]:
-        answers: list[dict[str, int]] = []
+    async def committed_offsets(self) -> dict[str, GroupOffset]:
+        answers: list[dict[str, GroupOffset]] = []
         await self._life.call("query", lambda: answers.append(self._committed()))
         return answers[-1]
 
@@ -148,11 +149,12 @@ class FakeSource:
         if self._is_positioned():
             committed = self._committed()
             for read in self.inputs:
-                read.seek(min(read.next_offset(), committed.get(read.place[0], 0)))
+                group = committed.get(read.place[0])
+                read.seek(min(read.next_offset(), 0 if group is None else group.next_offset))
 
     def _is_positioned(self) -> bool:
         return all(read.position is not None for read in self.inputs)
 
-    def _committed(self) -> dict[str, int]:
+    def _committed(self) -> dict[str, GroupOffset]:
         committed = self._life.world.broker.committed_offsets([read.place for read in self.inputs])
         return {topic: offset for (topic, _), offset in committed.items()}

@@ -15,6 +15,7 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import Fate
+from worker.errors import Fatal
 from worker.task.life_cycle import TaskState
 
 _CHOSEN = os.environ.get("SESSIONIZER_TEST_SEED")
@@ -36,6 +37,17 @@ def clicks(number: int) -> list[Incoming]:
 def start_task(simulation: Simulation) -> RunningTask:
     """That of a new worker, which is given the only partition."""
     return simulation.start_worker().tasks[0]
+
+
+def kill_after_some_commits(simulation: Simulation) -> Simulation:
+    """Nothing of the killed worker is on its way any more."""
+    first, world = start_task(simulation), simulation.world
+    simulation.run_until(
+        lambda: len(first.disk.writes) > 2 and not world.broker.owes_markers and not world.requests,
+        "three transactions are committed",
+    )
+    simulation.kill(first.worker)
+    return simulation
 
 
 def pause_before_the_restore_reads(simulation: Simulation, running: RunningTask) -> None:
@@ -127,6 +139,35 @@ def test_a_worker_that_was_fenced_while_it_restored_does_not_take_the_new_owners
         )
         slow.worker.paused = False
         simulation.check()
+
+
+def test_a_coordinator_that_repeats_what_was_committed_long_ago_holds_up_nobody() -> None:
+    """Seen after an outage of all brokers: offsets of half an hour before, until the group moved again."""
+    with Simulation(seed=7).feed(clicks(30)) as simulation:
+        broker = kill_after_some_commits(simulation).world.broker
+        broker.group_offsets[RAW_TOPIC, 0] -= 1
+        start_task(simulation)
+        simulation.check()
+
+
+def refuses_to_start(simulation: Simulation) -> None:
+    task = start_task(simulation).task
+    with pytest.raises(Fatal, match="somebody reset the one or the other"):
+        simulation.run_until(lambda: task.state is TaskState.RUNNING, "it runs")
+
+
+def test_offsets_that_an_operator_has_reset_are_refused() -> None:
+    with Simulation(seed=8).feed(clicks(30)) as simulation:
+        broker = kill_after_some_commits(simulation).world.broker
+        broker.group_offsets[RAW_TOPIC, 0] -= 1
+        broker.authors.clear()
+        refuses_to_start(simulation)
+
+
+def test_a_changelog_that_lost_its_end_is_refused() -> None:
+    with Simulation(seed=9).feed(clicks(30)) as simulation:
+        kill_after_some_commits(simulation).world.broker.group_offsets[RAW_TOPIC, 0] += 1
+        refuses_to_start(simulation)
 
 
 @pytest.mark.parametrize("seed", range(10))

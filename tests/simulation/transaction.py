@@ -82,10 +82,12 @@ class FakeTransaction:
                 ends[topic] = request.result
         return ends
 
-    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
+    async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
         epoch = self.live_epoch()
         offsets = {(topic, self.partition): offset for topic, offset in next_offsets.items()}
-        await self.life.call("add_offsets", lambda: self.broker.add_offsets(self.partition, epoch, offsets))
+        await self.life.call(
+            "add_offsets", lambda: self.broker.add_offsets(self.partition, epoch, offsets, author)
+        )
 
     async def commit(self) -> None:
         epoch = self.live_epoch()

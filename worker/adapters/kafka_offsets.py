@@ -5,13 +5,14 @@ and a failure is a ``TransactionLost``: the task tries again.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from worker.errors import TransactionLost
+from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0
 
@@ -31,10 +32,16 @@ class Offsets:
         """The last stable offset."""
         return int((await _answered(self._consumer.end_offsets([topic_partition])))[topic_partition])
 
-    async def committed(self, topic_partition: TopicPartition) -> int | None:
-        """What the group has committed, if anything."""
-        offset = await _answered(self._consumer.committed(topic_partition))
-        return None if offset is None else int(offset)
+    async def committed(
+        self, topic_partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, GroupOffset]:
+        """What the group has committed, where it has."""
+        # The consumer's own ``committed`` tells no metadata.
+        answer = await _answered(self._consumer._coordinator.fetch_committed_offsets(topic_partitions))
+        return {
+            topic_partition: GroupOffset(int(known.offset), known.metadata)
+            for topic_partition, known in answer.items()
+        }
 
 
 async def _answered(answer: Awaitable[Any]) -> Any:

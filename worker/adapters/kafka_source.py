@@ -19,6 +19,7 @@ from worker.core.interleaving import oldest_piece
 from worker.core.rekeying import origin_timestamp_ms
 from worker.errors import Fatal
 from worker.model.events import InputRecord
+from worker.model.state import GroupOffset
 
 if TYPE_CHECKING:
     from worker.adapters.kafka_consumer import ConsumerGroup
@@ -170,14 +171,10 @@ class KafkaSource:
             first[other.topic] = await self._offsets.first(other)
         return first
 
-    async def committed_offsets(self) -> dict[str, int]:
+    async def committed_offsets(self) -> dict[str, GroupOffset]:
         """The group's committed offsets, of the inputs that have one."""
-        committed = {}
-        for known in self.inputs:
-            offset = await self._offsets.committed(known.topic_partition)
-            if offset is not None:
-                committed[known.topic_partition.topic] = offset
-        return committed
+        committed = await self._offsets.committed([known.topic_partition for known in self.inputs])
+        return {topic_partition.topic: known for topic_partition, known in committed.items()}
 
     async def still_assigned(self) -> bool:
         """Wait two heartbeats and out any rebalance; whether the partition is still ours."""

@@ -31,6 +31,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
+from aiokafka.structs import OffsetAndMetadata
 
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
@@ -165,9 +166,12 @@ class KafkaTransaction:
         self._pending.clear()
         return next_offsets
 
-    async def add_offsets(self, next_offsets: Mapping[str, int]) -> None:
-        """Make the group's offsets part of the transaction."""
-        offsets = {TopicPartition(topic, self._partition): offset for topic, offset in next_offsets.items()}
+    async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
+        """Make the group's offsets part of the transaction, with the incarnation whose they are."""
+        offsets = {
+            TopicPartition(topic, self._partition): OffsetAndMetadata(offset, author)
+            for topic, offset in next_offsets.items()
+        }
         async with self._lost_on_failure("add offsets") as producer:
             await producer.send_offsets_to_transaction(offsets, self._group_id)
 

@@ -107,6 +107,17 @@ class Meta(Struct, frozen=True, kw_only=True):
     partitioner: str = ""
 
 
+class GroupOffset(Struct, frozen=True):
+    """What the group has committed of one input.
+
+    ``author`` is the incarnation whose transaction did it; empty where somebody else did: an operator's tool,
+    or a worker of an earlier version.
+    """
+
+    next_offset: int
+    author: str
+
+
 class Checkpoint(Struct, frozen=True, kw_only=True):
     """How far a store is: it holds exactly what the changelog holds below ``changelog_offset``.
 

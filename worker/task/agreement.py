@@ -3,7 +3,7 @@ fits.
 
 Runs after fencing and restoring, before the first seek. Invariant: a task runs only where the changelog is of
 this raw topic, of the devices that belong to this partition, and the group's committed offsets, if there are
-any, say the same as its meta record.
+any, say the same as its meta record, or what this very changelog's life has said earlier.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from msgspec import structs
 from worker.core.partitioning import Partitioning
 from worker.core.state_records import SCHEMA_VERSION
 from worker.errors import Fatal, PartitionsAdded, TransactionLost
-from worker.model.state import Meta
+from worker.model.state import GroupOffset, Meta
 from worker.ports import Changelog, Clock, Source
 from worker.task.topics import TaskTopics
 
@@ -87,12 +87,17 @@ async def _agree_with_group(
     while True:
         asked_at = clock.monotonic()
         committed = await source.committed_offsets()
-        if not committed or committed == known:
+        if not committed or (
+            committed.keys() == known.keys()
+            and all(_agrees(group, known[topic], meta.incarnation) for topic, group in committed.items())
+        ):
             return
-        # A broker answers the offsets before the last commit until its markers are written (KIP-447).
+        # An earlier version's commits bear no author, and a broker answers those before the last one until
+        # its markers are written.
         if asked_at > deadline:
+            told = {topic: group.next_offset for topic, group in committed.items()}
             raise Fatal(
-                f"partition {partition}: the group's committed offsets {committed} are not the changelog's "
+                f"partition {partition}: the group's committed offsets {told} are not the changelog's "
                 f"{known}: somebody reset the one or the other, or deleted a topic and made it anew. Either "
                 "set the group's offsets back to the changelog's (kafka-consumer-groups --reset-offsets), "
                 "which keeps the state, or start a new group (kafka.group_id), which builds it anew"
@@ -100,12 +105,24 @@ async def _agree_with_group(
         await clock.sleep(_ASK_AGAIN_S)
 
 
+def _agrees(group: GroupOffset, next_offset: int, incarnation: str) -> bool:
+    """Whether the group says the same, or repeats what this life of the changelog committed before.
+
+    A broker answers the offset before the last commit until its markers are written (KIP-447); one that has
+    come back from an outage was seen to answer that of half an hour before, until it lost the group again.
+    """
+    return group.next_offset == next_offset or (
+        group.next_offset < next_offset and group.author == incarnation
+    )
+
+
 async def refuse_forgotten_life(partition: int, changelog_topic: str, source: Source) -> None:
     """The changelog is empty: raise Fatal where the group remembers having worked."""
     committed = await source.committed_offsets()
     if committed:
+        told = {topic: group.next_offset for topic, group in committed.items()}
         raise Fatal(
-            f"partition {partition}: the group has committed offsets {committed} but the changelog "
+            f"partition {partition}: the group has committed offsets {told} but the changelog "
             f"{changelog_topic} is empty: its state is lost. Restore the changelog topic, or start a new "
             "group (kafka.group_id), which reads the raw topic again from kafka.start_from"
         )

@@ -127,6 +127,11 @@ class Draft:
         for record in sessions:
             self._sessions[record[0]] = record
 
+    @property
+    def incarnation(self) -> str:
+        """Of the changelog that it will be written to."""
+        return self._base.incarnation
+
     def meta(self) -> Meta:
         """The meta record that goes with it."""
         return structs.replace(

@@ -253,7 +253,7 @@ class PartitionTask:
             await self._transaction.forward(self._topics.rekey, partition, leaving)
         await self._transaction.send(self._topics.changelog, [(k, value, None) for k, value in state_records])
         next_offsets = await self._transaction.acknowledged()
-        await self._transaction.add_offsets(draft.next_offsets)
+        await self._transaction.add_offsets(draft.next_offsets, draft.incarnation)
         await self._transaction.commit()
         self._committed = draft.meta()
         changelog_offset = next_offsets[self._topics.changelog]
