@@ -44,6 +44,8 @@ from worker.model.outputs import OutputRecord
 Place = tuple[int, int, int]
 """Partition and offset in the raw topic, and index in the batch."""
 
+SentEvent = tuple[Place, ConsumerRecord, Event]
+
 _EVENTS_A_STEP = 100
 _RECORDS_AT_ONCE = 200
 
@@ -101,7 +103,7 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
     raw = await read_all(servers, config.topics.raw)
     committed = await committed_offsets(servers, config.kafka.group_id)
     partitioning = Partitioning(partitions=len(raw), partitioner=config.input.partitioner)
-    sent = _Sent()
+    sent = Sent()
     for number, records in raw.items():
         letters = sent.take(records, config)
         found = (await read_all(servers, config.topics.dead_letters, number))[number]
@@ -109,7 +111,7 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
         verdict.dead_letters += len(found)
     for number in raw:
         enriched = (await read_all(servers, config.topics.enriched, number))[number]
-        arrived = _order_of_arrival(enriched, sent, number, partitioning, verdict)
+        arrived = order_of_arrival(enriched, sent, number, partitioning, verdict)
         steps = (arrived[start : start + _EVENTS_A_STEP] for start in range(0, len(arrived), _EVENTS_A_STEP))
         expected = expect_decoded(map(_decoded, steps), config)
         compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
@@ -139,11 +141,15 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
     return verdict
 
 
-class _Sent:
-    """Every event of the raw topic that is fine, by id, with its place and record."""
+class Sent:
+    """Every event of the raw topic that is fine, by id, with its place and record.
+
+    A producer of the raw topic may append a batch twice, when brokers fail: its events are then there twice.
+    """
 
     def __init__(self) -> None:
-        self.events: dict[str, tuple[Place, ConsumerRecord, Event]] = {}
+        self._events: dict[str, SentEvent] = {}
+        self._again: dict[str, list[SentEvent]] = {}
         self.ids: Counter[str] = Counter()
         self.fates: Counter[str] = Counter()
 
@@ -164,24 +170,35 @@ class _Sent:
             count = len(decoded.events) + len(rejected)
             fine = (index for index in range(count) if index not in rejected)
             for index, event in zip(fine, decoded.events, strict=False):
-                self.events[event.id] = (record.partition, record.offset, index), record, event
+                sent = (record.partition, record.offset, index), record, event
+                if self._events.setdefault(event.id, sent) is not sent:
+                    self._again.setdefault(event.id, []).append(sent)
                 self.ids[event.id] += 1
         return letters
 
+    def seen(self, event_id: str) -> SentEvent | None:
+        """What an output's event was; the second time it is seen, what was sent second. None: nobody did."""
+        times = self.fates[event_id]
+        self.fates[event_id] += 1
+        if times == 0:
+            return self._events.get(event_id)
+        again = self._again.get(event_id, ())
+        return again[times - 1] if times <= len(again) else None
 
-def _order_of_arrival(
-    enriched: Sequence[ConsumerRecord], sent: _Sent, number: int, partitioning: Partitioning, verdict: Verdict
+
+def order_of_arrival(
+    enriched: Sequence[ConsumerRecord], sent: Sent, number: int, partitioning: Partitioning, verdict: Verdict
 ) -> list[tuple[ConsumerRecord, Event]]:
     """The raw events in the order that the output shows, which must be a possible one."""
     arrived = []
     newest: dict[tuple[str, int], Place] = {}
     for record in enriched:
         event = json.decode(record.value)
-        sent.fates[event["id"]] += 1
-        if event["id"] not in sent.events:
-            verdict.broken.append(f"P4 partition {number}: nobody sent {event['id']}")
+        source = sent.seen(event["id"])
+        if source is None:
+            verdict.broken.append(f"P4 partition {number}: nobody sent {event['id']}, or not so often")
             continue
-        place, raw, raw_event = sent.events[event["id"]]
+        place, raw, raw_event = source
         device = event["device_id"]
         if partitioning.partition_of(device) != number:
             verdict.broken.append(f"P1 partition {number}: {device} does not belong here")
