@@ -54,7 +54,7 @@ def test_a_repeated_event_a_wrong_state_and_a_repeated_dead_letter_are_found(dep
         await add(config.changelog_topic, states[-1].key, states[-1].value)
         assert not await found("P1")
         await add(config.topics.enriched, enriched[-1].key, enriched[-1].value)
-        assert await found("P1 partition 0")
+        assert await found("P4 partition 0")
         assert await found("P4")
         letters = (await read_all(servers, config.topics.dead_letters, 0))[0]
         await add(config.topics.dead_letters, letters[-1].key, letters[-1].value)
