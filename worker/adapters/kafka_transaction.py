@@ -168,10 +168,8 @@ class KafkaTransaction:
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
         """Make the group's offsets part of the transaction, with the incarnation whose they are."""
-        offsets = {
-            TopicPartition(topic, self._partition): OffsetAndMetadata(offset, author)
-            for topic, offset in next_offsets.items()
-        }
+        of = {topic: OffsetAndMetadata(offset, author) for topic, offset in next_offsets.items()}
+        offsets = {TopicPartition(topic, self._partition): known for topic, known in of.items()}
         async with self._lost_on_failure("add offsets") as producer:
             await producer.send_offsets_to_transaction(offsets, self._group_id)
 
