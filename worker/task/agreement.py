@@ -6,7 +6,7 @@ this raw topic, of the devices that belong to this partition, and the group's co
 any, say the same as its meta record, or what this very changelog's life has said earlier.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import structs
 
@@ -87,42 +87,45 @@ async def _agree_with_group(
     while True:
         asked_at = clock.monotonic()
         committed = await source.committed_offsets()
-        if not committed or (
-            committed.keys() == known.keys()
-            and all(_agrees(group, known[topic], meta.incarnation) for topic, group in committed.items())
-        ):
+        if not committed or _agrees(committed, known, meta.incarnation):
             return
         # An earlier version's commits bear no author, and a broker answers those before the last one until
         # its markers are written.
         if asked_at > deadline:
-            told = {topic: group.next_offset for topic, group in committed.items()}
             raise Fatal(
-                f"partition {partition}: the group's committed offsets {told} are not the changelog's "
-                f"{known}: somebody reset the one or the other, or deleted a topic and made it anew. Either "
-                "set the group's offsets back to the changelog's (kafka-consumer-groups --reset-offsets), "
-                "which keeps the state, or start a new group (kafka.group_id), which builds it anew"
+                f"partition {partition}: the group's committed offsets {_told(committed)} are not the "
+                f"changelog's {known}: somebody reset the one or the other, or deleted a topic and made it "
+                "anew. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
+                "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which builds it "
+                "anew"
             )
         await clock.sleep(_ASK_AGAIN_S)
 
 
-def _agrees(group: GroupOffset, next_offset: int, incarnation: str) -> bool:
-    """Whether the group says the same, or repeats what this life of the changelog committed before.
+def _agrees(committed: Mapping[str, GroupOffset], known: Mapping[str, int], incarnation: str) -> bool:
+    """Whether the group says the same of every input, or repeats what this changelog's life said earlier.
 
     A broker answers the offset before the last commit until its markers are written (KIP-447); one that has
     come back from an outage was seen to answer that of half an hour before, until it lost the group again.
     """
-    return group.next_offset == next_offset or (
-        group.next_offset < next_offset and group.author == incarnation
+    return committed.keys() == known.keys() and all(
+        group.next_offset == known[topic]
+        or (group.next_offset < known[topic] and group.author == incarnation)
+        for topic, group in committed.items()
     )
+
+
+def _told(committed: Mapping[str, GroupOffset]) -> dict[str, int]:
+    """As a human looks for it."""
+    return {topic: group.next_offset for topic, group in committed.items()}
 
 
 async def refuse_forgotten_life(partition: int, changelog_topic: str, source: Source) -> None:
     """The changelog is empty: raise Fatal where the group remembers having worked."""
     committed = await source.committed_offsets()
     if committed:
-        told = {topic: group.next_offset for topic, group in committed.items()}
         raise Fatal(
-            f"partition {partition}: the group has committed offsets {told} but the changelog "
+            f"partition {partition}: the group has committed offsets {_told(committed)} but the changelog "
             f"{changelog_topic} is empty: its state is lost. Restore the changelog topic, or start a new "
             "group (kafka.group_id), which reads the raw topic again from kafka.start_from"
         )
