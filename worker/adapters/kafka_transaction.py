@@ -17,7 +17,7 @@ What it guards against (aiokafka 0.14, read in its source and reproduced in test
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any
 
@@ -33,6 +33,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.adapters.kafka_batches import NO_HEADERS, fill
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers, RekeyedRecord
@@ -40,7 +41,6 @@ from worker.model.rekeying import Headers, RekeyedRecord
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
 _DISCARD_S = 2.0
-_NO_HEADERS: Headers = []
 _REFUSED = (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
@@ -144,8 +144,8 @@ class KafkaTransaction:
             sent = 0
             while sent < len(records):
                 batch = producer.create_batch()
-                rest = repeat(_NO_HEADERS) if headers is None else islice(headers, sent, None)
-                sent += _fill(batch, islice(records, sent, None), rest)
+                rest = repeat(NO_HEADERS) if headers is None else islice(headers, sent, None)
+                sent += fill(batch, islice(records, sent, None), rest)
                 await self._send_batch(producer, batch, topic, partition)
 
     async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
@@ -168,8 +168,10 @@ class KafkaTransaction:
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
         """Make the group's offsets part of the transaction, with the incarnation whose they are."""
-        of = {topic: OffsetAndMetadata(offset, author) for topic, offset in next_offsets.items()}
-        offsets = {TopicPartition(topic, self._partition): known for topic, known in of.items()}
+        offsets = {
+            TopicPartition(topic, self._partition): OffsetAndMetadata(offset, author)
+            for topic, offset in next_offsets.items()
+        }
         async with self._lost_on_failure("add offsets") as producer:
             await producer.send_offsets_to_transaction(offsets, self._group_id)
 
@@ -245,21 +247,6 @@ class KafkaTransaction:
                 )  # the first cause; what the caller sees may be a bare AssertionError
             refused = isinstance(error, _REFUSED)
             raise TransactionLost(f"{what}: {type(cause).__name__}: {cause}", refused=refused) from error
-
-
-def _fill(batch: Any, records: Iterable[OutputRecord], headers: Iterable[Headers]) -> int:
-    """Append records with their headers, as many as fit; how many. The first may have any size.
-
-    Past the client's own ``append``: of its 0.33 us a record 0.2 are wrapping (2026-11-24).
-    """
-    append = batch._builder.append
-    count = 0
-    for (key, value, timestamp_ms), own_headers in zip(records, headers, strict=False):
-        if append(count, timestamp_ms, key, value, own_headers) is None:
-            break
-        count += 1
-    batch._relative_offset = count
-    return count
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:
