@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.field_values import KINDS, Refusal, kind_of, take, text_of, timestamp_of
+from worker.core.field_values import ALIASES, KINDS, Refusal, kind_of, take, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
 from worker.model.events import Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -39,7 +39,7 @@ MISSING: dict[str, Refusal] = {
 _NOT_AN_OBJECT: dict[str, Refusal] = {
     kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
 }
-REQUIRED_NAMES = ("id", "event_id", "type", "event", "device_id", "timestamp")
+_REQUIRED_NAMES = (*ALIASES, *ALIASES.values(), "device_id", "timestamp")
 NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
 _QUOTES = "\"'`"
@@ -148,7 +148,7 @@ class EventChecks:
     def judge_rest(self, event: Event, element: bytes) -> Event | Refusal:
         """The same for an element of which only what is optional is not yet judged, nor in the event."""
         properties = _properties_of(element)
-        for name in REQUIRED_NAMES:
+        for name in _REQUIRED_NAMES:
             properties.pop(name, None)
         return self._refusal_of_rest(event, properties, element) or event
 

@@ -42,10 +42,10 @@ def take(properties: dict[str, Raw], field: str) -> bytes | Refusal | None:
 
 def text_of(json_text: bytes, field: str) -> str | Refusal:
     """The field's text. An integer will do for ids, which only ``type`` is not."""
-    if json_text[:1] == b'"':
-        return _any_string(json_text)
-    if field != "type" and json_text.removeprefix(b"-").isdigit():
-        return json_text.decode()
+    if field != "type" or json_text[:1] == b'"':
+        text = _id_text(json_text)
+        if text is not None:
+            return text
     allowed = "a string" if field == "type" else "a string or an integer"
     return "wrong_type", f"{field}: expected {allowed}, got {kind_of(json_text)}"
 

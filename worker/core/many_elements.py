@@ -146,13 +146,12 @@ class ManyElements:
 
     def _required(self, fields: _Fields) -> Event | Refusal | None:
         """The event without what is optional, or its first fault. None where a field has both its names."""
-        event_id = fields.id
-        if event_id is NO_JSON:
-            event_id = fields.event_id
-            if event_id is NO_JSON:
-                return MISSING["id"]
-        elif fields.event_id is not NO_JSON:
+        event_id = fields.event_id if fields.id is NO_JSON else fields.id
+        event_type = fields.event if fields.type is NO_JSON else fields.type
+        if event_id is not fields.event_id is not NO_JSON or event_type is not fields.event is not NO_JSON:
             return None
+        if event_id is NO_JSON:
+            return MISSING["id"]
         json_text = bytes(event_id)
         if json_text.isdigit() and len(json_text) <= self._surely_short_chars:
             id_text: str | Refusal = json_text.decode()
@@ -161,13 +160,8 @@ class ManyElements:
         if isinstance(id_text, tuple):
             return id_text
 
-        event_type = fields.type
         if event_type is NO_JSON:
-            event_type = fields.event
-            if event_type is NO_JSON:
-                return MISSING["type"]
-        elif fields.event is not NO_JSON:
-            return None
+            return MISSING["type"]
         type_text = self._text(bytes(event_type), "type")
         if isinstance(type_text, tuple):
             return type_text
