@@ -33,10 +33,9 @@ from rich.table import Table
 from bench.broker import throw_away_broker
 from bench.events import Record, Shape, records
 from bench.load import to_topic
-from bench.measuring import figures
 from bench.report import RESULTS, Run, save
-from bench.run import Bench, environment_of, watch
-from bench.topics import KEPT, Topics
+from bench.run import Bench, environment_of, run_of, watch
+from bench.topics import ENDS, KEPT, Topics
 
 PARTITIONS = 4
 START_S = 5.0  # a worker is up by then: a steady load begins without a backlog
@@ -93,17 +92,9 @@ class Life:
         samples = watch(bench, self._topics, self._names, self._partitions, self._environment, log)
         complete = samples[-1].outputs >= events
         self._events += events
-        ends = (self._names[output] for output in ("ENRICHED", "DEAD_LETTERS"))
-        run = Run(
-            label=bench.label,
-            command="sessionizer run",
-            job=bench.job,
-            topic=bench.topic,
-            events=events,
-            complete=complete,
-            lost_or_repeated=self._events - sum(map(self._topics.count_records, ends)) if complete else 0,
-            figures=figures(samples),
-        )
+        ends = (self._names[output] for output in ENDS)
+        lost = self._events - sum(map(self._topics.count_records, ends)) if complete else 0
+        run = run_of(bench, samples, complete=complete, lost_or_repeated=lost)
         found = run.figures
         tell(
             f"{run.label}: {found.us_second_half:.2f} us an event, {found.peak_rss_mb:.0f} MB, "

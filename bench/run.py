@@ -30,7 +30,7 @@ from bench.measuring import (
     machine_cpu_s,
 )
 from bench.report import RESULTS, Run, save, table
-from bench.topics import Topics
+from bench.topics import ENDS, Topics
 
 INTERVAL_S = 0.2
 QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes
@@ -80,14 +80,17 @@ def measure(bench: Bench) -> Run:
         wanted = bench.until or bench.events
         complete = bench.until is None and samples[-1].outputs >= wanted
         counted = (
-            sum(topics.count_records(names[output]) for output in ("ENRICHED", "DEAD_LETTERS"))
-            if complete
-            else samples[-1].outputs
+            sum(topics.count_records(names[output]) for output in ENDS) if complete else samples[-1].outputs
         )
     finally:
         topics.delete(list(names.values()))
     if samples[-1].outputs < wanted:
         sys.stderr.write("".join(log.read_text(errors="replace").splitlines(keepends=True)[-30:]))
+    return run_of(bench, samples, complete=complete, lost_or_repeated=bench.events - counted)
+
+
+def run_of(bench: Bench, samples: Sequence[Sample], *, complete: bool, lost_or_repeated: int) -> Run:
+    """What was seen, as a run of that bench."""
     return Run(
         label=bench.label,
         command=shlex.join(bench.command),
@@ -95,7 +98,7 @@ def measure(bench: Bench) -> Run:
         topic=bench.topic,
         events=bench.events,
         complete=complete,
-        lost_or_repeated=bench.events - counted,
+        lost_or_repeated=lost_or_repeated,
         figures=figures(samples),
     )
 
@@ -129,7 +132,7 @@ def watch(
     log: Path,
 ) -> list[Sample]:
     """Run the command until it has put out as much as it should, beside what is there; what was seen then."""
-    ends = [names[output] for output in ("ENRICHED", "DEAD_LETTERS")]
+    ends = [names[output] for output in ENDS]
     there = sum(topics.end_offset(name, partitions) for name in ends)
     port = int(bench.bootstrap_servers.split(",")[0].rpartition(":")[2])
     broker_pid = bench.broker_pid or listening_pid(port)

@@ -39,6 +39,8 @@ OUTPUTS = {
 """What a worker writes to, by the option that names it."""
 
 PATIENCE_S = 30.0
+ENDS = ("ENRICHED", "DEAD_LETTERS")
+"""Where every event ends, once, by the option that names it."""
 
 
 class Topics:
