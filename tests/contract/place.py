@@ -3,8 +3,8 @@
 Makes and watches; asserts nothing.
 """
 
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from tests.contract.cluster import committed_offset, ends, make_topics, visible
@@ -48,22 +48,11 @@ class Place:
         """Make it."""
         await make_topics(self.servers, self.rekey, partitions=3)
 
-    @asynccontextmanager
-    async def transaction(self, name: str = "0", **options: int) -> AsyncIterator[KafkaTransaction]:
-        """A transactional producer of partition 0, not fenced; discarded at the end. One ``name``, one id."""
-        transaction = KafkaTransaction(
-            client={"bootstrap_servers": self.servers},
-            transactional_id=f"{self.group}/{name}",
-            group_id=self.group,
-            partition=0,
-            compression="none",
-            **{"transaction_timeout_ms": 20_000, **options},
-        )
-        try:
-            yield transaction
-        finally:
-            transaction.discard()
-            await transaction.closed()
+    def transaction(
+        self, name: str = "0", **options: int
+    ) -> contextlib.AbstractAsyncContextManager[KafkaTransaction]:
+        """That of a worker in this group."""
+        return transaction_of(self.servers, self.group, name, **options)
 
     async def all_visible(self) -> tuple[list[bytes | None], list[bytes | None], int | None]:
         """What everybody sees: values of outputs and changelog, and the group's offset in the raw topic."""
@@ -85,6 +74,26 @@ class Place:
         """Whether no transaction is open in the outputs."""
         stable, end = await ends(self.servers, self.outputs)
         return stable == end
+
+
+@contextlib.asynccontextmanager
+async def transaction_of(
+    servers: str, group: str, name: str = "0", **options: int
+) -> AsyncIterator[KafkaTransaction]:
+    """A transactional producer of partition 0, not fenced; discarded at the end. One ``name``, one id."""
+    transaction = KafkaTransaction(
+        client={"bootstrap_servers": servers},
+        transactional_id=f"{group}/{name}",
+        group_id=group,
+        partition=0,
+        compression="none",
+        **{"transaction_timeout_ms": 20_000, **options},
+    )
+    try:
+        yield transaction
+    finally:
+        transaction.discard()
+        await transaction.closed()
 
 
 async def write_all(transaction: KafkaTransaction, place: Place, value: bytes, next_offset: int) -> None:

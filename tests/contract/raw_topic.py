@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from tests.contract.cluster import ends, reader, write
+from tests.contract.place import transaction_of
 from tests.waiting import eventually
 from worker.adapters.kafka_consumer import ConsumerGroup
 from worker.adapters.kafka_source import KafkaSource, StartFrom
-from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
 
@@ -60,20 +60,11 @@ class Raw:
 
     async def commit_as(self, author: str, offset: int) -> None:
         """The same as a worker does it: in a transaction."""
-        transaction = KafkaTransaction(
-            client={"bootstrap_servers": self.servers},
-            transactional_id=f"{self.group_id}/0",
-            group_id=self.group_id,
-            partition=0,
-            compression="none",
-            transaction_timeout_ms=20_000,
-        )
-        await transaction.fence()
-        await transaction.begin()
-        await transaction.add_offsets({self.topic: offset}, author)
-        await transaction.commit()
-        transaction.discard()
-        await transaction.closed()
+        async with transaction_of(self.servers, self.group_id) as transaction:
+            await transaction.fence()
+            await transaction.begin()
+            await transaction.add_offsets({self.topic: offset}, author)
+            await transaction.commit()
 
     def new_member(
         self,
