@@ -15,7 +15,7 @@ from rich.table import Table
 from bench.capacity_model import Coefficients, Demand, PerEvent, Plan, plan
 
 MEASURED = Coefficients(
-    worker_us=PerEvent(at_1=30.9, at_20=14.9),
+    worker_us=PerEvent(at_1=28.1, at_20=13.7),
     cold_us=24.0,
     rekey_us=PerEvent(at_1=85.0, at_20=13.0),
     broker_us=PerEvent(at_1=4.5, at_20=3.3),
