@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Kafka
 from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
+from tests.contract.place import Place
 from tests.contract.raw_topic import Raw
 from tests.kafka.broker import LocalBroker, free_ports
 
@@ -60,3 +61,11 @@ def raw_of_two(kafka: Kafka, topic_prefix: str) -> Raw:
     raw = Raw(kafka.bootstrap_servers, topic_prefix)
     asyncio.run(make_topics(raw.servers, raw.topic, partitions=2))
     return raw
+
+
+@pytest.fixture
+def place(kafka: Kafka, topic_prefix: str) -> Place:
+    """The topics of one test."""
+    place = Place(kafka.bootstrap_servers, topic_prefix)
+    asyncio.run(place.make_topics())
+    return place

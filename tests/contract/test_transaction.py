@@ -10,22 +10,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.conftest import Kafka
-from tests.contract.cluster import make_topics, visible
+from tests.contract.cluster import visible
 from tests.contract.place import Place, write_all
 from tests.waiting import eventually
 from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.errors import TransactionLost
 
 HALF_MIB = 512 * 1024
-
-
-@pytest.fixture
-def place(kafka: Kafka, topic_prefix: str) -> Place:
-    """The topics of one test."""
-    place = Place(kafka.bootstrap_servers, topic_prefix)
-    asyncio.run(place.make_topics())
-    return place
 
 
 # --- all or nothing ---
@@ -204,80 +195,6 @@ def test_after_a_failure_every_use_fails_until_it_is_fenced_anew(place: Place) -
             await write_all(zombie, place, b"back", next_offset=9)
             await zombie.commit()
             await place.becomes_visible([b"back"], [b"back"], 9)
-
-    asyncio.run(scenario())
-
-
-# --- failures that the broker tells ---
-
-
-def test_a_refused_batch_is_told_by_acknowledged_and_nothing_is_visible(place: Place) -> None:
-    narrow = place.prefix + "narrow"
-
-    async def scenario() -> None:
-        await make_topics(place.servers, narrow, configs={"max.message.bytes": "1000"})
-        async with place.transaction() as transaction:
-            await transaction.fence()
-            await transaction.begin()
-            await transaction.send(place.outputs, [(None, b"fits", None)])
-            await transaction.send(narrow, [(None, bytes(2000), None)])
-            with pytest.raises(TransactionLost, match=f"{narrow}.*MessageSizeTooLarge") as lost:
-                await transaction.acknowledged()
-            assert lost.value.refused
-            transaction.discard()
-            await transaction.fence()
-            assert await place.is_settled()
-            assert await place.all_visible() == ([], [], None)
-            assert await visible(place.servers, narrow) == []
-
-    asyncio.run(scenario())
-
-
-def test_a_topic_that_is_not_there_is_a_loss_too(place: Place) -> None:
-    async def scenario() -> None:
-        async with place.transaction(request_timeout_ms=500) as transaction:
-            await transaction.fence()
-            await transaction.begin()
-            with pytest.raises(TransactionLost, match=place.prefix + "nowhere"):
-                await transaction.send(place.prefix + "nowhere", [(None, b"", None)])
-
-    asyncio.run(scenario())
-
-
-def test_a_transaction_that_the_broker_timed_out_is_lost(place: Place) -> None:
-    async def scenario() -> None:
-        async with place.transaction(transaction_timeout_ms=1000) as transaction:
-            await transaction.fence()
-            await write_all(transaction, place, b"late", next_offset=7)
-            await eventually(place.is_settled, what="the broker aborts the transaction")
-            with pytest.raises(TransactionLost):
-                await transaction.commit()
-            assert await place.all_visible() == ([], [], None)
-            await transaction.fence()
-            await write_all(transaction, place, b"in time", next_offset=8)
-            await transaction.commit()
-            await place.becomes_visible([b"in time"], [b"in time"], 8)
-
-    asyncio.run(scenario())
-
-
-def test_a_producer_may_rest_for_longer_than_a_transaction_may_take(place: Place) -> None:
-    async def scenario() -> None:
-        async with (
-            place.transaction(transaction_timeout_ms=1000) as resting,
-            place.transaction("other", transaction_timeout_ms=1000) as forgotten,
-        ):
-            await resting.fence()
-            await write_all(resting, place, b"one", next_offset=1)
-            await resting.commit()
-            await forgotten.fence()
-            await forgotten.begin()
-            await forgotten.send(place.outputs, [(None, b"never", None)])
-            await forgotten.acknowledged()
-            await eventually(place.is_settled, what="a transaction's time is over")
-            await write_all(resting, place, b"two", next_offset=2)
-            await resting.commit()
-            await place.becomes_visible([b"one", b"two"], [b"one", b"two"], 2)
 
     asyncio.run(scenario())
 

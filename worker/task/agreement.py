@@ -96,8 +96,8 @@ async def _agree_with_group(
                 f"partition {partition}: the group's committed offsets {_told(committed)} are not the "
                 f"changelog's {known}: somebody reset the one or the other, or deleted a topic and made it "
                 "anew. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
-                "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which builds "
-                "it anew"
+                "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which "
+                "builds it anew"
             )
         await clock.sleep(_ASK_AGAIN_S)
 

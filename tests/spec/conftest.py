@@ -1,0 +1,27 @@
+"""What specifications share: a place for a replay, and for a file of options."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Sessionizer
+from tests.configuring import File
+from tests.replaying import Replaying, wrapped
+from worker.demo.traffic import make_traffic
+
+
+@pytest.fixture
+def replaying(sessionizer: Sessionizer, tmp_path: Path) -> Replaying:
+    return Replaying(sessionizer, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def traffic() -> bytes:
+    """5,000 events of the demo, one wrapper a line."""
+    records = make_traffic(5_000, seed=3, now_ms=1_772_409_600_000).records
+    return b"".join(wrapped(record.value.decode(), record.timestamp_ms) + b"\n" for record in records)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    return File(tmp_path / "prod.toml")
