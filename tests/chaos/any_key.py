@@ -7,7 +7,6 @@ once, where its device belongs, with the sessions and users of the pure core.
 """
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,27 +26,19 @@ from tests.chaos.promises import (
     compare_state,
     expect_decoded,
 )
+from tests.chaos.sent import Place, Sent
 from tests.chaos.topics import committed_offsets, read_all
 from tests.waiting import eventually
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
-from worker.core.decode import Decoder
-from worker.core.encode import encode_step
 from worker.core.partitioning import Partitioning
-from worker.core.pipeline import DecodedRecords, process
+from worker.core.pipeline import DecodedRecords
 from worker.core.state_records import META_KEY
 from worker.demo.traffic import RawRecord
 from worker.errors import StateCorrupted
 from worker.model.events import DecodedValue, Event
-from worker.model.outputs import OutputRecord
-
-Place = tuple[int, int, int]
-"""Partition and offset in the raw topic, and index in the batch."""
-
-SentEvent = tuple[Place, ConsumerRecord, Event]
 
 _EVENTS_A_STEP = 100
-_RECORDS_AT_ONCE = 200
 
 
 def shuffled_traffic(records: Sequence[RawRecord], seed: int) -> list[RawRecord]:
@@ -103,9 +94,9 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
     raw = await read_all(servers, config.topics.raw)
     committed = await committed_offsets(servers, config.kafka.group_id)
     partitioning = Partitioning(partitions=len(raw), partitioner=config.input.partitioner)
-    sent = Sent()
+    sent = Sent(config)
     for number, records in raw.items():
-        letters = sent.take(records, config)
+        letters = sent.take(number, records)
         found = (await read_all(servers, config.topics.dead_letters, number))[number]
         compare(verdict, f"P1 dead letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
@@ -134,56 +125,10 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
         compare_offsets(verdict, number, changelog, offsets)
         if state_directories:
             await compare_stores(verdict, number, changelog, state_directories)
-    lost, repeated = sent.ids - sent.fates, sent.fates - sent.ids
-    if lost or repeated:
-        verdict.broken.append(f"P4: {lost.total()} events lost, {repeated.total()} repeated or made up")
+    if sent.left or sent.unknown:
+        verdict.broken.append(f"P4: {sent.left} events lost, {sent.unknown} repeated or made up")
     verdict.events = verdict.enriched + verdict.dead_letters
     return verdict
-
-
-class Sent:
-    """Every event of the raw topic that is fine, by id, with its place and record.
-
-    A producer of the raw topic may append a batch twice, when brokers fail: its events are then there twice.
-    """
-
-    def __init__(self) -> None:
-        self._events: dict[str, SentEvent] = {}
-        self._again: dict[str, list[SentEvent]] = {}
-        self.ids: Counter[str] = Counter()
-        self.fates: Counter[str] = Counter()
-
-    def take(self, records: Sequence[ConsumerRecord], config: Config) -> list[OutputRecord]:
-        """Take in one partition; what its dead letters must be, in order."""
-        decoder = Decoder(config.input, config.identity)
-        letters: list[OutputRecord] = []
-        decoded_values = (
-            value
-            for start in range(0, len(records), _RECORDS_AT_ONCE)
-            for value in decoder.decode_many([r.value for r in records[start : start + _RECORDS_AT_ONCE]])
-        )
-        for record, decoded in zip(records, decoded_values, strict=True):
-            if decoded.rejections:
-                refused = DecodedRecords([record], [DecodedValue([], decoded.rejections)], frozenset())
-                letters += encode_step(process(refused, {}, 0, config.rules)).dead_letters
-            rejected = {rejection.index for rejection in decoded.rejections}
-            count = len(decoded.events) + len(rejected)
-            fine = (index for index in range(count) if index not in rejected)
-            for index, event in zip(fine, decoded.events, strict=False):
-                sent = (record.partition, record.offset, index), record, event
-                if self._events.setdefault(event.id, sent) is not sent:
-                    self._again.setdefault(event.id, []).append(sent)
-                self.ids[event.id] += 1
-        return letters
-
-    def seen(self, event_id: str) -> SentEvent | None:
-        """What an output's event was; the second time it is seen, what was sent second. None: nobody did."""
-        times = self.fates[event_id]
-        self.fates[event_id] += 1
-        if times == 0:
-            return self._events.get(event_id)
-        again = self._again.get(event_id, ())
-        return again[times - 1] if times <= len(again) else None
 
 
 def order_of_arrival(
@@ -194,11 +139,10 @@ def order_of_arrival(
     newest: dict[tuple[str, int], Place] = {}
     for record in enriched:
         event = json.decode(record.value)
-        source = sent.seen(event["id"])
-        if source is None:
+        place = sent.seen(event["id"])
+        if place is None:
             verdict.broken.append(f"P4 partition {number}: nobody sent {event['id']}, or not so often")
             continue
-        place, raw, raw_event = source
         device = event["device_id"]
         if partitioning.partition_of(device) != number:
             verdict.broken.append(f"P1 partition {number}: {device} does not belong here")
@@ -206,7 +150,7 @@ def order_of_arrival(
         if before is not None and before >= place:
             verdict.broken.append(f"P1 partition {number}: {device} has {place} after {before}")
         newest[device, place[0]] = place
-        arrived.append((raw, raw_event))
+        arrived.append(sent.at(place))
     return arrived
 
 
