@@ -1,6 +1,6 @@
 """Every event that a raw topic holds, by its id: where it came first, and what it is.
 
-An hour of chaos sends ten million events, so an event costs an entry in a dictionary and no more: it is decoded
+An hour of chaos sends ten million events, so one costs an entry in a dictionary and no more: it is decoded
 again from its record when an output shows it. Invariant: an event is left from when it was taken in until an
 output showed it, so that what is left in the end was lost.
 """
