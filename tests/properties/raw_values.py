@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from worker.core.decode import Decoder
+from worker.model.events import DecodedValue
 from worker.model.rules import IdentityRules, InputRules
 
 limits = InputRules(max_events=8, max_text_bytes=40, max_object_bytes=120, max_properties=4, max_depth=5)
@@ -194,3 +195,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 values = st.one_of(whole_texts, whole_texts, damaged(), st.binary(max_size=40))
+
+
+def same(one: DecodedValue, other: DecodedValue) -> bool:
+    return list(one.events) == list(other.events) and list(one.rejections) == list(other.rejections)

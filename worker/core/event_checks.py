@@ -25,21 +25,26 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.field_values import ALIASES, KINDS, Refusal, kind_of, take, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
-from worker.model.events import Event, Rejection
+from worker.model.events import NO_JSON, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
 NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
 """Plain forms of a session or view id that mean none: what scripts send for a value they do not have."""
 
+_OPTIONAL_IDS = ("user_id", "session_id", "view_id")
 MISSING: dict[str, Refusal] = {
     "id": ("missing_field", "id: is missing (or event_id)"),
     "type": ("missing_field", "type: is missing (or event)"),
     "device_id": ("missing_field", "device_id: is missing"),
 }
+HOLDS_CONTROL: dict[str, Refusal] = {
+    field: ("control_character", f"{field}: holds a control character")
+    for field in (*MISSING, *_OPTIONAL_IDS)
+}
 _NOT_AN_OBJECT: dict[str, Refusal] = {
     kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
 }
-_REQUIRED_NAMES = (*ALIASES, *ALIASES.values(), "device_id", "timestamp")
+_NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *_OPTIONAL_IDS)
 NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
 _QUOTES = "\"'`"
@@ -75,6 +80,11 @@ def is_json(text: bytes) -> bool:
     except DecodeError:
         return False
     return True
+
+
+def holds_control(text: str) -> bool:
+    """Whether a character of the text is of the Unicode category Cc."""
+    return not text.isprintable() and _control_character.search(text) is not None
 
 
 def not_an_object(element: bytes) -> Refusal:
@@ -143,27 +153,32 @@ class EventChecks:
         if isinstance(timestamp, tuple):
             return timestamp
         event = Event(event_id, event_type, device_id, timestamp)
-        return self._refusal_of_rest(event, properties, element) or event
+        user_id, session_id, view_id = (properties.pop(name, NO_JSON) for name in _OPTIONAL_IDS)
+        refusal = self.judge_ids(event, user_id, session_id, view_id)
+        return refusal or self._refusal_of_rest(event, properties, element) or event
 
-    def judge_rest(self, event: Event, element: bytes) -> Event | Refusal:
-        """The same for an element of which only what is optional is not yet judged, nor in the event."""
+    def judge_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
+        """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
+        user = self._optional_text(user_id, "user_id", self._blocked_users)
+        if isinstance(user, tuple):
+            return user
+        session = self._optional_text(session_id, "session_id", NULL_WORDS)
+        if isinstance(session, tuple):
+            return session
+        view = self._optional_text(view_id, "view_id", NULL_WORDS)
+        if isinstance(view, tuple):
+            return view
+        event.user_id, event.session_id, event.view_id = user, session, view
+        return None
+
+    def judge_rest(self, event: Event, element: bytes) -> Refusal | None:
+        """Give the event of an element, which has all its ids, its ``data`` and ``extra``; or why not."""
         properties = _properties_of(element)
-        for name in _REQUIRED_NAMES:
+        for name in _NAMES_BUT_DATA:
             properties.pop(name, None)
-        return self._refusal_of_rest(event, properties, element) or event
+        return self._refusal_of_rest(event, properties, element)
 
     def _refusal_of_rest(self, event: Event, properties: dict[str, Raw], element: bytes) -> Refusal | None:
-        """Give the event what an event may have besides; why that is refused, if it is."""
-        user_id = self._optional_text(properties, "user_id", self._blocked_users)
-        if isinstance(user_id, tuple):
-            return user_id
-        session_id = self._optional_text(properties, "session_id", NULL_WORDS)
-        if isinstance(session_id, tuple):
-            return session_id
-        view_id = self._optional_text(properties, "view_id", NULL_WORDS)
-        if isinstance(view_id, tuple):
-            return view_id
-        event.user_id, event.session_id, event.view_id = user_id, session_id, view_id
         data = properties.pop("data", None)
         if data is not None and (json_text := bytes(data)) != b"null":
             if refusal := self.refusal_of_data(json_text):
@@ -221,11 +236,8 @@ class EventChecks:
         text = json_text if isinstance(json_text, tuple) else text_of(json_text, field)
         return text if isinstance(text, tuple) else self.required_text(text, field)
 
-    def _optional_text(
-        self, properties: dict[str, Raw], field: str, meaning_none: frozenset[str]
-    ) -> str | Refusal | None:
-        value = properties.pop(field, None)
-        if value is None or (json_text := bytes(value)) == b"null":
+    def _optional_text(self, found: Raw, field: str, meaning_none: frozenset[str]) -> str | Refusal | None:
+        if found is NO_JSON or (json_text := bytes(found)) == b"null":
             return None
         text = text_of(json_text, field)
         if isinstance(text, tuple):
@@ -236,9 +248,7 @@ class EventChecks:
         most = self._limits.max_text_bytes
         if 4 * len(text) > most and (refusal := _refusal_of_size(field, len(text.encode()), most)):
             return refusal  # a character is at most 4 bytes of UTF-8
-        if not text.isprintable() and _control_character.search(text):
-            return "control_character", f"{field}: holds a control character"
-        return text
+        return HOLDS_CONTROL[field] if holds_control(text) else text
 
 
 def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:

@@ -60,7 +60,8 @@ class FastPath:
         self._blocked_devices = plain_words(identity.blocked_device_ids)
         # A character is at most 4 bytes of UTF-8.
         self._surely_short_chars = limits.max_text_bytes // 4
-        self._device_is_fine = lru_cache(_KNOWN_DEVICES)(self._may_be_a_device)
+        self.device_is_fine = lru_cache(_KNOWN_DEVICES)(self._may_be_a_device)
+        """Whether a text surely is a device's id. False proves nothing."""
         # The shortest object of n properties, {"":0,"":0}, has 5n + 1 bytes.
         self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
 
@@ -117,7 +118,7 @@ class FastPath:
         """Take placeholders out of optional ids; the indexes of events whose texts may break a rule."""
         doubtful = set()
         short = self._surely_short_chars
-        blocked_users, device_is_fine = self._blocked_users, self._device_is_fine
+        blocked_users, device_is_fine = self._blocked_users, self.device_is_fine
         may_hold_control_characters = _BACKSLASH in value or _DELETE in value or _FIRST_OF_C1 in value
         device_id = ""
         device_fine = False

@@ -30,14 +30,18 @@ def take(properties: dict[str, Raw], field: str) -> bytes | Refusal | None:
     """Take the field's JSON out of the properties, under either of its names; None where it is not there."""
     found = properties.pop(field, None)
     alias = ALIASES.get(field)
-    if alias is None or (other := properties.pop(alias, None)) is None:
-        return None if found is None else bytes(found)
-    if found is None:
-        return bytes(other)
-    value = bytes(found)
-    if value != other and not _same_text(value, bytes(other)):
-        return "conflicting_alias", f"{field}: and its other name {alias} are both there and differ"
-    return bytes(other)
+    other = None if alias is None else properties.pop(alias, None)
+    if found is not None and other is not None:
+        return same_under_both_names(bytes(found), bytes(other), field)
+    found = other if found is None else found
+    return None if found is None else bytes(found)
+
+
+def same_under_both_names(one: bytes, other: bytes, field: str) -> bytes | Refusal:
+    """The JSON of a field that is there under both its names. The same text in other JSON will do."""
+    if one == other or ((text := _id_text(one)) is not None and text == _id_text(other)):
+        return other
+    return "conflicting_alias", f"{field}: and its other name {ALIASES[field]} are both there and differ"
 
 
 def text_of(json_text: bytes, field: str) -> str | Refusal:
@@ -80,12 +84,6 @@ def kind_of(json_text: bytes) -> str:
     if kind is None:
         kind = _INTEGER if json_text.removeprefix(b"-").isdigit() else _NUMBER
     return kind
-
-
-def _same_text(one: bytes, other: bytes) -> bool:
-    """Whether two JSON values name the same id: "7" is 7, and an escape is the character it stands for."""
-    text = _id_text(one)
-    return text is not None and text == _id_text(other)
 
 
 def _id_text(json_text: bytes) -> str | None:
