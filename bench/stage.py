@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from bench.measuring import ProcessTree
 from bench.run import stop
 from bench.silences import Arrival
+from tests.kafka.broker import end_with_parent
 from worker.core.partitioning import Partitioning
 
 BATCH = 100  # devices in one record of the filling, all of one partition
@@ -115,6 +116,7 @@ class Worker:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=end_with_parent(),
             )
         self._tree = ProcessTree(self._process.pid)
 

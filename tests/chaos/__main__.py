@@ -7,6 +7,7 @@ random, on one broker or a given one, for machines that hold no cluster.
 import argparse
 import asyncio
 import contextlib
+import logging
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, help="only so many kills, on one broker")
     parser.add_argument("--events", type=int, default=1_000_000, help="with --kills")
     options = parser.parse_args()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away all the time; the journal tells
     with tempfile.TemporaryDirectory(prefix="sessionizer-chaos-") as directory:
         return (_chaos if options.kills is None else _kills)(options, Path(directory))
 
