@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, help="only so many kills, on one broker")
     parser.add_argument("--events", type=int, default=1_000_000, help="with --kills")
     options = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away all the time; the journal tells
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away half the time
     with tempfile.TemporaryDirectory(prefix="sessionizer-chaos-") as directory:
         return (_chaos if options.kills is None else _kills)(options, Path(directory))
 
