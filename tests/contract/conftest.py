@@ -29,11 +29,15 @@ def no_complaints_of_asyncio(caplog: pytest.LogCaptureFixture) -> Iterator[None]
     assert not complaints, "\n".join(complaints)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def proxied_broker(
     kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[LocalBroker, int]]:
-    """A broker that sends its clients to another port; and that port."""
+    """A broker that sends its clients to another port; and that port.
+
+    For one file: nobody listens there between tests, and the broker, which goes the same way to itself with
+    what is left of a transaction, tries without a pause. That is half a core.
+    """
     (port,) = free_ports(1)
     settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}"}
     with LocalBroker(kafka_jars, tmp_path_factory.mktemp("broker"), settings=settings) as broker:
