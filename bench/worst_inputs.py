@@ -76,6 +76,7 @@ WORST_INPUTS = {
     "objects without most fields, of letters": full_batch(lambda n: b'{"id":"%b"}' % word(n)),
     "ids of another type": full_batch(lambda n: b'{"id":[%d]}' % n),
     "ids with escapes": full_batch(lambda n: b'{"id":"\\n%d"}' % n),
+    "names that are half an escape": full_batch(lambda _: b'{"\\u\xc2\x80"}'),
     "ids with escapes and letters": full_batch(lambda n: b'{"id":"\\n%b"}' % word(n)),
     "both names of an id": full_batch(lambda n: b'{"id":%d,"event_id":1}' % n),
     "types of another type": full_batch(lambda n: b'{"id":%d,"type":1}' % n),

@@ -16,6 +16,7 @@ from msgspec import json
 
 from tests.chaos.deployment import Deployment
 from tests.chaos.promises import (
+    Expected,
     Verdict,
     closed_sessions,
     compacted,
@@ -100,16 +101,10 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
         found = (await read_all(servers, config.topics.dead_letters, number))[number]
         compare(verdict, f"P1 dead letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
-    for number in raw:
-        enriched = (await read_all(servers, config.topics.enriched, number))[number]
-        arrived = order_of_arrival(enriched, sent, number, partitioning, verdict)
-        steps = (arrived[start : start + _EVENTS_A_STEP] for start in range(0, len(arrived), _EVENTS_A_STEP))
-        expected = expect_decoded(map(_decoded, steps), config)
-        compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
-        verdict.enriched += len(enriched)
+    for number, records in raw.items():
+        expected = await _check_enriched(config, number, sent, partitioning, verdict)
         verdict.devices += len(expected.states)
         verdict.sessions += expected.sessions
-        del enriched
         sessions = (await closed_sessions(servers, config.topics.sessions, number))[number]
         compare_sessions(verdict, number, sessions, expected)
         identities = (await read_all(servers, config.topics.identities, number))[number]
@@ -117,18 +112,33 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
         changelog = (await read_all(servers, config.changelog_topic, number))[number]
         compare_state(verdict, number, changelog, expected)
         rekeyed = (await read_all(servers, config.rekey_topic, number))[number]
-        ends = {config.topics.raw: raw[number], config.rekey_topic: rekeyed}
+        ends = {config.topics.raw: records, config.rekey_topic: rekeyed}
         offsets = {
-            topic: (records[-1].offset + 1 if records else 0, committed.get(TopicPartition(topic, number)))
-            for topic, records in ends.items()
+            topic: (found[-1].offset + 1 if found else 0, committed.get(TopicPartition(topic, number)))
+            for topic, found in ends.items()
         }
         compare_offsets(verdict, number, changelog, offsets)
         if state_directories:
             await compare_stores(verdict, number, changelog, state_directories)
+        del expected, sessions, identities, changelog, rekeyed, ends  # before the next partition's are read
     if sent.left or sent.unknown:
         verdict.broken.append(f"P4: {sent.left} events lost, {sent.unknown} repeated or made up")
     verdict.events = verdict.enriched + verdict.dead_letters
     return verdict
+
+
+async def _check_enriched(
+    config: Config, number: int, sent: Sent, partitioning: Partitioning, verdict: Verdict
+) -> Expected:
+    """Compare the enriched events of one partition; what a run over them, in their order, comes to."""
+    enriched = (await read_all(config.kafka.bootstrap_servers, config.topics.enriched, number))[number]
+    arrived = order_of_arrival(enriched, sent, number, partitioning, verdict)
+    steps = (arrived[start : start + _EVENTS_A_STEP] for start in range(0, len(arrived), _EVENTS_A_STEP))
+    expected = expect_decoded(map(_decoded, steps), config)
+    compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
+    verdict.enriched += len(enriched)
+    expected.enriched.clear()
+    return expected
 
 
 def order_of_arrival(

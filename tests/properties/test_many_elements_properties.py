@@ -92,6 +92,9 @@ def digits_changed(element: bytes, digits: list[int]) -> bytes:
     st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=7), min_size=4, max_size=12),
 )
 @example(['{"id":1,"event_id":1}'], [[2], [1, 3], [2, 3], [4, 5]])
+@example(['{"id":1,"type":"1","event":"1"}'], [[2], [1, 3], [2, 3], [4, 5]])
+@example(['{"id":1,"type":"a1","event":"a1","device_id":"d","timestamp":1700000000000}'], [[1, 2], [2], [3]])
+@example(["x" + "[" * 13 + "]" * 13, "x"], [[1], [2]])
 @example(['{"id":"\\u0011"}'], [[1], [7], [1], [7]])
 @example(['{"id":[1],"a":10}', '{"id":[1],"a":01}'], [[1], [2]])
 @example(["{xxxxxxxxxxxx}", "{xxxxxxxxxxxx" + "[" * 13 + "]" * 13 + "}"], [[1], [2]])

@@ -60,8 +60,8 @@ class FastPath:
         self._blocked_devices = plain_words(identity.blocked_device_ids)
         # A character is at most 4 bytes of UTF-8.
         self._surely_short_chars = limits.max_text_bytes // 4
-        self.device_is_fine = lru_cache(_KNOWN_DEVICES)(self._may_be_a_device)
-        """Whether a text surely is a device's id. False proves nothing."""
+        self.device_is_fine = lru_cache(_KNOWN_DEVICES)(self._is_no_placeholder)
+        """Whether a text is no device's placeholder. Not to be asked about long ones, for they are kept."""
         # The shortest object of n properties, {"":0,"":0}, has 5n + 1 bytes.
         self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
 
@@ -125,7 +125,7 @@ class FastPath:
         for index, event in enumerate(events):
             if event.device_id != device_id:  # a run of one device's events is checked once
                 device_id = event.device_id
-                device_fine = device_is_fine(device_id)
+                device_fine = len(device_id) <= short and device_is_fine(device_id)
             event_id = event.id
             event_type = event.type
             fine = (
@@ -155,10 +155,8 @@ class FastPath:
                 doubtful.add(index)
         return doubtful
 
-    def _may_be_a_device(self, device_id: str) -> bool:
-        return (
-            len(device_id) <= self._surely_short_chars and plain_word(device_id) not in self._blocked_devices
-        )
+    def _is_no_placeholder(self, device_id: str) -> bool:
+        return plain_word(device_id) not in self._blocked_devices
 
     def _surely_fine_data(self, events: list[Event]) -> bool:
         """Whether every ``data`` is an object within the rules. False proves nothing."""

@@ -27,7 +27,7 @@ from worker.core.event_checks import (
 from worker.core.fast_path import FastPath
 from worker.core.field_values import Refusal, same_under_both_names, text_of, timestamp_of
 from worker.core.json_elements import nests_deeper
-from worker.core.remembered_refusals import BEGINNING_BYTES, DIGITS, SHAPES, Remembered
+from worker.core.remembered_refusals import Remembered
 from worker.model.events import NO_JSON, Event, Rejection
 from worker.model.rules import InputRules
 
@@ -106,20 +106,12 @@ class ManyElements:
     ) -> None:
         """The same one by one; the first has the index ``start``. The order is that of the careful checks."""
         most = self._limits.max_depth
-        by_beginning, by_digits = remembered.by_beginning, remembered.by_digits
         refusal: Refusal | None
         for index, element in enumerate(elements, start):
             short = len(element) <= most  # and so not too deep
             if not element.isascii() and not _is_utf8(element):
                 refusal = NOT_UTF8
-            elif (by_digits and (refusal := by_digits.get(element.translate(DIGITS)))) or (
-                short
-                and by_beginning
-                and (
-                    refusal := by_beginning.get(element[:1])
-                    or by_beginning.get(element[:BEGINNING_BYTES].translate(SHAPES))
-                )
-            ):
+            elif remembered.anything and (refusal := remembered.find(element, short)):
                 pass
             elif element.isdigit() and element[:1] != b"0":
                 refusal = _INTEGER
@@ -139,7 +131,7 @@ class ManyElements:
                             refusal = self._checks.too_deep
                 except DecodeError as error:
                     refusal = self._checks.refusal_of_malformed(element, error)
-                    if not remembered.full:
+                    if remembered.room:
                         remembered.malformed(element, refusal)
                 except RecursionError:
                     refusal = self._checks.too_deep
@@ -152,7 +144,7 @@ class ManyElements:
             return checks.judge(element)  # what a repeated name replaced does not count
         event = self._required_texts(fields)
         if isinstance(event, tuple):
-            if not remembered.full and (fields.id is NO_JSON or fields.event_id is NO_JSON):
+            if remembered.room and not _has_both_names(fields):
                 remembered.refused(element, event)
             return event
         device_id = event.device_id
@@ -210,6 +202,11 @@ class ManyElements:
         if text and len(text) <= self._surely_short_chars and not text.isspace():
             return HOLDS_CONTROL[field] if holds_control(text) else text
         return self._checks.required_text(text, field)
+
+
+def _has_both_names(fields: _Fields) -> bool:
+    both_ids = fields.id is not NO_JSON and fields.event_id is not NO_JSON
+    return both_ids or (fields.type is not NO_JSON and fields.event is not NO_JSON)
 
 
 def _either(json_text: bytes, other: bytes, field: str) -> bytes | Refusal:

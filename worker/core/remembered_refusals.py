@@ -10,7 +10,7 @@ import re
 
 from worker.core.field_values import Refusal
 
-BEGINNING_BYTES = 12
+_BEGINNING_BYTES = 12
 """What the parser says of a fault early in so many bytes it says of all elements that begin alike."""
 LOOKAHEAD_BYTES = 4
 """So far beyond its place the parser may look before it calls something a fault, for a word such as false."""
@@ -41,36 +41,59 @@ _place_of_fault = re.compile(r"\(byte (\d+)\)\Z").search
 
 
 class Remembered:
-    """What was said of elements of one value, for those that are like them. Bounded."""
+    """What was said of elements of one value, for those that are like them."""
 
     def __init__(self) -> None:
-        self.by_beginning: dict[bytes, Refusal] = {}
-        """By the first byte where no JSON begins so; else by ``BEGINNING_BYTES``, of which there are more
-        than one, in the words of ``SHAPES``. For short elements only, which do not nest too deep.
-        """
-        self.by_digits: dict[bytes, Refusal] = {}
-        """By all of the element in the words of ``DIGITS``."""
-        self.full = False
+        self._by_first_byte: dict[bytes, Refusal] = {}
+        self._by_beginning: dict[bytes, Refusal] = {}
+        self._by_digits: dict[bytes, Refusal] = {}
+        self._count = 0
+        self.anything = False
+        """Whether it is worth to look."""
+        self.room = True
+        """Whether it is worth to tell."""
+
+    def find(self, element: bytes, short: bool) -> Refusal | None:
+        """What must be said of the element. ``short``: it cannot nest too deep, of which other is said."""
+        found = self._by_digits.get(_by_digits(element))
+        if found is None and short:
+            found = self._by_first_byte.get(element[:1])
+            if found is None and self._by_beginning:
+                return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
+        return found
 
     def malformed(self, element: bytes, refusal: Refusal) -> None:
-        """Remember what the parser said. It says the same wherever all is the same up to the fault."""
-        fault = _place_of_fault(refusal[1])
-        place = int(fault[1]) if fault else BEGINNING_BYTES
-        beginning = element[:BEGINNING_BYTES]
-        if element[:1] not in MAY_BEGIN_JSON:
-            self._add(self.by_beginning, element[:1], refusal)
-        elif len(beginning) > 1 and place < BEGINNING_BYTES - LOOKAHEAD_BYTES and _BACKSLASH not in beginning:
-            self._add(self.by_beginning, beginning.translate(SHAPES), refusal)
-        else:
-            self.refused(element, refusal)
+        """Remember what the parser said. It says the same of all that is alike up to the fault."""
+        if refusal[0] == "malformed_json":
+            if element[:1] not in MAY_BEGIN_JSON:
+                self._add(self._by_first_byte, element[:1], refusal)
+                return
+            fault = _place_of_fault(refusal[1])
+            beginning = element[:_BEGINNING_BYTES]
+            if fault and int(fault[1]) < _BEGINNING_BYTES - LOOKAHEAD_BYTES and _BACKSLASH not in beginning:
+                self._add(self._by_beginning, beginning.translate(SHAPES), refusal)
+                return
+        self.refused(element, refusal)
 
     def refused(self, element: bytes, refusal: Refusal) -> None:
-        """Remember the first fault of an element, in its structure or in a text up to ``device_id``."""
-        if b"\\u" not in element:
-            self._add(self.by_digits, element.translate(DIGITS), refusal)
+        """Remember a fault in the structure of an element, or its first one in a text up to ``device_id``.
+
+        Not of one that has both names of a field: whether they differ is a matter of their digits.
+        """
+        self._add(self._by_digits, _by_digits(element), refusal)
 
     def _add(self, known: dict[bytes, Refusal], alike: bytes, refusal: Refusal) -> None:
         known[alike] = refusal
-        if len(known) > _MOST_REMEMBERED:
-            self.full = True
-            known.clear()
+        self._count += 1
+        self.anything = True
+        if self._count == _MOST_REMEMBERED:
+            self.room = False
+            if (
+                len(self._by_digits) > _MOST_REMEMBERED // 2
+            ):  # no two were alike in that way: looking is in vain
+                self._by_digits.clear()
+                self.anything = bool(self._by_first_byte or self._by_beginning)
+
+
+def _by_digits(element: bytes) -> bytes:
+    return element if b"\\u" in element else element.translate(DIGITS)
