@@ -55,12 +55,15 @@ class Remembered:
 
     def find(self, element: bytes, short: bool) -> Refusal | None:
         """What must be said of the element. ``short``: it cannot nest too deep, of which other is said."""
-        found = self._by_digits.get(_by_digits(element))
-        if found is None and short:
-            found = self._by_first_byte.get(element[:1])
-            if found is None and self._by_beginning:
-                return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
-        return found
+        if self._by_digits and (found := self._by_digits.get(element.translate(DIGITS))):
+            return found
+        if not short:
+            return None
+        if self._by_first_byte and (found := self._by_first_byte.get(element[:1])):
+            return found
+        if self._by_beginning:
+            return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
+        return None
 
     def malformed(self, element: bytes, refusal: Refusal) -> None:
         """Remember what the parser said. It says the same of all that is alike up to the fault."""
@@ -80,7 +83,9 @@ class Remembered:
 
         Not of one that has both names of a field: whether they differ is a matter of their digits.
         """
-        self._add(self._by_digits, _by_digits(element), refusal)
+        alike = element.translate(DIGITS)
+        if b"\\u" not in element or b"1" not in alike:  # without digits only what is the same is alike
+            self._add(self._by_digits, alike, refusal)
 
     def _add(self, known: dict[bytes, Refusal], alike: bytes, refusal: Refusal) -> None:
         known[alike] = refusal
@@ -93,7 +98,3 @@ class Remembered:
             ):  # no two were alike in that way: looking is in vain
                 self._by_digits.clear()
                 self.anything = bool(self._by_first_byte or self._by_beginning)
-
-
-def _by_digits(element: bytes) -> bytes:
-    return element if b"\\u" in element else element.translate(DIGITS)
