@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.events import Shape, records
+from bench.in_memory import least_cpu_seconds
 from bench.load import BOOTSTRAP_VARIABLE
 from bench.topics import Topics
 from worker.model.events import Event
@@ -34,12 +35,7 @@ RECORDS_CONSUMED = 100_000  # at most, of each topic
 
 def least_us(events: int, work: Callable[[], object]) -> float:
     """The least CPU time of the passes, in microseconds an event."""
-    passes = []
-    for _ in range(PASSES):
-        began = time.process_time()
-        work()
-        passes.append(time.process_time() - began)
-    return 1e6 * min(passes) / events
+    return 1e6 * least_cpu_seconds(work, PASSES) / events
 
 
 def parts_without_kafka(events_per_record: int) -> dict[str, float]:

@@ -5,12 +5,12 @@ Beside them stands a loop of Python, for comparison between machines.
 """
 
 import json
-import time
 from bisect import bisect_left
 from collections.abc import Callable
 from functools import partial
 from itertools import accumulate
 
+from bench.in_memory import least_cpu_seconds
 from worker.core.decode import Decoder
 from worker.model.rules import IdentityRules, InputRules
 
@@ -86,24 +86,17 @@ WORST_INPUTS = {
 }
 
 
-def cpu_seconds(work: Callable[[], object], passes: int = _PASSES) -> float:
-    """The least of several passes, so that other work on the machine counts little."""
-    found = []
-    for _ in range(passes):
-        started = time.process_time()
-        work()
-        found.append(time.process_time() - started)
-    return min(found)
-
-
 def loop_seconds() -> float:
     """100,000 turns of a loop of Python."""
-    return cpu_seconds(lambda: sum(x & 7 for x in range(100_000)))
+    return least_cpu_seconds(lambda: sum(x & 7 for x in range(100_000)), _PASSES)
 
 
 def main() -> None:
     decoder = Decoder(InputRules(), IdentityRules())
-    seconds = {name: cpu_seconds(partial(decoder.decode, value)) for name, value in WORST_INPUTS.items()}
+    seconds = {
+        name: least_cpu_seconds(partial(decoder.decode, value), _PASSES)
+        for name, value in WORST_INPUTS.items()
+    }
     for name in sorted(seconds, key=lambda name: -seconds[name]):
         print(f"{seconds[name] * 1000:6.2f} ms  {name}")
     print(f"{loop_seconds() * 1000:6.2f} ms  100,000 turns of a loop")

@@ -7,7 +7,7 @@ once, where its device belongs, with the sessions and users of the pure core.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,25 +102,16 @@ async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) 
         compare(verdict, f"P1 dead letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
     for number, records in raw.items():
-        expected = await _check_enriched(config, number, sent, partitioning, verdict)
-        verdict.devices += len(expected.states)
-        verdict.sessions += expected.sessions
-        sessions = (await closed_sessions(servers, config.topics.sessions, number))[number]
-        compare_sessions(verdict, number, sessions, expected)
-        identities = (await read_all(servers, config.topics.identities, number))[number]
-        compare_identities(verdict, number, identities, expected)
-        changelog = (await read_all(servers, config.changelog_topic, number))[number]
-        compare_state(verdict, number, changelog, expected)
-        rekeyed = (await read_all(servers, config.rekey_topic, number))[number]
-        ends = {config.topics.raw: records, config.rekey_topic: rekeyed}
-        offsets = {
-            topic: (found[-1].offset + 1 if found else 0, committed.get(TopicPartition(topic, number)))
-            for topic, found in ends.items()
-        }
-        compare_offsets(verdict, number, changelog, offsets)
-        if state_directories:
-            await compare_stores(verdict, number, changelog, state_directories)
-        del expected, sessions, identities, changelog, rekeyed, ends  # before the next partition's are read
+        # No name for it here: an hour's partition is gigabytes, and shall be gone before the next is read.
+        await _check_what_follows(
+            config,
+            number,
+            await _check_enriched(config, number, sent, partitioning, verdict),
+            records,
+            committed,
+            state_directories,
+            verdict,
+        )
     if sent.left or sent.unknown:
         verdict.broken.append(f"P4: {sent.left} events lost, {sent.unknown} repeated or made up")
     verdict.events = verdict.enriched + verdict.dead_letters
@@ -137,8 +128,36 @@ async def _check_enriched(
     expected = expect_decoded(map(_decoded, steps), config)
     compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
     verdict.enriched += len(enriched)
-    expected.enriched.clear()
+    verdict.devices += len(expected.states)
+    verdict.sessions += expected.sessions
     return expected
+
+
+async def _check_what_follows(
+    config: Config,
+    number: int,
+    expected: Expected,
+    raw: Sequence[ConsumerRecord],
+    committed: Mapping[TopicPartition, int],
+    state_directories: Sequence[Path],
+    verdict: Verdict,
+) -> None:
+    """Compare sessions, identities, state, offsets and stores of one partition with that run."""
+    servers = config.kafka.bootstrap_servers
+    sessions = (await closed_sessions(servers, config.topics.sessions, number))[number]
+    compare_sessions(verdict, number, sessions, expected)
+    identities = (await read_all(servers, config.topics.identities, number))[number]
+    compare_identities(verdict, number, identities, expected)
+    changelog = (await read_all(servers, config.changelog_topic, number))[number]
+    compare_state(verdict, number, changelog, expected)
+    rekeyed = (await read_all(servers, config.rekey_topic, number))[number]
+    offsets = {
+        topic: (records[-1].offset + 1 if records else 0, committed.get(TopicPartition(topic, number)))
+        for topic, records in ((config.topics.raw, raw), (config.rekey_topic, rekeyed))
+    }
+    compare_offsets(verdict, number, changelog, offsets)
+    if state_directories:
+        await compare_stores(verdict, number, changelog, state_directories)
 
 
 def order_of_arrival(

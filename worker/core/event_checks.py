@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.field_values import ALIASES, KINDS, Refusal, kind_of, take, text_of, timestamp_of
+from worker.core.field_values import ALIASES, KINDS, Refusal, json_of, kind_of, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
 from worker.model.events import NO_JSON, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -230,8 +230,10 @@ class EventChecks:
         return self._checked_text(text, field)
 
     def _required_text(self, properties: dict[str, Raw], field: str) -> str | Refusal:
-        json_text = take(properties, field)
-        if json_text is None:
+        found = properties.pop(field, NO_JSON)
+        other = properties.pop(ALIASES[field], NO_JSON) if field in ALIASES else NO_JSON
+        json_text = json_of(found, other, field)
+        if not json_text:
             return MISSING[field]
         text = json_text if isinstance(json_text, tuple) else text_of(json_text, field)
         return text if isinstance(text, tuple) else self.required_text(text, field)

@@ -6,7 +6,7 @@ is no such value is a refusal, whose detail names the field and the fault and ne
 
 from msgspec import Raw, json
 
-from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, Reason
+from worker.model.events import NO_JSON, OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, Reason
 
 Refusal = tuple[Reason, str]
 """The rule that an element breaks, and the detail for its sender."""
@@ -26,21 +26,18 @@ KINDS = frozenset({*_KIND_BY_FIRST_BYTE.values(), _INTEGER, _NUMBER})
 _any_string = json.Decoder(str).decode
 
 
-def take(properties: dict[str, Raw], field: str) -> bytes | Refusal | None:
-    """Take the field's JSON out of the properties, under either of its names; None where it is not there."""
-    found = properties.pop(field, None)
-    alias = ALIASES.get(field)
-    other = None if alias is None else properties.pop(alias, None)
-    if found is not None and other is not None:
-        return same_under_both_names(bytes(found), bytes(other), field)
-    found = other if found is None else found
-    return None if found is None else bytes(found)
+def json_of(found: Raw, other: Raw, field: str) -> bytes | Refusal:
+    """A field's JSON, found under its name or its other one; empty where both are ``NO_JSON``.
 
-
-def same_under_both_names(one: bytes, other: bytes, field: str) -> bytes | Refusal:
-    """The JSON of a field that is there under both its names. The same text in other JSON will do."""
-    if one == other or ((text := _id_text(one)) is not None and text == _id_text(other)):
-        return other
+    Both will do where they name the same text: "7" is 7, and an escape is the character it stands for.
+    """
+    if other is NO_JSON:
+        return bytes(found)
+    if found is NO_JSON:
+        return bytes(other)
+    one, again = bytes(found), bytes(other)
+    if one == again or ((text := _id_text(one)) is not None and text == _id_text(again)):
+        return again
     return "conflicting_alias", f"{field}: and its other name {ALIASES[field]} are both there and differ"
 
 

@@ -41,6 +41,7 @@ _BEGINNING_BYTES = 4 * 1024  # what is too deep mostly is so from its beginning
 _PAIRS = (b"{}", b"[]", b"{]", b"[}")
 _UP, _DOWN = b"\x01", b"\xff"  # as signed bytes 1 and -1, the changes of depth
 _ONE_KIND = bytes(ord(_UP if chr(byte) in "[{" else _DOWN) for byte in range(256))
+# Deep ones first; the shallow twice, since what is taken away brings others together.
 _VALLEYS = tuple(_DOWN * levels + _UP * levels for levels in (16, 4, 1, 1))
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if chr(byte) not in "[]{}")
 _ALL_BUT_STRUCTURE = bytes(byte for byte in range(256) if chr(byte) not in '[]{}",\\')

@@ -25,7 +25,7 @@ from worker.core.event_checks import (
     not_an_object,
 )
 from worker.core.fast_path import FastPath
-from worker.core.field_values import Refusal, same_under_both_names, text_of, timestamp_of
+from worker.core.field_values import Refusal, json_of, text_of, timestamp_of
 from worker.core.json_elements import nests_deeper
 from worker.core.remembered_refusals import Remembered
 from worker.model.events import NO_JSON, Event, Rejection
@@ -162,25 +162,19 @@ class ManyElements:
 
     def _required_texts(self, fields: _Fields) -> Event | Refusal:
         """The event with its texts that may not be missing, and no time yet; or their first fault."""
-        json_text = bytes(fields.id)
-        if fields.event_id is not NO_JSON:
-            found = _either(json_text, bytes(fields.event_id), "id")
-            if isinstance(found, tuple):
-                return found
-            json_text = found
-        if json_text.isdigit() and len(json_text) <= self._surely_short_chars:
-            event_id: str | Refusal = json_text.decode()
+        json_text = json_of(fields.id, fields.event_id, "id")
+        event_id: str | Refusal
+        if (
+            isinstance(json_text, bytes)
+            and json_text.isdigit()
+            and len(json_text) <= self._surely_short_chars
+        ):
+            event_id = json_text.decode()
         else:
             event_id = self._text(json_text, "id")
         if isinstance(event_id, tuple):
             return event_id
-        json_text = bytes(fields.type)
-        if fields.event is not NO_JSON:
-            found = _either(json_text, bytes(fields.event), "type")
-            if isinstance(found, tuple):
-                return found
-            json_text = found
-        event_type = self._text(json_text, "type") if json_text else MISSING["type"]
+        event_type = self._text(json_of(fields.type, fields.event, "type"), "type")
         if isinstance(event_type, tuple):
             return event_type
         device_id = self._text(bytes(fields.device_id), "device_id")
@@ -188,10 +182,12 @@ class ManyElements:
             return device_id
         return Event(event_id, event_type, device_id, 0)
 
-    def _text(self, json_text: bytes, field: str) -> str | Refusal:
+    def _text(self, json_text: bytes | Refusal, field: str) -> str | Refusal:
         """The text in a field's JSON, which is empty where the field is missing."""
         if not json_text:
             return MISSING[field]
+        if isinstance(json_text, tuple):
+            return json_text
         if json_text[:1] == b'"':
             text = _any_string(json_text)
         else:
@@ -207,11 +203,6 @@ class ManyElements:
 def _has_both_names(fields: _Fields) -> bool:
     both_ids = fields.id is not NO_JSON and fields.event_id is not NO_JSON
     return both_ids or (fields.type is not NO_JSON and fields.event is not NO_JSON)
-
-
-def _either(json_text: bytes, other: bytes, field: str) -> bytes | Refusal:
-    """The JSON of a field that has its other name, too, or only that."""
-    return same_under_both_names(json_text, other, field) if json_text else other
 
 
 def _is_utf8(text: bytes) -> bool:

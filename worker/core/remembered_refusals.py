@@ -93,8 +93,7 @@ class Remembered:
         self.anything = True
         if self._count == _MOST_REMEMBERED:
             self.room = False
-            if (
-                len(self._by_digits) > _MOST_REMEMBERED // 2
-            ):  # no two were alike in that way: looking is in vain
+            # No two were alike in that way: to look is in vain.
+            if len(self._by_digits) > _MOST_REMEMBERED // 2:
                 self._by_digits.clear()
                 self.anything = bool(self._by_first_byte or self._by_beginning)
