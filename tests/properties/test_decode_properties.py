@@ -20,6 +20,8 @@ from worker.model.events import NO_JSON
 @example(b'[{"id":"a","type":"a","device_id":"a","timestamp":1700000000000,"data":{"a":[[[[[1]]]]],"a":1}}]')
 @example(b'[{"id":"a","type":"a","device_id":"a","timestamp":1700000000000,"data":{"a":", \\"_","b":1}}]')
 @example(b'{"id":"a","type":"a","device_id":"null","timestamp":1700000000000} ')
+@example(b'[{"b":[[[[[[1]]]]]],"b":1,"id":"a","type":"a","device_id":"a","timestamp":1700000000000},x]')
+@example(b'[{"id":"\\n","type":"a","device_id":"a","timestamp":1700000000000,"data":1}]')
 def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
     assert same(decoder.decode(value), decoder.decode_carefully(value))
 
@@ -34,6 +36,17 @@ def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
 @example(b"[[1][2]", 9)
 @example(b"[1][2]", 9)
 @example(b"[}1,[}", 9)
+@example(rb'["\\",1,"\"",2]', 9)
+@example(rb"[\"a,\"b,1]", 9)
+@example(rb'[\\"a,1",2]', 9)
+@example(rb'[1,"\n]', 9)
+@example(b'[{1,2},{3,"4"},{},{,}]', 9)
+@example(b"[{1},{2}},{3,4}]", 9)
+@example(b'[{"},{":1},{2}]', 9)
+@example(b"[{1}, {2,3},{4}]", 9)
+@example(b"[ {1,2},{3}]", 9)
+@example(b"[{1,2},{3} ]", 9)
+@example(b"[{1,2},{3},{4}]", 1)
 def test_splitting_at_every_comma_finds_what_splitting_does(value: bytes, most: int) -> None:
     text = value.strip(b" \t\n\r")
     found = split_at_every_comma(text, most)

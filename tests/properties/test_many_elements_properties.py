@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.properties.raw_values import elements, limits, same
 from worker.core.decode import Decoder
-from worker.core.remembered_refusals import LOOKAHEAD_BYTES, MAY_BEGIN_JSON, SHAPES
+from worker.core.remembered_refusals import LOOKAHEAD_BYTES, MAY_BEGIN_JSON, SHAPES, words_of
 from worker.model.rules import IdentityRules
 
 ODD_ELEMENTS = [
@@ -122,6 +122,28 @@ def test_the_parser_complains_alike_of_all_elements_of_a_shape(text: str) -> Non
         return
 
     assert complaint(element) == complaint(element.translate(SHAPES))
+
+
+@settings(max_examples=1000)
+@given(
+    st.one_of(
+        st.sampled_from(ODD_ELEMENTS),
+        elements,
+        st.text('[]{}",: 01eE-tfnulrsx_\\/\x01é', max_size=12),
+        st.text('[]{}",:1tfx', max_size=8).map('{{"t{}'.format),
+    )
+)
+@example('{"a"true}')
+@example('{"a":"b"false}')
+@example('{"a":1e5x}')
+@example('{"a": true}')
+@example('"a",')
+@example("tru")
+def test_the_parser_complains_alike_of_all_elements_with_the_same_words(text: str) -> None:
+    element = text.encode()
+    if words := words_of(element):
+        for letter in b"tfnelr":
+            assert complaint(element) == complaint(words.replace(b"x", b"%c" % letter))
 
 
 @settings(max_examples=1000)

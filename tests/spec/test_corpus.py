@@ -1,32 +1,26 @@
 """Runs the golden cases of tests/corpus: each input has its fate, and its neighbours go on unharmed."""
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import json
 
+from tests.golden import Case, golden_cases, input_bytes, repeated
 from worker.core.decode import Decoder
 from worker.model.events import DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
-CORPUS = Path(__file__).parents[1] / "corpus"
 PLACES = {"alone": (0, 0), "first": (0, 2), "middle": (1, 1), "last": (2, 0)}
 BROKEN = {"malformed_json", "not_utf8", "too_deep"}
 
-Case = dict[str, Any]
 decoder = Decoder(InputRules(), IdentityRules())
 
 
 def cases(kind: str) -> list[Any]:
-    found = [
-        pytest.param(case, id=f"{file.stem}: {case['name']}".encode("ascii", "replace").decode())
-        for file in sorted(CORPUS.glob("*.toml"))
-        for case in tomllib.loads(file.read_text(encoding="utf-8")).get(kind, [])
+    return [
+        pytest.param(case, id=name.encode("ascii", "replace").decode())
+        for name, case in golden_cases(kind).items()
     ]
-    assert found
-    return found
 
 
 def whole_events() -> list[Any]:
@@ -34,20 +28,6 @@ def whole_events() -> list[Any]:
     return [
         case for case in cases("element") if case.values[0].get("reason") not in {*BROKEN, "not_an_object"}
     ]
-
-
-def input_bytes(case: Case) -> bytes | None:
-    if "text" in case:
-        return str(case["text"]).encode()
-    if "latin1" in case:
-        return str(case["latin1"]).encode("latin-1")
-    if "repeat" in case:
-        return repeated(case["repeat"])
-    return None
-
-
-def repeated(parts: list[tuple[str, int]]) -> bytes:
-    return b"".join(text.encode() * times for text, times in parts)
 
 
 def expected_event(case: Case) -> Event | None:
@@ -68,6 +48,10 @@ def good(number: int) -> bytes:
 
 def good_ids(decoded: DecodedValue) -> list[str]:
     return [event.id for event in decoded.events if event.id.startswith("good-")]
+
+
+def told(decoded: DecodedValue) -> list[tuple[str, str]]:
+    return [(rejection.reason, rejection.detail) for rejection in decoded.rejections]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -91,6 +75,19 @@ def test_an_element_has_its_fate_and_its_neighbours_theirs(case: Case, place: st
     else:
         assert list(decoded.rejections) == []
         assert decoded.events[before] == event
+
+
+@pytest.mark.parametrize("case", cases("element"))
+def test_a_few_alike_have_the_same_fate_each(case: Case) -> None:
+    element = input_bytes(case)
+    assert element is not None
+    alone, broken = (decoder.decode_carefully(b"[%b]" % text) for text in (element, b"x"))
+
+    decoded = decoder.decode(b"[%b]" % b",".join([*[element] * 3, b"x", *[element] * 3]))
+
+    assert list(decoded.events) == list(alone.events) * 6
+    assert told(decoded) == [*told(alone) * 3, *told(broken), *told(alone) * 3]
+    assert [rejection.index for rejection in decoded.rejections] == ([3] if alone.events else list(range(7)))
 
 
 @pytest.mark.parametrize("case", whole_events())

@@ -172,6 +172,20 @@ def test_the_detail_names_field_fault_and_what_is_allowed(fields: dict[str, obje
     assert only_rejection(batch(event(**fields))).detail == detail
 
 
+@pytest.mark.parametrize(
+    ("element", "fault"),
+    [
+        (b"", "nothing between two commas"),
+        (b'"\\ud800"', "it ends too early, or an escape is half a surrogate pair"),
+        (b'{"id":}', "invalid character (byte 6)"),
+    ],
+)
+def test_the_detail_of_broken_json_names_the_fault(element: bytes, fault: str) -> None:
+    [rejection, _] = decode(b"[" + element + b",1]").rejections
+
+    assert rejection.detail == f"not valid JSON: {fault}"
+
+
 def test_the_detail_never_tells_what_people_wrote() -> None:
     secret = "jane@example.org"
     values: list[object] = [secret, [secret], {secret: secret}, secret * 40, secret + "\n"]
@@ -285,7 +299,15 @@ def test_splitting_stops_after_one_more_than_allowed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "depth"),
-    [(b"", 0), (b"[]", 1), (b"[{}]", 2), (b"[][]", 1), (b'["[[[["]', 1), (b'["[[[[', 1), (b'["\\"[",[]]', 2)],
+    [
+        (b"", 0),
+        (b"[]", 1),
+        (b"[{}]", 2),
+        (b"[][]", 1),
+        (b'["[[[["]', 1),
+        (b'["[[[[', 1),
+        (b'["\\"[[[",[]]', 2),
+    ],
 )
 def test_depth_counts_brackets_outside_strings(text: bytes, depth: int) -> None:
     assert not nests_deeper(text, depth)

@@ -25,6 +25,7 @@ from worker.core.json_elements import (
 )
 from worker.core.many_elements import ManyElements
 from worker.core.many_values import ManyValues, groups
+from worker.core.quick_checks import QuickChecks
 from worker.model.events import DecodedValue, Event, Reason, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
@@ -42,8 +43,9 @@ class Decoder:
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:
         self._limits = limits
         self._checks = EventChecks(limits, identity)
-        self._fast_path = FastPath(limits, identity, self._checks)
-        self._many_elements = ManyElements(limits, self._fast_path, self._checks)
+        quick_checks = QuickChecks(limits, self._checks)
+        self._fast_path = FastPath(limits, identity, self._checks, quick_checks)
+        self._many_elements = ManyElements(self._fast_path, quick_checks)
         self._many_values = ManyValues(limits, self._fast_path)
         self._read_elements = json.Decoder(list[Raw]).decode
 

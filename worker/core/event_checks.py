@@ -20,6 +20,7 @@ A refusal is returned and not raised: a value can hold thousands, and raising co
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec import DecodeError, Raw, json
 
@@ -45,6 +46,7 @@ _NOT_AN_OBJECT: dict[str, Refusal] = {
     kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
 }
 _NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *_OPTIONAL_IDS)
+_NOTHING: Refusal = "malformed_json", "not valid JSON: nothing between two commas"
 NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
 _QUOTES = "\"'`"
@@ -131,7 +133,7 @@ class EventChecks:
         """Why an element is refused that is UTF-8, and of which the parser complains."""
         if nests_deeper(element, self._limits.max_depth):
             return self.too_deep
-        return "malformed_json", f"not valid JSON: {_fault_of(error, element)}"
+        return refusal_of_complaint(str(error)) if element else _NOTHING
 
     def judge(self, element: bytes) -> Event | Refusal:
         """The same, without its place."""
@@ -266,11 +268,11 @@ def _extra(properties: dict[str, Raw], element: bytes) -> bytes:
     return b"{%b}" % b",".join([names[name] + b":" + bytes(value) for name, value in properties.items()])
 
 
-def _fault_of(error: DecodeError, element: bytes) -> str:
+@lru_cache(1024)
+def refusal_of_complaint(complaint: str) -> Refusal:
     """The parser's complaint without its preamble; it names a place in bytes and never a value."""
-    if not element:
-        return "nothing between two commas"
-    complaint = str(error)
     if "truncated" in complaint:
-        return "it ends too early, or an escape is half a surrogate pair"
-    return complaint.removeprefix("JSON is malformed: ")
+        fault = "it ends too early, or an escape is half a surrogate pair"
+    else:
+        fault = complaint.removeprefix("JSON is malformed: ")
+    return "malformed_json", f"not valid JSON: {fault}"

@@ -11,13 +11,14 @@ takes seven times as long.
 """
 
 import re
-from functools import lru_cache
 
 from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import NULL_WORDS, EventChecks, plain_word, plain_words
 from worker.core.field_values import Refusal
 from worker.core.json_elements import WHITE_SPACE, may_have_escaped_names, nests_deeper
+from worker.core.quick_checks import QuickChecks
+from worker.core.remembered_refusals import Remembered
 from worker.core.respelling import respell
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -41,27 +42,21 @@ _data_has_reserved_name = re.compile(
 ).search
 
 
-_KNOWN_DEVICES = 16_384
-"""Devices come again and again: 0.1 us instead of 0.5 for one of these, at 2 MB (2026-11-24)."""
-
-
 class FastPath:
     """Decodes plain batches by the given rules. Holds no state."""
 
-    def __init__(self, limits: InputRules, identity: IdentityRules, checks: EventChecks) -> None:
+    def __init__(
+        self, limits: InputRules, identity: IdentityRules, checks: EventChecks, quick_checks: QuickChecks
+    ) -> None:
         self._limits = limits
         self._checks = checks
+        self._quick_checks = quick_checks
         self._read_events = json.Decoder(list[Event]).decode
         self._read_event = json.Decoder(Event).decode
         self._read_batch_properties = json.Decoder(list[dict[str, Raw]]).decode
         self._read_event_properties = json.Decoder(dict[str, Raw]).decode
         self._read_elements = json.Decoder(list[Raw]).decode
         self._blocked_users = plain_words(identity.blocked_user_ids)
-        self._blocked_devices = plain_words(identity.blocked_device_ids)
-        # A character is at most 4 bytes of UTF-8.
-        self._surely_short_chars = limits.max_text_bytes // 4
-        self.device_is_fine = lru_cache(_KNOWN_DEVICES)(self._is_no_placeholder)
-        """Whether a text is no device's placeholder. Not to be asked about long ones, for they are kept."""
         # The shortest object of n properties, {"":0,"":0}, has 5n + 1 bytes.
         self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
 
@@ -117,8 +112,8 @@ class FastPath:
     def _doubtful_texts(self, events: list[Event], value: bytes) -> set[int]:
         """Take placeholders out of optional ids; the indexes of events whose texts may break a rule."""
         doubtful = set()
-        short = self._surely_short_chars
-        blocked_users, device_is_fine = self._blocked_users, self.device_is_fine
+        short = self._quick_checks.surely_short_chars
+        blocked_users, device_is_fine = self._blocked_users, self._quick_checks.device_is_fine
         may_hold_control_characters = _BACKSLASH in value or _DELETE in value or _FIRST_OF_C1 in value
         device_id = ""
         device_fine = False
@@ -154,9 +149,6 @@ class FastPath:
             if not fine or (may_hold_control_characters and not _is_printable(event)):
                 doubtful.add(index)
         return doubtful
-
-    def _is_no_placeholder(self, device_id: str) -> bool:
-        return plain_word(device_id) not in self._blocked_devices
 
     def _surely_fine_data(self, events: list[Event]) -> bool:
         """Whether every ``data`` is an object within the rules. False proves nothing."""
@@ -212,27 +204,32 @@ class FastPath:
     def _judged(
         self, events: list[Event], value: bytes, doubtful: set[int], refused: dict[int, Refusal | None]
     ) -> DecodedValue | None:
-        """Let the careful path judge the doubtful events. Others are ``refused`` for their data, or kept."""
+        """Judge the doubtful events with care. Others are ``refused`` for their data, or kept."""
         try:
             elements = self._read_elements(value) if value.startswith(b"[") else [value.strip(WHITE_SPACE)]
         except RecursionError:
             return None
-        most = self._limits.max_depth
+        outcomes: dict[int, Event | Refusal] = {}
+        unsure = {}
+        for index in doubtful.union(refused):
+            element = bytes(elements[index])
+            refusal = None if index in doubtful else refused[index]
+            if refusal is None or nests_deeper(element, self._limits.max_depth):
+                unsure[index] = element  # what is too deep is not refused for its data
+            else:
+                outcomes[index] = refusal
+        judged = self._quick_checks.judge(list(unsure.values()), Remembered())
+        outcomes.update(zip(unsure, judged, strict=True))
+
         kept = []
         rejections = []
         for index, event in enumerate(events):
-            if index in doubtful or index in refused:
-                element = bytes(elements[index])
-                refusal = None if index in doubtful else refused[index]
-                if refusal is None or (len(element) > most and nests_deeper(element, most)):
-                    outcome = self._checks.read(element, index)
-                else:
-                    outcome = Rejection(refusal[0], refusal[1], index, element)
-                if isinstance(outcome, Rejection):
-                    rejections.append(outcome)
-                    continue
-                event = outcome
-            kept.append(event)
+            outcome = outcomes.get(index, event)
+            if isinstance(outcome, tuple):
+                reason, detail = outcome
+                rejections.append(Rejection(reason, detail, index, bytes(elements[index])))
+            else:
+                kept.append(outcome)
         return DecodedValue(kept, rejections)
 
 

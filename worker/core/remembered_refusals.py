@@ -2,7 +2,7 @@
 elements of a broken or hostile value mostly differ in some digits only, or are broken at the same place.
 
 Knows when two elements must be refused alike, and nothing of why. Invariants: what is found for an element is
-what the careful checks would say of it, which rests on the two tables below (property tests hold them); no
+what the careful checks would say of it, which rests on the forms below (property tests hold them); no
 more than some hundred elements are remembered.
 """
 
@@ -15,7 +15,7 @@ _BEGINNING_BYTES = 12
 LOOKAHEAD_BYTES = 4
 """So far beyond its place the parser may look before it calls something a fault, for a word such as false."""
 _MOST_REMEMBERED = 512
-"""Where that many elements were unlike each other the next will be, too."""
+"""Where that many elements were unlike those before, the next will be, too."""
 
 
 def _shape_of(byte: int) -> int:
@@ -30,6 +30,7 @@ def _shape_of(byte: int) -> int:
 
 SHAPES = bytes(map(_shape_of, range(256)))
 """Of elements without a backslash that this table makes the same the parser says the same."""
+_WORDS = bytes(ord("x") if chr(byte).isalpha() else shape for byte, shape in enumerate(SHAPES))
 DIGITS = bytes.maketrans(b"23456789", b"11111111")
 """Elements without \\u that this table makes the same have the same first fault up to the text of
 ``device_id``, but for two names of a field that may differ.
@@ -37,7 +38,17 @@ DIGITS = bytes.maketrans(b"23456789", b"11111111")
 _BACKSLASH = ord("\\")
 MAY_BEGIN_JSON = {b"%c" % byte for byte in b'{["-0123456789tfn'}
 """Of an element that begins with none of these the parser looks at nothing else."""
+_is_loose = re.compile(rb'(?:\A|[^"x])x').search
 _place_of_fault = re.compile(r"\(byte (\d+)\)\Z").search
+
+
+def words_of(element: bytes) -> bytes | None:
+    """The element with one letter for all, None where it may matter which: it does not in strings, but for
+    escapes, nor directly behind one, where any is a fault. Of all that are alike so the parser says the same,
+    and they nest alike.
+    """
+    words = element.translate(_WORDS)
+    return None if _is_loose(words) else words
 
 
 class Remembered:
@@ -46,6 +57,7 @@ class Remembered:
     def __init__(self) -> None:
         self._by_first_byte: dict[bytes, Refusal] = {}
         self._by_beginning: dict[bytes, Refusal] = {}
+        self._by_words: dict[bytes, Refusal] = {}
         self._by_digits: dict[bytes, Refusal] = {}
         self._count = 0
         self.anything = False
@@ -56,6 +68,8 @@ class Remembered:
     def find(self, element: bytes, short: bool) -> Refusal | None:
         """What must be said of the element. ``short``: it cannot nest too deep, of which other is said."""
         if self._by_digits and (found := self._by_digits.get(element.translate(DIGITS))):
+            return found
+        if self._by_words and (found := self._by_words.get(element.translate(_WORDS))):
             return found
         if not short:
             return None
@@ -76,6 +90,9 @@ class Remembered:
             if fault and int(fault[1]) < _BEGINNING_BYTES - LOOKAHEAD_BYTES and _BACKSLASH not in beginning:
                 self._add(self._by_beginning, beginning.translate(SHAPES), refusal)
                 return
+            if words := words_of(element):
+                self._add(self._by_words, words, refusal)
+                return
         self.refused(element, refusal)
 
     def refused(self, element: bytes, refusal: Refusal) -> None:
@@ -86,14 +103,20 @@ class Remembered:
         alike = element.translate(DIGITS)
         if b"\\u" not in element or b"1" not in alike:  # without digits only what is the same is alike
             self._add(self._by_digits, alike, refusal)
+        else:
+            self._count_one()
 
     def _add(self, known: dict[bytes, Refusal], alike: bytes, refusal: Refusal) -> None:
         known[alike] = refusal
-        self._count += 1
         self.anything = True
-        if self._count == _MOST_REMEMBERED:
-            self.room = False
-            # No two were alike in that way: to look is in vain.
-            if len(self._by_digits) > _MOST_REMEMBERED // 2:
-                self._by_digits.clear()
-                self.anything = bool(self._by_first_byte or self._by_beginning)
+        self._count_one()
+
+    def _count_one(self) -> None:
+        self._count += 1
+        if self._count < _MOST_REMEMBERED:
+            return
+        self.room = False
+        for others in (self._by_digits, self._by_words):
+            if len(others) > _MOST_REMEMBERED // 2:  # hardly two were alike in that way: to look is in vain
+                others.clear()
+        self.anything = any((self._by_first_byte, self._by_beginning, self._by_words, self._by_digits))
