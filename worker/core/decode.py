@@ -102,11 +102,11 @@ class Decoder:
     ) -> None:
         """Add what becomes of each element to one of the two lists."""
         for index, element in enumerate(elements):
-            outcome = self._checks.read(element, index)
-            if isinstance(outcome, Event):
-                events.append(outcome)
+            outcome = self._checks.judge(element)
+            if isinstance(outcome, tuple):
+                rejections.append(Rejection(*outcome, index, element))
             else:
-                rejections.append(outcome)
+                events.append(outcome)
 
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order, whether they became events or were refused."""

@@ -26,7 +26,7 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.field_values import ALIASES, KINDS, Refusal, json_of, kind_of, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
-from worker.model.events import NO_JSON, Event, Rejection
+from worker.model.events import NO_JSON, Event
 from worker.model.rules import IdentityRules, InputRules
 
 NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
@@ -94,6 +94,16 @@ def not_an_object(element: bytes) -> Refusal:
     return _NOT_AN_OBJECT[kind_of(element)]
 
 
+@lru_cache(1024)
+def refusal_of_complaint(complaint: str) -> Refusal:
+    """Why broken JSON is refused: what the parser says of it, which names a place and never a value."""
+    if "truncated" in complaint:
+        fault = "it ends too early, or an escape is half a surrogate pair"
+    else:
+        fault = complaint.removeprefix("JSON is malformed: ")
+    return "malformed_json", f"not valid JSON: {fault}"
+
+
 class EventChecks:
     """The rules about a single event, for given limits. Holds no state."""
 
@@ -103,50 +113,18 @@ class EventChecks:
         self._blocked_users = plain_words(identity.blocked_user_ids)
         self._blocked_devices = plain_words(identity.blocked_device_ids)
 
-    def read(self, element: bytes, index: int) -> Event | Rejection:
-        """The event in the element, which is its place ``index`` in the batch, or why there is none."""
-        found = self.judge(element)
-        if isinstance(found, tuple):
-            reason, detail = found
-            return Rejection(reason, detail, index, element)
-        return found
-
-    def refusal_of_data(self, data: bytes) -> Refusal | None:
-        """Why ``data`` (valid JSON, not null) is no object within the rules, None where it is one."""
-        if not data.startswith(b"{"):
-            return "data_not_object", f"data: expected an object, got {kind_of(data)}"
-        if not is_flat(data):  # also in what a repeated name replaced, for data goes out as it was sent
-            allowed = "values are strings, numbers, booleans or null"
-            return "data_nested", f"data: a property holds an object or an array; {allowed}"
-        properties = _properties_of(data)
-        if _UNDERSCORE in data or _BACKSLASH in data:  # an underscore may be written \u005f
-            for place, name in enumerate(properties, 1):
-                if name.startswith("_"):
-                    allowed = "names that begin with _ are reserved"
-                    return "data_reserved_name", f"data: the name of property number {place}: {allowed}"
-        if len(properties) > self._limits.max_properties:
-            found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
-            return "data_too_many_properties", found
-        return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
-
-    def refusal_of_malformed(self, element: bytes, error: DecodeError) -> Refusal:
-        """Why an element is refused that is UTF-8, and of which the parser complains."""
-        if nests_deeper(element, self._limits.max_depth):
-            return self.too_deep
-        return refusal_of_complaint(str(error)) if element else _NOTHING
-
     def judge(self, element: bytes) -> Event | Refusal:
-        """The same, without its place."""
+        """The event in an element, or why there is none."""
         properties = self._properties(element)
         if isinstance(properties, tuple):
             return properties
-        event_id = self._required_text(properties, "id")
+        event_id = self._take_required(properties, "id")
         if isinstance(event_id, tuple):
             return event_id
-        event_type = self._required_text(properties, "type")
+        event_type = self._take_required(properties, "type")
         if isinstance(event_type, tuple):
             return event_type
-        device_id = self._required_text(properties, "device_id")
+        device_id = self._take_required(properties, "device_id")
         if isinstance(device_id, tuple):
             return device_id
         if refusal := self.refusal_of_device(device_id):
@@ -158,39 +136,6 @@ class EventChecks:
         user_id, session_id, view_id = (properties.pop(name, NO_JSON) for name in _OPTIONAL_IDS)
         refusal = self.judge_ids(event, user_id, session_id, view_id)
         return refusal or self._refusal_of_rest(event, properties, element) or event
-
-    def judge_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
-        """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
-        user = self._optional_text(user_id, "user_id", self._blocked_users)
-        if isinstance(user, tuple):
-            return user
-        session = self._optional_text(session_id, "session_id", NULL_WORDS)
-        if isinstance(session, tuple):
-            return session
-        view = self._optional_text(view_id, "view_id", NULL_WORDS)
-        if isinstance(view, tuple):
-            return view
-        event.user_id, event.session_id, event.view_id = user, session, view
-        return None
-
-    def judge_rest(self, event: Event, element: bytes) -> Refusal | None:
-        """Give the event of an element, which has all its ids, its ``data`` and ``extra``; or why not."""
-        properties = _properties_of(element)
-        for name in _NAMES_BUT_DATA:
-            properties.pop(name, None)
-        return self._refusal_of_rest(event, properties, element)
-
-    def _refusal_of_rest(self, event: Event, properties: dict[str, Raw], element: bytes) -> Refusal | None:
-        data = properties.pop("data", None)
-        if data is not None and (json_text := bytes(data)) != b"null":
-            if refusal := self.refusal_of_data(json_text):
-                return refusal
-            event.data = Raw(json_text)
-        if properties:
-            extra = _extra(properties, element)
-            event.extra = Raw(extra)
-            return _refusal_of_size("extra", len(extra), self._limits.max_object_bytes)
-        return None
 
     def _properties(self, element: bytes) -> dict[str, Raw] | Refusal:
         """The element's properties by name; the last of a repeated name wins."""
@@ -219,19 +164,13 @@ class EventChecks:
             return not_an_object(element)
         return properties
 
-    def refusal_of_device(self, device_id: str) -> Refusal | None:
-        """Why an id is refused that is a text as it should be."""
-        if plain_word(device_id) in self._blocked_devices:
-            return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
-        return None
+    def refusal_of_malformed(self, element: bytes, error: DecodeError) -> Refusal:
+        """Why an element is refused that is UTF-8, and of which the parser complains."""
+        if nests_deeper(element, self._limits.max_depth):
+            return self.too_deep
+        return refusal_of_complaint(str(error)) if element else _NOTHING
 
-    def required_text(self, text: str, field: str) -> str | Refusal:
-        """The text of a required field, or why it may not be its text."""
-        if not text or text.isspace():
-            return "empty_field", f"{field}: is empty"
-        return self._checked_text(text, field)
-
-    def _required_text(self, properties: dict[str, Raw], field: str) -> str | Refusal:
+    def _take_required(self, properties: dict[str, Raw], field: str) -> str | Refusal:
         found = properties.pop(field, NO_JSON)
         other = properties.pop(ALIASES[field], NO_JSON) if field in ALIASES else NO_JSON
         json_text = json_of(found, other, field)
@@ -240,19 +179,82 @@ class EventChecks:
         text = json_text if isinstance(json_text, tuple) else text_of(json_text, field)
         return text if isinstance(text, tuple) else self.required_text(text, field)
 
+    def required_text(self, text: str, field: str) -> str | Refusal:
+        """The text of a required field, or why it may not be its text."""
+        if not text or text.isspace():
+            return "empty_field", f"{field}: is empty"
+        return self._allowed_text(text, field)
+
+    def _allowed_text(self, text: str, field: str) -> str | Refusal:
+        most = self._limits.max_text_bytes
+        if 4 * len(text) > most and (refusal := _refusal_of_size(field, len(text.encode()), most)):
+            return refusal  # a character is at most 4 bytes of UTF-8
+        return HOLDS_CONTROL[field] if holds_control(text) else text
+
+    def refusal_of_device(self, device_id: str) -> Refusal | None:
+        """Why an id is refused that is a text as it should be."""
+        if plain_word(device_id) in self._blocked_devices:
+            return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
+        return None
+
+    def judge_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
+        """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
+        user = self._optional_text(user_id, "user_id", self._blocked_users)
+        if isinstance(user, tuple):
+            return user
+        session = self._optional_text(session_id, "session_id", NULL_WORDS)
+        if isinstance(session, tuple):
+            return session
+        view = self._optional_text(view_id, "view_id", NULL_WORDS)
+        if isinstance(view, tuple):
+            return view
+        event.user_id, event.session_id, event.view_id = user, session, view
+        return None
+
     def _optional_text(self, found: Raw, field: str, meaning_none: frozenset[str]) -> str | Refusal | None:
         if found is NO_JSON or (json_text := bytes(found)) == b"null":
             return None
         text = text_of(json_text, field)
         if isinstance(text, tuple):
             return text
-        return None if plain_word(text) in meaning_none else self._checked_text(text, field)
+        return None if plain_word(text) in meaning_none else self._allowed_text(text, field)
 
-    def _checked_text(self, text: str, field: str) -> str | Refusal:
-        most = self._limits.max_text_bytes
-        if 4 * len(text) > most and (refusal := _refusal_of_size(field, len(text.encode()), most)):
-            return refusal  # a character is at most 4 bytes of UTF-8
-        return HOLDS_CONTROL[field] if holds_control(text) else text
+    def judge_rest(self, event: Event, element: bytes) -> Refusal | None:
+        """Give the event of an element, which has all its ids, its ``data`` and ``extra``; or why not."""
+        properties = _properties_of(element)
+        for name in _NAMES_BUT_DATA:
+            properties.pop(name, None)
+        return self._refusal_of_rest(event, properties, element)
+
+    def _refusal_of_rest(self, event: Event, properties: dict[str, Raw], element: bytes) -> Refusal | None:
+        data = properties.pop("data", None)
+        if data is not None and (json_text := bytes(data)) != b"null":
+            if refusal := self.refusal_of_data(json_text):
+                return refusal
+            event.data = Raw(json_text)
+        if properties:
+            extra = _extra(properties, element)
+            event.extra = Raw(extra)
+            return _refusal_of_size("extra", len(extra), self._limits.max_object_bytes)
+        return None
+
+    def refusal_of_data(self, data: bytes) -> Refusal | None:
+        """Why ``data`` (valid JSON, not null) is no object within the rules, None where it is one."""
+        if not data.startswith(b"{"):
+            return "data_not_object", f"data: expected an object, got {kind_of(data)}"
+        if not is_flat(data):  # also in what a repeated name replaced, for data goes out as it was sent
+            allowed = "values are strings, numbers, booleans or null"
+            return "data_nested", f"data: a property holds an object or an array; {allowed}"
+        properties = _properties_of(data)
+        if _UNDERSCORE in data or _BACKSLASH in data:  # an underscore may be written \u005f
+            for place, name in enumerate(properties, 1):
+                if name.startswith("_"):
+                    allowed = "names that begin with _ are reserved"
+                    return "data_reserved_name", f"data: the name of property number {place}: {allowed}"
+        if len(properties) > self._limits.max_properties:
+            found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
+            return "data_too_many_properties", found
+        return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
 
 
 def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:
@@ -266,13 +268,3 @@ def _extra(properties: dict[str, Raw], element: bytes) -> bytes:
     else:
         names = {name: b'"%b"' % name.encode() for name in properties}
     return b"{%b}" % b",".join([names[name] + b":" + bytes(value) for name, value in properties.items()])
-
-
-@lru_cache(1024)
-def refusal_of_complaint(complaint: str) -> Refusal:
-    """The parser's complaint without its preamble; it names a place in bytes and never a value."""
-    if "truncated" in complaint:
-        fault = "it ends too early, or an escape is half a surrogate pair"
-    else:
-        fault = complaint.removeprefix("JSON is malformed: ")
-    return "malformed_json", f"not valid JSON: {fault}"

@@ -55,12 +55,13 @@ class ManyElements:
         remembered: Remembered,
     ) -> None:
         """The same one by one; the first has the index ``start``."""
-        for index, found in enumerate(self._checks.judge(elements, remembered), start):
-            if isinstance(found, tuple):
-                reason, detail = found
-                rejections.append(Rejection(reason, detail, index, elements[index - start]))
+        outcomes = self._checks.judge(elements, remembered)
+        for index, (element, outcome) in enumerate(zip(elements, outcomes, strict=True), start):
+            if isinstance(outcome, tuple):
+                reason, detail = outcome
+                rejections.append(Rejection(reason, detail, index, element))
             else:
-                events.append(found)
+                events.append(outcome)
 
 
 def _moved(refusal: Rejection, places: int) -> Rejection:
