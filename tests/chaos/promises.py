@@ -1,7 +1,8 @@
 """The promises of exactly-once, checked from the outside: by reading topics, never by asking the worker.
 
 Decides whether what a read_committed reader finds equals a sequential run of the pure core over the raw
-topic. Knows nothing of what was done to the workers meanwhile. The promises are those of docs/reliability.md:
+topic, which decodes event by event, since the workers take shortcuts. Knows nothing of what was done to them
+meanwhile. The promises are those of docs/reliability.md:
 
 * P1 equality: enriched events and dead letters, byte for byte, in order;
 * P2 state: the changelog, compacted, holds the state that the run ends with, but for what time has closed;
@@ -19,11 +20,11 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
+from tests.careful import CarefulDecoder
 from tests.chaos.topics import committed_offsets, read_all
 from tests.settling import settled
 from worker.config import Config
 from worker.core.closing import tend
-from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_records import (
@@ -71,7 +72,7 @@ class Verdict:
 
 def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
     """Run the pure core over one partition's records, in order, with nothing between."""
-    decoder = Decoder(config.input, config.identity)
+    decoder = CarefulDecoder(config.input, config.identity)
     expected = expect_decoded(
         (
             decode_records(records[start : start + _RECORDS_A_STEP], decoder)

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from aiokafka import ConsumerRecord
 
+from tests.careful import CarefulDecoder
 from worker.config import Config
-from worker.core.decode import Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import DecodedRecords, process
 from worker.model.events import DecodedValue, Event
@@ -34,7 +34,7 @@ class Sent:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._decoder = Decoder(config.input, config.identity)
+        self._decoder = CarefulDecoder(config.input, config.identity)
         self._records: dict[int, Sequence[ConsumerRecord]] = {}
         self._left: dict[str, int] = {}
         self._left_again: dict[str, list[int]] = {}
@@ -47,7 +47,7 @@ class Sent:
         self._records[number] = records
         letters: list[OutputRecord] = []
         for position, record in enumerate(records):
-            decoded = self._read(record.value)
+            decoded = self._decoder.decode(record.value)
             if decoded.rejections:
                 refused = DecodedRecords([record], [DecodedValue([], decoded.rejections)], frozenset())
                 letters += encode_step(process(refused, {}, 0, self._config.rules)).dead_letters
@@ -82,12 +82,7 @@ class Sent:
         return len(self._left) + sum(map(len, self._left_again.values()))
 
     def _decode(self, number: int, position: int) -> Sequence[Event]:
-        return self._read(self._records[number][position].value).events
-
-    def _read(self, value: bytes | None) -> DecodedValue:
-        if value is None or len(value) > self._config.input.max_value_bytes:
-            return self._decoder.decode(value)
-        return self._decoder.decode_carefully(value)
+        return self._decoder.decode(self._records[number][position].value).events
 
 
 def _packed(number: int, position: int, index: int) -> int:
