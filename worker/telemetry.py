@@ -145,8 +145,8 @@ class TransactionLost(LogEvent, frozen=True, kw_only=True):
     """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of
     it.
 
-    ``in_a_row`` counts since the last commit; only 1, 2, 4, 8 ... are told. Normal after a rebalance or while a
-    broker restarts. Alert: 64 in a row, for two minutes the brokers have been away or refused.
+    ``in_a_row`` counts since the last commit; only 1, 2, 4, 8 ... are told. Normal after a rebalance or while
+    a broker restarts. Alert: 64 in a row, for two minutes the brokers have been away or refused.
     """
 
     NAME = "transaction.lost"

@@ -70,8 +70,8 @@ class Membership:
                 f"thrown out of group {self._group_id} {_DISPLACED_TIMES} times within "
                 f"{_DISPLACED_WITHIN_S:.0f} s: another worker seems to use the same "
                 f'kafka.group_instance_id "{self._group_instance_id}", or a copy of this state directory: '
-                "give each its own; or the group's coordinator has just moved between failing brokers: then a "
-                "restart is all it needs"
+                "give each its own; or the group's coordinator has just moved between failing brokers: then "
+                "a restart is all it needs"
             )
 
     def judge(self, error: KafkaError) -> None:

@@ -25,8 +25,8 @@ class Setbacks:
         self.lost = self._refused = self._corrupted = 0
 
     def lose(self, lost: TransactionLost, events: int, *, told: bool) -> None:
-        """Count a lost transaction of so many events, and tell the log of the 1st, 2nd, 4th, 8th ... in a row:
-        an outage of an hour loses one every 2 s.
+        """Count a lost transaction of so many events, and tell the log of the 1st, 2nd, 4th, 8th ... in a
+        row: an outage of an hour loses one every 2 s.
 
         Raises Fatal when the broker has refused the same one again and again.
         """
