@@ -5,6 +5,7 @@ The kinds of input and their fates are in tests/corpus.
 
 import hashlib
 import json
+import tracemalloc
 
 import pytest
 from msgspec import Raw
@@ -274,6 +275,20 @@ def test_nothing_between_two_commas_is_refused_after_any_number_of_events() -> N
         ]
 
 
+@pytest.mark.parametrize("element", [b"1", b'""', b"{}", b'{"a":1}'])
+def test_hundreds_of_thousands_of_elements_take_little_more_memory_than_their_value(element: bytes) -> None:
+    first = [event(event="click", type=None)] * 16  # real traffic, at first sight
+    value = batch(*first, *[element] * 250_000)
+
+    tracemalloc.start()
+    refused = only_rejection(value)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert refused.reason == "too_many_events"
+    assert peak < 4 * len(value)
+
+
 def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:
     decoder = Decoder(InputRules(), IdentityRules())
     value = batch(EVENT, event(id=None), event(user_id="null"))
@@ -282,6 +297,21 @@ def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:
     decoder.decode(b'[{"id":"e1","extra":1}')
 
     assert decoder.decode(value) == first
+
+
+def test_a_decoder_keeps_no_long_device_ids() -> None:
+    decoder = Decoder(InputRules(max_text_bytes=8192), IdentityRules())
+    decoder.decode(batch(event(device_id="x")))
+
+    tracemalloc.start()
+    for number in range(300):
+        sent = batch(event(device_id=f"{number:08000}"))
+        assert decoder.decode(sent).events
+        assert decoder.decode(sent[:-1] + b",x]").events
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert kept < 300 * 8000 / 10
 
 
 def test_splitting_accounts_for_every_byte_but_commas_and_white_space() -> None:
@@ -304,6 +334,7 @@ def test_splitting_stops_after_one_more_than_allowed() -> None:
         (b"[]", 1),
         (b"[{}]", 2),
         (b"[][]", 1),
+        (b"]]]][[[[[", 1),
         (b'["[[[["]', 1),
         (b'["[[[[', 1),
         (b'["\\"[[[",[]]', 2),

@@ -19,6 +19,7 @@ from worker.core.fast_path import FastPath
 from worker.core.json_elements import (
     WHITE_SPACE,
     Elements,
+    is_crowded,
     nests_deeper,
     split_at_every_comma,
     split_elements,
@@ -114,14 +115,15 @@ class Decoder:
 
     def _split(self, text: bytes) -> Elements:
         """The elements of an array, or the one object, and what is left where it is broken JSON."""
+        most = self._limits.max_events
         try:
             if text.startswith(b"["):
-                return Elements([bytes(element) for element in self._read_elements(text)], b"", None)
-            if is_json(text):
+                if not is_crowded(text, most):
+                    return Elements([bytes(element) for element in self._read_elements(text)], b"", None)
+            elif is_json(text):
                 return Elements([text], b"", None)
         except (DecodeError, RecursionError):
             pass
-        most = self._limits.max_events
         return split_at_every_comma(text, most) or split_elements(text, most, self._limits.max_depth)
 
     def _why_not_split(self, rest: bytes) -> tuple[Reason, str]:

@@ -16,7 +16,7 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import NULL_WORDS, EventChecks, plain_word, plain_words
 from worker.core.field_values import Refusal
-from worker.core.json_elements import WHITE_SPACE, may_have_escaped_names, nests_deeper
+from worker.core.json_elements import WHITE_SPACE, is_crowded, may_have_escaped_names, nests_deeper
 from worker.core.quick_checks import QuickChecks
 from worker.core.remembered_refusals import Remembered
 from worker.core.respelling import respell
@@ -93,7 +93,7 @@ class FastPath:
     def _read_respelled(self, value: bytes) -> tuple[list[Event], list[bytes]]:
         """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""
         value.decode()
-        if may_have_escaped_names(value):
+        if may_have_escaped_names(value) or is_crowded(value, self._limits.max_events):
             raise DecodeError
         if value[:1] != b"[":
             return self._respelled([self._read_event_properties(value)])
@@ -210,16 +210,16 @@ class FastPath:
         except RecursionError:
             return None
         outcomes: dict[int, Event | Refusal] = {}
-        unsure = {}
+        to_judge = {}
         for index in doubtful.union(refused):
             element = bytes(elements[index])
             refusal = None if index in doubtful else refused[index]
             if refusal is None or nests_deeper(element, self._limits.max_depth):
-                unsure[index] = element  # what is too deep is not refused for its data
+                to_judge[index] = element  # what is too deep is not refused for its data
             else:
                 outcomes[index] = refusal
-        judged = self._quick_checks.judge(list(unsure.values()), Remembered())
-        outcomes.update(zip(unsure, judged, strict=True))
+        judged = self._quick_checks.judge(list(to_judge.values()), Remembered())
+        outcomes.update(zip(to_judge, judged, strict=True))
 
         kept = []
         rejections = []

@@ -40,6 +40,7 @@ _BEGINNING_BYTES = 4 * 1024  # what is too deep mostly is so from its beginning
 
 _BACKSLASH = ord("\\")
 _BETWEEN_OBJECTS = b"},{"
+_COMMAS_AN_ELEMENT = 16
 _MOST_QUOTES = 50_000  # to split at each takes 50 bytes
 _PAIRS = (b"{}", b"[]", b"{]", b"[}")
 _UP, _DOWN = b"\x01", b"\xff"  # as signed bytes 1 and -1, the changes of depth
@@ -60,6 +61,13 @@ class Elements(NamedTuple):
     elements: list[bytes]
     rest: bytes
     rest_index: int | None
+
+
+def is_crowded(text: bytes, most: int) -> bool:
+    """Whether an array may hold many more than ``most`` elements. The parser would make an object of each,
+    and take 60 times the memory of the text.
+    """
+    return text.count(b",") > _COMMAS_AN_ELEMENT * most
 
 
 def split_elements(text: bytes, most: int, levels: int) -> Elements:
@@ -173,13 +181,16 @@ def _without_pairs(structure: bytes) -> bytes:
 
 
 def nests_deeper(text: bytes, levels: int) -> bool:
-    """Whether brackets outside strings nest deeper than so many levels; ``[]`` is one level."""
+    """Whether brackets outside strings nest deeper than so many levels; ``[]`` is one level. A stray closing
+    one counts less than nothing.
+    """
     if len(text) <= levels or text.count(b"[") + text.count(b"{") <= levels:
         return False
     if len(text) > _BEGINNING_BYTES and nests_deeper(text[:_BEGINNING_BYTES], levels):
         return True
     brackets = _outside_strings(text).translate(_ONE_KIND, _ALL_BUT_BRACKETS)
-    if _UP * (levels + 1) in brackets:
+    run = brackets.find(_UP * (levels + 1))
+    if run >= 0 and 2 * brackets.count(_UP, 0, run) >= run:  # not more closed than opened before it
         return True
     for valley in _VALLEYS:  # counting takes 40 ns a bracket; what goes down and up again is no peak
         brackets = brackets.replace(valley, b"")

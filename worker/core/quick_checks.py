@@ -63,7 +63,7 @@ _fields_of = json.Decoder(_Fields).decode
 
 
 class QuickChecks:
-    """Judges elements by the given rules. Holds no state but a memory of device ids that are fine."""
+    """Judges elements by the given rules. Holds no state but a cache of device ids."""
 
     def __init__(self, limits: InputRules, checks: EventChecks) -> None:
         self._limits = limits
@@ -108,7 +108,7 @@ class QuickChecks:
                     else:
                         found = self._checks.refusal_of_malformed(element, error)
                     if remembered.room:
-                        remembered.malformed(element, found)
+                        remembered.broken(element, found, short)
                 except RecursionError:
                     found = self._checks.too_deep
             outcomes.append(found)
@@ -116,20 +116,21 @@ class QuickChecks:
 
     def _judge_object(self, element: bytes, remembered: Remembered) -> Event | Refusal:
         checks, most = self._checks, self._limits.max_depth
-        if len(element) > 2 * most + 1 and nests_deeper(element, most):  # each level has two brackets
+        if len(element) > 2 * most + 1 and nests_deeper(element, most):  # valid JSON closes each level
             return checks.judge(element)  # what a repeated name replaced does not count
         fields = _fields_of(element)
         # To ask for a tuple is five times as fast here as to ask for a Struct.
         event_id = self._text(fields.id, fields.event_id, "id")
         if isinstance(event_id, tuple):
-            return _remember(event_id, fields, element, remembered)
+            return _refused_for_text(event_id, fields, element, remembered)
         event_type = self._text(fields.type, fields.event, "type")
         if isinstance(event_type, tuple):
-            return _remember(event_type, fields, element, remembered)
+            return _refused_for_text(event_type, fields, element, remembered)
         device_id = self._text(fields.device_id, NO_JSON, "device_id")
         if isinstance(device_id, tuple):
-            return _remember(device_id, fields, element, remembered)
-        if not self.device_is_fine(device_id) and (refusal := checks.refusal_of_device(device_id)):
+            return _refused_for_text(device_id, fields, element, remembered)
+        surely_fine = len(device_id) <= self.surely_short_chars and self.device_is_fine(device_id)
+        if not surely_fine and (refusal := checks.refusal_of_device(device_id)):
             return refusal
         timestamp = timestamp_of(None if fields.timestamp is NO_JSON else fields.timestamp)
         if isinstance(timestamp, tuple):
@@ -167,8 +168,8 @@ class QuickChecks:
         return self._checks.refusal_of_device(device_id) is None
 
 
-def _remember(refusal: Refusal, fields: _Fields, element: bytes, remembered: Remembered) -> Refusal:
-    """The refusal, and remember it if others may be refused alike."""
+def _refused_for_text(refusal: Refusal, fields: _Fields, element: bytes, remembered: Remembered) -> Refusal:
+    """Remember a refusal for one of the texts up to ``device_id``, unless the two names of one may differ."""
     if remembered.room:
         both_ids = fields.id is not NO_JSON and fields.event_id is not NO_JSON
         both_types = fields.type is not NO_JSON and fields.event is not NO_JSON

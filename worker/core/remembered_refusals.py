@@ -66,7 +66,9 @@ class Remembered:
         """Whether it is worth to tell."""
 
     def find(self, element: bytes, short: bool) -> Refusal | None:
-        """What must be said of the element. ``short``: it cannot nest too deep, of which other is said."""
+        """What must be said of the element. If it is not ``short``, it may nest too deep: then only those are
+        like it that nest as it does, and not those that begin alike.
+        """
         if self._by_digits and (found := self._by_digits.get(element.translate(DIGITS))):
             return found
         if self._by_words and (found := self._by_words.get(element.translate(_WORDS))):
@@ -79,9 +81,11 @@ class Remembered:
             return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
         return None
 
-    def malformed(self, element: bytes, refusal: Refusal) -> None:
-        """Remember what the parser said. It says the same of all that is alike up to the fault."""
-        if refusal[0] == "malformed_json":
+    def broken(self, element: bytes, refusal: Refusal, short: bool) -> None:
+        """Remember what was said of broken JSON. The parser says the same of all that is alike up to the
+        fault; what is not ``short`` must be alike in whole, to nest alike.
+        """
+        if short:
             if element[:1] not in MAY_BEGIN_JSON:
                 self._add(self._by_first_byte, element[:1], refusal)
                 return
@@ -90,15 +94,15 @@ class Remembered:
             if fault and int(fault[1]) < _BEGINNING_BYTES - LOOKAHEAD_BYTES and _BACKSLASH not in beginning:
                 self._add(self._by_beginning, beginning.translate(SHAPES), refusal)
                 return
-            if words := words_of(element):
-                self._add(self._by_words, words, refusal)
-                return
-        self.refused(element, refusal)
+        if words := words_of(element):
+            self._add(self._by_words, words, refusal)
+        else:
+            self.refused(element, refusal)
 
     def refused(self, element: bytes, refusal: Refusal) -> None:
-        """Remember a fault in the structure of an element, or its first one in a text up to ``device_id``.
-
-        Not of one that has both names of a field: whether they differ is a matter of their digits.
+        """Remember why an element was refused: for what it is, for its structure, or for its first fault in a
+        text up to ``device_id``. Callers must not where both names of a field are there: these may differ in
+        digits.
         """
         alike = element.translate(DIGITS)
         if b"\\u" not in element or b"1" not in alike:  # without digits only what is the same is alike
