@@ -1,5 +1,6 @@
 """The commands that need no broker, and the exit code of every way to end."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,30 @@ def test_each_command_explains_itself(sessionizer: Sessionizer, command: tuple[s
 
 def test_the_version_is_the_packages(sessionizer: Sessionizer) -> None:
     assert sessionizer("--version") == Ended(0, f"sessionizer {__version__}\n", "")
+
+
+STOPPED_WHILE_IT_LOADS = """
+import os, sys
+from worker.cli.main import main
+
+class SignalsAtTheFirstImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == "worker.app":
+            os.kill(os.getpid(), number)
+
+number = int(sys.argv.pop())
+sys.meta_path.insert(0, SignalsAtTheFirstImport())
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_is_stopped_before_it_has_begun_ends_well(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", STOPPED_WHILE_IT_LOADS, "run", str(number.value)]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_python_dash_m_worker_is_the_same_program() -> None:

@@ -1,8 +1,10 @@
 """``sessionizer run``: the worker itself, in one process or in several."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -34,6 +36,8 @@ def run(
     """Turn raw events into enriched ones until told to stop (SIGTERM, SIGINT)."""
     options = read(config)
     count = _processes(processes)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end_before_work)
     if slot is not None:
         from worker.processes.lifeline import end_with_supervisor
 
@@ -52,3 +56,8 @@ def run(
     from worker import app  # late: Kafka's client and RocksDB take a while to load
 
     raise typer.Exit(app.run(options, slot))
+
+
+def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
+    """What a signal does until the worker listens itself; process 1 of a container would not hear it."""
+    raise SystemExit(0)
