@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.raw_values import batches, decoder, events, limits, objects, same, values
-from worker.core.json_elements import names_as_sent, split_at_every_comma, split_elements
+from worker.core.json_elements import names_as_sent, split_elements
+from worker.core.quick_split import split_quickly
 from worker.model.events import NO_JSON
 
 
@@ -45,11 +46,17 @@ def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
 @example(b'[{"},{":1},{2}]', 9)
 @example(b"[{1}, {2,3},{4}]", 9)
 @example(b"[ {1,2},{3}]", 9)
+@example(b'[{"a":"},{"}, {"b":1},{"c":2}]', 9)
+@example(b'[{"a":{},{}},{"b":1}]', 9)
+@example(b'[{"a":[{},{}]},{"b":1}]', 9)
+@example(b"[{},,{},{}]", 9)
+@example(rb"[{},{\"}]", 9)
+@example(b'[{"a":{"b":[1,2]},"c":{}},{"d":",[:"}]', 9)
 @example(b"[{1,2},{3} ]", 9)
 @example(b"[{1,2},{3},{4}]", 1)
-def test_splitting_at_every_comma_finds_what_splitting_does(value: bytes, most: int) -> None:
+def test_splitting_quickly_finds_what_splitting_does(value: bytes, most: int) -> None:
     text = value.strip(b" \t\n\r")
-    found = split_at_every_comma(text, most)
+    found = split_quickly(text, most)
 
     assert found is None or found == split_elements(text, most, levels=100)
 

@@ -21,12 +21,12 @@ from worker.core.json_elements import (
     Elements,
     is_crowded,
     nests_deeper,
-    split_at_every_comma,
     split_elements,
 )
 from worker.core.many_elements import ManyElements
 from worker.core.many_values import ManyValues, groups
 from worker.core.quick_checks import QuickChecks
+from worker.core.quick_split import split_quickly
 from worker.model.events import DecodedValue, Event, Reason, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
@@ -124,7 +124,7 @@ class Decoder:
                 return Elements([text], b"", None)
         except (DecodeError, RecursionError):
             pass
-        return split_at_every_comma(text, most) or split_elements(text, most, self._limits.max_depth)
+        return split_quickly(text, most) or split_elements(text, most, self._limits.max_depth)
 
     def _why_not_split(self, rest: bytes) -> tuple[Reason, str]:
         if not is_utf8(rest):

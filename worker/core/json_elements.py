@@ -39,16 +39,14 @@ _MOST_STEPS_WHEN_TOO_DEEP = 2_000
 _BEGINNING_BYTES = 4 * 1024  # what is too deep mostly is so from its beginning
 
 _BACKSLASH = ord("\\")
-_BETWEEN_OBJECTS = b"},{"
 _COMMAS_AN_ELEMENT = 16
-_MOST_QUOTES = 50_000  # to split at each takes 50 bytes
-_PAIRS = (b"{}", b"[]", b"{]", b"[}")
+MOST_QUOTES = 200_000
+"""So many quotes a text may be split at: each takes 50 bytes."""
 _UP, _DOWN = b"\x01", b"\xff"  # as signed bytes 1 and -1, the changes of depth
 _ONE_KIND = bytes(ord(_UP if chr(byte) in "[{" else _DOWN) for byte in range(256))
 # Deep ones first; the shallow twice, since what is taken away brings others together.
 _VALLEYS = tuple(_DOWN * levels + _UP * levels for levels in (16, 4, 1, 1))
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if chr(byte) not in "[]{}")
-_ALL_BUT_STRUCTURE = bytes(byte for byte in range(256) if chr(byte) not in '[]{}",\\')
 
 
 class Elements(NamedTuple):
@@ -106,80 +104,6 @@ def split_elements(text: bytes, most: int, levels: int) -> Elements:
     return Elements(elements, b"", None)
 
 
-def split_at_every_comma(text: bytes, most: int) -> Elements | None:
-    """The same for an array with commas between its elements and not inside, as far as the first element that
-    never closes, or one of flat objects with nothing but commas between them. None where that is not sure.
-
-    A fifth of the time. Only what gives the text its structure is looked at: strings that hide no structure
-    are left out, and brackets in pairs hold no commas.
-    """
-    if not text.startswith(b"["):
-        return None
-    closed = text.endswith(b"]")
-    inside = text[1:-1] if closed else text[1:]
-    structure = _structure_of(inside)
-    if closed and (objects := _split_objects(inside, structure, most)):
-        return Elements(objects, b"", None)
-    structure = _without_pairs(structure)
-    unclosed = structure.lstrip(b",}")  # a stray } is part of its element
-    if unclosed.strip(b",[{"):
-        return None
-    if closed and unclosed:  # the last bracket closes an element, then, and none the array
-        closed = False
-        inside += b"]"
-        structure = _without_pairs(structure + b"]")
-        unclosed = structure.lstrip(b",}")
-    commas = structure.count(b",") - unclosed.count(b",")
-    elements = [part.strip(WHITE_SPACE) for part in inside.split(b",", min(commas, most + 1))]
-    if commas > most:
-        return Elements(elements[: most + 1], b"", None)
-    last = elements.pop()
-    if not closed:
-        return Elements(elements, last, len(elements))
-    if last:
-        elements.append(last)
-    elif elements:  # a comma before the closing bracket ends nothing well
-        return Elements(elements, b"]", len(elements))
-    return Elements(elements, b"", None)
-
-
-def _split_objects(inside: bytes, structure: bytes, most: int) -> list[bytes] | None:
-    """The elements of an array, where all are flat objects with nothing but a comma between them."""
-    commas = structure.count(_BETWEEN_OBJECTS)
-    if not 0 < commas <= most or commas != inside.count(_BETWEEN_OBJECTS):
-        return None
-    as_one = structure.replace(_BETWEEN_OBJECTS, b"")
-    if inside[:1] != b"{" or inside[-1:] != b"}" or as_one[1:-1].strip(b","):
-        return None
-    first, *others, last = inside.split(_BETWEEN_OBJECTS)
-    return [first + b"}", *[b"{%b}" % part for part in others], b"{" + last]
-
-
-def _structure_of(text: bytes) -> bytes:
-    """Commas and brackets of a text. Holds quotes or backslashes, too, where strings may hide some."""
-    if _BACKSLASH not in text:
-        return text.translate(None, _ALL_BUT_STRUCTURE).replace(b'""', b"")
-    # Of escapes only their backslashes are kept: those in strings go with these, others stay.
-    text = text.replace(b"\\\\", b"").replace(b'\\"', b"\\")
-    structure = text.translate(None, _ALL_BUT_STRUCTURE)
-    if structure.count(b'"') > _MOST_QUOTES:
-        return structure
-    parts = structure.split(b'"')  # every other one is in a string
-    hidden = b"".join(parts[1::2]).strip(b"\\")
-    return structure if hidden or len(parts) % 2 == 0 else b"".join(parts[::2])
-
-
-def _without_pairs(structure: bytes) -> bytes:
-    """The same without pairs of brackets that hold no structure."""
-    for _ in range(4):
-        before = len(structure)
-        for pair in _PAIRS:
-            structure = structure.replace(pair, b"")
-        if 8 * len(structure) > 7 * before:  # deep ones would take a pass a level
-            break
-    return structure
-
-
 def nests_deeper(text: bytes, levels: int) -> bool:
     """Whether brackets outside strings nest deeper than so many levels; ``[]`` is one level. A stray closing
     one counts less than nothing.
@@ -198,7 +122,7 @@ def nests_deeper(text: bytes, levels: int) -> bool:
 
 
 def _outside_strings(text: bytes) -> bytes:
-    if _BACKSLASH in text or text.count(b'"') > _MOST_QUOTES:
+    if _BACKSLASH in text or text.count(b'"') > MOST_QUOTES:
         return _strings_also_cut_off.sub(b"", text)
     return b"".join(text.split(b'"')[::2])  # a third of the time
 
