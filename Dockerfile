@@ -30,9 +30,9 @@ WORKDIR /var/lib/sessionizer
 VOLUME /var/lib/sessionizer
 
 # The worker touches the file while it makes progress. Two misses in a row and it is called unhealthy; what
-# `topics create` and the like are meanwhile interests nobody, they end by themselves.
+# `topics create` and the like are meanwhile does not matter, they end by themselves.
 ENV SESSIONIZER_HEALTH_FILE=/var/lib/sessionizer/health
-HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=2 CMD ["sessionizer", "health"]
+HEALTHCHECK --interval=15s --timeout=10s --start-period=90s --retries=2 CMD ["sessionizer", "health"]
 
 # In exec form the worker gets the engine's SIGTERM itself. It finishes its transactions within 10 s.
 STOPSIGNAL SIGTERM

@@ -8,7 +8,6 @@ that a partition's silence is its worker's and not the load's.
 
 import argparse
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -22,7 +21,7 @@ from rich.table import Table
 
 from bench.broker import throw_away_broker
 from bench.load import BOOTSTRAP_VARIABLE
-from bench.report import write
+from bench.report import tell, write
 from bench.run import environment_of
 from bench.silences import is_flowing, silence
 from bench.stage import Load, Reader, Worker, fill, wait_until
@@ -171,10 +170,6 @@ def play(stage: Stage) -> Iterable[Outcome]:
         a.lose_disk,
         lambda: a.start(static=False),
     )
-
-
-def tell(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 def table(outcomes: Iterable[Outcome]) -> Table:

@@ -33,7 +33,7 @@ from rich.table import Table
 from bench.broker import throw_away_broker
 from bench.events import Record, Shape, records
 from bench.load import to_topic
-from bench.report import RESULTS, Run, save
+from bench.report import RESULTS, Run, save, tell
 from bench.run import Bench, environment_of, run_of, watch
 from bench.topics import ENDS, KEPT, Topics
 
@@ -192,10 +192,6 @@ def table(title: str, runs: list[Run]) -> Table:
             ", ".join(str(run.lost_or_repeated) if run.complete else "stopped" for run in rounds),
         )
     return result
-
-
-def tell(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 def main() -> None:

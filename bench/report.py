@@ -7,6 +7,7 @@ adds.
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Sequence
 from importlib import metadata
@@ -88,3 +89,8 @@ def write(document: object, name: str) -> Path:
     path = RESULTS / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{name}.json"
     path.write_text(json.dumps(msgspec.to_builtins(document), indent=1) + "\n")
     return path
+
+
+def tell(text: str) -> None:
+    """Say on standard error how far a long measurement is."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")

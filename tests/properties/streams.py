@@ -24,7 +24,6 @@ from worker.model.state import DeviceState, Session
 Batch = dict[str, Any]
 
 TYPES = ("page_view", "purchase", "ping")
-ACTIONS: tuple[EventAction, ...] = ("start", "passive", "end", "unlink", "normal")
 NAMED = ("s1", "s2")
 """Session names of clients; an event may also name one that the worker has assigned."""
 
@@ -103,11 +102,6 @@ def any_streams() -> st.SearchStrategy[Stream]:
     return st.binary(min_size=DRAWN_BYTES, max_size=DRAWN_BYTES).map(stream_of)
 
 
-def streams_without_options() -> st.SearchStrategy[Stream]:
-    """The same under rules that only gap, client ids, order and memory decide."""
-    return any_streams().map(without_options)
-
-
 def stream_of(drawn: bytes) -> Stream:
     """The stream that these bytes stand for."""
     choose = Choices(drawn)
@@ -160,12 +154,6 @@ def chosen_rules(choose: Choices) -> SessionRules:
         split_on_user_change=choose.of([False, True]),
         event_types=dict(actions[:named_types]),
     )
-
-
-def without_options(stream: Stream) -> Stream:
-    """The same stream, only gap, client ids, order and memory decide."""
-    plain = structs.replace(stream.rules, max_duration_ms=0, split_on_user_change=False, event_types={})
-    return structs.replace(stream, rules=plain)
 
 
 def chosen_time(choose: Choices, rules: SessionRules) -> int:

@@ -1,4 +1,4 @@
-"""What an operator may rely on when writing a configuration: docs/operations.md, Configuration."""
+"""What an operator may rely on when writing a configuration: docs/operations.md, Set up."""
 
 import pytest
 
@@ -161,6 +161,30 @@ def test_an_unknown_variable_is_a_fault_with_the_nearest_name() -> None:
         "SESSIONIZER_BANANA: unknown variable",
         "SESSIONIZER_SESSION_GAPMS: unknown variable: did you mean SESSIONIZER_SESSION_GAP_MS?",
     ]
+
+
+@pytest.mark.parametrize("service", ["", "UI_", "RAW_2_"])
+def test_what_kubernetes_sets_beside_a_service_is_overlooked(service: str) -> None:
+    names = ["SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_80_TCP", "PORT_80_TCP_ADDR"]
+    set_by_kubernetes = {f"SESSIONIZER_{service}{name}": "10.0.0.1" for name in names}
+
+    load(None, {**set_by_kubernetes, f"SESSIONIZER_{service}PORT": "tcp://10.0.0.1:80"})
+
+
+def test_a_port_that_kubernetes_did_not_set_is_a_fault() -> None:
+    assert faults(KAFKA_PORT="9092") == ["SESSIONIZER_KAFKA_PORT: unknown variable"]
+
+
+def test_whoever_does_not_connect_needs_nothing_that_a_connection_needs() -> None:
+    connecting = {
+        "SESSIONIZER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "SESSIONIZER_KAFKA_SSL_CAFILE": "/not/there.pem",
+        "SESSIONIZER_KAFKA_SASL_PASSWORD_FILE": "/not/there",
+    }
+
+    assert load(None, connecting, connects=False).kafka.security_protocol == "SASL_SSL"
+    with pytest.raises(ConfigError):
+        load(None, connecting)
 
 
 def test_a_file_that_is_no_toml_or_is_not_there_is_told(file: File) -> None:

@@ -1,4 +1,4 @@
-"""What an operator may rely on for secrets and security: docs/operations.md, Configuration."""
+"""What an operator may rely on for secrets and security: docs/operations.md, Set up."""
 
 from pathlib import Path
 

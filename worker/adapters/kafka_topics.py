@@ -101,7 +101,7 @@ def _partition_count(name: str, raw: Topic | None, wanted: int | None) -> int:
         raise WrongPartitionCount(f"{name} does not exist yet: say with --partitions how many it is to have")
     if raw is not None and wanted not in (None, raw.partitions):
         raise WrongPartitionCount(
-            f"{name} has {raw.partitions} partitions, and all topics have as many: leave --partitions out"
+            f"{name} has {raw.partitions} partitions, and what is made has as many: leave --partitions out"
         )
     return raw.partitions if raw is not None else wanted or 0
 

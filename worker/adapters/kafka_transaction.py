@@ -4,7 +4,7 @@ Decides what counts as lost: everything that is not a clear success. Knows aioka
 states. Invariant: after ``commit`` returns, every record sent since ``begin`` is committed; after any
 TransactionLost nothing more goes out under this epoch.
 
-What it guards against (aiokafka 0.14, read in its source and reproduced in tests/integration):
+What it guards against (aiokafka 0.14, read in its source and reproduced in tests/contract):
 
 * ``commit_transaction`` succeeds although a batch failed: the error is only on the batch's future;
 * a request inside a transaction that failed on the way is retried unseen; its first copy may still arrive and

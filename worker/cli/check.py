@@ -22,7 +22,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "changelog": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "delete.retention.ms"),
 }
-"""The settings of each topic that its table shows: those that are checked."""
+"""The settings of each topic that the table shows, of those that matter."""
 
 
 def check(config: ConfigPath = None) -> None:

@@ -19,6 +19,6 @@ ConfigPath = Annotated[
 ]
 
 
-def read(path: Path | None) -> Config:
+def read(path: Path | None, *, connects: bool = True) -> Config:
     """The configuration in force. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
-    return load(path, os.environ)
+    return load(path, os.environ, connects=connects)

@@ -41,7 +41,7 @@ def replay(
 
     Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
     """
-    options = read(config)
+    options = read(config, connects=False)
     from worker.cli.progress import ByteProgress
     from worker.replay import UnfitFilesError, check_files
     from worker.replay import replay as replay_files

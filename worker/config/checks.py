@@ -23,9 +23,11 @@ class Fault(NamedTuple):
     reason: str
 
 
-def faults(config: Config) -> Iterator[Fault]:
-    """Everything wrong with a configuration whose values are fine each by itself."""
-    for check in CHECKS:
+def faults(config: Config, *, connects: bool) -> Iterator[Fault]:
+    """Everything wrong with a configuration whose values are fine each by itself. What only a connection to
+    brokers needs is looked at where one ``connects``.
+    """
+    for check in (*CONNECTION_CHECKS, *CHECKS) if connects else CHECKS:
         yield from check(config)
 
 
@@ -166,11 +168,9 @@ def _state(config: Config) -> Iterator[Fault]:
         yield Fault(("state.directory",), "must not be empty: it holds the stores and the worker's identity")
 
 
+CONNECTION_CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (_server_list, _sasl, _ssl)
 CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
-    _server_list,
     _names,
-    _sasl,
-    _ssl,
     _durations,
     _sizes,
     _topics,

@@ -17,8 +17,12 @@ from worker.config.options import SECTIONS, Config, Secret
 from worker.config.values import OPTIONS, convert, from_text, is_secret, show, value_of
 
 PREFIX = "SESSIONIZER_"
-KUBERNETES = re.compile(r"SESSIONIZER_(SERVICE|PORT)(_.*)?")
-"""Variables that Kubernetes gives to every pod beside a Service of the name sessionizer."""
+_of_kubernetes = re.compile(
+    r"(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=|PORT=\w+://).*", re.DOTALL
+).fullmatch
+"""Variables, without the prefix, that Kubernetes gives to every pod beside a Service whose name begins with
+sessionizer.
+"""
 
 TEST_PREFIX = "SESSIONIZER_TEST_"
 """Variables of the project's own test suite, which the worker overlooks."""
@@ -35,12 +39,13 @@ class ConfigError(Exception):
         self.lines = lines
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], *, connects: bool = True) -> Config:
     """The options of the file at ``path`` (none: defaults), under those of the environment.
 
-    Raises ``ConfigError`` with every fault of both. Source: docs/operations.md, Configuration.
+    Raises ``ConfigError`` with every fault of both; whoever does not connect to brokers needs none of the
+    files that a connection needs. Source: docs/operations.md, Set up.
     """
-    reading = _Reading()
+    reading = _Reading(connects=connects)
     if path is not None:
         reading.file(path)
     reading.environment(environ)
@@ -50,7 +55,8 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 class _Reading:
     """The values met so far, where they came from, and the faults."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, connects: bool) -> None:
+        self._connects = connects
         self.values: dict[str, object] = {}
         self.sources: dict[str, str] = {}
         self.faulty: set[str] = set()
@@ -91,11 +97,11 @@ class _Reading:
         for variable in sorted(environ):
             if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
                 continue
-            if KUBERNETES.fullmatch(variable):
-                continue
             if variable in VARIABLES:
                 key = VARIABLES[variable]
                 self._take(key, from_text(key, environ[variable]), source=variable)
+            elif _of_kubernetes(f"{variable.removeprefix(PREFIX)}={environ[variable]}"):
+                continue
             elif variable not in SECRET_FILES:
                 hint = _did_you_mean(_near_variable(variable))
                 self.lines.append(f"{variable}: unknown variable{hint}")
@@ -106,6 +112,8 @@ class _Reading:
 
     def _secret_file(self, variable: str, path: Path) -> None:
         key = VARIABLES[SECRET_FILES[variable]]
+        if not self._connects:  # all secrets are for connecting
+            return
         try:
             secret = path.read_bytes().decode().rstrip("\r\n")
         except OSError as error:
@@ -131,7 +139,7 @@ class _Reading:
     def result(self) -> Config:
         """The configuration, if everything about it is right."""
         config = self._config()
-        for keys, reason in faults(config):
+        for keys, reason in faults(config, connects=self._connects):
             if self.faulty.isdisjoint(keys):
                 others = [f"{key} = {show(value_of(config, key))}{self._set_by(key)}" for key in keys]
                 self._fault(keys[0], value_of(config, keys[0]), reason.format(*others))

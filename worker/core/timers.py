@@ -40,11 +40,6 @@ def device_of_timer(key: bytes) -> str:
     return key[2 + _TIME_BYTES :].decode()
 
 
-def time_of_timer(key: bytes) -> int:
-    """When it fires, ms."""
-    return int.from_bytes(key[2 : 2 + _TIME_BYTES], "big")
-
-
 def restored_timers(
     device_id: bytes, close_at_ms: int, forget_at_ms: int
 ) -> list[tuple[bytes, bytes | None]]:

@@ -83,7 +83,7 @@ class Event(Struct, gc=False, forbid_unknown_fields=True):
     """One accepted event. Ids are text, missing optional ids are None, ``timestamp`` is ms since the epoch.
 
     ``data`` and ``extra`` are JSON objects byte for byte as they were sent, or ``NO_JSON``. The limits in
-    the annotations hold where events are decoded from JSON; the rest of the rules is in ``core.decode``.
+    the annotations hold where events are decoded from JSON; all rules are in ``core.event_checks``.
     """
 
     id: RequiredText

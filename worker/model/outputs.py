@@ -65,7 +65,7 @@ class SessionRecord(Struct, gc=False, omit_defaults=True):
     """A session as it is now: an upsert on the sessions topic.
 
     Published when a session opens, closes, merges away, changes after it was closed, or finds its user; an
-    open row is as of its opening. The record with the greatest ``revision`` counts.
+    open row is as of when it was last published. The record with the greatest ``revision`` counts.
     """
 
     session_id: str
