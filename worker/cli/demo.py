@@ -6,6 +6,7 @@ directory that goes away again: the embedded broker forgets its half too.
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -181,6 +182,8 @@ def _point_on(output: Path, console: "Console", device_id: str | None, seed: int
     if device_id is not None:
         console.print(f"  the device above   grep {device_id} {output / 'enriched.ndjson'}", markup=False)
     raw = output / "raw.ndjson"
-    console.print(f"  without a broker   sessionizer replay {raw} --output replayed", markup=False)
-    console.print(f"  other visitors     sessionizer demo --seed {seed + 1}", markup=False)
-    console.print("  on a real broker   sessionizer demo --bootstrap-servers localhost:9092\n", markup=False)
+    called = Path(sys.argv[0])  # as it was: it need not be on the PATH
+    program = called if called.name == "sessionizer" else "sessionizer"
+    console.print(f"  without a broker   {program} replay {raw} --output replayed", markup=False)
+    console.print(f"  other visitors     {program} demo --seed {seed + 1}", markup=False)
+    console.print(f"  on a real broker   {program} demo --bootstrap-servers localhost:9092\n", markup=False)
