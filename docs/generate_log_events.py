@@ -22,7 +22,7 @@ HEAD = """\
 
 One JSON object a line on stdout (`log.format = "console"` is for people). Each begins with the same three:
 
-    {"event": "partition.assigned", "level": "info", "timestamp": "2026-03-02T10:00:00.123Z", "partition": 3}
+    {"event": "partition.assigned", "level": "info", "timestamp": "2026-03-02T10:00:00.123456Z", "partition": 3}
 
 | field | meaning |
 |---|---|
@@ -30,6 +30,7 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
 | `slot` | only under `run --processes`: which of the processes wrote the line, from 0 |
+| `log_lines_lost` | only after lines could not be written, on a full disk say: how many |
 
 Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no
 ids of people or devices and no secrets. A line that has a `logger` comes from a library, most often the Kafka

@@ -184,7 +184,7 @@ class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
 
 
 class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
-    """A fetch, or the first question to the brokers, failed and is tried again. Alert: for minutes."""
+    """A fetch, or the first question to the brokers, failed and is tried again. Alert: it goes on for minutes."""
 
     NAME = "consumer.failed"
     LEVEL = "warning"
@@ -195,7 +195,7 @@ class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
     """``what`` a worker holds was not regarded when the group's partitions were assigned, so more of them may
     have moved than had to. Normal while two releases run side by side.
 
-    Alert: where all workers are of one release.
+    Alert: it comes although all workers are of one release.
     """
 
     NAME = "claims.ignored"

@@ -132,7 +132,7 @@ class Decoder:
         most = self._limits.max_depth
         if nests_deeper(rest, most):
             return "too_deep", f"nests deeper than {most} levels, and cannot be split into events"
-        return "malformed_json", "not valid JSON, and cannot be split into events"
+        return "malformed_json", "cut off or not valid JSON from here on, and cannot be split into events"
 
 
 def _refused(reason: Reason, detail: str, value: bytes) -> DecodedValue:
