@@ -22,7 +22,7 @@ HEAD = """\
 
 One JSON object a line on stdout (`log.format = "console"` is for people). Each begins with the same three:
 
-    {"event": "partition.assigned", "level": "info", "timestamp": "2026-03-02T10:00:00.123456Z", "partition": 3}
+    {"event": "partition.assigned", "level": "info", "timestamp": "2026-03-02T10:00:00.123456Z", ...}
 
 | field | meaning |
 |---|---|

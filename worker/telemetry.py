@@ -184,7 +184,10 @@ class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
 
 
 class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
-    """A fetch, or the first question to the brokers, failed and is tried again. Alert: it goes on for minutes."""
+    """A fetch, or the first question to the brokers, failed and is tried again.
+
+    Alert: it goes on for minutes.
+    """
 
     NAME = "consumer.failed"
     LEVEL = "warning"
