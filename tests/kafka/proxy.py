@@ -66,6 +66,7 @@ class Proxy:
         self._broker_host, _, self._broker_port = broker.partition(":")
         self._mishaps: list[Mishap] = []
         self._silent = False
+        self._listens = False
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()  # to the clients
@@ -118,11 +119,13 @@ class Proxy:
 
     async def come_back(self) -> None:
         """Listen."""
+        self._listens = True
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
 
     async def leave(self) -> None:
         """Cut everything; from now on connections are refused."""
         assert self._server is not None
+        self._listens = False
         self._server.close()
         self.cut()
         if self._connections:
@@ -138,17 +141,21 @@ class Proxy:
     ) -> None:
         await self.leave()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._listens:  # it came while we left
+            writer.close()
+            return
         connection = asyncio.get_running_loop().create_task(self._connect(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # Not in ``_connect``: what is cut before its first step never runs.
+        connection.add_done_callback(lambda _: writer.close())
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until either side, a mishap or ``cut`` ends it."""
         try:
             broker_reader, broker_writer = await asyncio.open_connection(self._broker_host, self._broker_port)
         except (OSError, asyncio.CancelledError):
-            writer.close()
             return
         self._writers.add(writer)
         due: dict[int, Mishap] = {}  # by number of the request: what is to happen to its answer
@@ -165,7 +172,6 @@ class Proxy:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             self._writers.discard(writer)
-            writer.close()
             broker_writer.close()
 
     async def _pass_requests(
