@@ -25,6 +25,7 @@ from worker.core.json_elements import (
 )
 from worker.core.many_elements import ManyElements
 from worker.core.many_values import ManyValues, groups
+from worker.core.outcomes import sort_outcomes
 from worker.core.quick_checks import QuickChecks
 from worker.core.quick_split import split_quickly
 from worker.model.events import DecodedValue, Event, Reason, Rejection
@@ -102,12 +103,7 @@ class Decoder:
         self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
     ) -> None:
         """Add what becomes of each element to one of the two lists."""
-        for index, element in enumerate(elements):
-            outcome = self._checks.judge(element)
-            if isinstance(outcome, tuple):
-                rejections.append(Rejection(*outcome, index, element))
-            else:
-                events.append(outcome)
+        sort_outcomes(elements, map(self._checks.judge, elements), 0, events, rejections)
 
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order, whether they became events or were refused."""

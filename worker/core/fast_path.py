@@ -17,6 +17,7 @@ from msgspec import DecodeError, Raw, json
 from worker.core.event_checks import NULL_WORDS, EventChecks, plain_word, plain_words
 from worker.core.field_values import Refusal
 from worker.core.json_elements import WHITE_SPACE, is_crowded, may_have_escaped_names, nests_deeper
+from worker.core.outcomes import sort_outcomes
 from worker.core.quick_checks import QuickChecks
 from worker.core.remembered_refusals import Remembered
 from worker.core.respelling import respell
@@ -221,15 +222,10 @@ class FastPath:
         judged = self._quick_checks.judge(list(to_judge.values()), Remembered())
         outcomes.update(zip(to_judge, judged, strict=True))
 
-        kept = []
-        rejections = []
-        for index, event in enumerate(events):
-            outcome = outcomes.get(index, event)
-            if isinstance(outcome, tuple):
-                reason, detail = outcome
-                rejections.append(Rejection(reason, detail, index, bytes(elements[index])))
-            else:
-                kept.append(outcome)
+        kept: list[Event] = []
+        rejections: list[Rejection] = []
+        found = [outcomes.get(index, event) for index, event in enumerate(events)]
+        sort_outcomes(elements, found, 0, kept, rejections)
         return DecodedValue(kept, rejections)
 
 

@@ -8,6 +8,7 @@ exactly one of the two lists, in order, as the careful path would have it.
 from collections.abc import Sequence
 
 from worker.core.fast_path import FastPath
+from worker.core.outcomes import sort_outcomes
 from worker.core.quick_checks import QuickChecks
 from worker.core.remembered_refusals import Remembered
 from worker.model.events import Event, Rejection
@@ -55,13 +56,7 @@ class ManyElements:
         remembered: Remembered,
     ) -> None:
         """The same one by one; the first has the index ``start``."""
-        outcomes = self._checks.judge(elements, remembered)
-        for index, (element, outcome) in enumerate(zip(elements, outcomes, strict=True), start):
-            if isinstance(outcome, tuple):
-                reason, detail = outcome
-                rejections.append(Rejection(reason, detail, index, element))
-            else:
-                events.append(outcome)
+        sort_outcomes(elements, self._checks.judge(elements, remembered), start, events, rejections)
 
 
 def _moved(refusal: Rejection, places: int) -> Rejection:
