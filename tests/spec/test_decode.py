@@ -5,13 +5,11 @@ The kinds of input and their fates are in tests/corpus.
 
 import hashlib
 import json
-import tracemalloc
 
 import pytest
 from msgspec import Raw
 
 from worker.core.decode import Decoder
-from worker.core.json_elements import names_as_sent, nests_deeper, split_elements
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
@@ -275,20 +273,6 @@ def test_nothing_between_two_commas_is_refused_after_any_number_of_events() -> N
         ]
 
 
-@pytest.mark.parametrize("element", [b"1", b'""', b"{}", b'{"a":1}'])
-def test_hundreds_of_thousands_of_elements_take_little_more_memory_than_their_value(element: bytes) -> None:
-    first = [event(event="click", type=None)] * 16  # real traffic, at first sight
-    value = batch(*first, *[element] * 250_000)
-
-    tracemalloc.start()
-    refused = only_rejection(value)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-
-    assert refused.reason == "too_many_events"
-    assert peak < 4 * len(value)
-
-
 def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:
     decoder = Decoder(InputRules(), IdentityRules())
     value = batch(EVENT, event(id=None), event(user_id="null"))
@@ -297,55 +281,3 @@ def test_a_decoder_keeps_nothing_of_what_it_decoded() -> None:
     decoder.decode(b'[{"id":"e1","extra":1}')
 
     assert decoder.decode(value) == first
-
-
-def test_a_decoder_keeps_no_long_device_ids() -> None:
-    decoder = Decoder(InputRules(max_text_bytes=8192), IdentityRules())
-    decoder.decode(batch(event(device_id="x")))
-
-    tracemalloc.start()
-    for number in range(300):
-        sent = batch(event(device_id=f"{number:08000}"))
-        assert decoder.decode(sent).events
-        assert decoder.decode(sent[:-1] + b",x]").events
-    kept, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-
-    assert kept < 300 * 8000 / 10
-
-
-def test_splitting_accounts_for_every_byte_but_commas_and_white_space() -> None:
-    text = b'[ {"a":"],"} , x ,, [1,[2]] ] tail '
-
-    elements, rest, rest_index = split_elements(text, most=10, levels=10)
-
-    assert elements == [b'{"a":"],"}', b"x", b"", b"[1,[2]]"]
-    assert (rest, rest_index) == (b"tail", None)
-
-
-def test_splitting_stops_after_one_more_than_allowed() -> None:
-    assert len(split_elements(b"[1,2,3,4,5]", most=2, levels=10).elements) == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "depth"),
-    [
-        (b"", 0),
-        (b"[]", 1),
-        (b"[{}]", 2),
-        (b"[][]", 1),
-        (b"]]]][[[[[", 1),
-        (b'["[[[["]', 1),
-        (b'["[[[[', 1),
-        (b'["\\"[[[",[]]', 2),
-    ],
-)
-def test_depth_counts_brackets_outside_strings(text: bytes, depth: int) -> None:
-    assert not nests_deeper(text, depth)
-    assert depth == 0 or nests_deeper(text, depth - 1)
-
-
-def test_names_are_found_as_they_were_written() -> None:
-    element = rb'{ "a" : {"no":1} , "\u0062": "\",\"no\":" ,"c\"":[1,"no"],"":2 }'
-
-    assert names_as_sent(element) == [b'"a"', rb'"\u0062"', rb'"c\""', b'""']
