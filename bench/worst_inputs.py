@@ -1,9 +1,8 @@
 """What 100 KB of the worst input cost: ``python -m bench.worst_inputs``, ms of CPU to decode each kind.
 
 Each kind is 100 KB, or as many elements as a batch may have, made so that a part of decoding has most to do;
-and each element of ``tests/corpus`` that is refused, alone as often as it fits. Those that take longer than
-the aim are listed, and the dearest others. Beside them stands a loop of Python, for comparison between
-machines.
+and each element of ``tests/corpus`` that is refused, as often as it fits. The sixty dearest are listed, and
+beside them a loop of Python, for comparison between machines.
 """
 
 import json

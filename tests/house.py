@@ -101,6 +101,7 @@ MOST_LINES = 300
 
 FOREIGN_PLACES: dict[str, str] = {
     r"(?<![\w.$~-])/(?:work|root|home|Users)/[\w.]": "a path of one machine: make it relative, or an option",
+    r"/opt/wh[e]els": "a path of one machine: leave it out",
     r"\b(?:pypi|files\.pythonhosted|repo1?\.maven|repo\.maven\.apache|registry\.npmjs)\.org\b": (
         "a package registry: its client knows it, or is told by the machine's settings"
     ),

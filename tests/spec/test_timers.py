@@ -20,10 +20,11 @@ KINDS: list[TimerKind] = ["close", "forget"]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("at_ms", [0, 255, 256, 1_772_409_600_000, 2**63])
 @pytest.mark.parametrize("device", ["d", "", "tc", "\u00e9\u00e8"])
-def test_a_key_says_its_kind_and_device(kind: TimerKind, at_ms: int, device: str) -> None:
+def test_a_key_says_its_kind_time_and_device(kind: TimerKind, at_ms: int, device: str) -> None:
     key = timer_key(kind, at_ms, device.encode())
 
     assert (kind_of_timer(key), device_of_timer(key)) == (kind, device)
+    assert int.from_bytes(key[2:10], "big") == at_ms
 
 
 def test_the_bytes_of_a_key_stay_for_stores_outlive_releases() -> None:
