@@ -54,7 +54,8 @@ def test_outputs_that_were_all_seen_at_once_measure_nothing() -> None:
 
 
 def test_the_cpu_time_of_children_counts_also_after_they_ended() -> None:
-    burn = "import time; exec('while time.process_time() < 0.3: pass')"
+    # A little more than is asked for: the kernel tells user and system time in whole hundredths, cut off.
+    burn = "import time; exec('while time.process_time() < 0.35: pass')"
     work = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
     parent = f"{work}; print(flush=True); input()"
     with subprocess.Popen(
