@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.reference import identity as reference
@@ -62,6 +62,15 @@ def test_an_event_is_its_own_users_until_eight_newer_links_have_pushed_its_time_
 ) -> None:
     links = linked(timeline_after(sightings), t_ms, user_id)
     assert user_at(links, t_ms) == user_id or (len(links) == MAX_LINKS and t_ms < links[0].since_ms)
+
+
+@given(sightings, times, users | st.none())
+def test_nothing_older_than_eight_kept_links_changes_the_timeline(
+    sightings: list[Sighting], t_ms: int, user_id: str | None
+) -> None:
+    links = timeline_after([*sightings, *((40 + n, f"user{n}") for n in range(MAX_LINKS - 1))])
+    assume(len(links) == MAX_LINKS and t_ms < links[0].since_ms)
+    assert after(links, (t_ms, user_id)) is links
 
 
 @given(sightings, times)

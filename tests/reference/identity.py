@@ -32,8 +32,10 @@ def user_of_event_without_one(links: Timeline, t: int) -> str | None:
 
 
 def linked(links: Timeline, t: int, user: str) -> Timeline:
-    """The timeline after an event of that user at t."""
-    if user_in_force(links, t) == user:
+    """The timeline after an event of that user at t. One older than all of the links that are kept at most
+    changes nothing.
+    """
+    if user_in_force(links, t) == user or is_older_than_all_that_is_kept(links, t):
         return links
     return with_link(links, t, user)
 
@@ -44,7 +46,14 @@ def logged_out(links: Timeline, t: int) -> Timeline:
     """
     if user_in_force(links, t) is None or t + 1 in [since for since, _ in links]:
         return links
+    if is_older_than_all_that_is_kept(links, t):
+        return links
     return with_link(links, t + 1, None)
+
+
+def is_older_than_all_that_is_kept(links: Timeline, t: int) -> bool:
+    """Whether t is before the oldest link of a full timeline."""
+    return len(links) == LINKS and t < links[0][0]
 
 
 def with_link(links: Timeline, since: int, user: str | None) -> Timeline:

@@ -249,9 +249,47 @@ def test_an_event_older_than_eight_links_changes_nothing_and_still_has_its_own_u
     assert "linked" not in old.flags
 
 
-def test_a_full_timeline_still_lets_its_first_link_move_back() -> None:
-    links = links_after(*((n, f"user{n}") for n in range(10, 18)))
-    assert linked(links, 5, "user10")[0] == Link(5, "user10")
+def test_an_event_of_the_oldest_links_own_user_that_is_older_than_eight_links_changes_nothing() -> None:
+    """Links between the two may have been given up: that it was hers all the time is not known."""
+    links = links_after(*((n, "ann" if n % 2 else "bob") for n in range(11, 19)))
+    assert (len(links), links[0]) == (MAX_LINKS, Link(11, "ann"))
+    assert linked(links, 5, "ann") is links
+    assert linked(links, 10, "ann") is links
+    assert links_after(*((n, "ann" if n % 2 else "bob") for n in range(9, 20)), (5, "ann"))[0].since_ms == 12
+    *_, old = enriched(
+        *(click("d1", at=f"10:{n}:00", user="ann" if n % 2 else "bob") for n in range(11, 19)),
+        click("d1", at="10:05:00", user="ann"),
+    )
+    assert (old.user_id, old.user_source, "linked" in old.flags) == ("ann", "event", False)
+
+
+def test_the_first_of_seven_links_still_moves_back() -> None:
+    links = links_after(*((n, f"user{n}") for n in range(11, 18)))
+    assert linked(links, 5, "user11")[0] == Link(5, "user11")
+
+
+def test_a_logout_older_than_eight_links_changes_nothing_even_one_that_names_its_user() -> None:
+    eight = [(n, f"user{n}") for n in range(10, 18)]
+    links = links_after(*eight)
+    assert unlinked(links, 5) is links
+    visit = [click("d1", at=f"10:{n}:00", user=user) for n, user in eight]
+    late = click("d1", at="10:05:00", user="user10", type="logout")
+    *_, old, after = enriched(*visit, late, click("d1", at="10:05:01"), rules=LOGOUT)
+    assert (old.user_id, "linked" in old.flags) == ("user10", False)
+    assert (after.user_id, after.user_source) == ("user10", "device")
+
+
+def test_at_the_very_time_of_the_oldest_of_eight_links_another_user_takes_its_place() -> None:
+    eight = [(n, f"user{n}") for n in range(10, 18)]
+    assert timeline(*eight, (10, "ann")) == [(10, "ann"), *eight[1:]]
+
+
+def test_a_late_link_within_eight_pushes_out_the_oldest_and_what_is_before_it_then_changes_nothing() -> None:
+    eight = [(10 * n, f"user{n}") for n in range(10, 18)]
+    pushed = [(105, "ann"), *eight[1:]]
+    assert timeline(*eight, (105, "ann")) == pushed
+    assert timeline(*eight, (105, "ann"), (104, "ann")) == pushed
+    assert timeline(*eight, (105, "ann"), (100, "user10")) == pushed
 
 
 def links_after(*sightings: tuple[int, str | None]) -> tuple[Link, ...]:

@@ -47,12 +47,16 @@ def linked(links: tuple[Link, ...], t_ms: int, user_id: str) -> tuple[Link, ...]
     """The timeline after an event of ``user_id`` at ``t_ms``; the very same object when nothing changes.
 
     A link is added where another user, nobody or no link is in force at ``t_ms``; it replaces one at the same
-    instant. A late link may so cut a stretch in which the other user was seen again.
+    instant. A late link may so cut a stretch in which the other user was seen again. What is older than all
+    of ``MAX_LINKS`` links changes nothing, whoever it is: links between may have been given up.
     """
     position = len(links)
     while position and links[position - 1].since_ms > t_ms:
         position -= 1
-    if position and links[position - 1].user_id == user_id:
+    if position:
+        if links[position - 1].user_id == user_id:
+            return links
+    elif len(links) == MAX_LINKS:
         return links
     before = links[: position - 1] if position and links[position - 1].since_ms == t_ms else links[:position]
     after = links[position:]
@@ -62,5 +66,4 @@ def linked(links: tuple[Link, ...], t_ms: int, user_id: str) -> tuple[Link, ...]
         timeline = (*before, Link(t_ms, user_id), *after[1:])
     else:
         timeline = (*before, Link(t_ms, user_id), *after)
-    timeline = timeline[-MAX_LINKS:]
-    return links if timeline == links else timeline
+    return timeline[-MAX_LINKS:]
