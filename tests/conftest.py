@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 from tests.commands import Sessionizer, command_line
-from tests.kafka import finding
+from tests.kafka import finding, secured
 from tests.kafka.broker import LocalBroker
 from tests.recipes import postgresql
 
@@ -29,7 +29,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("quiet")
 
-BROKER_FIXTURES = {"kafka", "local_broker", "kafka_jars"}
+BROKER_FIXTURES = {"kafka", "local_broker", "kafka_jars", "secured_broker"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ def kafka_jars() -> Path:
         return finding.jars()
     except finding.NoBrokerError as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def secured_broker(
+    kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[secured.SecuredBroker]:
+    """The test run's broker that asks for logins and rights: begin names of topics, groups and users with
+    ``topic_prefix``, so that no test meets the rights of another.
+    """
+    with secured.running(kafka_jars, tmp_path_factory.mktemp("secured")) as broker:
+        yield broker
 
 
 @pytest.fixture

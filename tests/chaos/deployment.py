@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import psutil  # type: ignore[import-untyped]
 from aiokafka import TopicPartition
+from msgspec import structs
 
 from tests.chaos.topics import committed_offsets, end_offsets
 from tests.kafka.broker import end_with_parent
@@ -145,9 +146,15 @@ class Deployment:
     """Topics with names of their own, and workers that read them."""
 
     def __init__(
-        self, bootstrap_servers: str, prefix: str, directory: Path, options: Mapping[str, str] | None = None
+        self,
+        bootstrap_servers: str,
+        prefix: str,
+        directory: Path,
+        options: Mapping[str, str] | None = None,
     ) -> None:
-        """``options``: more environment variables, without their ``SESSIONIZER_``."""
+        """``bootstrap_servers``: where the truth is asked for, without a login; the workers' own, too, where
+        ``options`` (more environment variables, without their ``SESSIONIZER_``) name no others.
+        """
         self.directory = directory
         self.environment = {
             "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
@@ -164,11 +171,18 @@ class Deployment:
             **{f"SESSIONIZER_{name}": value for name, value in (options or {}).items()},
         }
         self.config: Config = load(None, self.environment)
+        # As the tests themselves come to the brokers.
+        self.direct = structs.replace(
+            self.config,
+            kafka=structs.replace(
+                self.config.kafka, bootstrap_servers=bootstrap_servers, security_protocol="PLAINTEXT"
+            ),
+        )
         self.workers: list[WorkerProcess] = []
 
     async def create_topics(self, partitions: int) -> None:
         """Make all its topics."""
-        await kafka_topics.create(self.config, partitions=partitions)
+        await kafka_topics.create(self.direct, partitions=partitions)
 
     def worker(
         self, name: str, options: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
@@ -181,12 +195,12 @@ class Deployment:
 
     async def feed(self, records: Sequence[RawRecord]) -> None:
         """Put the records into the raw topic."""
-        async for _ in feed(self.config.kafka.bootstrap_servers, self.config.topics.raw, records):
+        async for _ in feed(self.direct.kafka.bootstrap_servers, self.config.topics.raw, records):
             pass
 
     async def lag(self) -> int:
         """Records of the raw topic that the group has not committed."""
-        servers = self.config.kafka.bootstrap_servers
+        servers = self.direct.kafka.bootstrap_servers
         committed = await committed_offsets(servers, self.config.kafka.group_id)
         lag = 0
         for number, end in (await end_offsets(servers, self.config.topics.raw)).items():
