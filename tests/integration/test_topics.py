@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from tests.conftest import Kafka
@@ -92,6 +94,64 @@ def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
         assert settings is not None
         assert settings["message.timestamp.type"] == "CreateTime"
         assert settings["message.timestamp.after.max.ms"] == str(UNLIMITED)
+        assert settings["message.timestamp.before.max.ms"] == str(UNLIMITED)
+
+
+def test_what_is_as_old_as_raw_allows_is_taken_and_kept(kafka_jars: Path, tmp_path: Path) -> None:
+    """Records of ten days ago, at a broker that refuses and deletes such old ones unless told otherwise."""
+    day_ms = 86_400_000
+    broker_settings = {
+        "log.retention.ms": 7 * day_ms,
+        "log.message.timestamp.before.max.ms": 7 * day_ms,
+        "log.initial.task.delay.ms": 500,
+        "log.retention.check.interval.ms": 500,
+    }
+    with LocalBroker(kafka_jars, tmp_path / "broker", settings=broker_settings) as broker:
+        config = load(None, {"SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers})
+        old_ones = {"message_timestamp_before_max_ms": str(UNLIMITED)}
+        asyncio.run(make_by_hand(config, config.topics.raw, 1, retention_ms=str(30 * day_ms), **old_ones))
+        asyncio.run(make_by_hand(config, "control", 1, **old_ones))
+        asyncio.run(kafka_topics.create(config, partitions=None))
+        assert asyncio.run(kafka_topics.check(config))[1] == []
+        outputs = [config.topics.enriched, config.topics.dead_letters]
+        asyncio.run(_send_all_of_ten_days_ago(broker.bootstrap_servers, [*outputs, "control"]))
+        assert asyncio.run(_records_once_the_control_is_deleted(broker.bootstrap_servers, outputs)) == [1, 1]
+
+
+async def _send_all_of_ten_days_ago(servers: str, topics: list[str]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=servers)
+    await producer.start()
+    try:
+        for topic in topics:
+            ten_days_ago_ms = int(time.time() * 1000) - 10 * 86_400_000
+            await producer.send_and_wait(topic, b"old", partition=0, timestamp_ms=ten_days_ago_ms)
+    finally:
+        await producer.stop()
+
+
+async def _records_once_the_control_is_deleted(servers: str, topics: list[str]) -> list[int]:
+    """How many records each topic still has, after a check of retention that deleted those of ``control``
+    and then others, so that every topic was looked at since.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=servers)
+    await consumer.start()
+    try:
+
+        async def records(topic: str) -> int:
+            partition = TopicPartition(topic, 0)
+            first = await consumer.beginning_offsets([partition])
+            return int((await consumer.end_offsets([partition]))[partition] - first[partition])
+
+        async def is_deleted() -> bool:
+            return await records("control") == 0
+
+        for _ in range(2):  # all topics are checked in turn: after the second time each was, at least once
+            await eventually(is_deleted, what="the brokers delete what is older than seven days")
+            await _send_all_of_ten_days_ago(servers, ["control"])
+        await eventually(is_deleted, what="they do it again")
+        return [await records(topic) for topic in topics]
+    finally:
+        await consumer.stop()
 
 
 def test_existing_topics_are_left_as_they_are_and_give_the_number_of_partitions(config: Config) -> None:

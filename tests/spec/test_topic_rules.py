@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from worker.adapters.kafka_topic_rules import (
+    RAW_TIMES,
     ROLES,
     SEVEN_DAYS_MS,
     UNLIMITED,
@@ -21,11 +22,14 @@ from worker.config.options import Input, Topics
 
 CONFIG = Config()
 NAMES = topic_names(CONFIG)
+THIRTY_DAYS_MS = 30 * 86_400_000
 BROKER_DEFAULTS = {
     "cleanup.policy": "delete",
     "delete.retention.ms": "86400000",
     "message.timestamp.type": "CreateTime",
     "message.timestamp.after.max.ms": "3600000",
+    "message.timestamp.before.max.ms": str(UNLIMITED),
+    "retention.ms": str(SEVEN_DAYS_MS),
     "max.message.bytes": "1048588",
     "min.insync.replicas": "1",
 }
@@ -68,6 +72,76 @@ def test_topics_as_they_are_made_suit_any_raw_topic_and_limits(limits: Input, ra
     config = Config(input=limits)
     raw = with_settings("raw", {"max.message.bytes": raw_max_bytes})
     assert problems(all_made(config, raw), config) == []
+
+
+@pytest.mark.parametrize(
+    ("of_raw", "least_ms"),
+    [
+        ({"retention.ms": THIRTY_DAYS_MS}, THIRTY_DAYS_MS),
+        ({"retention.ms": -1}, -1),
+        ({"cleanup.policy": "compact"}, -1),
+        ({"cleanup.policy": "compact,delete", "retention.ms": THIRTY_DAYS_MS}, THIRTY_DAYS_MS),
+        (
+            {"retention.ms": 86_400_000},
+            SEVEN_DAYS_MS,
+        ),  # not less than Kafka's own default
+    ],
+)
+def test_what_bears_raw_times_is_kept_at_least_as_long_as_raw(
+    of_raw: Mapping[str, object], least_ms: int
+) -> None:
+    raw = with_settings("raw", of_raw)
+    for role in RAW_TIMES:
+        assert settings(role, CONFIG, raw, -1)["retention.ms"] == str(least_ms)
+    outputs = [problem for problem in problems(all_made(CONFIG, raw), CONFIG) if problem.topic != raw.name]
+    assert outputs == []
+
+
+@pytest.mark.parametrize("role", RAW_TIMES)
+@pytest.mark.parametrize(
+    ("kept_by_raw_ms", "kept_ms", "remedy_ms"),
+    [
+        (SEVEN_DAYS_MS + 1, SEVEN_DAYS_MS, SEVEN_DAYS_MS + 1),
+        (-1, THIRTY_DAYS_MS, -1),
+        (THIRTY_DAYS_MS, 0, THIRTY_DAYS_MS),
+    ],
+)
+def test_one_that_is_kept_for_less_than_raw_is_red_also_where_raw_was_changed_later(
+    role: Role, kept_by_raw_ms: int, kept_ms: int, remedy_ms: int
+) -> None:
+    raw = with_settings("raw", {"retention.ms": kept_by_raw_ms})
+    topics = [with_settings(other, {"retention.ms": -1}) for other in RAW_TIMES]
+    (problem,) = found(raw, *topics, with_settings(role, {"retention.ms": kept_ms}))
+    assert problem.topic == NAMES[role]
+    assert problem.what == (
+        f"retention.ms is {kept_ms}: records bear the raw record's time, and events.raw keeps them longer: "
+        "they are deleted early"
+    )
+    assert problem.remedy.endswith(f"--entity-name {NAMES[role]} --add-config retention.ms={remedy_ms}")
+
+
+@pytest.mark.parametrize(("kept_by_raw_ms", "kept_ms"), [(THIRTY_DAYS_MS, THIRTY_DAYS_MS), (-1, -1), (1, 1)])
+def test_one_that_is_kept_as_long_is_right(kept_by_raw_ms: int, kept_ms: int) -> None:
+    outputs = [with_settings(role, {"retention.ms": kept_ms}) for role in RAW_TIMES]
+    assert found(with_settings("raw", {"retention.ms": kept_by_raw_ms}), *outputs) == []
+
+
+def test_where_the_raw_topic_is_made_too_all_have_the_brokers_retention() -> None:
+    assert all("retention.ms" not in settings(role, CONFIG, None, -1) for role in RAW_TIMES)
+
+
+def test_without_raws_settings_its_retention_is_not_guessed_and_that_is_told() -> None:
+    unreadable = replace(made("raw"), settings=None)
+    assert all("retention.ms" not in settings(role, CONFIG, unreadable, -1) for role in RAW_TIMES)
+    (problem,) = found(unreadable)
+    assert problem.remedy == "grant DescribeConfigs on the topic"
+
+
+def test_sessions_and_identities_bear_the_time_of_writing_so_raw_does_not_matter() -> None:
+    raw = with_settings("raw", {"retention.ms": -1})
+    outputs = [with_settings(role, {"retention.ms": -1}) for role in RAW_TIMES]
+    pruned = with_settings("sessions", {"cleanup.policy": "compact,delete"})
+    assert found(raw, pruned, *outputs) == []
 
 
 def test_a_whole_value_of_the_greatest_size_fits_the_dead_letters_in_base64() -> None:
@@ -144,7 +218,7 @@ def test_a_changelog_that_is_deleted_by_time_or_size_stops_the_worker(policy: st
 @pytest.mark.parametrize(
     ("role", "changes"),
     [
-        ("raw", {"cleanup.policy": "compact"}),
+        ("raw", {"cleanup.policy": "compact,delete"}),
         ("enriched", {"cleanup.policy": "compact,delete"}),
         ("dead_letters", {"cleanup.policy": "compact"}),
         ("sessions", {"cleanup.policy": "delete"}),
@@ -153,6 +227,9 @@ def test_a_changelog_that_is_deleted_by_time_or_size_stops_the_worker(policy: st
         ("sessions", {"message.timestamp.type": "LogAppendTime"}),
         ("enriched", {"message.timestamp.type": "LogAppendTime"}),
         ("dead_letters", {"message.timestamp.after.max.ms": 3_599_999}),
+        ("enriched", {"message.timestamp.before.max.ms": UNLIMITED - 1}),
+        ("dead_letters", {"message.timestamp.before.max.ms": 86_400_000}),
+        ("enriched", {"message.timestamp.difference.max.ms": 86_400_000}),  # brokers before 4.0
         ("enriched", {"max.message.bytes": 1_000_000}),
         ("dead_letters", {"max.message.bytes": 8 * 1024 * 1024}),
     ],
@@ -162,6 +239,14 @@ def test_a_setting_that_loses_or_refuses_records_is_a_problem(role: Role, change
     assert not problem.fatal
     assert problem.topic == NAMES[role]
     assert f"--entity-name {NAMES[role]} --add-config {next(iter(changes))}=" in problem.remedy
+
+
+def test_a_compacted_raw_topic_keeps_records_of_any_age() -> None:
+    policy, *ages = found(with_settings("raw", {"cleanup.policy": "compact"}))
+    assert policy.topic == NAMES["raw"]
+    assert policy.what.startswith("cleanup.policy is compact")
+    assert [problem.topic for problem in ages] == [NAMES[role] for role in RAW_TIMES]
+    assert all(problem.remedy.endswith("retention.ms=-1") for problem in ages)
 
 
 @pytest.mark.parametrize(
@@ -180,21 +265,24 @@ def test_a_setting_that_just_suffices_is_none(role: Role, changes: dict[str, obj
 def test_the_remedy_of_each_setting_mends_it() -> None:
     roles: tuple[Role, ...] = ("enriched", "sessions", "identities", "dead_letters", "changelog")
     for role in roles:
-        # As somebody makes it by hand; with a raw topic that accepts any time.
-        by_hand = replace(made(role), settings=BROKER_DEFAULTS)
-        raw = with_settings("raw", {"message.timestamp.after.max.ms": UNLIMITED})
-        mended = dict(BROKER_DEFAULTS)
-        for problem in found(by_hand, raw):
+        # As somebody makes it by hand; with a raw topic that accepts any time and keeps it for long.
+        before = BROKER_DEFAULTS | {"message.timestamp.before.max.ms": "1000"}
+        by_hand = replace(made(role), settings=before)
+        changes = {"message.timestamp.after.max.ms": UNLIMITED, "retention.ms": THIRTY_DAYS_MS}
+        raw = with_settings("raw", changes)
+        others = [with_settings(other, {"retention.ms": -1}) for other in RAW_TIMES]
+        mended = dict(before)
+        for problem in found(raw, *others, by_hand):
             setting, _, value = problem.remedy.rpartition("--add-config ")[2].partition("=")
             mended[setting] = value
-        assert mended != BROKER_DEFAULTS
-        assert found(replace(by_hand, settings=mended), raw) == []
+        assert mended != before
+        assert found(raw, *others, replace(by_hand, settings=mended)) == []
 
 
 def test_brokers_that_know_no_limit_of_times_have_none() -> None:
     topics = all_made()
     for name, topic in topics.items():
-        kept = {k: v for k, v in (topic.settings or {}).items() if k != "message.timestamp.after.max.ms"}
+        kept = {k: v for k, v in (topic.settings or {}).items() if not k.endswith(".max.ms")}
         topics[name] = replace(topic, settings=kept)
     assert problems(topics, CONFIG) == []
 

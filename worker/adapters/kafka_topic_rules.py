@@ -15,9 +15,13 @@ Role = Literal["raw", "rekey", "enriched", "sessions", "identities", "dead_lette
 ROLES: tuple[Role, ...] = get_args(Role)
 UPSERTS: tuple[Role, ...] = ("sessions", "identities")
 """Topics of which the last record of a key counts."""
+RAW_TIMES: tuple[Role, ...] = ("enriched", "dead_letters")
+"""Topics whose records bear the raw record's time, however old. Others bear the time of writing."""
 
 SEVEN_DAYS_MS = 604_800_000
 UNLIMITED = 2**63 - 1
+_BEHIND = ("message.timestamp.before.max.ms", "message.timestamp.difference.max.ms")
+"""How old a record may be when it comes. Brokers before 4.0 have the second too, and both hold there."""
 LARGEST_BATCH_BYTES = 1_048_588
 """Kafka's own default of ``max.message.bytes``; the worker's batches stay below it."""
 
@@ -84,9 +88,15 @@ def settings(role: Role, config: Config, raw: Topic | None, replication_factor: 
         wanted["retention.ms"] = str(SEVEN_DAYS_MS)
         wanted["max.message.bytes"] = str(2 * _least_message_bytes(role, config, raw))
         return wanted
-    # Outputs bear the raw record's time, which may be ahead: a broker that refuses it stops the partition.
+    # Outputs bear the raw record's time, which may be ahead or long ago: a broker that refuses it stops the
+    # partition.
     wanted["message.timestamp.type"] = "CreateTime"
     wanted["message.timestamp.after.max.ms"] = str(UNLIMITED)
+    wanted["message.timestamp.before.max.ms"] = str(UNLIMITED)
+    if role in RAW_TIMES and raw is not None and raw.settings is not None:
+        # Brokers delete by that time: what raw still holds must not be too old here. Where raw is made too,
+        # all have the brokers' default.
+        wanted["retention.ms"] = _as_setting(max(_kept_ms(raw.settings), SEVEN_DAYS_MS))
     wanted["max.message.bytes"] = str(max(2 * LARGEST_BATCH_BYTES, _least_message_bytes(role, config, raw)))
     if role == "changelog" or role in UPSERTS:
         wanted["cleanup.policy"] = "compact"
@@ -156,7 +166,7 @@ def _setting_problems(
     def wrong(setting: str, wanted: object, why: str, *, fatal: bool = False) -> Problem:
         return Problem(
             topic=topic.name,
-            what=f"{setting} is {found[setting]}: {why}",
+            what=f"{setting} is {found.get(setting, 'not set')}: {why}",
             remedy=(
                 f"kafka-configs.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
                 f"--entity-type topics --entity-name {topic.name} --add-config {setting}={wanted}"
@@ -199,6 +209,34 @@ def _setting_problems(
     ahead = "message.timestamp.after.max.ms"
     if role != "rekey" and int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
         yield wrong(ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker")
+    if role in RAW_TIMES:
+        for setting, wanted, why in _age_problems(found, raw):
+            yield wrong(setting, wanted, why)
+
+
+def _age_problems(found: Mapping[str, str], raw: Topic | None) -> Iterator[tuple[str, object, str]]:
+    """(setting, what it ought to be, why) where a record with the time of an old raw record is not safe."""
+    for behind in _BEHIND:
+        if int(found.get(behind, UNLIMITED)) < UNLIMITED:
+            yield behind, UNLIMITED, "raw records that have waited longer are refused: the worker stops"
+    if raw is None or raw.settings is None:
+        return
+    least_ms = _kept_ms(raw.settings)
+    if _kept_ms(found) < least_ms:
+        why = f"records bear the raw record's time, and {raw.name} keeps them longer: they are deleted early"
+        yield "retention.ms", _as_setting(least_ms), why
+
+
+def _kept_ms(found: Mapping[str, str]) -> int:
+    """How old a record may get before the brokers delete it; ``UNLIMITED`` where age does not matter."""
+    if "delete" not in found.get("cleanup.policy", "delete"):
+        return UNLIMITED
+    kept_ms = int(found.get("retention.ms", SEVEN_DAYS_MS))
+    return kept_ms if kept_ms >= 0 else UNLIMITED
+
+
+def _as_setting(kept_ms: int) -> str:
+    return "-1" if kept_ms == UNLIMITED else str(kept_ms)
 
 
 def _least_message_bytes(role: Role, config: Config, raw: Topic | None) -> int:

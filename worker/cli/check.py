@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from worker.config import Config
 
 SHOWN: dict[str, tuple[str, ...]] = {
-    "raw": ("cleanup.policy", "max.message.bytes"),
+    "raw": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "rekey": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "sessions": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "identities": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
-    "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
+    "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "changelog": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "delete.retention.ms"),
 }
 """The settings of each topic that the table shows, of those that matter."""
