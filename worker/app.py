@@ -5,13 +5,12 @@ which is ``assembly``.
 """
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from worker import __version__, log_output, telemetry
+from worker import __version__, log_output, signals, telemetry
 from worker.adapters import kafka_topics
 from worker.adapters.kafka_topic_rules import names_to_know
 from worker.adapters.state_directory import StateDirectory
@@ -19,7 +18,8 @@ from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal
 from worker.health import BEAT_S, HealthFile
-from worker.process_limits import collect_garbage_seldom, raise_file_limit
+from worker.preflight import check_machine
+from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
 from worker.task.progress import Standstill
 from worker.task.worker import Worker
 from worker.watchdog import watch
@@ -30,22 +30,29 @@ _BROKERS_AWAY_S = 60.0
 _ASK_AGAIN_S = 3.0
 
 
-async def run_worker(
-    config: Config, stop: asyncio.Event, partitions: Mapping[str, int] | None = None
-) -> None:
+AskPartitions = Callable[[], Awaitable[Mapping[str, int] | None]]
+"""Asks the brokers how many partitions the topics have that exist. None: told to stop meanwhile."""
+
+
+async def run_worker(config: Config, stop: asyncio.Event, ask: AskPartitions | None = None) -> None:
     """Run one worker until ``stop`` is set. Raises Fatal when only a human can help.
 
-    ``partitions`` of the topics that exist; None: ask the brokers.
+    What is wrong on this machine is found before ``ask``, or without it a plain question, goes to a broker.
     """
-    if not __debug__:
-        raise Fatal("do not run under python -O: the assertions guard the protocol, the client library's too")
+    check_machine(config)
     started = time.monotonic()
     directory = StateDirectory(config.state.directory, config.kafka.group_id)
     directory.lock()
     try:
         instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
+        if ask is None:
+            partitions: Mapping[str, int] | None = await kafka_topics.partition_counts(
+                config.kafka, names_to_know(config)
+            )
+        else:
+            partitions = await ask()
         if partitions is None:
-            partitions = await kafka_topics.partition_counts(config.kafka, names_to_know(config))
+            return
         group, worker = assembled(config, layout_of(config, partitions), directory, instance_id)
         telemetry.emit(
             telemetry.WorkerStarted(
@@ -83,13 +90,8 @@ async def _tidy(directory: StateDirectory, worker: Worker) -> None:
 
 @contextmanager
 def _health_told(config: Config, worker: Worker) -> Iterator[None]:
-    """Keep the health file, if one is wanted, and the log informed. Raises Fatal where it cannot be made."""
+    """Keep the health file, if one is wanted, and the log informed."""
     file = HealthFile(Path(config.health.file)) if config.health.file else None
-    try:
-        if file is not None:
-            file.touch()
-    except OSError as error:
-        raise Fatal(f"health.file: {config.health.file} cannot be written: {error.strerror}") from error
     telling = asyncio.get_running_loop().create_task(_tell_health(worker, file))
     try:
         yield
@@ -147,22 +149,19 @@ async def _fit_topics(config: Config) -> dict[str, int]:
 
 
 def run(config: Config, slot: int | None = None) -> int:
-    """Run one worker in this process until SIGTERM or SIGINT; returns the exit code.
+    """Run one worker in this process until it is told to stop; returns the exit code.
 
     ``slot`` is its number among the processes of one supervisor.
     """
     log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
     raise_file_limit()
+    keep_files_private()
     collect_garbage_seldom()
 
     async def until_signalled() -> None:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        partitions = await _fit_topics_in_time(config, stop)
-        if partitions is not None:
-            await run_worker(config, stop, partitions)
+        signals.listen(stop)
+        await run_worker(config, stop, lambda: _fit_topics_in_time(config, stop))
 
     try:
         asyncio.run(until_signalled())

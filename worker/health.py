@@ -4,8 +4,11 @@ Decides what its age means; what is well is decided by who touches it. The invar
 within ``STALE_S`` means a worker that makes progress; whatever goes wrong, the file grows old.
 """
 
+import errno
 import os
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,20 @@ class HealthFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def prepare(self) -> None:
+        """Make sure that it can be written, and let it say that no worker runs.
+
+        Raises OSError where it cannot: a directory, a device, no rights, no place.
+        """
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file")
+        finally:
+            os.close(descriptor)
+        os.utime(self._path, (0, 0))
+        self.remove()
+
     def touch(self) -> None:
         """Say that all is well now. Raises OSError where it cannot be written."""
         self._path.touch()
@@ -46,8 +63,12 @@ class HealthFile:
         os.utime(self._path, ns=(oldest_ns, oldest_ns))
 
     def remove(self) -> None:
-        """Say that no worker runs here."""
-        self._path.unlink(missing_ok=True)
+        """Say that no worker runs here. Where the file cannot be removed, it is as old as can be."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            with suppress(OSError):
+                os.utime(self._path, (0, 0))
 
     def verdict(self, now_s: float) -> Verdict:
         """What the file says at ``now_s`` (seconds since the epoch)."""

@@ -1,6 +1,7 @@
 """What this process takes of the machine, and what it may take."""
 
 import gc
+import os
 import resource
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def raise_file_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def keep_files_private() -> None:
+    """Let no other user read what this process writes from now on: the state holds people's ids."""
+    os.umask(0o077)
 
 
 def collect_garbage_seldom() -> None:

@@ -48,6 +48,16 @@ class WorkerFailed(LogEvent, frozen=True, kw_only=True):
     reason: str
 
 
+class SignalReceived(LogEvent, frozen=True, kw_only=True):
+    """The process heard a signal. ``action``: ``stop`` (it ends in order), ``dump`` (the stacks of all
+    threads are on stderr, the work goes on) or ``ignored``.
+    """
+
+    NAME = "signal.received"
+    signal: str
+    action: str
+
+
 class TopicProblem(LogEvent, frozen=True, kw_only=True):
     """A topic's settings are unwise, though the worker can start; ``sessionizer check`` shows them all."""
 
@@ -258,10 +268,21 @@ class ProcessExited(LogEvent, frozen=True, kw_only=True):
     restart_in_s: float | None
 
 
+class LogLinesLost(LogEvent, frozen=True, kw_only=True):
+    """``run --processes``: so many lines of the workers could not be written, most often because the disk was
+    full; this one could. A worker alone says so as ``log_lines_lost`` in its next line.
+    """
+
+    NAME = "log.lines_lost"
+    LEVEL = "warning"
+    lines: int
+
+
 CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStarted,
     WorkerStopped,
     WorkerFailed,
+    SignalReceived,
     TopicProblem,
     PartitionAssigned,
     WorkerIdle,
@@ -279,6 +300,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStatus,
     ProcessStarted,
     ProcessExited,
+    LogLinesLost,
 )
 
 

@@ -34,6 +34,16 @@ def test_two_groups_may_share_a_root(tmp_path: Path) -> None:
     second.unlock()
 
 
+def test_no_other_user_can_look_into_it_nor_into_that_of_an_earlier_release(tmp_path: Path) -> None:
+    earlier = tmp_path / GROUP
+    earlier.mkdir(mode=0o755)
+    for group in (GROUP, "new"):
+        directory = StateDirectory(str(tmp_path), group)
+        directory.lock()
+        directory.unlock()
+        assert directory.path.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_root_that_cannot_be_used_is_fatal_by_its_name(tmp_path: Path) -> None:
     root = tmp_path / "a file"
     root.touch()

@@ -189,3 +189,25 @@ def test_lines_of_any_length_are_never_torn(start: Start) -> None:
     assert sorted({len(line) for line in written()}) == [9_000, 20_000]
     supervised.process.terminate()
     assert supervised.process.wait(10) == 0
+
+
+def test_a_log_whose_disk_is_full_stops_no_process(tmp_path: Path) -> None:
+    """Linux gives a device that is always full."""
+    up = tmp_path / "up"
+    child = (
+        f"import pathlib, time; print('up', flush=True); pathlib.Path({str(up)!r}).touch(); time.sleep(600)"
+    )
+    with Path("/dev/full").open("wb") as full:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-c", SUPERVISOR, "1", child], stdout=full, stderr=subprocess.PIPE
+        )
+    try:
+        wait_until(up.exists, what="the process has spoken")
+        (process,) = psutil.Process(supervisor.pid).children()
+        assert process.is_running()
+        supervisor.terminate()
+        _, said = supervisor.communicate(timeout=20)
+        assert (supervisor.returncode, said) == (0, b"")
+    finally:
+        supervisor.kill()
+        supervisor.wait()

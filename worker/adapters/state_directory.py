@@ -3,7 +3,8 @@
 Invariant: one process a directory: it is locked for the life of the process. The member id lives beside the
 state, so that a worker that comes back with its disk comes back under its name, and gets its partitions at
 once (KIP-345). Stores of partitions that went elsewhere stay for a while, so that they can come back cheaply;
-how far each had come lies beside it in a note, which is a hint and never the truth.
+how far each had come lies beside it in a note, which is a hint and never the truth. No other user of the
+machine can look into it: it holds people's ids.
 """
 
 import fcntl
@@ -19,6 +20,7 @@ from worker.errors import Fatal
 
 _PREFIX = "partition-"
 _REACHED = "reached"
+_OURS_ALONE = 0o700
 
 
 class StateDirectory:
@@ -29,9 +31,14 @@ class StateDirectory:
         self._lock: IO[str] | None = None
 
     def lock(self) -> None:
-        """Take it for this process. Raises Fatal when another one has it, or it cannot be written."""
+        """Take it for this process, and let no other user look into it, nor into one of an earlier release.
+
+        Raises Fatal when another one has it, or it cannot be written.
+        """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            with suppress(PermissionError):  # of another user, who granted us access by the group
+                self.path.chmod(_OURS_ALONE)
             self._lock = (self.path / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -5,6 +5,7 @@ lines on standard error, never as a stack trace. Commands import what they need 
 ``--help`` is quick.
 """
 
+import errno
 import sys
 from typing import Annotated
 
@@ -17,9 +18,13 @@ from worker.cli.demo import demo
 from worker.cli.health import health
 from worker.cli.replay import replay
 from worker.cli.run import run
+from worker.cli.standard_streams import open_closed_ones
 from worker.cli.topics import topics
 from worker.config import ConfigError
 from worker.errors import Fatal
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Why standard output cannot be written. Files say their names."""
 
 app = typer.Typer(
     name="sessionizer",
@@ -53,12 +58,17 @@ def _sessionizer(
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
+    open_closed_ones()
     try:
         app()
     except ConfigError as error:
         sys.exit(_fail(error.lines, code=2))
     except Fatal as error:
         sys.exit(_fail([str(error)], code=1))
+    except OSError as error:
+        if error.filename is None and error.errno not in _NO_ROOM:
+            raise
+        sys.exit(_fail([f"{error.filename or 'standard output'}: {error.strerror}"], code=1))
 
 
 def _fail(lines: list[str], *, code: int) -> int:

@@ -1,6 +1,5 @@
 """``sessionizer run``: the worker itself, in one process or in several."""
 
-import signal
 import sys
 from pathlib import Path
 from types import FrameType
@@ -9,6 +8,8 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker.cli.config_option import ConfigPath, read
+from worker.config import Config
+from worker.errors import Fatal
 
 
 def _processes(text: str) -> int:
@@ -33,26 +34,18 @@ def run(
     ] = "1",
     slot: Annotated[int | None, typer.Option(hidden=True, help="Set by the supervisor alone.")] = None,
 ) -> None:
-    """Turn raw events into enriched ones until told to stop (SIGTERM, SIGINT)."""
+    """Turn raw events into enriched ones until told to stop (SIGTERM, SIGINT, SIGHUP)."""
     options = read(config)
     count = _processes(processes)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end_before_work)
+    from worker import signals
+
+    signals.end_before_work(_end_before_work)
     if slot is not None:
         from worker.processes.lifeline import end_with_supervisor
 
         end_with_supervisor(sys.stdin.fileno())
     elif count > 1:
-        from worker import log_output
-        from worker.processes import slots, supervisor
-
-        log_format = log_output.format_here(options.log.format)
-        # The same program again, whatever it was started as, so that `ps` shows whose process is which.
-        command = (sys.executable, *sys.orig_argv[1:])
-        several = slots.slots(options, count, command, log_format)
-        log_output.configure(log_format, options.log.level)
-        health_file = Path(options.health.file) if options.health.file else None
-        raise typer.Exit(supervisor.run(several, health_file))
+        raise typer.Exit(_supervise(options, count))
     from worker import app  # late: Kafka's client and RocksDB take a while to load
 
     raise typer.Exit(app.run(options, slot))
@@ -61,3 +54,24 @@ def run(
 def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
     """What a signal does until the worker listens itself; process 1 of a container would not hear it."""
     raise SystemExit(0)
+
+
+def _supervise(options: Config, count: int) -> int:
+    """Keep ``count`` processes running; the exit code."""
+    from worker import log_output, telemetry
+    from worker.preflight import check_machine
+    from worker.process_limits import keep_files_private
+    from worker.processes import slots, supervisor
+
+    log_format = log_output.format_here(options.log.format)
+    # The same program again, whatever it was started as, so that `ps` shows whose process is which.
+    command = (sys.executable, *sys.orig_argv[1:])
+    several = slots.slots(options, count, command, log_format)
+    log_output.configure(log_format, options.log.level)
+    keep_files_private()
+    try:
+        check_machine(options)  # once, before every process would find the same
+    except Fatal as fatal:
+        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
+        return 1
+    return supervisor.run(several, Path(options.health.file) if options.health.file else None)

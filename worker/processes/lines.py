@@ -2,11 +2,13 @@
 
 Writes to one pipe are torn beyond 4,096 bytes where several processes write, and stack traces are longer. So
 the supervisor alone writes, what it is given line by line. The invariant: a line appears whole and in its
-process's order; nothing of it is read or changed.
+process's order; nothing of it is read or changed. A log that cannot be written stops no process.
 """
 
 import asyncio
 from typing import BinaryIO
+
+from worker import telemetry
 
 _CHUNK_BYTES = 65_536
 LONGEST_BYTES = 1_048_576
@@ -35,15 +37,34 @@ class Lines:
         return rest + b"\n" if rest else b""
 
 
-async def copy_lines(source: asyncio.StreamReader, target: BinaryIO) -> None:
-    """Until the source ends. Raises OSError where nobody reads the target any more."""
+class LineTarget:
+    """Where whole lines go. A full disk loses lines and stops nothing, as in ``log_output``."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.lost = 0
+        """Lines that could not be written since one could."""
+
+    def write(self, lines: bytes) -> None:
+        """Write them at once, or count them. Raises BrokenPipeError where nobody reads any more."""
+        if not lines:
+            return
+        try:
+            self._stream.write(lines)
+            self._stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            self.lost += lines.count(b"\n")
+            return
+        if self.lost:
+            lost, self.lost = self.lost, 0
+            telemetry.emit(telemetry.LogLinesLost(lines=lost))
+
+
+async def copy_lines(source: asyncio.StreamReader, target: LineTarget) -> None:
+    """Until the source ends. Raises BrokenPipeError where nobody reads the target any more."""
     lines = Lines()
     while chunk := await source.read(_CHUNK_BYTES):
-        _write(target, lines.whole(chunk))
-    _write(target, lines.last())
-
-
-def _write(target: BinaryIO, lines: bytes) -> None:
-    if lines:
-        target.write(lines)
-        target.flush()
+        target.write(lines.whole(chunk))
+    target.write(lines.last())

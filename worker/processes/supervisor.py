@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from worker import telemetry
+from worker import signals, telemetry
 from worker.errors import Fatal
 from worker.health import BEAT_S, HealthFile
-from worker.processes.lines import copy_lines
+from worker.processes.lines import LineTarget, copy_lines
 from worker.processes.restarts import after_end, ended_as_asked, exit_code_for
 from worker.processes.slots import Slot
 
@@ -35,6 +35,7 @@ class Supervisor:
         self._health = HealthFile(health_file) if health_file is not None else None
         self._running: dict[int, Process] = {}
         self._exit_code = 0
+        self._output, self._errors = LineTarget(sys.stdout.buffer), LineTarget(sys.stderr.buffer)
 
     async def run(self) -> int:
         """The exit code of the whole. Raises Fatal where a process cannot be started."""
@@ -43,19 +44,22 @@ class Supervisor:
         telling = loop.create_task(self._tell_health())
         try:
             await self._stop.wait()
-            for process in self._running.values():
-                _signal(process, signal.SIGTERM)
+            self.hand_on(signal.SIGTERM)
             await asyncio.wait(keeping, timeout=_STOP_S)
         finally:
             telling.cancel()
-            for process in self._running.values():
-                _signal(process, signal.SIGKILL)
+            self.hand_on(signal.SIGKILL)
         await asyncio.gather(*keeping)
         for file in self._health_files():
             file.remove()  # what a killed process left
         if self._health is not None:
             self._health.remove()
         return self._exit_code
+
+    def hand_on(self, number: signal.Signals) -> None:
+        """Send the signal to each process: it asks for something of all of them."""
+        for process in self._running.values():
+            _signal(process, number)
 
     async def _keep(self, slot: Slot) -> None:
         """One process of the slot after another. When it returns, the whole stops."""
@@ -94,7 +98,7 @@ class Supervisor:
         assert process.stderr is not None
         try:
             await asyncio.gather(
-                copy_lines(process.stdout, sys.stdout.buffer), copy_lines(process.stderr, sys.stderr.buffer)
+                copy_lines(process.stdout, self._output), copy_lines(process.stderr, self._errors)
             )
             return await process.wait()
         finally:
@@ -147,14 +151,13 @@ def _tell_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | N
 
 
 def run(slots: Sequence[Slot], health_file: Path | None) -> int:
-    """Run all slots until SIGTERM or SIGINT; the exit code. The log must have been set up."""
+    """Run all slots until told to stop; the exit code. The log must have been set up."""
 
     async def until_signalled() -> int:
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        return await Supervisor(slots, stop, health_file).run()
+        supervisor = Supervisor(slots, stop, health_file)
+        signals.listen(stop, dumped=supervisor.hand_on)
+        return await supervisor.run()
 
     try:
         return asyncio.run(until_signalled())
