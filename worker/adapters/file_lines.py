@@ -2,7 +2,9 @@
 
 Decides what a line is and how a damaged file is told; knows nothing of what is on the lines. A file's first
 bytes say whether it is gzip or Zstandard, else its name does. Invariants: every line is returned once, in
-order, without its line break; memory grows neither with the file nor with a line.
+order, without its line break and the byte order marks at its front (files that were put together have them in
+the middle); memory grows neither with the file nor with a line, but for the window that a Zstandard file asks
+for: 8 MiB at most by default, up to 2 GiB where it was made with ``--long=31``.
 """
 
 import hashlib
@@ -14,9 +16,12 @@ from collections.abc import Iterator
 from gzip import GzipFile
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 from worker.errors import Fatal
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -24,9 +29,23 @@ else:
     from backports import zstd
 
 _BLOCK_BYTES = 256 * 1024
-_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard"}
+# A skippable frame, one of sixteen, may come first: pzstd and the seekable format write such.
+_SKIPPABLE = {b"%c\x2a\x4d\x18" % first: "Zstandard" for first in range(0x50, 0x60)}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard", **_SKIPPABLE}
+_MAGIC_BYTES = 4
 _SUFFIXES = {".gz": "gzip", ".zst": "Zstandard"}
 _BOM = b"\xef\xbb\xbf"
+# By default the library refuses what --long=28 and more made, in words that sound like damage.
+_, _GREATEST_WINDOW_LOG = zstd.DecompressionParameter.window_log_max.bounds()
+_ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _GREATEST_WINDOW_LOG}
+_NOT_DAMAGED = {
+    "requires too much memory": f"its window is over 2^{_GREATEST_WINDOW_LOG} bytes, the most that can be"
+    f" unpacked: pack it again with at most --long={_GREATEST_WINDOW_LOG}",
+    "not enough memory": "there is not enough memory for the window it was packed with, up to 2 GiB:"
+    " give more, or pack it again without --long",
+    "Dictionary mismatch": "it was packed with a dictionary: unpack it first, with zstd -d -D",
+}
+"""What the library says of Zstandard files that are whole and cannot be read, and what that means."""
 
 
 class Line(NamedTuple):
@@ -48,7 +67,7 @@ class LineFile:
         self._path = path
         self._most_bytes = most_bytes
         self._kept_bytes = kept_bytes
-        self._raw: io.BufferedReader = io.BufferedReader(io.FileIO(path), _BLOCK_BYTES)
+        self._raw: io.BufferedReader = io.BufferedReader(_WholeHead(path), _BLOCK_BYTES)
         self._regular = stat.S_ISREG(path.stat().st_mode)
         self._lines = 0
 
@@ -63,9 +82,7 @@ class LineFile:
         try:
             packing = self._packing()
             stream = self._unpacked(packing)
-            if stream.peek(3).startswith(_BOM):
-                stream.read(3)
-            while text := stream.readline(self._most_bytes + 1):
+            while text := self._line_start(stream):
                 if text[-1:] == b"\n":
                     line = Line(text[:-1], len(text) - 1)
                 elif len(text) <= self._most_bytes:
@@ -77,19 +94,32 @@ class LineFile:
         except EOFError as error:
             raise Fatal(self._fault(f"the {packing} data ends too early: the file was cut off")) from error
         except (OSError, zlib.error, zstd.ZstdError) as error:
-            what = f"the {packing} data is damaged" if packing else "it cannot be read on"
-            raise Fatal(self._fault(f"{what}: {error}")) from error
+            raise Fatal(self._fault(_what_is_wrong(packing, str(error)))) from error
 
     def _packing(self) -> str | None:
-        head = self._raw.peek(4)
+        head = self._raw.peek(_MAGIC_BYTES)
         by_magic = (packing for magic, packing in _MAGIC.items() if head.startswith(magic))
         return next(by_magic, None) or _SUFFIXES.get(self._path.suffix.lower())
 
     def _unpacked(self, packing: str | None) -> io.BufferedReader:
         if packing is None:
             return self._raw
-        unpacking = GzipFile(fileobj=self._raw, mode="rb") if packing == "gzip" else zstd.ZstdFile(self._raw)
+        unpacking: GzipFile | zstd.ZstdFile
+        if packing == "gzip":
+            unpacking = GzipFile(fileobj=self._raw, mode="rb")
+        else:
+            unpacking = zstd.ZstdFile(self._raw, options=_ZSTD_OPTIONS)
         return io.BufferedReader(cast("io.RawIOBase", unpacking), _BLOCK_BYTES)
+
+    def _line_start(self, stream: io.BufferedReader) -> bytes:
+        """The next line, of a longer one a byte more than is allowed; empty at the end of the file."""
+        most_bytes = self._most_bytes + 1
+        text = stream.readline(most_bytes)
+        while text.startswith(_BOM):
+            text = text.removeprefix(_BOM)
+            if not text.endswith(b"\n"):
+                text += stream.readline(most_bytes - len(text))
+        return text
 
     def _too_long(self, start: bytes, stream: io.BufferedReader) -> Line:
         """Read on to the end of the line, keeping nothing but its beginning."""
@@ -116,3 +146,24 @@ class LineFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._raw.close()
+
+
+class _WholeHead(io.FileIO):
+    """A file whose first read brings all of a magic number: a pipe may give it byte by byte."""
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        count = total = super().readinto(buffer)
+        while count and total < _MAGIC_BYTES:
+            count = super().readinto(memoryview(buffer)[total:])
+            total += count
+        return total
+
+
+def _what_is_wrong(packing: str | None, error: str) -> str:
+    if packing is None:
+        return f"it cannot be read on: {error}"
+    if packing == "Zstandard":
+        for words, meaning in _NOT_DAMAGED.items():
+            if words in error:
+                return f"the Zstandard data cannot be unpacked: {meaning}"
+    return f"the {packing} data is damaged: {error}"
