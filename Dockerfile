@@ -12,6 +12,7 @@ RUN python -m venv /opt/sessionizer \
  && pip install --require-hashes -r requirements-build.lock
 
 COPY LICENSE README.md pyproject.toml ./
+COPY sessionizer_entry.py ./
 COPY worker worker
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/sessionizer/bin/pip install --no-deps --no-index dist/*.whl \
