@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "health": set(),
     "process_limits": set(),
     "signals": {"telemetry"},
-    "preflight": {"config", "errors", "health"},
+    "preflight": {"config", "errors", "health", "process_limits", "telemetry"},
     "assembly": {
         *("model", "core", "ports", "errors", "config", "telemetry", "adapters", "task"),
         "process_limits",

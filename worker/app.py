@@ -18,7 +18,7 @@ from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal
 from worker.health import BEAT_S, HealthFile
-from worker.preflight import check_machine
+from worker.preflight import check_machine, warn_of_options
 from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
 from worker.task.progress import Standstill
 from worker.task.worker import Worker
@@ -156,6 +156,8 @@ def run(config: Config, slot: int | None = None) -> int:
     log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
     raise_file_limit()
     keep_files_private()
+    if slot is None:  # else the supervisor has said it of the whole
+        warn_of_options(config)
     collect_garbage_seldom()
 
     async def until_signalled() -> None:

@@ -7,9 +7,11 @@ human has to change here is found within the first second, and not after the gro
 import tempfile
 from pathlib import Path
 
-from worker.config import Config
+from worker import telemetry
+from worker.config import Config, warnings
 from worker.errors import Fatal
 from worker.health import HealthFile
+from worker.process_limits import memory_limit_mb
 
 
 def check_machine(config: Config) -> None:
@@ -34,3 +36,9 @@ def check_machine(config: Config) -> None:
             pass
     except OSError as error:
         raise Fatal(f"state.directory: {config.state.directory} cannot be used: {error.strerror}") from error
+
+
+def warn_of_options(config: Config, processes: int = 1) -> None:
+    """Log each option whose value is allowed and looks like a mistake for so many processes."""
+    for line in warnings(config, memory_limit_mb(), processes):
+        telemetry.emit(telemetry.ConfigWarning(problem=line))

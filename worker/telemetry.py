@@ -58,6 +58,16 @@ class SignalReceived(LogEvent, frozen=True, kw_only=True):
     action: str
 
 
+class ConfigWarning(LogEvent, frozen=True, kw_only=True):
+    """An option has a value that is allowed and looks like a mistake; ``sessionizer check`` and
+    ``config show`` say the same.
+    """
+
+    NAME = "config.warning"
+    LEVEL = "warning"
+    problem: str
+
+
 class TopicProblem(LogEvent, frozen=True, kw_only=True):
     """A topic's settings are unwise, though the worker can start; ``sessionizer check`` shows them all."""
 
@@ -283,6 +293,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     WorkerStopped,
     WorkerFailed,
     SignalReceived,
+    ConfigWarning,
     TopicProblem,
     PartitionAssigned,
     WorkerIdle,

@@ -33,7 +33,10 @@ def reason(directory: Path, arguments: tuple[str, ...], **variables: str) -> str
         check=False,
     )
     assert ended.returncode == 1, ended
-    (line,) = map(json.loads, ended.stdout.splitlines())
+    *warnings, line = map(json.loads, ended.stdout.splitlines())
+    assert [warning["event"] for warning in warnings] == ["config.warning"] * (
+        "SESSIONIZER_SESSION_GAP_MS" in variables
+    )
     assert line["event"] == "worker.failed"
     return str(line["reason"])
 
@@ -52,6 +55,14 @@ def test_what_is_wrong_on_this_machine_is_said_before_brokers_are_asked(
         f"state.directory: {state} cannot be used: Not a directory"
     )
     assert reason(tmp_path, arguments, PYTHONOPTIMIZE="1").startswith("do not run under python -O")
+
+
+@pytest.mark.parametrize("arguments", [ONE, SEVERAL], ids=["one process", "several"])
+def test_options_that_look_like_a_mistake_are_warned_of_once(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "state").touch()
+    assert "state.directory" in reason(tmp_path, arguments, SESSIONIZER_SESSION_GAP_MS="1800")
 
 
 @pytest.mark.parametrize("what", ["directory", "device", "pipe"])

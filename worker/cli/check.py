@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from worker.cli.config_option import ConfigPath, read
+from worker.cli.config_option import ConfigPath, print_warnings, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +31,7 @@ def check(config: ConfigPath = None) -> None:
     Exit code 0: all is right; 1: something is missing or wrong, each with its remedy; 2: wrong configuration.
     """
     options = read(config)
+    print_warnings(options)
     from worker.adapters import kafka_topics
 
     topics, problems = asyncio.run(kafka_topics.check(options))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from worker.config import Config, load
+from worker.config import Config, load, warnings
+from worker.process_limits import memory_limit_mb
 
 ConfigPath = Annotated[
     Path | None,
@@ -22,3 +23,9 @@ ConfigPath = Annotated[
 def read(path: Path | None, *, connects: bool = True) -> Config:
     """The configuration in force. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
     return load(path, os.environ, connects=connects)
+
+
+def print_warnings(config: Config) -> None:
+    """On standard error, what is allowed and looks like a mistake."""
+    for line in warnings(config, memory_limit_mb()):
+        typer.echo(f"warning: {line}", err=True)

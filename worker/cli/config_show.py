@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.config_option import ConfigPath, read
+from worker.cli.config_option import ConfigPath, print_warnings, read
 from worker.config.options import SECTIONS, Secret
 from worker.config.values import OPTIONS, show, value_of
 
@@ -34,6 +34,7 @@ def show_config(
         typer.echo(as_toml(options), nl=False)
     else:
         _print_table(options)
+    print_warnings(options)
 
 
 def as_toml(options: "Config") -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.cli.config_option import ConfigPath, read
+from worker.cli.config_option import ConfigPath, print_warnings, read
 from worker.errors import Fatal
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def replay(
     Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
     """
     options = read(config, connects=False)
+    print_warnings(options)
     from worker.cli.progress import ByteProgress
     from worker.replay import UnfitFilesError, check_files
     from worker.replay import replay as replay_files

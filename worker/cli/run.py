@@ -59,7 +59,7 @@ def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
 def _supervise(options: Config, count: int) -> int:
     """Keep ``count`` processes running; the exit code."""
     from worker import log_output, telemetry
-    from worker.preflight import check_machine
+    from worker.preflight import check_machine, warn_of_options
     from worker.process_limits import keep_files_private
     from worker.processes import slots, supervisor
 
@@ -69,6 +69,7 @@ def _supervise(options: Config, count: int) -> int:
     several = slots.slots(options, count, command, log_format)
     log_output.configure(log_format, options.log.level)
     keep_files_private()
+    warn_of_options(options, count)
     try:
         check_machine(options)  # once, before every process would find the same
     except Fatal as fatal:

@@ -14,6 +14,7 @@ from typing import Any
 
 from worker.config.checks import faults
 from worker.config.options import SECTIONS, Config, Secret
+from worker.config.plausibility import implausible
 from worker.config.values import OPTIONS, convert, from_text, is_secret, show, value_of
 
 PREFIX = "SESSIONIZER_"
@@ -50,6 +51,14 @@ def load(path: Path | None, environ: Mapping[str, str], *, connects: bool = True
         reading.file(path)
     reading.environment(environ)
     return reading.result()
+
+
+def warnings(config: Config, machine_mb: int | None, processes: int = 1) -> list[str]:
+    """What is allowed and looks like a mistake, in the form of a fault; see ``plausibility.implausible``."""
+    return [
+        _line(config.sources, keys[0], value_of(config, keys[0]), reason)
+        for keys, reason in implausible(config, machine_mb, processes)
+    ]
 
 
 class _Reading:
@@ -163,9 +172,13 @@ class _Reading:
         return f" ({self.sources[key]})" if key in self.sources else ""
 
     def _fault(self, key: str, value: object, reason: str) -> None:
-        source = self.sources.get(key, "default")
-        place = source if source in VARIABLES or source in SECRET_FILES else f"{source}: {key}"
-        self.lines.append(f"{place} = {show(value)}: {reason}")
+        self.lines.append(_line(self.sources, key, value, reason))
+
+
+def _line(sources: Mapping[str, str], key: str, value: object, reason: str) -> str:
+    source = sources.get(key, "default")
+    place = source if source in VARIABLES or source in SECRET_FILES else f"{source}: {key}"
+    return f"{place} = {show(value)}: {reason}"
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
