@@ -69,8 +69,8 @@ def test_microseconds_and_the_other_way_round_are_warned_of() -> None:
 def test_more_memory_than_there_is_is_warned_of() -> None:
     assert warned({"STATE_MEMORY_MB": "1000000"}) == [
         (
-            "SESSIONIZER_STATE_MEMORY_MB = 1000000: together with the 256 MiB that it takes besides, it is more "
-            "than the 16000 MiB of memory here (the unit is MiB)"
+            "SESSIONIZER_STATE_MEMORY_MB = 1000000: together with the 256 MiB that it takes besides, it is "
+            "more than the 16000 MiB of memory here (the unit is MiB)"
         )
     ]
     assert warned({"STATE_MEMORY_MB": "256"}, 512) == []
