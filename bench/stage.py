@@ -125,6 +125,12 @@ class Worker:
         assert self._tree is not None
         return self._tree.read()[0]
 
+    def peak_mb(self) -> float:
+        """The most resident memory since its start, MiB, as the kernel knows it."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()

@@ -95,6 +95,7 @@ def assembled(
         heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
         start_from=config.kafka.start_from,
         fetch_bytes=_FETCH_BYTES,
+        most_value_bytes=config.input.max_value_bytes,
         held=held,
         clock=clock,
     )

@@ -20,8 +20,15 @@ class Raw:
     """One raw topic and its group; where events are re-keyed, the re-key topic too."""
 
     def __init__(
-        self, servers: str, prefix: str, request_timeout_ms: int = 40_000, *, rekeyed: bool = False
+        self,
+        servers: str,
+        prefix: str,
+        request_timeout_ms: int = 40_000,
+        *,
+        rekeyed: bool = False,
+        most_value_bytes: int = 8 * 1024 * 1024,
     ) -> None:
+        self._most_value_bytes = most_value_bytes
         self._request_timeout_ms = request_timeout_ms
         self.servers = servers
         self.topic = prefix + "raw"
@@ -86,6 +93,7 @@ class Raw:
             heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
             start_from=start_from,
             fetch_bytes=8 * 1024 * 1024,
+            most_value_bytes=self._most_value_bytes,
             held=dict,
             clock=SystemClock(),
         )

@@ -8,7 +8,6 @@ never cancelled (that would switch off the client's eviction for good).
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,25 +19,23 @@ from worker import telemetry
 from worker.adapters.kafka_assignor import StickyAssignor
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
 from worker.adapters.kafka_records import use_light_records
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
 from worker.adapters.kafka_topic_watch import TopicWatch
 from worker.errors import Fatal
-from worker.model.events import InputRecord
 from worker.ports import Clock
 
-_POLL_MS = 20
-_POLL_BYTES = 1024 * 1024
-_MOST_RECORDS_A_POLL = 1_000
 _BUFFERED_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _TOLD_JUST_NOW_MS = 3_000
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
-_FETCH_WAIT_MS = 100
 _TOPICS_LOOKED_AT_MS = 30_000
 _FETCH_BYTES_A_PARTITION = 256 * 1024
+_BYTES_A_RECORD = 250  # its objects, beside its value (2026-11-30)
+_STALLED_S = 2.0
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
@@ -55,11 +52,13 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         heartbeat_interval_ms: int,
         start_from: StartFrom,
         fetch_bytes: int,
+        most_value_bytes: int,
         held: Callable[[], Mapping[int, int]],
         clock: Clock,
     ) -> None:
         """``topics``: the raw topic, then the re-key topic if it is read. ``fetch_bytes``: the most that one
-        fetch of all partitions together may bring. ``held``: partition -> how far its state on this disk is.
+        fetch of all partitions together may bring; of a value over ``most_value_bytes`` the beginning is
+        enough. ``held``: partition -> how far its state on this disk is.
         """
         self._topics = topics
         self._start_from = start_from
@@ -70,10 +69,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._generation = 0
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
-        self._room = asyncio.Event()
+        self._polling = Polling(most_value_bytes)
         self._closing = False
         self._clock = clock
-        self._records_a_poll = _MOST_RECORDS_A_POLL // 2
         self._options = {
             **client,
             "group_id": group_id,
@@ -90,9 +88,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             "metadata_max_age_ms": _TOPICS_LOOKED_AT_MS,
             "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
             "fetch_max_bytes": fetch_bytes,
-            # The client has one fetch a broker under way: one that waits for the usually empty re-key topic
-            # keeps a backlog of the raw topic waiting.
-            "fetch_max_wait_ms": _FETCH_WAIT_MS,
+            "fetch_max_wait_ms": FETCH_WAIT_MS,
+            # Its way to ``LightPartitionRecords``.
+            "value_deserializer": self._polling.budget,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
         }
@@ -144,17 +142,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         assert self._membership is not None
         assert self._topic_watch is not None
         while not self._closing:
-            share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
-            wanted = [
-                tp
-                for tp, wanting in self._inputs.items()
-                if wanting.has_room(share_bytes) and self._is_assigned(tp)
-            ]
             generation = self._generation
             try:
                 self._membership.check()
                 self._topic_watch.check()
-                fetched = await self._fetch(wanted)
+                fetched = await self._fetch()
             except OffsetOutOfRangeError as error:
                 self._out_of_range(error)
             except (NoOffsetForPartitionError, IllegalStateError):
@@ -172,7 +164,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     async def close(self) -> None:
         """Leave the group (a static member keeps its place) and let go of the connections."""
         self._closing = True
-        self._room.set()
+        self._polling.wake()
         if self._consumer is not None:
             # The client's stop can hang while brokers are away (aiokafka #773); the process ends anyway.
             await asyncio.wait([asyncio.ensure_future(self._consumer.stop())], timeout=_LEAVE_S)
@@ -195,21 +187,21 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             self.seek(kept)
         self._changed.set()
         self._settled.set()
-        self._room.set()
+        self._polling.sought()
 
     # --- for the sources
     # -----------------------------------------------------------------------------------------
 
     def room_made(self) -> None:
         """A source can take more."""
-        self._room.set()
+        self._polling.wake()
 
     def seek(self, wanted: KafkaInput) -> None:
         """Position the client where the input wants to go on, if the partition is ours at the moment."""
         if wanted.position is not None and self._is_assigned(wanted.topic_partition):
             assert self._consumer is not None
             self._consumer.seek(wanted.topic_partition, wanted.position)
-            self._room.set()
+            self._polling.sought()
 
     def unfetched(self, topic_partition: TopicPartition) -> int:
         """Offsets between the client's position and the last stable offset, as the last fetch told."""
@@ -236,21 +228,28 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     # --- within
     # --------------------------------------------------------------------------------------------------
 
-    async def _fetch(
-        self, wanted: Sequence[TopicPartition]
-    ) -> Mapping[TopicPartition, Sequence[InputRecord]]:
-        """What has come for these; where nothing is wanted wait a while until something is."""
+    async def _fetch(self) -> Fetched:
+        """What has come for inputs that have room; where there is nothing wait a while until there may be."""
         assert self._consumer is not None
-        if wanted:
-            fetched: Mapping[TopicPartition, Sequence[InputRecord]] = await self._consumer.getmany(
-                *wanted, timeout_ms=_POLL_MS, max_records=self._records_a_poll
-            )
-            return fetched
-        self._room.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CHECK_S):
-                await self._room.wait()
-        return {}
+        waiting_bytes = sum([filled.waiting_bytes for filled in self._inputs.values()])
+        if waiting_bytes >= _BUFFERED_BYTES or self._polling.budget.somebody_waits:
+            self._give_up_stalled()
+        wanted: list[TopicPartition] = []
+        brought = self._polling.brought(self._consumer)
+        if waiting_bytes < _BUFFERED_BYTES:
+            share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
+            for topic_partition in brought:
+                filled = self._inputs.get(topic_partition)
+                if filled is not None and filled.has_room(share_bytes) and self._is_assigned(topic_partition):
+                    wanted.append(topic_partition)
+        return await self._polling.poll(self._consumer, wanted, _CHECK_S)
+
+    def _give_up_stalled(self) -> None:
+        """Let others have the memory of inputs whose task has not asked for a while: it is fetched again."""
+        for filled in self._inputs.values():
+            if filled.is_stalled(_STALLED_S) and self._is_assigned(filled.topic_partition):
+                filled.give_up()
+                self.seek(filled)
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
         return not self._rebalancing and topic_partition in self._assigned
@@ -262,12 +261,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """Whether this partition of every input is assigned to us: they always go together."""
         return all(TopicPartition(topic, partition) in self._assigned for topic in self._topics)
 
-    def _deliver(self, fetched: Mapping[TopicPartition, Sequence[InputRecord]], generation: int) -> None:
+    def _deliver(self, fetched: Fetched, generation: int) -> None:
         for topic_partition, records in fetched.items():
-            size_bytes = sum([len(record.value) for record in records if record.value is not None])
-            # The next fetch is to bring about _POLL_BYTES, if records go on as they are.
-            most = _POLL_BYTES * len(records) // max(1, size_bytes) + 1
-            self._records_a_poll = min(_MOST_RECORDS_A_POLL, most)
+            size_bytes = _BYTES_A_RECORD * len(records)
+            size_bytes += sum([len(record.value) for record in records if record.value is not None])
             filled = self._inputs.get(topic_partition)
             if filled is None or filled.position is None:
                 continue

@@ -41,7 +41,8 @@ class KafkaInput:
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
         self._waiting: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
-        self._waiting_bytes = 0
+        self.waiting_bytes = 0
+        self._given_up = False
         self._times_ms: list[int] | None = None  # of the oldest fetch, once asked for
         self.waiting_records = 0
 
@@ -49,14 +50,14 @@ class KafkaInput:
 
     def has_room(self, most_bytes: int) -> bool:
         """Whether to fetch for it: it has been positioned, and less than ``most_bytes`` or nothing waits."""
-        fits = not self._waiting or self._waiting_bytes < most_bytes
-        return self.position is not None and fits and not self._source.has_failed
+        fits = not self._waiting or self.waiting_bytes < most_bytes
+        return self.position is not None and fits and not self._given_up and not self._source.has_failed
 
     def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
         """Take in what a fetch brought, and how many bytes of value that is."""
         self._waiting.append((records, size_bytes))
         self.waiting_records += len(records)
-        self._waiting_bytes += size_bytes
+        self.waiting_bytes += size_bytes
         self.position = records[-1].offset + 1
         self._source.wake()
 
@@ -64,14 +65,28 @@ class KafkaInput:
         """The input is gone: tell the task."""
         self._source.fail(failure)
 
+    def is_stalled(self, seconds: float) -> bool:
+        """Whether its task has not asked for so long, and something may be held for it."""
+        return self.position is not None and not self._given_up and self._source.silent_s() > seconds
+
+    def give_up(self) -> None:
+        """Hold nothing until the task asks again: what waited will be fetched once more."""
+        if self._waiting:
+            self.seek(self._waiting[0][0][0].offset)
+        self._given_up = True
+
     # --- for the source ---
 
     def seek(self, offset: int) -> None:
         """Go on at this offset; what waited is forgotten."""
         self._waiting.clear()
         self._times_ms = None
-        self.waiting_records = self._waiting_bytes = 0
+        self.waiting_records = self.waiting_bytes = 0
         self.position = offset
+
+    def asked(self) -> None:
+        """The task is there."""
+        self._given_up = False
 
     def times_ms(self) -> list[int]:
         """When the records of the oldest fetch that waits were received."""
@@ -94,7 +109,7 @@ class KafkaInput:
             self._waiting.appendleft((left, left_bytes))
             records, size_bytes = records[:count], size_bytes - left_bytes
         self.waiting_records -= len(records)
-        self._waiting_bytes -= size_bytes
+        self.waiting_bytes -= size_bytes
         return records
 
 
@@ -122,9 +137,19 @@ class KafkaSource:
         ]
         self._failure: Fatal | None = None
         self._arrived = asyncio.Event()
+        self._silent_since_s: float | None = None  # None while the task asks
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
         """The next records of one input, at most one fetch's worth."""
+        self._silent_since_s = None
+        for read in self.inputs:
+            read.asked()
+        try:
+            return await self._next_records(timeout_s)
+        finally:
+            self._silent_since_s = asyncio.get_running_loop().time()
+
+    async def _next_records(self, timeout_s: float) -> Sequence[InputRecord]:
         something_waits = any(taken.waiting_records for taken in self.inputs)
         if not self._failure and not (something_waits and self._knows_the_oldest()):
             self._arrived.clear()
@@ -138,6 +163,11 @@ class KafkaSource:
         if records:
             self._group.room_made()
         return records
+
+    def silent_s(self) -> float:
+        """For how long the task has not asked for records; 0 while it does."""
+        since_s = self._silent_since_s
+        return 0.0 if since_s is None else asyncio.get_running_loop().time() - since_s
 
     def wake(self) -> None:
         """Let a waiting ``next_records`` return."""

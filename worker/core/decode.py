@@ -28,7 +28,7 @@ from worker.core.many_values import ManyValues, groups
 from worker.core.outcomes import sort_outcomes
 from worker.core.quick_checks import QuickChecks
 from worker.core.quick_split import split_quickly
-from worker.model.events import DecodedValue, Event, Reason, Rejection
+from worker.model.events import CutValue, DecodedValue, Event, Reason, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
 KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
@@ -55,11 +55,18 @@ class Decoder:
         """The events in a value, and what of it was refused. Never raises."""
         if value is None:
             return _refused("tombstone", "the record has no value", b"")
-        if len(value) > self._limits.max_value_bytes:
-            found = f"the value has {len(value)} bytes, at most {self._limits.max_value_bytes} are allowed"
-            detail = f"{found}; the sha256 of all of it is {hashlib.sha256(value).hexdigest()}"
-            return _refused("too_large", detail, value[:KEPT_OF_TOO_LARGE_BYTES])
+        if len(value) > self._limits.max_value_bytes or isinstance(value, CutValue):
+            return self._too_large(value)
         return self._fast_path.decode(value) or self._decode_split(value, self._many_elements.read)
+
+    def _too_large(self, value: bytes) -> DecodedValue:
+        if isinstance(value, CutValue):  # its reader did not hold all of it
+            size_bytes, sha256 = value.size_bytes, value.sha256
+        else:
+            size_bytes, sha256 = len(value), hashlib.sha256(value).hexdigest()
+        found = f"the value has {size_bytes} bytes, at most {self._limits.max_value_bytes} are allowed"
+        detail = f"{found}; the sha256 of all of it is {sha256}"
+        return _refused("too_large", detail, value[:KEPT_OF_TOO_LARGE_BYTES])
 
     def decode_many(self, values: Sequence[bytes | None]) -> list[DecodedValue]:
         """What ``decode`` makes of each value. Small ones share a call of the parser. Never raises."""

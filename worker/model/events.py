@@ -64,6 +64,20 @@ class InputRecord(Protocol):
     def value(self) -> bytes | None: ...
 
 
+class CutValue(bytes):
+    """The beginning of a value that is too large to be held, of ``size_bytes`` and with ``sha256`` (hex)."""
+
+    size_bytes: int
+    sha256: str
+
+    @classmethod
+    def of(cls, beginning: bytes, size_bytes: int, sha256: str) -> "CutValue":
+        """Of ``beginning``, and what all of the value is."""
+        cut = cls(beginning)
+        cut.size_bytes, cut.sha256 = size_bytes, sha256
+        return cut
+
+
 class PlainRecord(Struct, frozen=True, gc=False):
     """An ``InputRecord`` as a value. Whoever knows more of a record adds it behind."""
 

@@ -1,0 +1,257 @@
+"""The record batches of one answer to a fetch, unpacked in pieces.
+
+Decides how much of a batch is unpacked at once. Stands in for the client's ``MemoryRecords`` (aiokafka 0.14),
+which unpacks a whole batch and holds it, though a batch of 11 KB may be 320 MB. Knows Kafka's batch format 2;
+nothing of topics, transactions and positions. Invariants: the records are those of the client's own parser,
+in order; beside the packed bytes a batch that is being read takes one piece, and of a record that is larger
+than a piece and whose value is over the limit only the beginning is ever held.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from aiokafka.record.default_records import DefaultRecordBatch
+from aiokafka.record.memory_records import MemoryRecords
+from msgspec import Struct
+
+from worker.adapters.unpacking import DamagedError, Stream, stream_of
+from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
+from worker.model.events import CutValue
+from worker.model.rekeying import Headers
+
+PIECE_BYTES = 1024 * 1024
+_READ_BYTES = 256 * 1024
+_LOG_OVERHEAD_BYTES = 12
+_MAGIC_AT, _ATTRIBUTES_AT, _COUNT_AT, _HEADER_BYTES = 16, 22, 57, 61
+_CODEC_MASK, _CONTROL_MASK = 0x07, 0x20
+_LARGEST_VARINT_BYTES = 10
+
+
+class Record(Struct, frozen=True):
+    """A record as the client's parser gives it, made here because it was too large to be parsed whole."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class Piece(Struct, frozen=True):
+    """Some records of a batch, in order. ``is_last`` of the batch."""
+
+    records: Iterable[Any]
+    size_bytes: int
+    is_last: bool
+
+
+class FetchedBatches:
+    """Has what the client asks of its ``MemoryRecords``: the batches, without an incomplete last one."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = memoryview(answer)
+        self._position = 0
+        self.batch_bytes = 0
+        """Of the last batch, packed."""
+
+    def size_in_bytes(self) -> int:
+        """Of all of it, packed."""
+        return len(self._answer)
+
+    def has_next(self) -> bool:
+        """Whether a whole batch follows."""
+        return 0 < self._end() <= len(self._answer)
+
+    def next_batch(self) -> Any:
+        """The next batch; None where there is none. Raises the client's errors for one that has no form."""
+        if not self.has_next():
+            return None
+        start, self._position = self._position, self._end()
+        batch = self._answer[start : self._position]
+        self.batch_bytes = len(batch)
+        if len(batch) < _HEADER_BYTES or batch[_MAGIC_AT] != 2:
+            return MemoryRecords(bytes(batch)).next_batch()
+        attributes = batch[_ATTRIBUTES_AT]
+        if attributes & _CODEC_MASK and not attributes & _CONTROL_MASK:
+            return PackedBatch(batch)
+        return DefaultRecordBatch(batch)
+
+    def _end(self) -> int:
+        """Where the next batch ends, which may be beyond what came; 0 without a beginning."""
+        if self._position + _LOG_OVERHEAD_BYTES > len(self._answer):
+            return 0
+        (size_bytes,) = struct.unpack_from(">i", self._answer, self._position + 8)
+        return int(self._position + _LOG_OVERHEAD_BYTES + max(0, size_bytes))
+
+
+class PackedBatch:
+    """A packed batch of format 2. What its header says is said as the client's batch says it."""
+
+    def __init__(self, batch: memoryview) -> None:
+        self._batch = batch
+        self._header = DefaultRecordBatch(batch)  # parses no record before it is asked to
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._header, name)
+
+    def stream(self) -> Stream:
+        """Its records, unpacked. Raises DamagedError."""
+        return stream_of(self._batch[_ATTRIBUTES_AT] & _CODEC_MASK, self._batch[_HEADER_BYTES:])
+
+    def at_once(self) -> Piece | None:
+        """All of its records, where they are not more than a piece. Raises DamagedError."""
+        stream = self.stream()
+        gathered: list[bytes] = []
+        size_bytes = 0
+        while part := stream.read(PIECE_BYTES - size_bytes + 1):
+            gathered.append(part)
+            size_bytes += len(part)
+            if size_bytes > PIECE_BYTES:
+                return None
+        return Piece(self._unpacked(gathered, self._count()), size_bytes, True)
+
+    def pieces(self, stream: Stream, most_value_bytes: int) -> Iterator[Piece]:
+        """Its records, about a piece of them at a time. Raises DamagedError."""
+        reader = _Reader(stream)
+        left = self._count()
+        while left:
+            reader.fill(PIECE_BYTES)
+            size_bytes, count = whole_records(reader.buffer, left)
+            if count:
+                left -= count
+                yield Piece(self._unpacked([reader.take(size_bytes)], count), size_bytes, not left)
+                continue
+            record_bytes = reader.record_bytes()
+            left -= 1
+            if record_bytes <= max(PIECE_BYTES, most_value_bytes) + KEPT_OF_TOO_LARGE_BYTES:
+                yield Piece(self._unpacked([reader.take(record_bytes)], 1), record_bytes, not left)
+            else:
+                yield Piece(
+                    (self._large_record(reader, record_bytes, most_value_bytes),), record_bytes, not left
+                )
+        if reader.fill(1):
+            raise DamagedError("something follows the batch's last record")
+
+    def _count(self) -> int:
+        (count,) = struct.unpack_from(">i", self._batch, _COUNT_AT)
+        return int(count)
+
+    def _unpacked(self, records: list[bytes], count: int) -> DefaultRecordBatch:
+        """A batch like this one with only these records, which are not packed."""
+        header = bytearray(self._batch[:_HEADER_BYTES])
+        header[_ATTRIBUTES_AT] &= ~_CODEC_MASK
+        struct.pack_into(">i", header, 8, _HEADER_BYTES - _LOG_OVERHEAD_BYTES + sum(map(len, records)))
+        struct.pack_into(">i", header, _COUNT_AT, count)
+        return DefaultRecordBatch(b"".join([header, *records]))
+
+    def _large_record(self, reader: "_Reader", record_bytes: int, most_value_bytes: int) -> Record:
+        """The next record, without what nobody can use of it: of a value over the limit the rest, a key that
+        is larger than what is kept of such a value, and all headers.
+        """
+        end = reader.position + record_bytes
+        reader.varint()  # its size, which is known
+        reader.take(1)
+        timestamp_delta, offset_delta = reader.varint(), reader.varint()
+        key_bytes = reader.varint()
+        key = None
+        if 0 <= key_bytes <= KEPT_OF_TOO_LARGE_BYTES:
+            key = reader.take(key_bytes)
+        else:
+            reader.pass_over(max(0, key_bytes))
+        value_bytes = reader.varint()
+        if reader.position + max(0, value_bytes) > end:
+            raise DamagedError("a record's value is longer than the record")
+        value: bytes | None = None
+        if value_bytes > max(most_value_bytes, KEPT_OF_TOO_LARGE_BYTES):
+            beginning = reader.take(KEPT_OF_TOO_LARGE_BYTES)
+            digest = hashlib.sha256(beginning)
+            reader.pass_over(value_bytes - len(beginning), digest)
+            value = CutValue.of(beginning, value_bytes, digest.hexdigest())
+        elif value_bytes >= 0:
+            value = reader.take(value_bytes)
+        reader.pass_over(end - reader.position)
+        header = self._header
+        own_time = header.first_timestamp + timestamp_delta
+        timestamp = header.max_timestamp if header.timestamp_type else own_time
+        return Record(header.base_offset + offset_delta, timestamp, key, value, ())
+
+
+class _Reader:
+    """Unpacked bytes, some of them read ahead."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.buffer = b""
+        self.position = 0
+
+    def fill(self, size_bytes: int) -> bool:
+        """Read ahead until so much is there, or all; whether it is."""
+        if len(self.buffer) < size_bytes:
+            parts, there = [self.buffer], len(self.buffer)
+            while there < size_bytes and (part := self._stream.read(min(size_bytes - there, _READ_BYTES))):
+                parts.append(part)
+                there += len(part)
+            self.buffer = b"".join(parts)
+        return len(self.buffer) >= size_bytes
+
+    def take(self, size_bytes: int) -> bytes:
+        """The next bytes."""
+        if not self.fill(size_bytes):
+            raise DamagedError("the batch ends before its last record")
+        taken, self.buffer = self.buffer[:size_bytes], self.buffer[size_bytes:]
+        self.position += size_bytes
+        return taken
+
+    def pass_over(self, size_bytes: int, digest: Any = None) -> None:
+        """Read so many bytes and keep none of them."""
+        if size_bytes < 0:
+            raise DamagedError("a record is longer than it says")
+        while size_bytes:
+            part = self.take(min(size_bytes, _READ_BYTES))
+            size_bytes -= len(part)
+            if digest is not None:
+                digest.update(part)
+
+    def varint(self) -> int:
+        """The next number, zigzag."""
+        self.fill(_LARGEST_VARINT_BYTES)
+        value, size_bytes = _varint(self.buffer, 0)
+        self.take(size_bytes)
+        return value
+
+    def record_bytes(self) -> int:
+        """How long the next record is, with its own length."""
+        self.fill(_LARGEST_VARINT_BYTES)
+        size_bytes, own_bytes = _varint(self.buffer, 0)
+        if size_bytes < 0:
+            raise DamagedError("a record of a negative size")
+        return size_bytes + own_bytes
+
+
+def whole_records(buffer: bytes, most: int) -> tuple[int, int]:
+    """How many bytes the whole records at the beginning are, and how many records; at most ``most``."""
+    position = count = 0
+    end = len(buffer)
+    while count < most and position + _LARGEST_VARINT_BYTES < end:
+        size_bytes, after = _varint(buffer, position)
+        if size_bytes < 0:
+            raise DamagedError("a record of a negative size")
+        if after + size_bytes > end:
+            break
+        position = after + size_bytes
+        count += 1
+    return position, count
+
+
+def _varint(buffer: bytes, position: int) -> tuple[int, int]:
+    """The number at that position, zigzag, and where it ends."""
+    value = shift = 0
+    for place in range(position, min(position + _LARGEST_VARINT_BYTES, len(buffer))):
+        byte = buffer[place]
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), place + 1
+        shift += 7
+    raise DamagedError("a number without an end")

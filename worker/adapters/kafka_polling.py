@@ -1,0 +1,81 @@
+"""Takes from the client what its fetches have brought, as much as there is memory for.
+
+Decides when to ask the client, how much to take at once, and how long the broker may keep a fetch. Knows the
+client's fetcher (aiokafka 0.14); nothing of sources. Invariants: ``getmany`` is never cancelled and never
+waits (that is done here, so that news of room and of records both end it); a poll brings ``_POLL_BYTES``, and
+by at most one piece of a batch or one record more.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from worker.adapters.read_budget import UNFINISHED_BYTES, ReadBudget
+from worker.model.events import InputRecord
+
+_POLL_BYTES = 1024 * 1024
+_POLL_RECORDS = 1_000
+_MEMORY_WAIT_S = 0.02
+FETCH_WAIT_MS = 100
+"""The client has one fetch a broker under way: one that waits for the usually empty re-key topic keeps a
+backlog of the raw topic waiting."""
+_QUIET_FETCH_WAIT_MS = 500
+"""Where nothing comes in, asking for hundreds of partitions is most of what the worker does."""
+_QUIET_AFTER_S = 2.0
+
+Fetched = Mapping[TopicPartition, Sequence[InputRecord]]
+
+
+class Polling:
+    """One consumer's."""
+
+    def __init__(self, most_value_bytes: int) -> None:
+        """Of a value over ``most_value_bytes`` only the beginning need be handed out."""
+        self.budget = ReadBudget(
+            most_value_bytes=most_value_bytes, unfinished_bytes=UNFINISHED_BYTES, poll_records=_POLL_RECORDS
+        )
+        self._room = asyncio.Event()
+        self._busy_at_s = time.monotonic()
+
+    def wake(self) -> None:
+        """There is room, or another partition to read, or an end to it all."""
+        self._room.set()
+
+    def sought(self) -> None:
+        """The client is to read elsewhere: soon, so no fetch should wait for long."""
+        self._busy_at_s = time.monotonic()
+        self._room.set()
+
+    def brought(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """The partitions for which the client has something, records or an error, oldest first."""
+        self._room.clear()
+        return list(consumer._fetcher._records)
+
+    async def poll(
+        self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], most_s: float
+    ) -> Fetched:
+        """What the client has for these; where that is nothing wait for more. Raises KafkaError."""
+        fetcher = consumer._fetcher
+        if wanted:
+            self.budget.begin_poll(_POLL_BYTES)
+            fetched: Fetched = await consumer.getmany(*wanted, timeout_ms=0, max_records=sys.maxsize)
+            if fetched:
+                self._busy_at_s = time.monotonic()
+                fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
+                return fetched
+            most_s = _MEMORY_WAIT_S
+        quiet = time.monotonic() - self._busy_at_s > _QUIET_AFTER_S
+        fetcher._fetch_max_wait_ms = _QUIET_FETCH_WAIT_MS if quiet else FETCH_WAIT_MS
+        news = fetcher._create_fetch_waiter()
+        room = asyncio.ensure_future(self._room.wait())
+        try:
+            await asyncio.wait({news, room}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+            if news.done():
+                news.result()  # an error of the coordination is told so
+        finally:
+            room.cancel()
+            news.cancel()
+        return {}
