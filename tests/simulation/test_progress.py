@@ -1,9 +1,13 @@
 """What a task says of its own progress: the worker's health is judged by it."""
 
+from functools import partial
+
 from tests.builders import click, record
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
+from worker.task.commit_policy import CommitPolicy
+from worker.task.partition_task import PartitionTask
 
 
 def test_a_task_has_work_for_as_long_as_a_transaction_is_open_and_none_when_all_is_committed() -> None:
@@ -47,3 +51,22 @@ def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:
         commits = task.take_statistics().transactions
     assert places == sorted(places)
     assert len(places) == 1 + commits  # the first is that of an empty store
+
+
+def test_a_partition_without_events_commits_once_an_hour_so_that_brokers_do_not_forget_its_producer() -> None:
+    with Simulation(seed=3) as simulation:
+        task = simulation.start_worker().tasks[0].task
+        simulation.run_until(lambda: task.progress.caught_up, "it has initialized its partition and idles")
+        task.take_statistics()
+        silence_s = CommitPolicy().silence_s
+        for hour in range(3):
+            simulation.world.now += silence_s - 60
+            simulation.run_until(lambda: simulation.world.now % 7 < 0.5, "some time passes")
+            assert task.statistics.transactions == hour
+            simulation.world.now += 60
+            simulation.run_until(partial(_has_committed, task, hour + 1), "it commits")
+        assert task.statistics.transactions_lost == 0
+
+
+def _has_committed(task: PartitionTask, times: int) -> bool:
+    return task.statistics.transactions == times

@@ -20,6 +20,10 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     behind_s: float = 1.0
     behind_records: int = 500
     events: int = 4_000
+    silence_s: float = 3_600.0
+    """So long without a commit, and a partition commits its meta record once more, unchanged. Brokers forget
+    a producer that is silent (by default its sequence after a day, its transactional id after a week).
+    """
 
     def due_at(self, opened_at: float, lag: int, *, rekeying: bool = False) -> float:
         """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""

@@ -88,6 +88,7 @@ class PartitionTask:
         self._abandoned = False
         self._setbacks = Setbacks(partition)
         self._next_flush = 0.0
+        self._silent_since = 0.0  # when the coordinator of transactions last heard of us
 
     # --- what the worker may ask ---
 
@@ -150,6 +151,7 @@ class PartitionTask:
     async def _start(self) -> None:
         self._enter(TaskState.RESTORING)
         await self._transaction.fence()
+        self._silent_since = self._clock.monotonic()
         changelog, store, age_s = self._changelog, self._store, self._max_store_age_s
         restored = await restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
         if self._stopping:
@@ -202,6 +204,9 @@ class PartitionTask:
                 await self._commit_draft()
             if self._stopping:
                 return
+            if self._draft is None and self._clock.monotonic() >= self._silent_since + self._policy.silence_s:
+                assert self._committed is not None
+                await self._commit(Draft(self._committed, self._clock.monotonic()))
             if self._clock.monotonic() >= self._next_flush:
                 await self._keep_store_fresh()
 
@@ -255,6 +260,7 @@ class PartitionTask:
         next_offsets = await self._transaction.acknowledged()
         await self._transaction.add_offsets(draft.next_offsets, draft.incarnation)
         await self._transaction.commit()
+        self._silent_since = self._clock.monotonic()
         self._committed = draft.meta()
         changelog_offset = next_offsets[self._topics.changelog]
         refuse_another_life(self.partition, self._store.checkpoint(), changelog_offset)
