@@ -29,6 +29,7 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `event` | what happened: one of the names below, which stay the same from release to release |
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
+| `instance` | which worker wrote the line: `log.instance`, or host name and process id |
 | `slot` | only under `run --processes`: which of the processes wrote the line, from 0 |
 | `log_lines_lost` | only after lines could not be written, on a full disk say: how many |
 

@@ -153,7 +153,12 @@ def run(config: Config, slot: int | None = None) -> int:
 
     ``slot`` is its number among the processes of one supervisor.
     """
-    log_output.configure(log_output.format_here(config.log.format), config.log.level, slot=slot)
+    log_output.configure(
+        log_output.format_here(config.log.format),
+        config.log.level,
+        instance=log_output.instance_here(config.log.instance),
+        slot=slot,
+    )
     raise_file_limit()
     keep_files_private()
     if slot is None:  # else the supervisor has said it of the whole

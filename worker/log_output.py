@@ -6,6 +6,8 @@ line that cannot be written stops no work, and the next one that can be tells ho
 """
 
 import logging
+import os
+import socket
 import sys
 from typing import Any, TextIO
 
@@ -49,10 +51,15 @@ def format_here(configured: str) -> str:
     return "console" if sys.stdout.isatty() else "json"
 
 
-def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
+def instance_here(configured: str) -> str:
+    """What stands for this process where nothing is configured: host name and process id."""
+    return configured or f"{socket.gethostname()}:{os.getpid()}"
+
+
+def configure(log_format: str, level: str, *, instance: str = "", slot: int | None = None) -> None:
     """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
 
-    ``slot`` stands in every line, libraries' too: which of several processes wrote it. Libraries' own lines
+    ``instance`` and ``slot`` stand in every line, libraries' too: who wrote it. Libraries' own lines
     have the same shape and a ``logger`` besides. They are held at WARNING whatever the level: the Kafka
     client's DEBUG lines print keys and values.
     """
@@ -68,7 +75,9 @@ def configure(log_format: str, level: str, *, slot: int | None = None) -> None:
 
     def essentials_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
         """What people look for in every line stands where they look: in front."""
-        whose = {} if slot is None else {"slot": slot}
+        whose: dict[str, Any] = {"instance": instance} if instance else {}
+        if slot is not None:
+            whose["slot"] = slot
         front = {name: line[name] for name in ("event", "level", "timestamp")}
         lost = {"log_lines_lost": lines.lost} if lines.lost else {}
         return {**front, **whose, **lost, **line}

@@ -228,15 +228,20 @@ class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
 
 
 class WorkerStatus(LogEvent, frozen=True, kw_only=True):
-    """What the worker did in the last interval. Alert: ``lag`` grows while ``events_per_s`` does not, or it
-    stays away.
+    """What the worker did in the last interval, and in total since its start ``uptime_s`` ago (``..._total``:
+    all partitions together, also those that went elsewhere). Alert: ``lag`` grows while ``events_per_s`` does
+    not, or it stays away.
 
     Lag in records by partition; ``events_rekeyed`` went to the partition of their device, where they count
     among the events; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
-    commit times in ms; ``rss_mb`` is resident memory.
+    ``commit_...`` are the times that transactions took; ``delay_...`` goes from the timestamp of the first
+    record of a transaction to its commit, by the wall clock: from the receipt where raw has
+    ``LogAppendTime``, else from what the producer says, and below 0 where its clock is ahead; ``rss_mb`` is
+    resident memory.
     """
 
     NAME = "worker.status"
+    uptime_s: float
     events_per_s: float
     records_per_s: float
     events_rekeyed: int
@@ -248,10 +253,17 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     watermark_age_s: float | None
     commit_p50_ms: float | None
     commit_p99_ms: float | None
+    delay_p50_ms: float | None
+    delay_p99_ms: float | None
     sessions_opened: int
     sessions_closed: int
     devices_linked: int
     dead_letters: dict[str, int]
+    events_total: int
+    records_total: int
+    transactions_total: int
+    transactions_lost_total: int
+    dead_letters_total: int
     rss_mb: float
 
 

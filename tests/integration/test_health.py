@@ -1,6 +1,7 @@
 """The health file of a real worker: it lives as long as the worker, and the probe reads it."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_a_worker_touches_its_file_while_it_works_and_removes_it_when_it_ends(
 
         await eventually(touched_again, what="the file is touched again")
         assert probe(deployment.environment).returncode == 0
+
+        async def all_counted() -> bool:
+            return bool(worker.log("worker.status")[-1]["events_total"] == 2_000)
+
+        await eventually(all_counted, what="the totals are those of all events")
+        status = worker.log("worker.status")[-1]
+        assert status["records_total"] >= status["transactions_total"] > 0
+        assert status["uptime_s"] > 0
+        assert any(line["delay_p99_ms"] is not None for line in worker.log("worker.status"))
+        assert {line["instance"] for line in worker.log()} == {f"{socket.gethostname()}:{worker.pid}"}
         assert await worker.stop() == 0
         assert not file.exists()
         assert worker.log("partition.stuck") == []

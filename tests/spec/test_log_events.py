@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import logging
+import os
+import socket
 import typing
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -135,6 +137,19 @@ def test_every_line_of_one_process_among_several_bears_its_slot(capsys: pytest.C
         ("partition.assigned", 2),
         ("lost", 2),
     ]
+
+
+def test_every_line_bears_the_workers_instance(capsys: pytest.CaptureFixture[str]) -> None:
+    log_output.configure("json", "info", instance="eu-1", slot=0)
+    telemetry.emit(telemetry.PartitionAssigned(partition=3))
+    logging.getLogger("aiokafka.conn").warning("lost")
+    assert [(line["instance"], line["slot"]) for line in lines(capsys)] == [("eu-1", 0)] * 2
+
+
+def test_two_workers_of_one_machine_are_told_apart_by_themselves() -> None:
+    host, _, pid = log_output.instance_here("").rpartition(":")
+    assert (host, pid) == (socket.gethostname(), str(os.getpid()))
+    assert log_output.instance_here("eu-1") == "eu-1"
 
 
 def test_the_console_shows_the_same_events_for_people(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,8 @@ def _supervise(options: Config, count: int) -> int:
     # The same program again, whatever it was started as, so that `ps` shows whose process is which.
     command = (sys.executable, *sys.orig_argv[1:])
     several = slots.slots(options, count, command, log_format)
-    log_output.configure(log_format, options.log.level)
+    instance = log_output.instance_here(options.log.instance)
+    log_output.configure(log_format, options.log.level, instance=instance)
     keep_files_private()
     warn_of_options(options, count)
     try:

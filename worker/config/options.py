@@ -94,11 +94,14 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """``format`` ``auto`` is ``console`` on a terminal and ``json`` everywhere else."""
+    """``format`` ``auto`` is ``console`` on a terminal and ``json`` everywhere else. ``instance`` stands in
+    every line; empty: host name and process id.
+    """
 
     format: Literal["auto", "json", "console"] = "auto"
     level: Literal["debug", "info", "warning", "error"] = "info"
     stats_interval_s: int = 10
+    instance: str = ""
 
 
 class Health(Struct, frozen=True, kw_only=True):

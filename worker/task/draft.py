@@ -48,6 +48,7 @@ class Draft:
         self.devices_linked = 0
         self.rejections: Counter[str] = Counter()
         self.last_rejection: str | None = None  # topic/partition/offset
+        self.received_ms: int | None = None  # the least of the times that it was told
         self.states: dict[str, DeviceState | None] = {}  # None: forgotten
         self.fired: list[bytes] = []  # keys of timers that have done their work
         self.enriched: list[OutputRecord] = []
@@ -102,6 +103,11 @@ class Draft:
         self.dead_letters += encoded.dead_letters
         self.identities += encoded.identities
         self._upsert(encoded.sessions)
+
+    def note_received(self, timestamp_ms: int) -> None:
+        """Take note of when a record was received; -1 is not known."""
+        if timestamp_ms >= 0 and (self.received_ms is None or timestamp_ms < self.received_ms):
+            self.received_ms = timestamp_ms
 
     def send_on(self, leaving: Iterable[RekeyedRecord]) -> None:
         """Take in what belongs to other partitions."""

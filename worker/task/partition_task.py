@@ -221,6 +221,8 @@ class PartitionTask:
         states = states_of(taken.decoded.device_ids, draft.states, self._live_states, self._store)
         result = process(taken.decoded, states, draft.watermark_ms, self._rules)
         draft.send_on(taken.leaving)
+        if taken.decoded.records:  # of the re-key topic: as they were first received
+            draft.note_received(taken.decoded.records[0].timestamp)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
     def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
@@ -269,7 +271,8 @@ class PartitionTask:
         self._timekeeper.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
-        self.statistics.add(draft, self._clock.monotonic() - started)
+        delay_ms = None if draft.received_ms is None else self._clock.wall_ms() - draft.received_ms
+        self.statistics.add(draft, self._clock.monotonic() - started, delay_ms)
 
     async def _keep_store_fresh(self) -> None:
         """Make the store survive a kill, and date its checkpoint anew: a quiet one must not grow old."""

@@ -16,6 +16,7 @@ from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 from worker.task.progress import Progress
+from worker.task.statistics import TaskStatistics, Totals, percentile
 
 _STOP_S = 6.0
 
@@ -58,6 +59,9 @@ class Worker:
         self._tasks: dict[int, PartitionTask] = {}
         self._running: dict[asyncio.Task[None], int] = {}
         self._assigned: frozenset[int] = frozenset()
+        self._began = clock.monotonic()
+        self._ended = TaskStatistics()  # of tasks that have ended since the last report
+        self._totals = Totals()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set, then finish what is drafted. Raises whatever ended a task."""
@@ -108,7 +112,7 @@ class Worker:
 
     def _forget(self, ended: "asyncio.Task[None]") -> None:
         partition = self._running.pop(ended)
-        del self._tasks[partition]
+        self._ended.merge(self._tasks.pop(partition).take_statistics())
         self._group.release(partition)
         ended.result()
         telemetry.emit(telemetry.PartitionReleased(partition=partition))
@@ -132,43 +136,45 @@ class Worker:
     def _status(self, seconds: float) -> list[telemetry.LogEvent]:
         """What the tasks did in the last ``seconds``; takes their counters back to zero."""
         tasks = list(self._tasks.values())
-        taken = [task.take_statistics() for task in tasks]
-        commits = sorted(second for statistics in taken for second in statistics.commit_seconds)
-        rejections: Counter[str] = sum((statistics.rejections for statistics in taken), Counter())
+        done, self._ended = self._ended, TaskStatistics()
+        for task in tasks:
+            done.merge(task.take_statistics())
+        self._totals.add(done)
         watermarks = [task.watermark_ms for task in tasks if task.watermark_ms]
         states = Counter(task.state for task in tasks)
         events: list[telemetry.LogEvent] = [
             telemetry.WorkerStatus(
-                events_per_s=round(sum(statistics.events for statistics in taken) / seconds, 1),
-                records_per_s=round(sum(statistics.records for statistics in taken) / seconds, 1),
-                events_rekeyed=sum(statistics.events_rekeyed for statistics in taken),
-                transactions=sum(statistics.transactions for statistics in taken),
-                transactions_lost=sum(statistics.transactions_lost for statistics in taken),
+                uptime_s=round(self._clock.monotonic() - self._began, 1),
+                events_per_s=round(done.events / seconds, 1),
+                records_per_s=round(done.records / seconds, 1),
+                events_rekeyed=done.events_rekeyed,
+                transactions=done.transactions,
+                transactions_lost=done.transactions_lost,
                 lag={str(task.partition): task.lag for task in tasks},
                 partitions_running=states[TaskState.RUNNING],
                 partitions_restoring=states[TaskState.RESTORING],
                 watermark_age_s=round(self._clock.wall_ms() / 1000 - min(watermarks) / 1000, 1)
                 if watermarks
                 else None,
-                commit_p50_ms=_percentile_ms(commits, 0.5),
-                commit_p99_ms=_percentile_ms(commits, 0.99),
-                sessions_opened=sum(statistics.sessions_opened for statistics in taken),
-                sessions_closed=sum(statistics.sessions_closed for statistics in taken),
-                devices_linked=sum(statistics.devices_linked for statistics in taken),
-                dead_letters=dict(rejections),
+                commit_p50_ms=percentile(done.commit_ms, 0.5),
+                commit_p99_ms=percentile(done.commit_ms, 0.99),
+                delay_p50_ms=percentile(done.delay_ms, 0.5),
+                delay_p99_ms=percentile(done.delay_ms, 0.99),
+                sessions_opened=done.sessions_opened,
+                sessions_closed=done.sessions_closed,
+                devices_linked=done.devices_linked,
+                dead_letters=dict(done.rejections),
+                events_total=self._totals.events,
+                records_total=self._totals.records,
+                transactions_total=self._totals.transactions,
+                transactions_lost_total=self._totals.transactions_lost,
+                dead_letters_total=self._totals.dead_letters,
                 rss_mb=round(self._resident_mb(), 1),
             )
         ]
-        if rejections:
-            last = next(s.last_rejection for s in reversed(taken) if s.last_rejection is not None)
-            events.append(telemetry.EventsRejected(by_reason=dict(rejections), last=last))
+        if done.last_rejection is not None:
+            events.append(telemetry.EventsRejected(by_reason=dict(done.rejections), last=done.last_rejection))
         return events
-
-
-def _percentile_ms(ordered_seconds: list[float], share: float) -> float | None:
-    if not ordered_seconds:
-        return None
-    return round(ordered_seconds[min(len(ordered_seconds) - 1, int(len(ordered_seconds) * share))] * 1000, 1)
 
 
 async def _end(tasks: "list[asyncio.Task[Any]]") -> None:

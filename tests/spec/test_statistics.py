@@ -1,0 +1,52 @@
+"""The figures of a worker: what is counted, and over what."""
+
+from collections import Counter
+
+from worker.model.state import Meta
+from worker.task.draft import Draft
+from worker.task.statistics import TaskStatistics, Totals, percentile
+
+META = Meta(schema=1, incarnation="b2f1", raw_topic="raw", next_offsets={"raw": 10}, watermark_ms=5)
+
+
+def counted() -> TaskStatistics:
+    """Something of everything."""
+    statistics = TaskStatistics()
+    for name, value in vars(statistics).items():
+        if isinstance(value, Counter):
+            value["malformed_json"] = 2
+        elif isinstance(value, list):
+            value.append(1.5)
+        else:
+            setattr(statistics, name, "raw/0/7" if value is None else 3)
+    return statistics
+
+
+def test_the_figures_of_several_partitions_are_those_of_all_of_them() -> None:
+    both = counted()
+    both.merge(counted())
+    assert {name: value for name, value in vars(both).items() if value == getattr(counted(), name)} == {
+        "last_rejection": "raw/0/7"
+    }
+    assert (both.events, both.rejections, both.delay_ms) == (6, {"malformed_json": 4}, [1.5, 1.5])
+
+
+def test_totals_grow_from_interval_to_interval() -> None:
+    totals = Totals()
+    for _ in range(2):
+        totals.add(counted())
+    assert totals == Totals(events=6, records=6, transactions=6, transactions_lost=6, dead_letters=4)
+
+
+def test_a_share_of_the_values_is_not_above_the_percentile() -> None:
+    assert percentile([], 0.5) is None
+    assert percentile([4.0, 1.0, 3.04, 2.0], 0.5) == 3.0
+    assert percentile([float(n) for n in range(100)], 0.99) == 99.0
+
+
+def test_a_delay_begins_at_the_first_record_with_a_timestamp() -> None:
+    draft = Draft(META, 0.0)
+    assert draft.received_ms is None
+    for timestamp_ms in (-1, 500, 300, 400):
+        draft.note_received(timestamp_ms)
+    assert draft.received_ms == 300
