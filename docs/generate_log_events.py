@@ -34,8 +34,7 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `log_lines_lost` | only after lines could not be written, on a full disk say: how many |
 
 Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no
-ids of people or devices and no secrets. A line that has a `logger` comes from a library, most often the Kafka
-client; its `event` is free text. Libraries are heard from `warning` on.
+ids of people or devices and no secrets. What libraries log, from `warning` on, becomes `library.warning`.
 """
 
 WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}

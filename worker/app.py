@@ -16,7 +16,7 @@ from worker.adapters.kafka_topic_rules import names_to_know
 from worker.adapters.state_directory import StateDirectory
 from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
 from worker.config import Config
-from worker.errors import BrokersAway, Fatal
+from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.health import BEAT_S, HealthFile
 from worker.preflight import check_machine, warn_of_options
 from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
@@ -125,6 +125,8 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> dict[str, 
     while not stop.is_set():
         try:
             return await _fit_topics(config)
+        except LoginRefused:
+            pass  # it was logged, and ends by its own number of tries
         except BrokersAway as away:
             if time.monotonic() > deadline:
                 raise

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from worker.adapters.kafka_changelog import KafkaChangelog
 from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka_security import client_options, login_of
 from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
@@ -98,6 +98,7 @@ def assembled(
         most_value_bytes=config.input.max_value_bytes,
         held=held,
         clock=clock,
+        login=login_of(config.kafka),
     )
     worker = _worker(config, layout, directory, group, clock)
     return group, worker

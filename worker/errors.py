@@ -39,3 +39,9 @@ class PartitionsAdded(Fatal):
 
 class BrokersAway(Fatal):
     """No broker answers. Remedy: in the message; or wait, where it was not a human who asked."""
+
+
+class LoginRefused(BrokersAway):
+    """The brokers are there and refuse who we are. Remedy: in the message; waiting helps only where somebody
+    changes a file or the brokers meanwhile.
+    """

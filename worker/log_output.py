@@ -13,6 +13,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from worker.library_log import LibraryLog
+
 
 class _Lines:
     """A stream whose lines are lost, and counted, where there is no room for them.
@@ -59,9 +61,9 @@ def instance_here(configured: str) -> str:
 def configure(log_format: str, level: str, *, instance: str = "", slot: int | None = None) -> None:
     """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
 
-    ``instance`` and ``slot`` stand in every line, libraries' too: who wrote it. Libraries' own lines
-    have the same shape and a ``logger`` besides. They are held at WARNING whatever the level: the Kafka
-    client's DEBUG lines print keys and values.
+    ``instance`` and ``slot`` stand in every line, libraries' too: who wrote it. Libraries' own lines become
+    ``library.warning``. They are held at WARNING whatever the level: the Kafka client's DEBUG lines print
+    keys and values.
     """
     numeric = logging.getLevelName(level.upper())
     lines: Any = _Lines(sys.stdout)
@@ -98,18 +100,7 @@ def configure(log_format: str, level: str, *, instance: str = "", slot: int | No
         logger_factory=structlog.PrintLoggerFactory(lines),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(lines)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                essentials_first,
-                renderer,
-            ],
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-        )
-    )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [LibraryLog()]
     root.setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(max(logging.WARNING, numeric))

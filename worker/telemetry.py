@@ -214,6 +214,41 @@ class ConsumerFailed(LogEvent, frozen=True, kw_only=True):
     cause: str
 
 
+class LoginRefused(LogEvent, frozen=True, kw_only=True):
+    """A broker is there and refuses who we are; ``reason`` names broker, user, cause and remedy.
+
+    ``in_a_row`` counts since it last let us in; only 1, 2, 4, 8 ... are logged. It is tried again after
+    ``retry_in_s``, or as soon as a file of the login has changed; after ``most`` in a row, and none accepted,
+    the worker ends. Alert: always.
+    """
+
+    NAME = "login.refused"
+    LEVEL = "warning"
+    reason: str
+    in_a_row: int
+    most: int
+    retry_in_s: float
+
+
+class LoginChanged(LogEvent, frozen=True, kw_only=True):
+    """A file of the login (password, certificate, key, authority) has changed: new connections use it."""
+
+    NAME = "login.changed"
+    files: list[str]
+
+
+class LoginFilesUnusable(LogEvent, frozen=True, kw_only=True):
+    """A file of the login has changed and cannot be used. The worker goes on with what it had, and reads the
+    files again at the next connection. Normal while they are being written.
+
+    Alert: it is not followed by ``login.changed``.
+    """
+
+    NAME = "login.files_unusable"
+    LEVEL = "warning"
+    cause: str
+
+
 class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
     """``what`` a worker holds was not regarded when the group's partitions were assigned, so more of them may
     have moved than had to. Normal while two releases run side by side.
@@ -225,6 +260,22 @@ class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
     LEVEL = "warning"
     what: str
     cause: str
+
+
+class LibraryWarning(LogEvent, frozen=True, kw_only=True):
+    """A library, most often the Kafka client, logged ``cause`` as a warning or an error. Each cause is
+    written at once and then once a minute at most; ``passed_over`` lines like it, but for their numbers, were
+    not written since the last one. ``stack`` is where an exception came from.
+
+    Alert: it goes on for minutes. The worker's own lines say what it means for the work.
+    """
+
+    NAME = "library.warning"
+    LEVEL = "warning"
+    logger: str
+    cause: str
+    passed_over: int
+    stack: list[str]
 
 
 class WorkerStatus(LogEvent, frozen=True, kw_only=True):
@@ -319,7 +370,11 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     EventsRejected,
     PartitionerMismatch,
     ConsumerFailed,
+    LoginRefused,
+    LoginChanged,
+    LoginFilesUnusable,
     ClaimsIgnored,
+    LibraryWarning,
     WorkerStatus,
     ProcessStarted,
     ProcessExited,

@@ -19,8 +19,9 @@ from confluent_kafka.admin import (
 )
 
 from tests.kafka import rights
-from tests.kafka.broker import LocalBroker, free_ports
+from tests.kafka.broker import QUICK_START, LocalBroker, free_ports
 from tests.kafka.certificates import Authority, Certificate
+from tests.kafka.relay import Relay
 from tests.kafka.rights import Right
 
 PLAIN_USERS = {"plain-user": "plain-Pa55word-of-the-tests"}
@@ -33,16 +34,37 @@ _MODULES = "org.apache.kafka.common.security"
 class SecuredBroker:
     """The broker with its users; made by ``running``."""
 
-    def __init__(self, jars: Path, directory: Path, settings: Mapping[str, str | int] | None = None) -> None:
-        """``settings`` replace or extend those made here."""
-        direct, self._controller, self._sasl, self._mutual = free_ports(4)
+    def __init__(
+        self,
+        jars: Path,
+        directory: Path,
+        settings: Mapping[str, str | int] | None = None,
+        *,
+        relayed: bool = False,
+        java_options: tuple[str, ...] = (),
+    ) -> None:
+        """``settings`` replace or extend those made here. ``relayed``: what asks for a login is reached only
+        through relays, at ``sasl_servers`` and ``mutual_servers``; see ``sasl_relay`` and ``mutual_relay``.
+        """
+        direct, self._controller, sasl, mutual, *relays = free_ports(6)
+        self._listeners = {"DIRECT": direct, "PASSWORD": sasl, "MUTUAL": mutual}
+        self._sasl, self._mutual = relays if relayed else (sasl, mutual)
         self.authority = Authority(directory / "certificates")
         self.broker = LocalBroker(
             jars,
             directory / "broker",
-            settings={**self._settings(direct), **(settings or {})},
+            settings={**self._settings(), **(settings or {})},
+            java_options=("-Xmx512m", *QUICK_START, *java_options),
             ports=(direct, self._controller),
         )
+
+    def sasl_relay(self) -> Relay:
+        """The way to the listener for passwords, where it is ``relayed``."""
+        return Relay(self._sasl, self._listeners["PASSWORD"])
+
+    def mutual_relay(self) -> Relay:
+        """The way to the listener for certificates, where it is ``relayed``."""
+        return Relay(self._mutual, self._listeners["MUTUAL"])
 
     @property
     def direct_servers(self) -> str:
@@ -111,6 +133,16 @@ class SecuredBroker:
             "KAFKA_SASL_PASSWORD": PLAIN_USERS[user],
         }
 
+    def token_options(self, client: str, url: str, secret_file: Path) -> dict[str, str]:
+        """The same for a client of OAUTHBEARER."""
+        return {
+            **self._sasl_options(),
+            "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+            "KAFKA_SASL_OAUTH_TOKEN_URL": url,
+            "KAFKA_SASL_OAUTH_CLIENT_ID": client,
+            "KAFKA_SASL_OAUTH_CLIENT_SECRET_FILE": str(secret_file),
+        }
+
     def mutual_options(self, certificate: Certificate) -> dict[str, str]:
         """The same for a client with that certificate."""
         return {
@@ -128,14 +160,14 @@ class SecuredBroker:
             "KAFKA_SSL_CAFILE": str(self.authority.file),
         }
 
-    def _settings(self, direct: int) -> dict[str, str | int]:
-        listeners = {"DIRECT": direct, "PASSWORD": self._sasl, "MUTUAL": self._mutual}
-        addresses = [f"{name}://127.0.0.1:{port}" for name, port in listeners.items()]
+    def _settings(self) -> dict[str, str | int]:
+        reached = {**self._listeners, "PASSWORD": self._sasl, "MUTUAL": self._mutual}
+        listeners = {**self._listeners, "CONTROLLER": self._controller}
         users = " ".join(f'user_{user}="{password}"' for user, password in PLAIN_USERS.items())
         password = "listener.name.password"
         return {
-            "listeners": ",".join([*addresses, f"CONTROLLER://127.0.0.1:{self._controller}"]),
-            "advertised.listeners": ",".join(addresses),
+            "listeners": _addresses(listeners),
+            "advertised.listeners": _addresses(reached),
             "listener.security.protocol.map": (
                 "DIRECT:PLAINTEXT,PASSWORD:SASL_SSL,MUTUAL:SSL,CONTROLLER:PLAINTEXT"
             ),
@@ -156,6 +188,10 @@ class SecuredBroker:
             "allow.everyone.if.no.acl.found": "false",
             "super.users": "User:ANONYMOUS",
         }
+
+
+def _addresses(ports: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in ports.items())
 
 
 @contextlib.contextmanager

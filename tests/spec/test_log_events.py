@@ -27,6 +27,7 @@ EXAMPLES = {
     str | None: None,
     float | None: 2.5,
     dict[str, int]: {"a": 1},
+    list[str]: ["a"],
 }
 
 
@@ -97,9 +98,9 @@ def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.
     log_output.configure("json", "info")
     logging.getLogger("aiokafka.consumer.fetcher").warning("partition %d is\nlost", 3)
     (line,) = lines(capsys)
-    assert list(line) == ["event", "level", "timestamp", "logger"]
-    assert (line["event"], line["level"]) == ("partition 3 is\nlost", "warning")
-    assert line["logger"] == "aiokafka.consumer.fetcher"
+    assert list(line) == ["event", "level", "timestamp", "logger", "cause", "passed_over", "stack"]
+    assert (line["event"], line["level"]) == ("library.warning", "warning")
+    assert (line["logger"], line["cause"]) == ("aiokafka.consumer.fetcher", "partition 3 is\nlost")
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
@@ -135,7 +136,7 @@ def test_every_line_of_one_process_among_several_bears_its_slot(capsys: pytest.C
     logging.getLogger("aiokafka.conn").warning("lost")
     assert [(line["event"], line["slot"]) for line in lines(capsys)] == [
         ("partition.assigned", 2),
-        ("lost", 2),
+        ("library.warning", 2),
     ]
 
 

@@ -17,6 +17,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 
 from worker import telemetry
 from worker.adapters.kafka_assignor import StickyAssignor
+from worker.adapters.kafka_login import Login
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
 from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
@@ -55,10 +56,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         most_value_bytes: int,
         held: Callable[[], Mapping[int, int]],
         clock: Clock,
+        login: Login | None = None,
     ) -> None:
         """``topics``: the raw topic, then the re-key topic if it is read. ``fetch_bytes``: the most that one
         fetch of all partitions together may bring; of a value over ``most_value_bytes`` the beginning is
-        enough. ``held``: partition -> how far its state on this disk is.
+        enough. ``held``: partition -> how far its state on this disk is. ``login``: that of ``client``, if
+        brokers ask for one.
         """
         self._topics = topics
         self._start_from = start_from
@@ -72,6 +75,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._polling = Polling(most_value_bytes)
         self._closing = False
         self._clock = clock
+        self._login = login
         self._options = {
             **client,
             "group_id": group_id,
@@ -144,6 +148,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         while not self._closing:
             generation = self._generation
             try:
+                if self._login is not None:
+                    self._login.check()
                 self._membership.check()
                 self._topic_watch.check()
                 fetched = await self._fetch()

@@ -5,11 +5,14 @@ so that none can be less protected than another. Knows nothing of what a client 
 secret leaves through an error.
 """
 
+import functools
 import ssl
 from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
+from worker.adapters.kafka_connection import use_logins
+from worker.adapters.kafka_login import Login
 from worker.config import ConfigError, Kafka
 
 
@@ -22,13 +25,23 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
         "bootstrap_servers": [server.strip() for server in kafka.bootstrap_servers.split(",")],
         "security_protocol": kafka.security_protocol,
     }
-    if kafka.security_protocol.endswith("SSL"):
-        options["ssl_context"] = _ssl_context(kafka)
-    if kafka.security_protocol.startswith("SASL_"):
-        options["sasl_mechanism"] = kafka.sasl_mechanism
-        options["sasl_plain_username"] = kafka.sasl_username
-        options["sasl_plain_password"] = kafka.sasl_password.reveal()
-    return options
+    login = login_of(kafka)
+    return options if login is None else options | login.options()
+
+
+@functools.lru_cache(maxsize=16)
+def login_of(kafka: Kafka) -> Login | None:
+    """The login of these options, the same for all clients of the process, so that refusals are counted
+    together; None where there is none. Raises ``ConfigError`` as ``client_options``.
+    """
+    if kafka.security_protocol == "PLAINTEXT":
+        return None
+    use_logins()
+    try:
+        return Login(kafka, _ssl_context)
+    except OSError as error:
+        line = f'kafka.sasl_oauth_cafile = "{kafka.sasl_oauth_cafile}": expected certificates in PEM: {error}'
+        raise ConfigError([line]) from error
 
 
 def _ssl_context(kafka: Kafka) -> ssl.SSLContext:

@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from msgspec import Struct
 
-from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka_security import client_options, login_of
 from worker.adapters.kafka_topic_rules import (
     Problem,
     Topic,
@@ -143,7 +143,10 @@ async def _describe(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[s
 
 @asynccontextmanager
 async def _admin(kafka: Kafka, *, within_s: float) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A connected client; everything done with it together is bounded by ``within_s``."""
+    """A connected client; everything done with it together is bounded by ``within_s``.
+
+    Raises BrokersAway, of which LoginRefused is one, and Fatal where the login was refused too often.
+    """
     client = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(within_s * 500))
     with _swallowed() as causes:
         try:
@@ -151,6 +154,11 @@ async def _admin(kafka: Kafka, *, within_s: float) -> AsyncIterator[AIOKafkaAdmi
                 await client.start()
                 yield client
         except (KafkaError, OSError, TimeoutError) as error:
+            login = login_of(kafka)
+            if login is not None:
+                login.check()
+                if (refused := login.refused()) is not None:
+                    raise refused from error
             raise BrokersAway(
                 f"cannot talk to the brokers at {kafka.bootstrap_servers} as {kafka.security_protocol} "
                 f"(kafka.bootstrap_servers, kafka.security_protocol) within {within_s:.0f} s: "

@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from msgspec.structs import asdict
 
 from worker.config.options import Config
+from worker.config.values import value_of
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Fault(NamedTuple):
@@ -115,21 +119,64 @@ def _topics(config: Config) -> Iterator[Fault]:
             )
 
 
+_BY_PASSWORD = ("kafka.sasl_username", "kafka.sasl_password")
+_BY_TOKEN = (
+    "kafka.sasl_oauth_token_url",
+    "kafka.sasl_oauth_client_id",
+    "kafka.sasl_oauth_client_secret",
+    "kafka.sasl_oauth_scope",
+    "kafka.sasl_oauth_cafile",
+)
+_NEEDED_BY_TOKEN = _BY_TOKEN[:3]
+
+
 def _sasl(config: Config) -> Iterator[Fault]:
     kafka = config.kafka
-    used = kafka.security_protocol.startswith("SASL_")
-    values = (
-        ("kafka.sasl_mechanism", kafka.sasl_mechanism),
-        ("kafka.sasl_username", kafka.sasl_username),
-        ("kafka.sasl_password", kafka.sasl_password),
-    )
-    for key, value in values:
-        if used and not value:
-            yield Fault((key, "kafka.security_protocol"), "is needed with {1}")
-        if value and not used:
-            yield Fault(
-                (key, "kafka.security_protocol"), "has no meaning with {1}: use SASL_SSL or SASL_PLAINTEXT"
-            )
+    protocol, mechanism = "kafka.security_protocol", "kafka.sasl_mechanism"
+    if not kafka.security_protocol.startswith("SASL_"):
+        for key in (mechanism, *_BY_PASSWORD, *_BY_TOKEN):
+            if value_of(config, key):
+                yield Fault((key, protocol), "has no meaning with {1}: use SASL_SSL or SASL_PLAINTEXT")
+        return
+    by_token = kafka.sasl_mechanism == "OAUTHBEARER"
+    if not kafka.sasl_mechanism:
+        yield Fault((mechanism, protocol), "is needed with {1}")
+    for key in _NEEDED_BY_TOKEN if by_token else _BY_PASSWORD:
+        if not value_of(config, key):
+            yield Fault((key, mechanism if by_token else protocol), "is needed with {1}")
+    for key in _BY_PASSWORD if by_token else _BY_TOKEN:
+        if value_of(config, key):
+            yield Fault((key, mechanism), "has no meaning with {1}")
+    if by_token:
+        yield from _token_endpoint(config)
+
+
+def _token_endpoint(config: Config) -> Iterator[Fault]:
+    kafka = config.kafka
+    if kafka.sasl_oauth_token_url and not _may_have_the_secret(kafka.sasl_oauth_token_url):
+        yield Fault(
+            ("kafka.sasl_oauth_token_url",),
+            "expected https://host/path, without a user (http:// on localhost only: the client secret is "
+            "sent there)",
+        )
+    elif kafka.sasl_oauth_cafile and not kafka.sasl_oauth_token_url.startswith("https:"):
+        yield Fault(
+            ("kafka.sasl_oauth_cafile", "kafka.sasl_oauth_token_url"), "has no meaning with {1}: use https"
+        )
+    if kafka.sasl_oauth_cafile and (problem := _unreadable(Path(kafka.sasl_oauth_cafile))):
+        yield Fault(("kafka.sasl_oauth_cafile",), problem)
+
+
+def _may_have_the_secret(url: str) -> bool:
+    """Whether the address is one, and nobody on the way can read what is sent there."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is none
+    except ValueError:
+        return False
+    if not parts.hostname or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
 def _ssl(config: Config) -> Iterator[Fault]:

@@ -124,13 +124,14 @@ class _Reading:
         if not self._connects:  # all secrets are for connecting
             return
         try:
-            secret = path.read_bytes().decode().rstrip("\r\n")
+            secret = Secret.read(path)
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
         except UnicodeDecodeError:
             problem = "is not UTF-8 text"
         else:
-            self._take(key, secret, source=variable)
+            self._take(key, secret.reveal(), source=variable)
+            self.values[key] = secret  # with its file, which is read again at each login
             return
         self.faulty.add(key)
         self.lines.append(f"{variable} = {show(str(path))}: {problem}")

@@ -8,6 +8,7 @@ moving its field.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -15,17 +16,28 @@ from msgspec import Struct
 from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 class Secret:
-    """Text that shows itself as ``***`` everywhere; only ``reveal()`` gives it away."""
+    """Text that shows itself as ``***`` everywhere; only ``reveal()`` gives it away.
 
-    __slots__ = ("_text",)
+    ``file`` is where it was read from, if from a file: whoever logs in reads it again there.
+    """
 
-    def __init__(self, text: str = "") -> None:
+    __slots__ = ("_text", "file")
+
+    def __init__(self, text: str = "", file: Path | None = None) -> None:
         self._text = text
+        self.file = file
+
+    @classmethod
+    def read(cls, file: Path) -> "Secret":
+        """What the file holds, without its last line end. Raises OSError, and UnicodeDecodeError where it is
+        no text.
+        """
+        return cls(file.read_bytes().decode().rstrip("\r\n"), file)
 
     def reveal(self) -> str:
         return self._text
@@ -37,7 +49,7 @@ class Secret:
         return bool(self._text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
+        return isinstance(other, Secret) and (other._text, other.file) == (self._text, self.file)
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -53,6 +65,11 @@ class Kafka(Struct, frozen=True, kw_only=True):
     sasl_mechanism: SaslMechanism = ""
     sasl_username: str = ""
     sasl_password: Secret = Secret()
+    sasl_oauth_token_url: str = ""
+    sasl_oauth_client_id: str = ""
+    sasl_oauth_client_secret: Secret = Secret()
+    sasl_oauth_scope: str = ""
+    sasl_oauth_cafile: str = ""
     ssl_cafile: str = ""
     ssl_certfile: str = ""
     ssl_keyfile: str = ""

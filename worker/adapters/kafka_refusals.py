@@ -1,0 +1,86 @@
+"""Whether a connection failed because the login was refused, and what a human has to do then.
+
+Decides which errors of the client, of TLS and of a token endpoint are a refusal, which no waiting changes;
+all others mean a broker that is away. Knows no connection and no clock. Invariant: a reason holds no
+password, key or token.
+"""
+
+import ssl
+from collections.abc import Iterator
+
+from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+from msgspec import Struct
+
+from worker.adapters.oauth_token import TokenRefused
+from worker.config import Kafka
+
+_AWAY = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+
+
+class Refusal(Struct, frozen=True):
+    """``reason`` with its remedy. ``of_the_account``: every broker refuses it, and one may lock the account;
+    else it is a matter of TLS with one broker. ``by_broker``: else the token endpoint refused.
+    """
+
+    reason: str
+    of_the_account: bool
+    by_broker: bool = True
+
+
+def refusal_of(error: Exception, kafka: Kafka) -> Refusal | None:
+    """Why the login was refused; None where the broker is merely away."""
+    for cause in _causes(error):
+        if isinstance(cause, TokenRefused):
+            return Refusal(_words(cause), of_the_account=True, by_broker=False)
+        if isinstance(cause, UnsupportedSaslMechanismError):
+            return Refusal(
+                f"it does not offer {kafka.sasl_mechanism}: choose kafka.sasl_mechanism accordingly", True
+            )
+        if isinstance(cause, SaslAuthenticationFailed | IllegalSaslStateError):
+            return Refusal(f"{_words(cause)}: {_remedy(kafka)}", True)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Refusal(
+                f"its certificate is not accepted here: {cause.verify_message}: it must be valid, bear that "
+                "name, and be signed by an authority of kafka.ssl_cafile",
+                False,
+            )
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _AWAY):
+            return Refusal(_of_tls(cause, kafka), False)
+    if isinstance(error, ValueError | LookupError | AssertionError):  # of the exchange of a mechanism
+        return Refusal(f"its answer is not one of {kafka.sasl_mechanism} ({type(error).__name__})", True)
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(refused: BaseException) -> str:
+    """What was said, else what the error code means; without the name of its class."""
+    said = ", ".join(str(word) for word in refused.args if word)
+    return said or str(getattr(refused, "description", refused))
+
+
+def _remedy(kafka: Kafka) -> str:
+    if kafka.sasl_mechanism == "OAUTHBEARER":
+        return "the token's issuer, audience, scope and life must be those that the brokers expect"
+    file = kafka.sasl_password.file
+    return "set kafka.sasl_username and kafka.sasl_password" + (f", read from {file}" if file else "")
+
+
+def _of_tls(error: ssl.SSLError, kafka: Kafka) -> str:
+    reason = (error.reason or str(error)).lower().replace("_", " ")
+    own = kafka.ssl_certfile
+    if "certificate" in reason and not own:
+        return f"it asks for a client certificate ({reason}): set kafka.ssl_certfile and kafka.ssl_keyfile"
+    if "certificate" in reason or "unknown ca" in reason:
+        return (
+            f"it does not accept our certificate {own} ({reason}): it must not have expired, and be signed "
+            "by an authority that the brokers trust (kafka.ssl_certfile)"
+        )
+    if "wrong version number" in reason:
+        return "it speaks no TLS at this port: choose kafka.security_protocol accordingly"
+    return f"no TLS with it: {reason}"
