@@ -87,6 +87,8 @@ def in_words(hint: object) -> str:
         return " or ".join(in_words(argument) for argument in arguments)
     if typing.get_origin(hint) is dict:
         return f"object: {in_words(arguments[1])} by name"
+    if typing.get_origin(hint) is list:
+        return f"list of {in_words(arguments[0])}"
     raise TypeError(f"a log event's field of type {hint}: say it in words here")
 
 

@@ -53,6 +53,7 @@ LIBRARIES: dict[str, set[str]] = {
         "ports",
         "config",
         "telemetry",
+        "library_log",
         "adapters",
         "task",
         "demo",

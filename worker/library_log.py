@@ -55,7 +55,7 @@ class LibraryLog(logging.Handler):
             known.newest = text
             return
         passed_over = 0 if known is None else known.passed_over
-        self._write(key, text, passed_over, _stack_of(record))
+        self._write(key, text, passed_over, _raised_at(record))
 
     def _key(self, logger: str, text: str) -> Key:
         key = logger, _numbers.sub("0", text)
@@ -66,10 +66,10 @@ class LibraryLog(logging.Handler):
                 del self._causes[other]
         return key if len(self._causes) < _MOST_CAUSES else (logger, "")  # all the rest is one cause
 
-    def _write(self, key: Key, text: str, passed_over: int, stack: list[str]) -> None:
+    def _write(self, key: Key, text: str, passed_over: int, raised_at: list[str]) -> None:
         self._causes[key] = _Cause(self._now() + _QUIET_S, 0, text)
         telemetry.emit(
-            telemetry.LibraryWarning(logger=key[0], cause=text, passed_over=passed_over, stack=stack)
+            telemetry.LibraryWarning(logger=key[0], cause=text, passed_over=passed_over, raised_at=raised_at)
         )
         with contextlib.suppress(RuntimeError):  # no event loop here: the next line of this cause ends it
             asyncio.get_running_loop().call_later(_QUIET_S, self._end_quiet, key)
@@ -102,7 +102,7 @@ def _text_of(record: logging.LogRecord) -> str:
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
 
 
-def _stack_of(record: logging.LogRecord) -> list[str]:
+def _raised_at(record: logging.LogRecord) -> list[str]:
     """Where an exception comes from, innermost last."""
     trace = record.exc_info[2] if record.exc_info else None
     frames = traceback.extract_tb(trace)[-_MOST_FRAMES:]

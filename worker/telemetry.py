@@ -265,7 +265,7 @@ class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
 class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     """A library, most often the Kafka client, logged ``cause`` as a warning or an error. Each cause is
     written at once and then once a minute at most; ``passed_over`` lines like it, but for their numbers, were
-    not written since the last one. ``stack`` is where an exception came from.
+    not written since the last one. ``raised_at`` is where an exception came from, innermost last.
 
     Alert: it goes on for minutes. The worker's own lines say what it means for the work.
     """
@@ -275,7 +275,7 @@ class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     logger: str
     cause: str
     passed_over: int
-    stack: list[str]
+    raised_at: list[str]
 
 
 class WorkerStatus(LogEvent, frozen=True, kw_only=True):

@@ -225,8 +225,11 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
     @contextlib.asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
         """One login at a time, so that a password that is wrong is sent once and not by every client at once;
-        but a silent broker holds up nobody for longer than ``_TURN_S``.
+        but a silent broker holds up nobody for longer than ``_TURN_S``. Certificates lock no account.
         """
+        if not self._sasl:
+            yield
+            return
         loop = asyncio.get_running_loop()
         if self._turn is None or self._turn[0] is not loop:
             self._turn = loop, asyncio.Lock()
