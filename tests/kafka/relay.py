@@ -51,7 +51,10 @@ class Relay:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.CancelledError):
             to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
-            ways = [asyncio.ensure_future(_pass(reader, to_writer)), asyncio.ensure_future(_pass(to_reader, writer))]
+            ways = [
+                asyncio.ensure_future(_pass(reader, to_writer)),
+                asyncio.ensure_future(_pass(to_reader, writer)),
+            ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:

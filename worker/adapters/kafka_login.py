@@ -121,7 +121,8 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
             except Exception as error:
                 refusal = refusal_of(error, self._kafka)
                 if refusal is not None:
-                    raise RefusedLogin(self._count(address, refusal)) from error
+                    self._count(address, refusal)
+                    raise RefusedLogin("the login was refused (login.refused says why)") from error
                 if isinstance(error, KafkaError | OSError | TimeoutError):
                     raise
                 # Not one that the client expects: it would end its background tasks for good.
@@ -165,8 +166,8 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
 
     # --- refusals ---
 
-    def _count(self, address: str, refusal: Refusal) -> str:
-        """Count a refusal and log the 1st, 2nd, 4th ... in a row; the line that says all of it."""
+    def _count(self, address: str, refusal: Refusal) -> None:
+        """Count a refusal, and log the 1st, 2nd, 4th ... in a row."""
         now = self._now()
         if not self._refusals:
             self._let_in = False
@@ -186,7 +187,6 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
             telemetry.emit(
                 telemetry.LoginRefused(reason=line, in_a_row=tries, most=MOST_TRIES, retry_in_s=wait_s)
             )
-        return line
 
     def _accept(self, address: str) -> None:
         self._refusals.pop(address, None)
@@ -201,23 +201,23 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         user = kafka.sasl_oauth_client_id or kafka.sasl_username
         return f'of "{user}" by {kafka.security_protocol} with {kafka.sasl_mechanism}'
 
-    def _wait_s(self, address: str) -> tuple[float, str]:
-        """For how long a login at this address is not to be tried, and why."""
+    def _wait_s(self, address: str) -> float:
+        """For how long a login at this address is not to be tried."""
         waits = [
-            (known.not_before - self._now(), known.line)
+            known.not_before - self._now()
             for where, known in self._refusals.items()
             if where == address or known.of_the_account
         ]
-        return max(waits, default=(0.0, ""))
+        return max(waits, default=0.0)
 
     def _refuse_early(self, address: str) -> None:
-        wait_s, line = self._wait_s(address)
+        wait_s = self._wait_s(address)
         if wait_s > 0:
-            raise RefusedLogin(f"{line} (tried again in {wait_s:.0f} s)")
+            raise RefusedLogin(f"the login was refused, and is tried again in {wait_s:.0f} s")
 
     async def _wait(self, address: str) -> None:
         """A client that tries again at once is to do so about once a second."""
-        wait_s, _ = self._wait_s(address)
+        wait_s = self._wait_s(address)
         if wait_s > 0:
             await asyncio.sleep(min(wait_s, _TURN_S))
         self._refuse_early(address)
