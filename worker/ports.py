@@ -41,7 +41,8 @@ class Source(Protocol):
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
         """The next records, of one input; none when the time passed, or ``wake`` was called, first. Where
-        several inputs have some, the oldest first, to about a second. Raises Fatal where input is gone.
+        several inputs have some, the oldest first, to about a second. Raises TransactionLost where the log
+        does not hold the place to go on at (start again), Fatal where nobody can read what is there.
         """
         ...
 
@@ -51,6 +52,12 @@ class Source(Protocol):
 
     def seek(self, next_offsets: Mapping[str, int]) -> None:
         """Go on at these offsets (of every input topic). Nothing is returned before the first seek."""
+        ...
+
+    def next_offsets(self) -> Mapping[str, int]:
+        """Where each input goes on after what was returned: past its last record, and past markers, aborted
+        and compacted records behind that, as far as was read. Only after a seek.
+        """
         ...
 
     def lag(self) -> int:
@@ -67,6 +74,12 @@ class Source(Protocol):
 
     async def committed_offsets(self) -> dict[str, GroupOffset]:
         """The group's committed offsets; inputs without one are left out. May raise TransactionLost."""
+        ...
+
+    async def log_bounds(self) -> Mapping[str, tuple[int, int]]:
+        """(first, end) of every input's log, ``end`` behind all that was written, decided or not. May raise
+        TransactionLost.
+        """
         ...
 
     async def still_assigned(self) -> bool:

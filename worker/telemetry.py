@@ -126,6 +126,22 @@ class PartitionFounded(LogEvent, frozen=True, kw_only=True):
     next_offsets: dict[str, int]
 
 
+class InputGapPassed(LogEvent, frozen=True, kw_only=True):
+    """The log of an input begins behind the offset that was read up to, and the partition goes on at its
+    start, for the reason in ``cause``: what was deleted held no record, or an operator has accepted the loss.
+
+    Alert: nobody has accepted a loss.
+    """
+
+    NAME = "input.gap_passed"
+    LEVEL = "warning"
+    partition: int
+    topic: str
+    from_offset: int
+    to_offset: int
+    cause: str
+
+
 class PartitionStuck(LogEvent, frozen=True, kw_only=True):
     """The partition has work, and for ``seconds`` nothing of it was committed or restored. Told once, until
     it moves again; the health file is not touched meanwhile. Alert: always. The lines before it say why, most
@@ -363,6 +379,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     PartitionReleased,
     PartitionRestored,
     PartitionFounded,
+    InputGapPassed,
     PartitionStuck,
     StateWiped,
     StateRemoved,

@@ -71,12 +71,11 @@ async def everything_is_read(config: Config) -> bool:
     committed = await committed_offsets(servers, config.kafka.group_id)
     for topic in (config.topics.raw, config.rekey_topic):
         # A transaction's markers come one partition at a time: its offsets may be there before its records.
-        if await end_offsets(servers, topic, committed=True) != await end_offsets(servers, topic):
+        ends = await end_offsets(servers, topic)
+        if await end_offsets(servers, topic, committed=True) != ends:
             return False
-        for number, records in (await read_all(servers, topic)).items():
-            # Not the end of the partition: a transaction's marker stands there, which nobody commits.
-            if records and committed.get(TopicPartition(topic, number), 0) <= records[-1].offset:
-                return False
+        if any(committed.get(TopicPartition(topic, number), 0) != end for number, end in ends.items()):
+            return False
     return True
 
 
@@ -153,10 +152,9 @@ async def _check_what_follows(
     compare_identities(verdict, number, identities, expected)
     changelog = (await read_all(servers, config.changelog_topic, number))[number]
     compare_state(verdict, number, changelog, expected)
-    rekeyed = (await read_all(servers, config.rekey_topic, number))[number]
     offsets = {
-        topic: (records[-1].offset + 1 if records else 0, committed.get(TopicPartition(topic, number)))
-        for topic, records in ((config.topics.raw, raw), (config.rekey_topic, rekeyed))
+        topic: ((await end_offsets(servers, topic))[number], committed.get(TopicPartition(topic, number)))
+        for topic in (config.topics.raw, config.rekey_topic)
     }
     compare_offsets(verdict, number, changelog, offsets)
     if state_directories:

@@ -103,6 +103,7 @@ async def write(
     *,
     partition: int = 0,
     times_ms: Sequence[int | None] | None = None,
+    key: bytes | None = None,
     transactional_id: str | None = None,
     abort: bool = False,
 ) -> None:
@@ -116,7 +117,7 @@ async def write(
         if transactional_id is not None:
             await producer.begin_transaction()
         sent = [
-            await producer.send(topic, value, partition=partition, timestamp_ms=time_ms)
+            await producer.send(topic, value, key, partition=partition, timestamp_ms=time_ms)
             for value, time_ms in records
         ]
         await producer.flush()

@@ -150,5 +150,24 @@ async def becomes(source: KafkaSource, *, caught_up: bool) -> None:
     await eventually(says_so, what=f"caught_up() is {caught_up}", timeout_s=20)
 
 
+async def goes_on_at(source: KafkaSource, next_offsets: Mapping[str, int]) -> None:
+    """Read whatever comes until it says that it goes on there."""
+
+    async def says_so() -> bool:
+        await source.next_records(0.0)
+        return source.next_offsets() == next_offsets
+
+    await eventually(says_so, what=f"it goes on at {next_offsets}", timeout_s=20)
+
+
+async def becomes_known(source: KafkaSource, *, lag: int) -> None:
+    """Wait, without reading, until it tells this lag."""
+
+    async def says_so() -> bool:
+        return source.lag() == lag
+
+    await eventually(says_so, what=f"lag() is {lag}", timeout_s=20)
+
+
 def offsets(records: list[InputRecord]) -> list[int]:
     return [record.offset for record in records]

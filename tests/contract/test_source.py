@@ -6,10 +6,20 @@ import asyncio
 
 import pytest
 
-from tests.contract.cluster import delete_records
-from tests.contract.raw_topic import Raw, offsets, take
+from tests.conftest import Kafka
+from tests.contract.cluster import delete_records, ends, make_topics, visible, write, writing_in_transaction
+from tests.contract.raw_topic import (
+    HEARTBEAT_S,
+    Raw,
+    becomes,
+    becomes_known,
+    changed,
+    goes_on_at,
+    offsets,
+    take,
+)
 from tests.waiting import eventually
-from worker.errors import Fatal
+from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 
 # --- where it begins ---
@@ -139,31 +149,122 @@ def test_lag_is_0_also_where_the_topic_ends_in_markers_and_aborted_records(raw: 
 # --- input that is gone ---
 
 
-def test_input_deleted_below_the_position_is_fatal_with_its_place_and_the_remedy(raw: Raw) -> None:
+def test_input_deleted_below_the_position_is_reported_with_its_place_until_it_is_sought_elsewhere(
+    raw: Raw,
+) -> None:
     async def scenario() -> None:
         await raw.write(10)
         await delete_records(raw.servers, raw.topic, 5)
         async with raw.source() as source:
+            assert await source.log_bounds() == {raw.topic: (5, 10)}
             source.seek(raw.at(2))
-            with pytest.raises(Fatal) as fatal:
+            with pytest.raises(TransactionLost, match=f"offset 2 of {raw.topic}/0 is not in the log"):
                 await take(source, 1)
-            message = str(fatal.value)
-            assert "partition 0" in message
-            assert "offset 2" in message
-            assert raw.topic in message
-            assert "kafka.group_id" in message
-            with pytest.raises(Fatal):
+            with pytest.raises(TransactionLost):
                 await source.next_records(0.0)
+            source.seek(raw.at(5))
+            assert offsets(await take(source, 5)) == [5, 6, 7, 8, 9]
 
     asyncio.run(scenario())
 
 
-def test_a_position_beyond_the_end_is_fatal_too(raw: Raw) -> None:
+def test_a_position_beyond_the_end_is_reported_too(raw: Raw) -> None:
     async def scenario() -> None:
         await raw.write(3)
         async with raw.source() as source:
             source.seek(raw.at(100))
-            with pytest.raises(Fatal, match="offset 100"):
+            with pytest.raises(TransactionLost, match="offset 100"):
                 await take(source, 1)
+
+    asyncio.run(scenario())
+
+
+# --- offsets that hold no record ---
+
+
+@pytest.mark.parametrize("tail", ["committed", "aborted"])
+def test_it_goes_on_past_markers_and_aborted_records_also_when_they_are_deleted(raw: Raw, tail: str) -> None:
+    async def scenario() -> None:
+        await raw.write_in_transaction(b"1", b"2")
+        await raw.write_in_transaction(b"3", b"4", abort=tail == "aborted")
+        expected = [0, 1] if tail == "aborted" else [0, 1, 3, 4]
+        async with raw.source() as source:
+            source.seek(raw.at(0))
+            assert offsets(await take(source, len(expected))) == expected
+            await goes_on_at(source, raw.at(6))
+            await delete_records(raw.servers, raw.topic, 6)
+            assert await source.log_bounds() == {raw.topic: (6, 6)}
+        async with raw.source() as source:
+            source.seek(raw.at(6))
+            await raw.write(1)
+            assert offsets(await take(source, 1)) == [6]
+
+    asyncio.run(scenario())
+
+
+def test_it_does_not_go_on_past_a_record_that_waits_or_past_an_open_transaction(raw: Raw) -> None:
+    async def scenario() -> None:
+        await raw.write(3)
+        async with raw.source() as source, writing_in_transaction(raw.servers, raw.topic) as producer:
+            source.seek(raw.at(1))
+            await producer.send_and_wait(raw.topic, b"undecided", partition=0)
+            await becomes_known(source, lag=2)
+            assert source.next_offsets() == raw.at(1)
+            assert offsets(await take(source, 2)) == [1, 2]
+            await becomes(source, caught_up=True)
+            assert source.next_offsets() == raw.at(3)
+            await producer.abort_transaction()
+            await goes_on_at(source, raw.at(5))
+
+    asyncio.run(scenario())
+
+
+def test_it_goes_on_past_what_compaction_took_from_the_end_of_a_batch(
+    kafka: Kafka, topic_prefix: str
+) -> None:
+    async def scenario() -> None:
+        raw = Raw(kafka.bootstrap_servers, topic_prefix)
+        compacted = {
+            "cleanup.policy": "compact",
+            "segment.ms": "100",
+            "min.cleanable.dirty.ratio": "0.01",
+            "max.compaction.lag.ms": "100",
+        }
+        await make_topics(raw.servers, raw.topic, configs=compacted)
+        key = b"one key"
+        for _ in range(3):
+            await write(raw.servers, raw.topic, [b"older", b"old"], key=key)
+            await asyncio.sleep(0.2)  # or the segment is not old enough to be closed by the next batch
+
+        async def is_compacted() -> bool:
+            await write(raw.servers, raw.topic, [b"rolls the segment"], key=b"another")
+            return len(await visible(raw.servers, raw.topic)) < 6
+
+        await eventually(is_compacted, what="older values are gone", timeout_s=60)
+        _, end = await ends(raw.servers, raw.topic)
+        async with raw.source() as source:
+            source.seek(raw.at(0))
+            await goes_on_at(source, raw.at(end))
+
+    asyncio.run(scenario())
+
+
+def test_what_is_behind_it_after_a_rebalance_is_no_loss(raw: Raw) -> None:
+    """The client begins at the committed offset, which retention may have passed meanwhile."""
+
+    async def scenario() -> None:
+        await raw.write(10)
+        await raw.commit(2)
+        async with raw.member() as first:
+            assert await changed(first) == {0}
+            source = first.source(0)
+            source.seek(raw.at(0))
+            await take(source, 10)
+            await delete_records(raw.servers, raw.topic, 10)
+            for _ in range(3):
+                async with raw.member():
+                    await asyncio.sleep(2 * HEARTBEAT_S)
+            await raw.write(1)
+            assert offsets(await take(source, 1)) == [10]
 
     asyncio.run(scenario())

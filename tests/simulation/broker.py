@@ -83,6 +83,7 @@ class Broker:
         self.group_offsets: dict[TopicPartition, int] = {}
         self.authors: dict[TopicPartition, str] = {}
         self.markers_withheld_until = 0.0
+        self._log_starts: dict[TopicPartition, int] = {}
         self._stale: dict[TopicPartition, tuple[int | None, float]] = {}  # the offset before, until when
         self._open: dict[TopicPartition, dict[int, int]] = {}  # by producer the first offset of what is open
 
@@ -205,6 +206,14 @@ class Broker:
     def log(self, place: TopicPartition) -> list[Entry]:
         """All that was ever appended there, by offset."""
         return self.logs.setdefault(place, [])
+
+    def log_start(self, place: TopicPartition) -> int:
+        """Below it everything was deleted, for readers; checks still see it."""
+        return self._log_starts.get(place, 0)
+
+    def delete_below(self, place: TopicPartition, offset: int) -> None:
+        """Retention, or DeleteRecords."""
+        self._log_starts[place] = max(self.log_start(place), offset)
 
     def stable_end(self, place: TopicPartition) -> int:
         """The last stable offset: no open transaction begins below it."""

@@ -5,6 +5,7 @@ order that only its output tells (``arrival``). Knows nothing of faults or tasks
 ``BrokenPromiseError``.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -121,15 +122,7 @@ def check_state(
 
 def _by_offset(topics: TaskTopics, offsets: Sequence[int]) -> TakenAfter:
     """Where the reference takes raw records: those below the offset that the task has committed."""
-    count_at = {0: 0} | {offset + 1: number for number, offset in enumerate(offsets, 1)}
-
-    def taken(_: TransactionUnit, meta: Meta) -> int:
-        next_offset = meta.next_offsets[topics.raw]
-        if next_offset not in count_at:
-            raise BrokenPromiseError(f"P3 offsets: {next_offset} is not behind any record")
-        return count_at[next_offset]
-
-    return taken
+    return lambda _, meta: bisect_left(offsets, meta.next_offsets[topics.raw])
 
 
 def _by_output(broker: Broker, topics: TaskTopics, partition: int) -> TakenAfter:

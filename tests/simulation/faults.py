@@ -67,6 +67,7 @@ class Adversary:
             (2, self._time_out_a_transaction),
             (1, self._withhold_markers),
             (1, self._compact),
+            (1, self._delete_what_was_read),
             (1, self._let_time_pass),
             (2, self._step_the_clock),
             (1, self._corrupt_a_disk),
@@ -135,6 +136,13 @@ class Adversary:
     def _compact(self) -> None:
         partition = self._random.choice(self._simulation.partitions)
         self._world.broker.compact((self._simulation.topics.changelog, partition))
+
+    def _delete_what_was_read(self) -> None:
+        """Retention takes everything below a committed offset of some input."""
+        broker = self._world.broker
+        if broker.group_offsets:
+            place = self._random.choice(sorted(broker.group_offsets))
+            broker.delete_below(place, broker.group_offsets[place])
 
     def _let_time_pass(self) -> None:
         self._world.now += 301

@@ -142,6 +142,13 @@ class ClosesByTheClockWhileLagging(PartitionTask):
         await super().run()
 
 
+class StandsBehindTheLastRecord(PartitionTask):
+    """Markers and aborted records behind it count as not read: once they are deleted, as lost."""
+
+    def _pass_what_holds_no_record(self) -> None:
+        """It goes on behind the last record."""
+
+
 class KeepsFiredTimersOverALoss(PartitionTask):
     """They have done nothing: what they were to close was in the draft that was dropped."""
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 DECODER = Decoder(RULES.input, RULES.identity)
-_POLICY = CommitPolicy(interval_s=0.1, rekeying_s=0.2, behind_s=0.3, behind_records=0, events=12)
+_POLICY = CommitPolicy(
+    interval_s=0.1, rekeying_s=0.2, behind_s=0.3, behind_records=0, events=12, passed_s=0.3
+)
 _MAX_STORE_AGE_S = 3.5 * 86_400
 
 

@@ -3,6 +3,7 @@
 Knows the raw records of a run and to which partition a device belongs; nothing of what became of them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -41,6 +42,7 @@ class Sent:
         self.records: dict[int, list[Record]] = {partition: [] for partition in self.partitions}
         self.elements: dict[int, dict[int, list[Element]]] = {partition: {} for partition in self.partitions}
         self.newest_ms = 0
+        self._ends = Counter(partition for partition, _ in incoming)
         home_of = lru_cache(partitioning.partition_of)
         for partition, record in incoming:
             if record is None:
@@ -71,12 +73,12 @@ class Sent:
         )
 
     def next_offsets(self, broker: Broker) -> dict[int, dict[str, int]]:
-        """By partition where each input has been read to its end."""
+        """By partition where each input has been read to its end, past the markers there."""
         ends: dict[int, dict[str, int]] = {}
-        for partition, records in self.records.items():
-            ends[partition] = {RAW_TOPIC: records[-1].offset + 1 if records else 0}
+        for partition in self.partitions:
+            ends[partition] = {RAW_TOPIC: self._ends[partition]}
             if len(self.partitions) > 1:
-                ends[partition][REKEY_TOPIC] = _end_of_committed(broker, (REKEY_TOPIC, partition))
+                ends[partition][REKEY_TOPIC] = broker.stable_end((REKEY_TOPIC, partition))
         return ends
 
     def consumed(self, broker: Broker) -> Mapping[TopicPartition, int]:
@@ -95,8 +97,3 @@ def _batch(record: Record) -> Sequence[Any]:
     except ValueError:
         return ()
     return batch if isinstance(batch, list) else ()
-
-
-def _end_of_committed(broker: Broker, place: TopicPartition) -> int:
-    log = broker.log(place)
-    return next((offset + 1 for offset in range(len(log) - 1, -1, -1) if log[offset].committed), 0)

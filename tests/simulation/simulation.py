@@ -156,10 +156,10 @@ class Simulation:
 
         self.run_until(is_consumed, "consumed whole")
         world.wall_step_ms += max(0, sent.newest_ms - world.wall_ms()) + _DAY_MS
-        ends = sent.next_offsets(world.broker)
 
         def is_quiet() -> bool:
             everything_has_an_owner()
+            ends = sent.next_offsets(world.broker)  # each time: markers still come
             running = [
                 None if owner is None else owner.tasks.get(partition)
                 for partition, owner in group.owners.items()

@@ -13,6 +13,7 @@ from tests.simulation.world import until
 from worker.adapters.kafka_records import FetchedRecord
 from worker.core.interleaving import oldest_piece
 from worker.core.rekeying import origin_timestamp_ms
+from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 
 HEARTBEAT_S = 1.0
@@ -48,6 +49,8 @@ class FakeInput:
     def fetch(self, most: int) -> None:
         """Take in a few records; past markers and aborted ones too."""
         assert self.position is not None
+        if not self.waiting and self.position < self.broker.log_start(self.place):
+            raise TransactionLost(f"offset {self.position} of {self.place} is not there")
         if self.waiting or self.position >= self.end():
             return
         found = [*islice(self.readable(self.position), most)]
@@ -123,6 +126,9 @@ class FakeSource:
         for positioned in self.inputs:
             positioned.seek(next_offsets[positioned.place[0]])
 
+    def next_offsets(self) -> dict[str, int]:
+        return {read.place[0]: read.next_offset() for read in self.inputs}
+
     def lag(self) -> int:
         return sum([len(read.waiting) + read.unfetched() for read in self.inputs])
 
@@ -131,7 +137,16 @@ class FakeSource:
 
     async def first_offsets(self) -> dict[str, int]:
         await self._life.call("query", lambda: None)
-        return {read.place[0]: 0 for read in self.inputs}
+        return {read.place[0]: read.broker.log_start(read.place) for read in self.inputs}
+
+    async def log_bounds(self) -> dict[str, tuple[int, int]]:
+        bounds: list[dict[str, tuple[int, int]]] = []
+        await self._life.call("query", lambda: bounds.append(self._log_bounds()))
+        return bounds[-1]
+
+    def _log_bounds(self) -> dict[str, tuple[int, int]]:
+        places = [(read.place, read.broker) for read in self.inputs]
+        return {place[0]: (broker.log_start(place), len(broker.log(place))) for place, broker in places}
 
     async def committed_offsets(self) -> dict[str, GroupOffset]:
         answers: list[dict[str, GroupOffset]] = []
@@ -150,7 +165,9 @@ class FakeSource:
             committed = self._committed()
             for read in self.inputs:
                 group = committed.get(read.place[0])
-                read.seek(min(read.next_offset(), 0 if group is None else group.next_offset))
+                at = min(read.next_offset(), 0 if group is None else group.next_offset)
+                # Out of range, the client is sent back to where the input stands.
+                read.seek(read.next_offset() if at < read.broker.log_start(read.place) else at)
 
     def _is_positioned(self) -> bool:
         return all(read.position is not None for read in self.inputs)

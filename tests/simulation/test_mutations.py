@@ -27,6 +27,7 @@ MUTATIONS = [
     Parts(task=habits.ForgetsTimersWhenItRestores),
     Parts(task=habits.ClosesByTheClockWhileLagging),
     Parts(task=habits.KeepsFiredTimersOverALoss),
+    Parts(task=habits.StandsBehindTheLastRecord),
     Parts(transaction=habits.IgnoresFailedBatches),
     Parts(transaction=habits.SharesItsEpoch),
     Parts(transaction=habits.BeginsAfterALostAnswer),

@@ -24,7 +24,7 @@ from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
 from worker.adapters.kafka_records import use_light_records
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
 from worker.adapters.kafka_topic_watch import TopicWatch
-from worker.errors import Fatal
+from worker.errors import Fatal, TransactionLost
 from worker.ports import Clock
 
 _BUFFERED_BYTES = 16 * 1024 * 1024
@@ -179,6 +179,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - always all
         """The eager protocol takes everything at every rebalance; tasks stay until it is over."""
+        for kept in self._inputs.values():
+            self.update_position(kept)
         self._rebalancing = True
         self._settled.clear()
 
@@ -208,6 +210,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             assert self._consumer is not None
             self._consumer.seek(wanted.topic_partition, wanted.position)
             self._polling.sought()
+
+    def update_position(self, read: KafkaInput) -> None:
+        """Tell the input where the client stands: a fetch may have brought nothing but markers."""
+        state = self._partition_state(read.topic_partition)
+        if state is not None and self._is_assigned(read.topic_partition) and state.has_valid_position:
+            read.passed(int(state.position))
 
     def unfetched(self, topic_partition: TopicPartition) -> int:
         """Offsets between the client's position and the last stable offset, as the last fetch told."""
@@ -248,7 +256,14 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 filled = self._inputs.get(topic_partition)
                 if filled is not None and filled.has_room(share_bytes) and self._is_assigned(topic_partition):
                     wanted.append(topic_partition)
-        return await self._polling.poll(self._consumer, wanted, _CHECK_S)
+        try:
+            return await self._polling.poll(self._consumer, wanted, _CHECK_S)
+        except Exception:
+            # What the call had taken of other partitions went with it, and the client stands behind that.
+            for topic_partition in wanted:
+                if (read := self._inputs.get(topic_partition)) is not None:
+                    self.seek(read)
+            raise
 
     def _give_up_stalled(self) -> None:
         """Let others have the memory of inputs whose task has not asked for a while: it is fetched again."""
@@ -283,13 +298,14 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():
             gone = self._inputs.get(topic_partition)
-            if gone is not None:
+            # Below its position it is where the client began after a rebalance, by an old committed offset.
+            if gone is not None and gone.position is not None and offset >= gone.position:
+                # Whether that is a loss is decided where the task starts again, with the changelog at hand:
+                # somebody else may have read on, and what was deleted may have held no record.
                 gone.fail(
-                    Fatal(
-                        f"partition {topic_partition.partition}: offset {offset} of "
-                        f"{topic_partition.topic} is not there any more: records were deleted before they "
-                        "were read (retention too short, or the topic was made anew). What is lost cannot "
-                        "be read; to accept the loss start a new group (kafka.group_id)"
+                    TransactionLost(
+                        f"offset {offset} of {topic_partition.topic}/{topic_partition.partition} is not in "
+                        "the log"
                     )
                 )
 

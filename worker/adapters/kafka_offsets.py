@@ -9,12 +9,15 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
+from aiokafka.protocol.offset import OffsetRequest
 
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0
+_READ_UNCOMMITTED = 0
+_LATEST = -1
 
 
 class Offsets:
@@ -31,6 +34,26 @@ class Offsets:
     async def end(self, topic_partition: TopicPartition) -> int:
         """The last stable offset."""
         return int((await _answered(self._consumer.end_offsets([topic_partition])))[topic_partition])
+
+    async def log_end(self, topic_partition: TopicPartition) -> int:
+        """The high watermark: also behind records of transactions that are open or were aborted."""
+        return int(await _answered(self._high_watermark(topic_partition)))
+
+    async def _high_watermark(self, topic_partition: TopicPartition) -> int:
+        # The consumer's own ``end_offsets`` asks with its isolation level, and is told the last stable one.
+        client = self._consumer._client
+        topic, partition = topic_partition
+        leader = client.cluster.leader_for_partition(topic_partition)
+        if leader in (None, -1):
+            client.force_metadata_update()
+            raise LeaderNotAvailableError(f"{topic}/{partition}")
+        answer = await client.send(
+            leader, OffsetRequest(-1, _READ_UNCOMMITTED, [(topic, [(partition, _LATEST)])])
+        )
+        ((_, ((_, error_code, _, offset),)),) = answer.topics
+        if error_code:
+            raise for_code(error_code)(f"{topic}/{partition}")
+        return int(offset)
 
     async def committed(
         self, topic_partitions: Sequence[TopicPartition]

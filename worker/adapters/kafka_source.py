@@ -3,7 +3,9 @@ events are re-keyed, of the re-key topic.
 
 Buffers the task's share of the process's memory for input; knows the group that fills it. Invariants: nothing
 is returned before the first seek; each offset at most once after a seek, each input in order; an input's
-``position`` is the only truth about where to go on, whatever the client believes.
+``position`` is the only truth about where to go on. It follows the client's own position past what holds no
+record for a reader (transaction markers, aborted and compacted records), and never past a record that has not
+been delivered.
 """
 
 import asyncio
@@ -17,7 +19,7 @@ from aiokafka import TopicPartition
 from worker.adapters.kafka_offsets import Offsets
 from worker.core.interleaving import oldest_piece
 from worker.core.rekeying import origin_timestamp_ms
-from worker.errors import Fatal
+from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.state import GroupOffset
 
@@ -61,8 +63,13 @@ class KafkaInput:
         self.position = records[-1].offset + 1
         self._source.wake()
 
-    def fail(self, failure: Fatal) -> None:
-        """The input is gone: tell the task."""
+    def passed(self, position: int) -> None:
+        """The client stands here; what lies between the last record delivered and this holds none."""
+        if self.position is not None:
+            self.position = max(self.position, position)
+
+    def fail(self, failure: Fatal | TransactionLost) -> None:
+        """Nothing more comes from it: tell the task."""
         self._source.fail(failure)
 
     def is_stalled(self, seconds: float) -> bool:
@@ -87,6 +94,12 @@ class KafkaInput:
     def asked(self) -> None:
         """The task is there."""
         self._given_up = False
+
+    def next_offset(self) -> int:
+        """Where to go on after what was taken, past everything that holds no record."""
+        if self._waiting:
+            return self._waiting[0][0][0].offset
+        return self.position or 0
 
     def times_ms(self) -> list[int]:
         """When the records of the oldest fetch that waits were received."""
@@ -135,7 +148,7 @@ class KafkaSource:
             KafkaInput(self, TopicPartition(topic, partition), rekeyed=place > 0)
             for place, topic in enumerate(topics)
         ]
-        self._failure: Fatal | None = None
+        self._failure: Fatal | TransactionLost | None = None
         self._arrived = asyncio.Event()
         self._silent_since_s: float | None = None  # None while the task asks
 
@@ -174,10 +187,18 @@ class KafkaSource:
         self._arrived.set()
 
     def seek(self, next_offsets: Mapping[str, int]) -> None:
-        """Go on at these offsets; what waited is forgotten."""
+        """Go on at these offsets; what waited is forgotten, and that an earlier place was not there."""
+        if isinstance(self._failure, TransactionLost):
+            self._failure = None
         for wanted in self.inputs:
             wanted.seek(next_offsets[wanted.topic_partition.topic])
             self._group.seek(wanted)
+
+    def next_offsets(self) -> dict[str, int]:
+        """Where each input goes on after what was returned."""
+        for read in self.inputs:
+            self._group.update_position(read)
+        return {read.topic_partition.topic: read.next_offset() for read in self.inputs}
 
     def lag(self) -> int:
         """Records not yet returned, as far as the last fetches told."""
@@ -206,17 +227,27 @@ class KafkaSource:
         committed = await self._offsets.committed([known.topic_partition for known in self.inputs])
         return {topic_partition.topic: known for topic_partition, known in committed.items()}
 
+    async def log_bounds(self) -> dict[str, tuple[int, int]]:
+        """Of every input (first offset, end of all that was written, whatever became of it)."""
+        return {
+            known.topic_partition.topic: (
+                await self._offsets.first(known.topic_partition),
+                await self._offsets.log_end(known.topic_partition),
+            )
+            for known in self.inputs
+        }
+
     async def still_assigned(self) -> bool:
         """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
         return await self._group.still_assigned(self._partition)
 
     @property
     def has_failed(self) -> bool:
-        """Whether an input is gone."""
+        """Whether nothing more comes from an input."""
         return self._failure is not None
 
-    def fail(self, failure: Fatal) -> None:
-        """An input is gone: tell the task."""
+    def fail(self, failure: Fatal | TransactionLost) -> None:
+        """Nothing more comes from an input: tell the task."""
         self._failure = failure
         self._arrived.set()
 

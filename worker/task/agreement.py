@@ -3,13 +3,16 @@ fits.
 
 Runs after fencing and restoring, before the first seek. Invariant: a task runs only where the changelog is of
 this raw topic, of the devices that belong to this partition, and the group's committed offsets, if there are
-any, say the same as its meta record, or what this very changelog's life has said earlier.
+any, say the same as its meta record, or what this very changelog's life has said earlier. Where the log of
+an input begins behind the offset to go on from, records may have been lost: it goes on only where what was
+deleted cannot have been a record, or where an operator has accepted the loss.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from msgspec import structs
 
+from worker import telemetry
 from worker.core.partitioning import Partitioning
 from worker.core.state_records import SCHEMA_VERSION
 from worker.errors import Fatal, PartitionsAdded, TransactionLost
@@ -43,8 +46,15 @@ async def agreed(
     An input that is new begins at its first offset; re-keying that is turned on is remembered.
     """
     _refuse_another_layout(partition, meta, topics, partitioning)
-    await _agree_with_group(partition, meta, topics.inputs, source, clock)
-    next_offsets = meta.next_offsets
+    known = {topic: meta.next_offsets[topic] for topic in topics.inputs if topic in meta.next_offsets}
+    log_bounds = await source.log_bounds()
+    _refuse_beyond_the_end(partition, known, log_bounds)
+    gaps = {topic: log_bounds[topic][0] for topic in known if known[topic] < log_bounds[topic][0]}
+    committed = await _agreed_with_group(partition, meta.incarnation, known, gaps, source, clock)
+    for topic, first in gaps.items():
+        _pass_gap(partition, topic, known[topic], log_bounds[topic], committed.get(topic), topics)
+        known[topic] = first
+    next_offsets = meta.next_offsets | known
     if topics.rekey and topics.rekey not in next_offsets:
         next_offsets = await source.first_offsets() | next_offsets
     return structs.replace(
@@ -75,27 +85,85 @@ def _refuse_another_layout(
         )
 
 
-async def _agree_with_group(
-    partition: int, meta: Meta, inputs: Sequence[str], source: Source, clock: Clock
+def _refuse_beyond_the_end(
+    partition: int, known: Mapping[str, int], log_bounds: Mapping[str, tuple[int, int]]
 ) -> None:
-    """Raise Fatal, with the remedies, where changelog and group contradict each other.
+    for topic, offset in known.items():
+        end = log_bounds[topic][1]
+        if offset > end:
+            raise Fatal(
+                f"partition {partition}: {topic} ends at offset {end} and has been read up to {offset}: the "
+                "topic was recreated, or its end was lost. Start a new group (kafka.group_id), which reads "
+                "the raw topic again from kafka.start_from"
+            )
 
-    The group's offsets may have expired, all of them; those of a single topic go only with the topic.
+
+def _pass_gap(
+    partition: int,
+    topic: str,
+    known: int,
+    log_bounds: tuple[int, int],
+    group: GroupOffset | None,
+    topics: TaskTopics,
+) -> None:
+    """Log why it may go on at the log's start, behind the offset ``known``. Raises Fatal where it may not."""
+    first, end = log_bounds
+    if group is not None and _accepts(group, first):
+        cause = "the group's offset was set to the log's start by hand, which accepts the loss"
+    elif topic == topics.rekey and first == end == known + 1:
+        # Only transactions write there, and behind each record that may be read stands a marker.
+        cause = "only one offset was deleted, with nothing behind it: a transaction's marker"
+    else:
+        raise Fatal(
+            f"partition {partition}: {topic} begins at offset {first} and has been read up to {known}: what "
+            "stood between was deleted before it was read (retention too short, records deleted by hand, or "
+            "the topic was recreated). To accept the loss and keep the state, stop all workers and set the "
+            f"group's offset to the log's start: kafka-consumer-groups --group <kafka.group_id> --topic "
+            f"{topic}:{partition} --reset-offsets --to-earliest --execute. Or start a new group "
+            "(kafka.group_id), which builds the state again"
+        )
+    telemetry.emit(
+        telemetry.InputGapPassed(
+            partition=partition, topic=topic, from_offset=known, to_offset=first, cause=cause
+        )
+    )
+
+
+def _accepts(group: GroupOffset, log_start: int) -> bool:
+    """Whether an operator's tool has set the group's offset to the log's start: a worker's would bear an
+    author, and a coordinator that repeats an old answer repeats that.
     """
-    known = {topic: meta.next_offsets[topic] for topic in inputs if topic in meta.next_offsets}
+    return not group.author and group.next_offset == log_start
+
+
+async def _agreed_with_group(
+    partition: int,
+    incarnation: str,
+    known: Mapping[str, int],
+    gaps: Mapping[str, int],
+    source: Source,
+    clock: Clock,
+) -> Mapping[str, GroupOffset]:
+    """The group's offsets. Raises Fatal, with the remedies, where changelog and group contradict each other.
+
+    They may have expired, all of them; those of a single topic go only with the topic. ``gaps``: of inputs
+    whose log begins behind the offset that is ``known``, where it begins.
+    """
     deadline = clock.monotonic() + _PATIENCE_S
     while True:
         asked_at = clock.monotonic()
         committed = await source.committed_offsets()
-        if not committed or _agrees(committed, known, meta.incarnation):
-            return
+        others = {t: group for t, group in committed.items() if t not in gaps or not _accepts(group, gaps[t])}
+        wanted = {topic: known[topic] for topic in known if topic in others or topic not in committed}
+        if not others or _agrees(others, wanted, incarnation):
+            return committed
         # An earlier version's commits bear no author, and a broker answers those before the last one until
         # its markers are written.
         if asked_at > deadline:
             raise Fatal(
                 f"partition {partition}: the group's committed offsets {_told(committed)} are not the "
-                f"changelog's {known}: somebody reset the one or the other, or deleted a topic and made it "
-                "anew. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
+                f"changelog's {dict(known)}: somebody reset the one or the other, or deleted a topic and "
+                "made it anew. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
                 "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which "
                 "builds it anew"
             )

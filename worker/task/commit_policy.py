@@ -13,6 +13,9 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
 
     ``rekeying_s`` instead of a shorter interval where events go to other partitions: each partition that a
     transaction touches costs (2.0 ms of CPU for 1, 4.0 for 16, 6.2 for 64; Kafka 4.3.1, 2026-11).
+
+    ``passed_s`` after an input was read past markers or aborted records alone: they follow the records that
+    they belong to in the same fetch or the next, so a transaction of its own for them is the exception.
     """
 
     interval_s: float = 0.1
@@ -24,6 +27,7 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     """So long without a commit, and a partition commits its meta record once more, unchanged. Brokers forget
     a producer that is silent (by default its sequence after a day, its transactional id after a week).
     """
+    passed_s: float = 5.0
 
     def due_at(self, opened_at: float, lag: int, *, rekeying: bool = False) -> float:
         """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""

@@ -2,12 +2,12 @@
 
 Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the
 order of arrival, of a session at most one; ``next_offsets`` and ``watermark_ms`` belong to exactly the
-records whose outputs are in it; timers go to the store with the states that they are for, and never to the
-changelog.
+records whose outputs are in it (offsets that hold no record may be passed besides); timers go to the store
+with the states that they are for, and never to the changelog.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
@@ -61,7 +61,7 @@ class Draft:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not self.records and not self.fired
+        return not self.records and not self.fired and self.next_offsets == self._base.next_offsets
 
     def is_full(self, events: int, output_bytes: int, timers: int) -> bool:
         """Whether it holds so much that it must be committed, whatever the time."""
@@ -108,6 +108,11 @@ class Draft:
         """Take note of when a record was received; -1 is not known."""
         if timestamp_ms >= 0 and (self.received_ms is None or timestamp_ms < self.received_ms):
             self.received_ms = timestamp_ms
+
+    def go_on_at(self, next_offsets: Mapping[str, int]) -> None:
+        """Pass what holds no record behind the last one taken in: markers, aborted and compacted records."""
+        for topic, offset in next_offsets.items():
+            self.next_offsets[topic] = max(self.next_offsets[topic], offset)
 
     def send_on(self, leaving: Iterable[RekeyedRecord]) -> None:
         """Take in what belongs to other partitions."""

@@ -8,6 +8,8 @@ only, so a simulation can step it. Invariants:
 2. The changelog's meta record, read after fencing, says where to read on; the group's only confirms it.
 3. The store is written after the commit, checkpoint in the same batch: a crash leaves it behind, never ahead.
 4. After any failure of a transaction nothing of its draft is left: states, watermark, offsets and counters.
+5. The offset to go on from is past everything that holds no record (markers, aborted and compacted records);
+   it is committed with the next draft, or alone when nothing comes. So the log may be emptied up to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,6 +91,7 @@ class PartitionTask:
         self._setbacks = Setbacks(partition)
         self._next_flush = 0.0
         self._silent_since = 0.0  # when the coordinator of transactions last heard of us
+        self._passed_since: float | None = None  # when inputs were first read past what is committed
 
     # --- what the worker may ask ---
 
@@ -185,14 +188,18 @@ class PartitionTask:
 
     async def _continue(self, meta: Meta) -> None:
         topics, partitioning = self._topics, self._intake.partitioning
-        self._committed = await agreed(self.partition, meta, topics, partitioning, self._source, self._clock)
+        agreement = await agreed(self.partition, meta, topics, partitioning, self._source, self._clock)
+        if agreement.next_offsets == meta.next_offsets:
+            self._committed = agreement
+        else:
+            await self._commit(Draft(agreement, self._clock.monotonic()))
 
     # --- run: step and commit ---
 
     async def _consume(self) -> None:
         while not self._abandoned:
             records = await self._source.next_records(self._wait_s())
-            if not records and self._draft is None and self._timekeeper.time_has_come(self._committed):
+            if not records and self._draft is None and self._has_something_due():
                 self._open_draft(nothing_in_hand=True)
             for piece in slices(records, _SLICE_BYTES):
                 self._step(piece)
@@ -201,6 +208,7 @@ class PartitionTask:
                 await self._clock.sleep(0)
             is_due = self._draft is not None and (self._is_full() or self._wait_s() == 0.0)
             if is_due or (self._stopping and not self._abandoned):
+                self._pass_what_holds_no_record()
                 await self._commit_draft()
             if self._stopping:
                 return
@@ -232,10 +240,36 @@ class PartitionTask:
         self._timekeeper.tend(draft, nothing_in_hand=nothing_in_hand)
         return draft
 
+    def _has_something_due(self) -> bool:
+        """Whether a transaction is due though no record came."""
+        return self._timekeeper.time_has_come(self._committed) or self._passed_for_long()
+
+    def _passed_for_long(self) -> bool:
+        """Whether inputs have been read past what is committed, without a record, for long enough."""
+        now = self._clock.monotonic()
+        if not self._has_passed():
+            self._passed_since = None
+        elif self._passed_since is None:
+            self._passed_since = now
+        return self._passed_since is not None and now >= self._passed_since + self._policy.passed_s
+
+    def _has_passed(self) -> bool:
+        if self._committed is None:
+            return False
+        committed = self._committed.next_offsets
+        return any(offset > committed[topic] for topic, offset in self._source.next_offsets().items())
+
+    def _pass_what_holds_no_record(self) -> None:
+        """Everything that was returned has been stepped: let the draft go on where the source does."""
+        if self._draft is not None or self._has_passed():
+            draft = self._draft or self._open_draft(nothing_in_hand=False)
+            draft.go_on_at(self._source.next_offsets())
+            self._passed_since = None
+
     def _wait_s(self) -> float:
         draft = self._draft
         if draft is None:
-            return 0.0 if self._timekeeper.time_has_come(self._committed) else _IDLE_WAIT_S
+            return 0.0 if self._has_something_due() else _IDLE_WAIT_S
         due_at = self._policy.due_at(draft.opened_at, self._source.lag(), rekeying=bool(draft.leaving))
         return max(0.0, due_at - self._clock.monotonic())
 
