@@ -16,7 +16,7 @@ from worker.telemetry import CATALOGUE, LogEvent
 DOCUMENT = Path(__file__).with_name("log_events.md")
 
 HEAD = """\
-<!-- Made by docs/generate_log_events.py from worker/telemetry.py: change it there, then `make docs`. -->
+<!-- Made by docs/generate_log_events.py from worker/telemetry: change it there, then `make docs`. -->
 
 # Log events
 

@@ -5,19 +5,20 @@ Invariants: no event data, no ids of people or devices, no secrets; per transact
 per event.
 """
 
-from typing import ClassVar
-
 import structlog
-from msgspec import Struct, structs
+from msgspec import structs
 
-Level = str
-
-
-class LogEvent(Struct, frozen=True, kw_only=True):
-    """One kind of log line. ``NAME`` is its ``event`` field, ``LEVEL`` its level."""
-
-    NAME: ClassVar[str]
-    LEVEL: ClassVar[Level] = "info"
+from worker.telemetry.log_event import LogEvent as LogEvent
+from worker.telemetry.partition_events import InputGapPassed as InputGapPassed
+from worker.telemetry.partition_events import PartitionAssigned as PartitionAssigned
+from worker.telemetry.partition_events import PartitionFounded as PartitionFounded
+from worker.telemetry.partition_events import PartitionReleased as PartitionReleased
+from worker.telemetry.partition_events import PartitionRestored as PartitionRestored
+from worker.telemetry.partition_events import PartitionStuck as PartitionStuck
+from worker.telemetry.partition_events import StateRemoved as StateRemoved
+from worker.telemetry.partition_events import StateWiped as StateWiped
+from worker.telemetry.partition_events import TransactionLost as TransactionLost
+from worker.telemetry.partition_events import WorkerIdle as WorkerIdle
 
 
 class WorkerStarted(LogEvent, frozen=True, kw_only=True):
@@ -74,123 +75,6 @@ class TopicProblem(LogEvent, frozen=True, kw_only=True):
     NAME = "topic.problem"
     LEVEL = "warning"
     problem: str
-
-
-class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
-    """A partition came to this worker; it is fenced and restored before it runs."""
-
-    NAME = "partition.assigned"
-    partition: int
-
-
-class WorkerIdle(LogEvent, frozen=True, kw_only=True):
-    """The group has no partition for this worker: there are at least as many workers as partitions. It stands
-    by.
-
-    Alert: where there are fewer workers than partitions.
-    """
-
-    NAME = "worker.idle"
-
-
-class PartitionReleased(LogEvent, frozen=True, kw_only=True):
-    """A partition went to another worker, or this one stops."""
-
-    NAME = "partition.released"
-    partition: int
-
-
-class PartitionRestored(LogEvent, frozen=True, kw_only=True):
-    """The local store has caught up with the changelog and the partition runs.
-
-    ``records`` were read from the changelog. Alert: many records at every restart, the state directory is not
-    kept.
-    """
-
-    NAME = "partition.restored"
-    partition: int
-    records: int
-    devices: int
-    seconds: float
-    next_offsets: dict[str, int]
-
-
-class PartitionFounded(LogEvent, frozen=True, kw_only=True):
-    """The changelog was empty: the partition's first life begins at these offsets.
-
-    Alert: on a group that has run before (then the changelog was lost).
-    """
-
-    NAME = "partition.founded"
-    partition: int
-    next_offsets: dict[str, int]
-
-
-class InputGapPassed(LogEvent, frozen=True, kw_only=True):
-    """The log of an input begins behind the offset that was read up to, and the partition goes on at its
-    start, for the reason in ``cause``: what was deleted held no record, or an operator has accepted the loss.
-
-    Alert: nobody has accepted a loss.
-    """
-
-    NAME = "input.gap_passed"
-    LEVEL = "warning"
-    partition: int
-    topic: str
-    from_offset: int
-    to_offset: int
-    cause: str
-
-
-class PartitionStuck(LogEvent, frozen=True, kw_only=True):
-    """The partition has work, and for ``seconds`` nothing of it was committed or restored. Told once, until
-    it moves again; the health file is not touched meanwhile. Alert: always. The lines before it say why, most
-    often brokers that are away or refuse.
-    """
-
-    NAME = "partition.stuck"
-    LEVEL = "warning"
-    partition: int
-    seconds: float
-
-
-class StateWiped(LogEvent, frozen=True, kw_only=True):
-    """A local store was unusable, too old or of another life; it is restored from the changelog. No data is
-    lost.
-
-    Alert: repeatedly on one machine, its disk is failing.
-    """
-
-    NAME = "state.wiped"
-    LEVEL = "warning"
-    partition: int
-    reason: str
-
-
-class StateRemoved(LogEvent, frozen=True, kw_only=True):
-    """The local store of a partition that another worker has was not used for so long that it would have to
-    be restored whole: its disk space is free again.
-    """
-
-    NAME = "state.removed"
-    partition: int
-    days: float
-
-
-class TransactionLost(LogEvent, frozen=True, kw_only=True):
-    """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of
-    it.
-
-    ``in_a_row`` counts since the last commit; only 1, 2, 4, 8 ... are told. Normal after a rebalance or while
-    a broker restarts. Alert: 64 in a row, for two minutes the brokers have been away or refused.
-    """
-
-    NAME = "transaction.lost"
-    LEVEL = "warning"
-    partition: int
-    cause: str
-    events: int
-    in_a_row: int
 
 
 class EventsRejected(LogEvent, frozen=True, kw_only=True):
