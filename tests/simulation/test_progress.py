@@ -6,6 +6,7 @@ from tests.builders import click, record
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
+from tests.simulation.world import Fate
 from worker.task.commit_policy import CommitPolicy
 from worker.task.partition_task import PartitionTask
 
@@ -70,3 +71,25 @@ def test_a_partition_without_events_commits_once_an_hour_so_that_brokers_do_not_
 
 def _has_committed(task: PartitionTask, times: int) -> bool:
     return task.statistics.transactions == times
+
+
+def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_changelog_grows_by() -> None:
+    with Simulation(seed=3) as simulation:
+        running = simulation.start_worker().tasks[0]
+        broker, changelog = simulation.world.broker, (simulation.topics.changelog, 0)
+        simulation.run_until(
+            lambda: running.task.progress.caught_up, "it has founded its partition and idles"
+        )
+        place, end = running.task.progress.changelog_offset, len(broker.log(changelog))
+        simulation.world.fates += [("commit", Fate.REQUEST_LOST)] * 40
+        simulation.feed([(0, record(0, [click("d1")]))])
+        simulation.run_until(running.inside_transaction, "it has work")
+
+        def has_lost_twenty() -> bool:
+            progress = running.task.progress
+            assert not progress.caught_up
+            assert progress.changelog_offset == place
+            return len(simulation.world.fates) == 20
+
+        simulation.run_until(has_lost_twenty, "it has lost twenty transactions")
+        assert len(broker.log(changelog)) > end + 20

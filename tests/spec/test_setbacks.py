@@ -35,5 +35,5 @@ def test_the_fifth_refusal_in_a_row_ends_the_worker_with_the_brokers_reason() ->
     for lost in (too_large, AWAY, *[too_large] * 4):
         setbacks.lose(lost, events=7, told=True)
 
-    with pytest.raises(Fatal, match="refused the same transaction 5 times: the record is too large"):
+    with pytest.raises(Fatal, match="refused by the brokers 5 times in a row: the record is too large"):
         setbacks.lose(too_large, events=7, told=True)

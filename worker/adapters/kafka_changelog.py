@@ -5,17 +5,21 @@ grows with every ``read`` that the broker answers, also past transaction markers
 """
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
+from worker.adapters.kafka_answers import lost_reading
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 
 _RECORDS_A_READ = 500  # a piece of a restore is computed between two transactions of other partitions
 _ANSWER_S = 20.0
+_NAMED_S = 5.0
+"""A topic that brokers have not named for so long, while they named others, is not there."""
 _READ_WAIT_MS = 100  # not longer: passing an aborted tail, as after every loss, brings no record that ends it
 _STOP_S = 2.0
 
@@ -29,13 +33,14 @@ class KafkaChangelog:
         self._partition = TopicPartition(topic, partition)
         self._fetch_bytes = fetch_bytes
         self._consumer: AIOKafkaConsumer | None = None
+        self._silent_since: float | None = None
 
     async def bounds(self) -> tuple[int, int]:
         """(first offset, last stable offset)."""
         try:
             async with asyncio.timeout(_ANSWER_S):
                 consumer = await self._started()
-                known = await consumer._client._wait_on_metadata(self._partition.topic)
+                known = await self._known_partitions(consumer)
                 # Not the high watermark: with read_committed the broker answers the last stable offset
                 # (KIP-98).
                 if self._partition.partition in known:
@@ -43,7 +48,7 @@ class KafkaChangelog:
                     end = await consumer.end_offsets([self._partition])
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
-            raise TransactionLost(f"read the changelog's bounds: {type(error).__name__}: {error}") from error
+            raise lost_reading("read the changelog's bounds", error, self._partition.topic) from error
         if self._partition.partition not in known:
             raise Fatal(
                 f"partition {self._partition.partition}: the changelog {self._partition.topic} has only "
@@ -71,7 +76,11 @@ class KafkaChangelog:
             ) from error
         except (KafkaError, OSError) as error:
             await self.close()
-            raise TransactionLost(f"read the changelog: {type(error).__name__}: {error}") from error
+            raise lost_reading("read the changelog", error, self._partition.topic) from error
+        if position == offset:
+            await self._refuse_silence()
+        else:
+            self._silent_since = None
         return ChangelogBatch(
             records=[(record.key, record.value) for record in records],
             records_end=records[-1].offset + 1 if records else offset,
@@ -81,9 +90,36 @@ class KafkaChangelog:
     async def close(self) -> None:
         """Let go of the connection."""
         consumer, self._consumer = self._consumer, None
+        self._silent_since = None
         if consumer is not None:
             # The client's stop can hang while brokers are away (aiokafka #773).
             await asyncio.wait([asyncio.ensure_future(consumer.stop())], timeout=_STOP_S)
+
+    async def _known_partitions(self, consumer: AIOKafkaConsumer) -> Collection[int]:
+        """The numbers of the topic's partitions. Raises TransactionLost, refused, where it is not there."""
+        topic, client = self._partition.topic, consumer._client
+        try:
+            async with asyncio.timeout(_NAMED_S):
+                known: Collection[int] = await client._wait_on_metadata(topic)
+                return known
+        except (TimeoutError, UnknownTopicOrPartitionError) as error:
+            heard_s = time.time() - client.cluster._last_successful_refresh_ms / 1000
+            if heard_s > _NAMED_S or client.cluster.partitions_for_topic(topic):
+                raise
+            await self.close()
+            raise TransactionLost(
+                f"the changelog {topic} is gone, and its state with it: there is no such topic. Restore "
+                "it, or start a new group (kafka.group_id), which reads the raw topic again",
+                refused=True,
+            ) from error
+
+    async def _refuse_silence(self) -> None:
+        """Raise TransactionLost where nothing has come for too long: the client tries for ever."""
+        now_s = asyncio.get_running_loop().time()
+        self._silent_since = self._silent_since or now_s
+        if now_s - self._silent_since > _ANSWER_S:
+            await self.close()
+            raise TransactionLost(f"read the changelog: nothing came for {_ANSWER_S:.0f} s")
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

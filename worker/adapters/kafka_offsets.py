@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
-from worker.errors import TransactionLost
+from worker.adapters.kafka_answers import lost_reading
 from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0
@@ -28,16 +28,17 @@ class Offsets:
 
     async def first(self, topic_partition: TopicPartition) -> int:
         """That of the oldest record."""
-        answer = await _answered(self._consumer.beginning_offsets([topic_partition]))
+        answer = await _answered(self._consumer.beginning_offsets([topic_partition]), [topic_partition])
         return int(answer[topic_partition])
 
     async def end(self, topic_partition: TopicPartition) -> int:
         """The last stable offset."""
-        return int((await _answered(self._consumer.end_offsets([topic_partition])))[topic_partition])
+        answer = await _answered(self._consumer.end_offsets([topic_partition]), [topic_partition])
+        return int(answer[topic_partition])
 
     async def log_end(self, topic_partition: TopicPartition) -> int:
         """The high watermark: also behind records of transactions that are open or were aborted."""
-        return int(await _answered(self._high_watermark(topic_partition)))
+        return int(await _answered(self._high_watermark(topic_partition), [topic_partition]))
 
     async def _high_watermark(self, topic_partition: TopicPartition) -> int:
         # The consumer's own ``end_offsets`` asks with its isolation level, and is told the last stable one.
@@ -60,16 +61,19 @@ class Offsets:
     ) -> dict[TopicPartition, GroupOffset]:
         """What the group has committed, where it has."""
         # The consumer's own ``committed`` tells no metadata.
-        answer = await _answered(self._consumer._coordinator.fetch_committed_offsets(topic_partitions))
+        asked = self._consumer._coordinator.fetch_committed_offsets(topic_partitions)
+        answer = await _answered(asked, topic_partitions)
         return {
             topic_partition: GroupOffset(int(known.offset), known.metadata)
             for topic_partition, known in answer.items()
         }
 
 
-async def _answered(answer: Awaitable[Any]) -> Any:
+async def _answered(answer: Awaitable[Any], asked: Sequence[TopicPartition]) -> Any:
     try:
         async with asyncio.timeout(_ANSWER_S):
             return await answer
     except (KafkaError, TimeoutError) as error:
-        raise TransactionLost(f"read the input's offsets: {type(error).__name__}: {error}") from error
+        named = error.args[0] if error.args and isinstance(error.args[0], set) else ()
+        topics = sorted(named) or [topic_partition.topic for topic_partition in asked]
+        raise lost_reading("read the input's offsets", error, ", ".join(topics)) from error

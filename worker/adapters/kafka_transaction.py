@@ -6,7 +6,9 @@ TransactionLost nothing more goes out under this epoch.
 
 What it guards against (aiokafka 0.14, read in its source and reproduced in tests/contract):
 
-* ``commit_transaction`` succeeds although a batch failed: the error is only on the batch's future;
+* ``commit_transaction`` succeeds although a batch failed: the error is only on the batch's future, and what
+  the caller sees next names another topic, or none; so every answer is looked at as it comes
+  (``kafka_answers``), and the first one that refuses is the cause;
 * a request inside a transaction that failed on the way is retried unseen; its first copy may still arrive and
   end a *later* transaction of the same epoch (KIP-890): such a producer is tainted and never begins another
   one;
@@ -22,17 +24,10 @@ from itertools import islice, repeat
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import (
-    CorruptRecordException,
-    InvalidTimestampError,
-    InvalidTopicError,
-    MessageSizeTooLargeError,
-    PolicyViolationError,
-    RecordListTooLargeError,
-    TopicAuthorizationFailedError,
-)
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from worker.adapters.kafka_answers import UNKNOWN_TOPIC, Answer, answer_of, errors_in
 from worker.adapters.kafka_batches import NO_HEADERS, fill
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
@@ -41,15 +36,6 @@ from worker.model.rekeying import Headers, RekeyedRecord
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
 _DISCARD_S = 2.0
-_REFUSED = (
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-    InvalidTimestampError,
-    InvalidTopicError,
-    CorruptRecordException,
-    PolicyViolationError,
-    TopicAuthorizationFailedError,
-)
 
 
 class KafkaTransaction:
@@ -77,6 +63,8 @@ class KafkaTransaction:
         self._producer: AIOKafkaProducer | None = None
         self._tainted_by: str | None = None
         self._in_transaction = False
+        self._refusal: Answer | None = None
+        self._errors: dict[int, Answer] = {}  # of each request, in order, those that no success has followed
         self._records_sent = 0
         self._deadline = 0.0
         self._pending: list[tuple[TopicPartition, int, asyncio.Future[Any]]] = []
@@ -101,6 +89,7 @@ class KafkaTransaction:
         self._producer = producer
         self._tainted_by = None
         self._in_transaction = False
+        self._forget_answers()
         self._records_sent = 0
         self._deadline = asyncio.get_running_loop().time() + self._transaction_timeout_ms / 1000
         async with self._lost_on_failure("fence"):
@@ -117,6 +106,7 @@ class KafkaTransaction:
         # Well below the broker's own timeout, which would abort behind our back.
         self._deadline = asyncio.get_running_loop().time() + self._transaction_timeout_ms / 2000
         self._pending.clear()
+        self._forget_answers()
         async with self._lost_on_failure("begin") as producer:
             await producer.begin_transaction()
             self._in_transaction = True
@@ -201,20 +191,35 @@ class KafkaTransaction:
             await asyncio.wait(self._closing)
 
     def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Notice a request of a transaction that failed on the way, though the client retries and then
-        succeeds.
+        """Look at every answer, and notice a request of a transaction that failed on the way, though the
+        client retries and then succeeds.
         """
         send = producer.client.send
 
         async def watched_send(node_id: Any, request: Any, **options: Any) -> Any:
             try:
-                return await send(node_id, request, **options)
+                response = await send(node_id, request, **options)
             except BaseException as error:
                 if self._in_transaction and producer is self._producer:
                     self._tainted_by = f"{type(request).__name__}: {type(error).__name__}"
                 raise
+            if producer is self._producer and response is not None:
+                self._remember(response)
+            return response
 
         producer.client.send = watched_send
+
+    def _remember(self, response: Any) -> None:
+        """Keep the first refusal, and of each request the error that it goes on with."""
+        self._errors.pop(response.API_KEY, None)
+        for answer in errors_in(response):
+            self._errors.setdefault(answer.request, answer)
+            if answer.refused and self._refusal is None:
+                self._refusal = answer
+
+    def _forget_answers(self) -> None:
+        self._refusal = None
+        self._errors.clear()
 
     @contextlib.asynccontextmanager
     async def _lost_on_failure(self, what: str, topic: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
@@ -230,23 +235,47 @@ class KafkaTransaction:
         except TransactionLost:
             raise
         except TimeoutError as error:
-            if topic is not None and not producer.client.cluster.partitions_for_topic(topic):
-                raise TransactionLost(f"{what}: there is no such topic", refused=True) from error
-            raise TransactionLost(f"{what}: no answer in time") from error
+            raise self._refused(topic) or self._out_of_time(what, topic, producer) from error
         except Exception as error:
-            sender = producer._sender.sender_task
-            cause = error
-            if (
-                sender is not None
-                and sender.done()
-                and not sender.cancelled()
-                and sender.exception() is not None
-            ):
-                cause = (
-                    sender.exception()
-                )  # the first cause; what the caller sees may be a bare AssertionError
-            refused = isinstance(error, _REFUSED)
-            raise TransactionLost(f"{what}: {type(cause).__name__}: {cause}", refused=refused) from error
+            raise self._refused(topic, error) or self._failed(what, error, producer) from error
+
+    def _refused(self, topic: str | None, error: Exception | None = None) -> TransactionLost | None:
+        """The first refusal, if there was one: of an answer, or of the client by what it has heard before."""
+        refusal = self._refusal or answer_of(error, topic)
+        if refusal is None:
+            return None
+        return TransactionLost(refusal.text(self._group_id, self._transactional_id), refused=True)
+
+    def _out_of_time(self, what: str, topic: str | None, producer: AIOKafkaProducer) -> TransactionLost:
+        """Nothing refused it, and it has not ended; the last error that was tried again may be why."""
+        last = next(reversed(self._errors.values()), None)
+        if last is None and topic is not None and not producer.client.cluster.partitions_for_topic(topic):
+            return TransactionLost(f"{what}: there is no such topic", refused=True)
+        if last is None:
+            return TransactionLost(f"{what}: no answer in time")
+        text = last.text(self._group_id, self._transactional_id)
+        if last.code == UNKNOWN_TOPIC:
+            return TransactionLost(text, refused=True)
+        return TransactionLost(f"{what}: not done in time; what the brokers answered last: {text}")
+
+    def _failed(self, what: str, error: Exception, producer: AIOKafkaProducer) -> TransactionLost:
+        """What failed first: a batch, then the client's sender, which then fails all; the caller sees that
+        last, and may see a bare AssertionError.
+        """
+        sender = producer._sender.sender_task
+        ended = sender is not None and sender.done() and not sender.cancelled()
+        ended_by = sender.exception() if ended else None
+        for topic_partition, _, future in self._pending:
+            failure = future.exception() if future.done() and not future.cancelled() else None
+            if failure is not None and failure is not ended_by:
+                return TransactionLost(f"send to {topic_partition.topic}: {_described(failure)}")
+        return TransactionLost(f"{what}: {_described(ended_by or error)}")
+
+
+def _described(error: BaseException) -> str:
+    """An error of the client; of its own "unexpected" one, what it had not expected."""
+    cause = error.__cause__ if type(error) is KafkaError and error.__cause__ else error
+    return f"{type(cause).__name__}: {cause}"
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

@@ -323,6 +323,7 @@ class PartitionTask:
         self.statistics.transactions_lost += 1
         events = 0 if self._draft is None else self._draft.events
         self._setbacks.lose(lost, events, told=not self._abandoned)
+        self._enter(TaskState.RESTORING)  # at once: what the source has returned is not there any more
         self._drop_uncommitted()
         if not self._stopping and not await self._source.still_assigned():
             self.abandon()
@@ -330,6 +331,7 @@ class PartitionTask:
     async def _forget(self, corrupted: StateCorrupted) -> None:
         """The store is unusable: wipe it; the next start restores it whole."""
         self._setbacks.corrupt(corrupted)
+        self._enter(TaskState.RESTORING)
         self._drop_uncommitted()
         await self._store.wipe()
 

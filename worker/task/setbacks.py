@@ -28,7 +28,7 @@ class Setbacks:
         """Count a lost transaction of so many events, and tell the log of the 1st, 2nd, 4th, 8th ... in a
         row: an outage of an hour loses one every 2 s.
 
-        Raises Fatal when the broker has refused the same one again and again.
+        Raises Fatal when the broker has refused it again and again.
         """
         self.lost += 1
         if told and self.lost.bit_count() == 1:
@@ -40,8 +40,7 @@ class Setbacks:
         self._refused = self._refused + 1 if lost.refused else 0
         if self._refused >= _REFUSALS:
             raise Fatal(
-                f"partition {self._partition}: the broker refused the same transaction {_REFUSALS} times: "
-                f"{lost}"
+                f"partition {self._partition}: refused by the brokers {_REFUSALS} times in a row: {lost}"
             ) from lost
 
     def corrupt(self, corrupted: StateCorrupted) -> None:

@@ -1,0 +1,121 @@
+"""What a broker's answer refuses, and the right that would help.
+
+Decides which errors no retry will heal, and how they read: what was asked, the error by Kafka's name, the
+missing operation. Knows aiokafka's answers; nothing of transactions. Invariant: what is said of an answer is
+said of the topic, group or id that stands in it, never of what somebody happened to wait for.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, for_code
+from msgspec import Struct
+
+from worker.errors import TransactionLost
+
+_PRODUCE, _FIND_COORDINATOR, _INIT_PRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = (
+    0, 10, 22, 24, 25, 26, 28,
+)  # fmt: skip
+"""Kafka's numbers of the requests of a transaction."""
+
+_OPERATION_NOT_ATTEMPTED = 55  # of the other partitions of a request that was refused for one
+UNKNOWN_TOPIC, TOPIC_AUTHORIZATION_FAILED = 3, 29
+GROUP_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 30, 53
+
+_LASTING: dict[int, str] = {
+    2: "CorruptMessage",
+    10: "MessageSizeTooLarge: a larger max.message.bytes of the topic would take it",
+    12: "OffsetMetadataTooLarge",
+    17: "InvalidTopic",
+    18: "RecordListTooLarge: a larger segment.bytes of the topic would take it",
+    24: "InvalidGroupId",
+    28: "InvalidCommitOffsetSize",
+    TOPIC_AUTHORIZATION_FAILED: "TopicAuthorizationFailed",
+    GROUP_AUTHORIZATION_FAILED: "GroupAuthorizationFailed",
+    31: "ClusterAuthorizationFailed: the user needs the operation IdempotentWrite on the cluster",
+    32: "InvalidTimestamp: message.timestamp.before.max.ms and after.max.ms of the topic refuse it",
+    35: "UnsupportedVersion",
+    42: "InvalidRequest",
+    43: "UnsupportedForMessageFormat",
+    44: "PolicyViolation",
+    50: "InvalidTransactionTimeout: kafka.transaction_timeout_ms is above the brokers' transaction.max."
+    "timeout.ms",
+    TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "TransactionalIdAuthorizationFailed",
+    54: "SecurityDisabled",
+    76: "UnsupportedCompressionType: the topic does not take kafka.compression",
+    87: "InvalidRecord: the topic takes no such record (cleanup.policy=compact without a key?)",
+}
+"""The errors that come again, however often one tries; where one change would help, with that."""
+
+
+class Answer(Struct, frozen=True):
+    """One error of an answer. ``topic``: whose it is, "" where it is of none."""
+
+    request: int
+    code: int
+    topic: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the same will be answered again and again."""
+        return self.code in _LASTING
+
+    def text(self, group_id: str, transactional_id: str) -> str:
+        """What was asked and answered; of a refused right the operation that is missing."""
+        if self.code == UNKNOWN_TOPIC:
+            error = "there is no such topic"
+        else:
+            error = _LASTING.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
+        asked = {
+            _PRODUCE: f"send to {self.topic}",
+            _ADD_PARTITIONS: f"send to {self.topic}",
+            _COMMIT_OFFSETS: f"commit offsets of {self.topic}",
+            _INIT_PRODUCER_ID: "fence",
+        }.get(self.request, "transaction")
+        operation = "Read" if self.request == _COMMIT_OFFSETS else "Write"
+        needs = {
+            TOPIC_AUTHORIZATION_FAILED: needed(operation, "topic", self.topic),
+            GROUP_AUTHORIZATION_FAILED: needed("Read", "group", group_id),
+            TRANSACTIONAL_ID_AUTHORIZATION_FAILED: needed("Write", "transactional id", transactional_id),
+        }.get(self.code)
+        return f"{asked}: {error}" if needs is None else f"{asked}: {error}: {needs}"
+
+
+def answer_of(error: Exception | None, topic: str | None) -> Answer | None:
+    """The refusal that the client has heard before and raises where somebody sends to ``topic``."""
+    code = getattr(error, "errno", 0)
+    if topic is None or not (code in _LASTING or code == UNKNOWN_TOPIC):
+        return None
+    return Answer(_PRODUCE, code, topic)
+
+
+def lost_reading(what: str, error: BaseException, topic: str) -> TransactionLost:
+    """A question about ``topic``, or about what the group has committed of it, that has failed."""
+    if isinstance(error, TopicAuthorizationFailedError):
+        needs = needed("Read", "topic", topic)
+    elif isinstance(error, GroupAuthorizationFailedError):
+        needs = needed("Read", "group", str(error.args[0]))
+    else:
+        return TransactionLost(f"{what}: {type(error).__name__}: {error}")
+    return TransactionLost(f"{what}: {needs}", refused=True)
+
+
+def needed(operation: str, kind: str, name: str) -> str:
+    """The words for a missing right, the same wherever one is found."""
+    return f"the user needs the operation {operation} on {kind} {name}"
+
+
+def errors_in(response: Any) -> Iterator[Answer]:
+    """The errors of an answer to a request of a transaction, in its order; of other answers none."""
+    request = response.API_KEY
+    if request == _PRODUCE:
+        found = [(topic, entry[1]) for topic, entries in response.topics for entry in entries]
+    elif request in (_ADD_PARTITIONS, _COMMIT_OFFSETS):
+        found = [(topic, code) for topic, entries in response.errors for _partition, code in entries]
+    elif request in (_FIND_COORDINATOR, _INIT_PRODUCER_ID, _ADD_OFFSETS, _END):
+        found = [("", response.error_code)]
+    else:
+        return
+    for topic, code in found:
+        if code not in (0, _OPERATION_NOT_ATTEMPTED):
+            yield Answer(request, code, topic)
