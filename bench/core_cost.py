@@ -88,7 +88,7 @@ class Pass:
         watch.stop("decode")
         states = states_of(decoded.device_ids, draft.states, self._live, self._store)
         watch.stop("states")
-        result = process(decoded, states, draft.watermark_ms, self._rules)
+        result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         watch.stop("process")
         encoded = encode_step(result)
         watch.stop("encode")

@@ -11,11 +11,13 @@ from worker.core.decode import Decoder
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
-from worker.model.state import DeviceState, Session
+from worker.model.state import DeviceState, ExpiryClock, Session
 
 DECODER = Decoder(InputRules(), IdentityRules())
 DEFAULTS = SessionRules()
 RETENTION_MS = Rules().retention_ms
+EXPIRY_RECORDS = Rules().expiry_records
+NO_RECORDS = ExpiryClock()
 
 
 def step(
@@ -24,11 +26,13 @@ def step(
     rules: SessionRules = DEFAULTS,
     retention_ms: int = RETENTION_MS,
     watermark_ms: int = 0,
+    expiry: ExpiryClock = NO_RECORDS,
+    expiry_records: int = EXPIRY_RECORDS,
 ) -> StepResult:
     """One call of the core."""
     records = [r if isinstance(r, Record) else record(offset, r) for offset, r in enumerate(raw)]
-    all_rules = Rules(session=rules, retention_ms=retention_ms)
-    return process(decode_records(records, DECODER), states or {}, watermark_ms, all_rules)
+    all_rules = Rules(session=rules, retention_ms=retention_ms, expiry_records=expiry_records)
+    return process(decode_records(records, DECODER), states or {}, watermark_ms, expiry, all_rules)
 
 
 def enriched(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[EnrichedEvent]:

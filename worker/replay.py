@@ -162,7 +162,7 @@ class _Replay:
         draft = self._draft
         decoded = self._decoded(step.records)
         states = states_of(decoded.device_ids, draft.states, self._live_states, self._store)
-        result = process(decoded, states, draft.watermark_ms, self._rules)
+        result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         last = step.records[-1]
         draft.add(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
         for device_id, state in result.states.items():
@@ -210,7 +210,7 @@ class _Replay:
         for keys in self._pages(hot_key("")):
             device_ids = [key[1:].decode() for key in keys]
             states = states_of(device_ids, {}, self._live_states, self._store)
-            tended = tend(states, self._draft.watermark_ms, _NEVER_MS, self._rules)
+            tended = tend(states, self._draft.expiry.at_ms, _NEVER_MS, self._rules)
             self._draft.tend((), tended, publish_identities=self._rules.publish_identities)
             self.commit()
         for prefix, name in ((_SESSION, SESSIONS), (_IDENTITY, IDENTITIES)):

@@ -7,7 +7,8 @@ once, where its device belongs, with the sessions and users of the pure core.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from worker.demo.traffic import RawRecord
 from worker.errors import StateCorrupted
 from worker.model.events import DecodedValue, Event
 
-_EVENTS_A_STEP = 100
+_RECORDS_A_STEP = 100
 
 
 def shuffled_traffic(records: Sequence[RawRecord], seed: int) -> list[RawRecord]:
@@ -125,8 +126,8 @@ async def _check_enriched(
 ) -> Expected:
     """Compare the enriched events of one partition; what a run over them, in their order, comes to."""
     enriched = (await read_all(config.kafka.bootstrap_servers, config.topics.enriched, number))[number]
-    arrived = order_of_arrival(enriched, sent, number, partitioning, verdict)
-    steps = (arrived[start : start + _EVENTS_A_STEP] for start in range(0, len(arrived), _EVENTS_A_STEP))
+    arrived = _records(order_of_arrival(enriched, sent, number, partitioning, verdict))
+    steps = (arrived[start : start + _RECORDS_A_STEP] for start in range(0, len(arrived), _RECORDS_A_STEP))
     expected = expect_decoded(map(_decoded, steps), config)
     compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
     verdict.enriched += len(enriched)
@@ -184,12 +185,21 @@ def order_of_arrival(
     return arrived
 
 
-def _decoded(arrived: Sequence[tuple[ConsumerRecord, Event]]) -> DecodedRecords:
-    """As if each event had come alone, in a record that was received when its own was."""
+def _records(
+    arrived: Iterable[tuple[ConsumerRecord, Event]],
+) -> list[tuple[ConsumerRecord, list[Event]]]:
+    """As they reached the partition: what it gets of a raw record comes in one record."""
+    by_record = groupby(arrived, lambda each: (each[0].partition, each[0].offset))
+    parts = (list(part) for _, part in by_record)
+    return [(part[0][0], [event for _, event in part]) for part in parts]
+
+
+def _decoded(arrived: Sequence[tuple[ConsumerRecord, list[Event]]]) -> DecodedRecords:
+    """As if the records held nothing but these events, received when the raw ones were."""
     return DecodedRecords(
         [record for record, _ in arrived],
-        [DecodedValue([event], []) for _, event in arrived],
-        frozenset([event.device_id for _, event in arrived]),
+        [DecodedValue(events, []) for _, events in arrived],
+        frozenset([event.device_id for _, events in arrived for event in events]),
     )
 
 

@@ -36,7 +36,7 @@ from worker.core.state_records import (
     hot_key,
 )
 from worker.model.outputs import OutputRecord
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 _RECORDS_A_STEP = 100
 _NEVER_MS = 2**53
@@ -55,6 +55,7 @@ class Expected:
     sessions: int = 0
     events: int = 0
     watermark_ms: int = 0
+    expiry: ExpiryClock = field(default_factory=ExpiryClock)
 
 
 @dataclass
@@ -85,7 +86,7 @@ def expect_decoded(steps: Iterable[DecodedRecords], config: Config) -> Expected:
     """The same, of records that are decoded."""
     expected = Expected()
     for decoded in steps:
-        result = process(decoded, expected.states, expected.watermark_ms, config.rules)
+        result = process(decoded, expected.states, expected.watermark_ms, expected.expiry, config.rules)
         encoded = encode_step(result)
         expected.enriched += encoded.enriched
         expected.dead_letters += encoded.dead_letters
@@ -94,7 +95,7 @@ def expect_decoded(steps: Iterable[DecodedRecords], config: Config) -> Expected:
         for key, value, _ in encoded.identities:
             expected.identities.setdefault(key or b"", []).append(value)
         expected.sessions += result.sessions_opened
-        expected.watermark_ms = result.watermark_ms
+        expected.watermark_ms, expected.expiry = result.watermark_ms, result.expiry
         expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
     tended = tend(expected.states, 0, _NEVER_MS, config.rules)
     expected.rows.update(last_rows((key, value) for key, value, _ in encode_sessions(tended.sessions)))
@@ -228,10 +229,11 @@ def compare_state(
         )
     if META_KEY not in values:
         return
-    watermark_ms = decode_meta(values[META_KEY]).watermark_ms
-    if watermark_ms != expected.watermark_ms:
+    meta = decode_meta(values[META_KEY])
+    found, wanted_clocks = (meta.watermark_ms, meta.expiry), (expected.watermark_ms, expected.expiry)
+    if found != wanted_clocks:
         verdict.broken.append(
-            f"P2 partition {number}: watermark {watermark_ms}, expected {expected.watermark_ms}"
+            f"P2 partition {number}: watermark and expiry clock {found}, expected {wanted_clocks}"
         )
 
 

@@ -17,6 +17,7 @@ from worker.core.encode import encode_step
 from worker.core.pipeline import DecodedRecords, process
 from worker.model.events import DecodedValue, Event
 from worker.model.outputs import OutputRecord
+from worker.model.state import ExpiryClock
 
 Place = tuple[int, int, int]
 """Partition of the raw topic, record in it, and event among those of the record that are fine."""
@@ -50,7 +51,9 @@ class Sent:
             decoded = self._decoder.decode(record.value)
             if decoded.rejections:
                 refused = DecodedRecords([record], [DecodedValue([], decoded.rejections)], frozenset())
-                letters += encode_step(process(refused, {}, 0, self._config.rules)).dead_letters
+                letters += encode_step(
+                    process(refused, {}, 0, ExpiryClock(), self._config.rules)
+                ).dead_letters
             for index, event in enumerate(decoded.events):
                 place = _packed(number, position, index)
                 first = self._left.setdefault(event.id, place)

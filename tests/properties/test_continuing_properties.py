@@ -12,7 +12,7 @@ from worker.core.session_changes import Changes
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event
 from worker.model.outputs import EnrichedEvent, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 
 @given(any_streams(), st.booleans(), st.booleans())
@@ -26,7 +26,7 @@ def test_what_goes_the_short_way_comes_out_as_by_the_rules_in_full(
         publish_identities=publish_identities,
     )
     states: dict[str, DeviceState] = {}
-    watermark_ms = 0
+    watermark_ms, expiry = 0, ExpiryClock()
     for record in stream.records:
         decoded = decode_records([record], DECODER)
         events = decoded.values[0].events
@@ -35,9 +35,9 @@ def test_what_goes_the_short_way_comes_out_as_by_the_rules_in_full(
                 _assert_same(
                     states[event.device_id], list(events[place:]), record.timestamp, watermark_ms, rules
                 )
-        result = process(decoded, states, watermark_ms, rules)
+        result = process(decoded, states, watermark_ms, expiry, rules)
         states |= result.states
-        watermark_ms = result.watermark_ms
+        watermark_ms, expiry = result.watermark_ms, result.expiry
 
 
 def _assert_same(
@@ -49,7 +49,7 @@ def _assert_same(
     short, full = state.fork(), state.fork()
     following = iter(events[1:])
     taken: list[EnrichedEvent] = []
-    left = ShortWay(rules).take(events[0], following, short, limit_ms, received, watermark_ms, taken)
+    left = ShortWay(rules).take(events[0], following, short, limit_ms, received, 0, taken)
     assert ([] if left is None else [left, *following]) == events[len(taken) :]
 
     sessions: list[SessionRecord] = []

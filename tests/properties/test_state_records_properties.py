@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.state_records import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
-from worker.model.state import DeviceState, EventRef, Link, Meta, Session
+from worker.model.state import DeviceState, EventRef, ExpiryClock, Link, Meta, Session
 
 times = st.integers(0, 10**14)
 counts = st.integers(0, 2**40)
@@ -82,6 +82,7 @@ def test_arbitrary_bytes_raise_nothing_but_a_value_error(hot: bytes, cold: bytes
         raw_topic=texts,
         next_offsets=st.dictionaries(texts, st.integers(0, 2**63 - 1), max_size=2),
         watermark_ms=times,
+        expiry=st.builds(ExpiryClock, at_ms=times, records=counts),
     )
 )
 def test_the_meta_record_comes_back_as_it_was_written(meta: Meta) -> None:

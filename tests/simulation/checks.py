@@ -110,13 +110,14 @@ def check_state(
         done = now
         _same_content(
             f"P2 state: {what}",
-            living(content, meta.watermark_ms, RULES),
-            living(expected, meta.watermark_ms, RULES),
+            living(content, meta.expiry.at_ms, RULES),
+            living(expected, meta.expiry.at_ms, RULES),
         )
         check_armed(what, content, RULES)
-        if meta.watermark_ms != reference.watermarks[done]:
+        clocks = meta.watermark_ms, meta.expiry
+        if clocks != reference.clocks[done]:
             raise BrokenPromiseError(
-                f"P2 state: {what}: watermark {meta.watermark_ms}, expected {reference.watermarks[done]}"
+                f"P2 state: {what}: watermark and expiry clock {clocks}, expected {reference.clocks[done]}"
             )
 
 

@@ -16,7 +16,7 @@ from tests.settling import settled
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.transactions import committed_transactions
-from worker.core.closing import FORGETTING_DELAY_MS
+from worker.core.expiry import expires_after_ms
 from worker.core.session_changes import closes_at_ms
 from worker.core.state_records import decode_state, times_of
 from worker.core.timers import timer_key
@@ -28,13 +28,13 @@ from worker.task.topics import TaskTopics
 # --- states ---
 
 
-def living(content: Mapping[bytes, bytes], watermark_ms: int, rules: Rules) -> dict[bytes, bytes]:
+def living(content: Mapping[bytes, bytes], expiry_ms: int, rules: Rules) -> dict[bytes, bytes]:
     """Every device in these records that is not due to be forgotten, by hot key, as if settled."""
     devices = {}
     for key, hot in content.items():
         if key.startswith(b"h"):
             newest_ms, state = settled(hot, content[b"c" + key[1:]])
-            if watermark_ms <= newest_ms + rules.retention_ms + FORGETTING_DELAY_MS:
+            if expiry_ms <= newest_ms + expires_after_ms(rules):
                 devices[key] = state
     return devices
 
@@ -54,7 +54,7 @@ def _check_armed(what: str, state: DeviceState, rules: Rules) -> None:
         due_ms = closes_at_ms(session, rules.session)
         if session.closed is None and not 0 < state.close_at_ms <= due_ms:
             raise BrokenPromiseError(f"{what} is looked at {state.close_at_ms}, {session.id} closes {due_ms}")
-    due_ms = state.newest_ms + rules.retention_ms + FORGETTING_DELAY_MS
+    due_ms = state.newest_ms + expires_after_ms(rules)
     if not 0 < state.forget_at_ms <= due_ms:
         raise BrokenPromiseError(f"{what} is looked at {state.forget_at_ms}, to be forgotten {due_ms}")
 

@@ -129,7 +129,7 @@ class RunningTask:
         return (
             meta.next_offsets == next_offsets
             and not self.store.keys(*due_range("close", wall_ms), 1)
-            and not self.store.keys(*due_range("forget", meta.watermark_ms), 1)
+            and not self.store.keys(*due_range("forget", meta.expiry.at_ms), 1)
         )
 
 

@@ -5,6 +5,7 @@ the other side. Knows nothing of faults, tasks or brokers.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from msgspec import json
@@ -15,45 +16,50 @@ from tests.simulation.topics import RULES
 from worker.core.closing import tend
 from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
-from worker.core.pipeline import DecodedRecords, decode_records, process
+from worker.core.pipeline import DecodedRecords, StepResult, decode_records, process
 from worker.core.state_records import cold_key, encode_cold, encode_hot, hot_key
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 _NEVER_MS = 2**53
 _DECODER = Decoder(RULES.input, RULES.identity)
 
 
 class Reference:
-    """What the run makes of the records, and its state after each of them.
+    """What the run makes of the records, and its state after each of them. Neighbours of the same offset are
+    parts of one record.
 
-    ``changes[n]`` are the state records that record n changes; ``watermarks[n]`` is that after n records.
+    ``changes[n]`` are the state records that record n changes; ``clocks[n]`` are watermark and expiry
+    clock after n records.
     ``sessions`` and ``identities`` as ``check_streams`` wants them: when the input had ended, everything was
     closed and what was due was forgotten.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.enriched: list[OutputRecord] = []
-        self.watermarks = [0]
+        self.clocks = [(0, ExpiryClock())]
         self.changes: list[dict[bytes, bytes]] = []
         states: dict[str, DeviceState] = {}
         sessions: list[OutputRecord] = []
         identities: list[OutputRecord] = []
-        for record in records:
-            result = process(decode_records([record], _DECODER), states, self.watermarks[-1], RULES)
-            states.update(result.states)
-            self.watermarks.append(result.watermark_ms)
-            change: dict[bytes, bytes] = {}
-            for device_id, state in result.states.items():
-                change[hot_key(device_id)] = encode_hot(state)
-                change[cold_key(device_id)] = encode_cold(state)
-            self.changes.append(change)
-            encoded = encode_step(result)
-            self.enriched += encoded.enriched
-            sessions += encoded.sessions
-            identities += encoded.identities
-        tended = tend(states, self.watermarks[-1], _NEVER_MS, RULES)
+        for _, arrived in groupby(records, lambda record: (record.partition, record.offset)):
+            expiry = self.clocks[-1][1]
+            after = []  # what each event of the record alone would make of the clock
+            for record in arrived:
+                watermark_ms = self.clocks[-1][0]
+                result = process(decode_records([record], _DECODER), states, watermark_ms, expiry, RULES)
+                states.update(result.states)
+                after.append(result.expiry)
+                # A record moves the clock once, by its newest event.
+                moved = max(after, key=lambda clock: (clock.records, clock.at_ms))
+                self.clocks.append((result.watermark_ms, moved))
+                self.changes.append(_changes(result))
+                encoded = encode_step(result)
+                self.enriched += encoded.enriched
+                sessions += encoded.sessions
+                identities += encoded.identities
+        tended = tend(states, self.clocks[-1][1].at_ms, _NEVER_MS, RULES)
         self.sessions = last_sessions(sessions + encode_sessions(tended.sessions))
         identities += [(d.encode(), None, None) for d, state in tended.forgotten.items() if state.links]
         self.identities: dict[bytes, list[Any]] = {}
@@ -61,9 +67,17 @@ class Reference:
             self.identities.setdefault(key or b"", []).append(None if value is None else json.decode(value))
 
 
+def _changes(result: StepResult) -> dict[bytes, bytes]:
+    change: dict[bytes, bytes] = {}
+    for device_id, state in result.states.items():
+        change[hot_key(device_id)] = encode_hot(state)
+        change[cold_key(device_id)] = encode_cold(state)
+    return change
+
+
 def dead_letters_of(records: Sequence[Record]) -> list[OutputRecord]:
     """What is refused of these records, in order."""
     decoded = decode_records(records, _DECODER)
     refused = [DecodedValue((), value.rejections) for value in decoded.values]
-    result = process(DecodedRecords(records, refused, frozenset()), {}, 0, RULES)
+    result = process(DecodedRecords(records, refused, frozenset()), {}, 0, ExpiryClock(), RULES)
     return encode_step(result).dead_letters

@@ -3,7 +3,7 @@
 from worker.model.rules import Rules
 from worker.task.topics import TaskTopics
 
-RULES = Rules()
+RULES = Rules(expiry_records=2)  # so that devices expire within a run
 RAW_TOPIC = "events.raw"
 REKEY_TOPIC = "sessionizer.rekey"
 

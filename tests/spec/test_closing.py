@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import pytest
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import DECODER, step
-from worker.core.closing import Tended, arm, is_forgotten, tend
+from tests.enriching import DECODER
+from worker.core.closing import Tended, arm, tend
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.model.outputs import EventName
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 DAY_MS = 86_400_000
 MONTH_MS = 32 * DAY_MS
@@ -30,7 +30,7 @@ def published(
     *raw: RawEvent, states: Mapping[str, DeviceState] | None = None, rules: Rules = RULES
 ) -> StepResult:
     records = [record(offset, event) for offset, event in enumerate(raw)]
-    return process(decode_records(records, DECODER), states or {}, 0, rules)
+    return process(decode_records(records, DECODER), states or {}, 0, ExpiryClock(), rules)
 
 
 def at(instant_ms: int, states: Mapping[str, DeviceState], rules: Rules = RULES) -> Tended:
@@ -221,7 +221,7 @@ def test_the_timer_that_forgets_is_left_where_it_is_until_it_fires() -> None:
 # --- devices are forgotten ---
 
 
-def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_watermark_alone() -> None:
+def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_expiry_clock_alone() -> None:
     states = after(click("d", "10:00:00"))
     last_ms = ms("10:00:00") + RULES.retention_ms + MONTH_MS
 
@@ -249,13 +249,3 @@ def test_what_was_closed_before_is_not_published_again_when_its_device_is_forgot
 def test_a_forgotten_device_is_silent_where_sessions_are_not_published() -> None:
     gone = tend(after(click("d", "10:00:00"), rules=UNPUBLISHED), 2**53, 0, UNPUBLISHED)
     assert (gone.sessions, list(gone.forgotten)) == ([], ["d"])
-
-
-def test_a_device_is_new_again_by_its_own_time_or_by_the_watermark() -> None:
-    state = step(click("d", "10:00:00")).states["d"]
-    newest_ms, retention_ms = state.newest_ms, RULES.retention_ms
-
-    assert not is_forgotten(state, newest_ms + retention_ms, 0, RULES)
-    assert is_forgotten(state, newest_ms + retention_ms + 1, 0, RULES)
-    assert not is_forgotten(state, newest_ms, newest_ms + retention_ms + MONTH_MS, RULES)
-    assert is_forgotten(state, newest_ms, newest_ms + retention_ms + MONTH_MS + 1, RULES)

@@ -5,8 +5,8 @@ from msgspec import Struct, structs
 
 from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER, step
-from worker.core.closing import FORGETTING_DELAY_MS
 from worker.core.continuing import ShortWay
+from worker.core.expiry import EXPIRY_DELAY_MS
 from worker.core.session_ids import session_id
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event
 from worker.model.outputs import EnrichedEvent
@@ -210,10 +210,10 @@ def test_a_time_that_must_be_held_is_left_also_where_the_session_may_last_longer
 
 
 def test_a_device_that_is_due_to_be_forgotten_is_left() -> None:
-    due_ms = ms("10:00:00") + RULES.retention_ms + FORGETTING_DELAY_MS
+    due_ms = ms("10:00:00") + RULES.retention_ms + EXPIRY_DELAY_MS
     late = click("d1", at="10:01:00")
-    assert how_many(short_way(late, watermark_ms=due_ms)) == (1, 0)
-    assert how_many(short_way(late, watermark_ms=due_ms + 1)) == (0, 1)
+    assert how_many(short_way(late, expiry_ms=due_ms)) == (1, 0)
+    assert how_many(short_way(late, expiry_ms=due_ms + 1)) == (0, 1)
 
 
 def test_an_event_is_left_that_has_to_set_the_timer_by_which_its_session_is_published_at_its_close() -> None:
@@ -229,7 +229,7 @@ def short_way(
     before: list[RawEvent] | None = None,
     rules: Rules = RULES,
     limit_ms: int = TIMESTAMP_LIMIT_MS,
-    watermark_ms: int = 0,
+    expiry_ms: int = 0,
     published_before: bool = True,
 ) -> Taken:
     """The events by the short way, after those ``before``: by default one of ann in session s1."""
@@ -239,7 +239,7 @@ def short_way(
         state.close_at_ms = 0  # as the rules leave it that publish no sessions
     taken = Taken([], None, state)
     taken.left = ShortWay(rules).take(
-        first, iter(following), state, limit_ms, None, watermark_ms, taken.enriched
+        first, iter(following), state, limit_ms, None, expiry_ms, taken.enriched
     )
     return taken
 

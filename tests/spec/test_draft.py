@@ -8,7 +8,7 @@ from tests.builders import RawEvent, Record, click, ms, record
 from tests.enriching import step
 from worker.core.encode import encode_step
 from worker.core.state_records import META_KEY, cold_key, decode_meta, decode_state, hot_key
-from worker.model.state import DeviceState, Meta
+from worker.model.state import DeviceState, ExpiryClock, Meta
 from worker.ports import StateRecord
 from worker.task.draft import Draft
 
@@ -23,11 +23,16 @@ def test_an_empty_draft_moves_nothing() -> None:
     assert [key for key, _ in draft.state_records()] == [META_KEY]
 
 
-def test_offsets_and_watermark_are_those_of_the_last_step() -> None:
+def test_offsets_watermark_and_expiry_clock_are_those_of_the_last_step() -> None:
     draft = Draft(BASE, opened_at=0.0)
     add(draft, record(10, click("d1", at="10:00:00")))
     add(draft, record(14, click("d1", at="10:01:00")), record(15, b"broken"))
-    assert draft.meta() == structs.replace(BASE, next_offsets={"events.raw": 16}, watermark_ms=ms("10:01:00"))
+    assert draft.meta() == structs.replace(
+        BASE,
+        next_offsets={"events.raw": 16},
+        watermark_ms=ms("10:01:00"),
+        expiry=ExpiryClock(at_ms=ms("10:00:00"), records=2),
+    )
 
 
 def test_the_base_it_was_opened_on_is_not_changed() -> None:
@@ -99,7 +104,7 @@ def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_no
 
 def add(draft: Draft, *raw: Record) -> None:
     """One step on what the draft holds."""
-    result = step(*raw, states=known(draft.states), watermark_ms=draft.watermark_ms)
+    result = step(*raw, states=known(draft.states), watermark_ms=draft.watermark_ms, expiry=draft.expiry)
     draft.add("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
 
 

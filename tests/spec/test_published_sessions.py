@@ -13,7 +13,7 @@ from worker.core.session_changes import Changes, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState, Link, Session
+from worker.model.state import DeviceState, ExpiryClock, Link, Session
 
 RULES = Rules()
 
@@ -22,7 +22,7 @@ def published(
     *raw: RawEvent, states: Mapping[str, DeviceState] | None = None, rules: Rules = RULES
 ) -> StepResult:
     records = [record(offset, event) for offset, event in enumerate(raw)]
-    return process(decode_records(records, DECODER), states or {}, 0, rules)
+    return process(decode_records(records, DECODER), states or {}, 0, ExpiryClock(), rules)
 
 
 def after(*raw: RawEvent, rules: Rules = RULES) -> dict[str, DeviceState]:

@@ -17,7 +17,7 @@ from worker.core.state_records import (
     hot_key,
     times_of,
 )
-from worker.model.state import DeviceState, Link, Meta
+from worker.model.state import DeviceState, ExpiryClock, Link, Meta
 
 META = Meta(
     schema=1,
@@ -25,6 +25,7 @@ META = Meta(
     raw_topic="events.raw",
     next_offsets={"events.raw": 42},
     watermark_ms=1_772_445_600_000,
+    expiry=ExpiryClock(1_772_440_000_000, 2_000),
     partitions=6,
     partitioner="murmur2",
 )
@@ -153,7 +154,7 @@ def test_a_record_that_is_cut_off_or_damaged_is_refused() -> None:
 def test_the_meta_record_is_json_that_people_can_read() -> None:
     assert encode_meta(META) == (
         b'{"schema":1,"incarnation":"b2f1","raw_topic":"events.raw","next_offsets":{"events.raw":42},'
-        b'"watermark_ms":1772445600000,"partitions":6,"partitioner":"murmur2"}'
+        b'"watermark_ms":1772445600000,"expiry":{"at_ms":1772440000000,"records":2000},"partitions":6,"partitioner":"murmur2"}'
     )
     assert decode_meta(encode_meta(META)) == META
 

@@ -1,9 +1,9 @@
 """Decides what time does to devices that are silent: their sessions close, and at last they are forgotten.
 
 Knows devices' states, the rules and two instants. Sessions close by ``now_ms``: the partition's watermark, or
-the wall clock where nothing is left to read. Devices are forgotten by the watermark alone, because that moves
-ids. Invariants: the instants enter no state but by what they close; a device's timers are never later than
-what they are for, and one that is too early costs nothing but the look.
+the wall clock where nothing is left to read. Devices are forgotten by the expiry clock alone (``expiry``),
+because that moves ids. Invariants: the instants enter no state but by what they close; a device's timers are
+never later than what they are for, and one that is too early costs nothing but the look.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,12 @@ from copy import copy
 
 from msgspec import Struct
 
+from worker.core.expiry import expires_after_ms
 from worker.core.session_changes import Changes, close, closes_at_ms, due_among
 from worker.core.session_records import session_records
 from worker.model.outputs import SessionRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, Session
-
-FORGETTING_DELAY_MS = 32 * 86_400_000
-"""A device is tidied away that much later than retention allows: an event that is late by up to a month finds
-the state that it would have found in time, so that other devices' clocks do not change its ids."""
 
 
 class Tended(Struct):
@@ -44,15 +41,15 @@ def arm(state: DeviceState, rules: Rules) -> None:
         state.forget_at_ms = _forget_at_ms(state, rules)
 
 
-def tend(states: Mapping[str, DeviceState], watermark_ms: int, now_ms: int, rules: Rules) -> Tended:
-    """Close the sessions that are due at ``now_ms``, forget the devices that are due at ``watermark_ms``.
+def tend(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: Rules) -> Tended:
+    """Close the sessions that are due at ``now_ms``, forget the devices that are due at ``expiry_ms``.
 
     The given states are not changed. Timers that came too early are set anew. Never raises.
     """
     tended = Tended({}, [], 0, {})
     changes = Changes()
     for device_id, state in states.items():
-        if watermark_ms > _forget_at_ms(state, rules):
+        if expiry_ms > _forget_at_ms(state, rules):
             tended.sessions += close_forever(device_id, state.fork(), rules, changes)
             tended.forgotten[device_id] = state
             continue
@@ -66,19 +63,6 @@ def tend(states: Mapping[str, DeviceState], watermark_ms: int, now_ms: int, rule
         tended.states[device_id] = fork
     tended.sessions_closed = changes.closed
     return tended
-
-
-def is_forgotten(state: DeviceState, t_ms: int, watermark_ms: int, rules: Rules) -> bool:
-    """Whether the device is new again for an event at ``t_ms``: it is that much younger than the newest one,
-    or the device has been due to be tidied away, whether or not that has been done.
-    """
-    silent_ms = t_ms - state.newest_ms
-    return silent_ms > rules.retention_ms or watermark_ms > state.newest_ms + forgotten_after_ms(rules)
-
-
-def forgotten_after_ms(rules: Rules) -> int:
-    """How far the watermark has to be past a device's newest event for the device to be tidied away."""
-    return rules.retention_ms + FORGETTING_DELAY_MS
 
 
 def close_forever(device_id: str, state: DeviceState, rules: Rules, changes: Changes) -> list[SessionRecord]:
@@ -112,5 +96,5 @@ def _close_at_ms(state: DeviceState, rules: Rules) -> int:
 
 
 def _forget_at_ms(state: DeviceState, rules: Rules) -> int:
-    """The watermark up to which the device is remembered."""
-    return state.newest_ms + forgotten_after_ms(rules)
+    """The time of the expiry clock up to which the device is remembered."""
+    return state.newest_ms + expires_after_ms(rules)

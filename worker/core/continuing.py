@@ -13,7 +13,7 @@ An event of the user in force changes neither the timeline nor whose any session
 from collections.abc import Iterator
 from typing import Literal
 
-from worker.core.closing import forgotten_after_ms
+from worker.core.expiry import expires_after_ms
 from worker.core.sessions import action_of
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent
@@ -30,7 +30,7 @@ class ShortWay:
         self._event_types = rules.session.event_types
         self._max_duration_ms = rules.session.max_duration_ms
         self._reach_ms = min(rules.session.gap_ms, rules.retention_ms)
-        self._forgotten_after_ms = forgotten_after_ms(rules)
+        self._expires_after_ms = expires_after_ms(rules)
 
     def take(
         self,
@@ -39,7 +39,7 @@ class ShortWay:
         state: DeviceState,
         limit_ms: int,
         received_at: int | None,
-        watermark_ms: int,
+        expiry_ms: int,
         enriched: list[EnrichedEvent],
     ) -> Event | None:
         """Take ``event`` and what follows, as long as it is plain and of the same device.
@@ -52,7 +52,7 @@ class ShortWay:
             session is None
             or session.closed is not None
             or not (state.close_at_ms or not self._publish_sessions)  # a timer is to be set
-            or watermark_ms > state.newest_ms + self._forgotten_after_ms
+            or expiry_ms > state.newest_ms + self._expires_after_ms
             or (links and links[-1].since_ms > session.end_ms)
         ):
             return event

@@ -10,15 +10,16 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from worker.core.closing import close_forever, is_forgotten
+from worker.core.closing import close_forever
 from worker.core.continuing import ShortWay
 from worker.core.decode import Decoder
 from worker.core.enriching import enrich
+from worker.core.expiry import advanced, is_expired
 from worker.core.session_changes import Changes
 from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, DecodedValue, InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 
 class DecodedRecords(Struct, frozen=True):
@@ -43,6 +44,7 @@ class StepResult(Struct):
     identities: list[tuple[str, IdentityRecord | None]]  # (device id, record)
     states: dict[str, DeviceState]
     watermark_ms: int
+    expiry: ExpiryClock
     sessions_opened: int
     sessions_closed: int
     devices_linked: int
@@ -59,15 +61,17 @@ def process(
     decoded: DecodedRecords,
     states: Mapping[str, DeviceState],
     watermark_ms: int,
+    expiry: ExpiryClock,
     rules: Rules,
 ) -> StepResult:
     """Apply the rules to decoded records, in order.
 
     ``states`` holds the committed or drafted state of every known device in ``decoded.device_ids``; a missing
-    one is a new device. ``watermark_ms`` is the partition's event watermark before. Never raises on input.
+    one is a new device. ``watermark_ms`` and ``expiry`` are the partition's event watermark and expiry clock
+    before. Never raises on input.
     """
     forks: dict[str, DeviceState] = {}
-    result = StepResult([], [], [], [], forks, watermark_ms, 0, 0, 0)
+    result = StepResult([], [], [], [], forks, watermark_ms, expiry, 0, 0, 0)
     max_future_ms = rules.session.max_future_ms
     take_plain = ShortWay(rules).take
     enriched, sessions, identities, changes = result.enriched, result.sessions, result.identities, Changes()
@@ -75,6 +79,7 @@ def process(
         # When the record came in, by Kafka; None when it has no usable timestamp.
         received_at = record.timestamp if record.timestamp >= OLDEST_TIMESTAMP_MS else None
         limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + max_future_ms
+        expiry_ms, newest_ms = expiry.at_ms, 0
         device_id = None
         state: DeviceState | None = None
         events = iter(value.events)
@@ -88,14 +93,15 @@ def process(
                     if known is not None:
                         state = forks[device_id] = known.fork()
             if state is not None:
-                left = take_plain(event, events, state, limit_ms, received_at, watermark_ms, enriched)
+                left = take_plain(event, events, state, limit_ms, received_at, expiry_ms, enriched)
                 if left is not event:
+                    newest_ms = max(newest_ms, state.newest_ms)
                     if received_at is not None and state.newest_ms > watermark_ms:
                         watermark_ms = state.newest_ms
                     event = left
                     continue
             t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
-            if state is None or is_forgotten(state, t_ms, watermark_ms, rules):
+            if state is None or is_expired(state, t_ms, expiry_ms, rules):
                 armed = (0, 0)
                 if state is not None:
                     armed = state.armed
@@ -112,9 +118,12 @@ def process(
                 result.sessions_opened += 1
             if "linked" in special.flags:
                 result.devices_linked += 1
+            newest_ms = max(newest_ms, t_ms)
             if received_at is not None and t_ms > watermark_ms:
                 watermark_ms = t_ms
             event = next(events, None)
+        if newest_ms and received_at is not None:
+            expiry = advanced(expiry, newest_ms, rules)
         for rejection in value.rejections:
             letter = DeadLetter(
                 reason=rejection.reason,
@@ -126,6 +135,6 @@ def process(
                 received_at=received_at,
             )
             result.dead_letters.append((letter, record, rejection.payload))
-    result.watermark_ms = watermark_ms
+    result.watermark_ms, result.expiry = watermark_ms, expiry
     result.sessions_closed = changes.closed
     return result

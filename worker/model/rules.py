@@ -92,6 +92,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     """All rules together, as the core takes them.
 
     A device whose newest event is more than ``retention_ms`` before the next one is treated as new.
+    ``expiry_records``: how many records it takes to move the clock by which silent devices expire.
     ``publish_sessions`` and ``publish_identities`` say whether those streams are wanted: enriched events are
     the same without them.
     """
@@ -100,5 +101,6 @@ class Rules(Struct, frozen=True, kw_only=True):
     session: SessionRules = SessionRules()
     identity: IdentityRules = IdentityRules()
     retention_ms: int = 396 * 86_400_000
+    expiry_records: int = 1_000
     publish_sessions: bool = True
     publish_identities: bool = True

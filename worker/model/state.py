@@ -90,6 +90,16 @@ class DeviceState(Struct, gc=False):
         return forked
 
 
+class ExpiryClock(Struct, frozen=True, gc=False):
+    """The time by which a partition's silent devices expire, in ms, and what it takes to move it.
+
+    ``records``: see ``core.expiry``. The default is the clock of a partition without records.
+    """
+
+    at_ms: int = 0
+    records: int = 0
+
+
 class Meta(Struct, frozen=True, kw_only=True):
     """What one transaction leaves in the changelog about its partition: the truth about offsets.
 
@@ -103,6 +113,7 @@ class Meta(Struct, frozen=True, kw_only=True):
     raw_topic: str
     next_offsets: dict[str, int]
     watermark_ms: int = 0
+    expiry: ExpiryClock = ExpiryClock()
     partitions: int = 0
     partitioner: str = ""
 

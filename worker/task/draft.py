@@ -1,9 +1,9 @@
 """Everything that one transaction may change. It dies with an abort, and nothing of it is left.
 
 Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the
-order of arrival, of a session at most one; ``next_offsets`` and ``watermark_ms`` belong to exactly the
-records whose outputs are in it (offsets that hold no record may be passed besides); timers go to the store
-with the states that they are for, and never to the changelog.
+order of arrival, of a session at most one; ``next_offsets``, ``watermark_ms`` and ``expiry`` belong to just
+the records whose outputs are in it (offsets that hold no record may be passed besides); timers go to the
+store with the states that they are for, and never to the changelog.
 """
 
 from collections import Counter
@@ -39,6 +39,7 @@ class Draft:
         self.opened_at = opened_at  # monotonic seconds: when the first record came in
         self.next_offsets = dict(base.next_offsets)
         self.watermark_ms = base.watermark_ms
+        self.expiry = base.expiry
         self.records = 0
         self.events = 0  # enriched, dead or sent to other partitions
         self.events_rekeyed = 0
@@ -87,6 +88,7 @@ class Draft:
         """Take in what a step decided about ``records`` records of ``topic``, up to ``next_offset``."""
         self.next_offsets[topic] = next_offset
         self.watermark_ms = result.watermark_ms
+        self.expiry = result.expiry
         self.records += records
         self.events += len(result.enriched) + len(result.dead_letters)
         self.sessions_opened += result.sessions_opened
@@ -150,6 +152,7 @@ class Draft:
             schema=SCHEMA_VERSION,
             next_offsets=self.next_offsets,
             watermark_ms=self.watermark_ms,
+            expiry=self.expiry,
         )
 
     def state_records(self) -> list[StateRecord]:

@@ -43,6 +43,7 @@ from worker.task.topics import TaskTopics
 _IDLE_WAIT_S = 0.5
 _FLUSH_INTERVAL_S = 300.0
 _SLICE_BYTES = 256 * 1024
+_FAR_AHEAD_S = 86_400.0
 
 
 class PartitionTask:
@@ -90,6 +91,7 @@ class PartitionTask:
         self._abandoned = False
         self._setbacks = Setbacks(partition)
         self._next_flush = 0.0
+        self._future_logged = False
         self._silent_since = 0.0  # when the coordinator of transactions last heard of us
         self._passed_since: float | None = None  # when inputs were first read past what is committed
 
@@ -227,7 +229,7 @@ class PartitionTask:
             return
         taken = self._intake.take(records)
         states = states_of(taken.decoded.device_ids, draft.states, self._live_states, self._store)
-        result = process(taken.decoded, states, draft.watermark_ms, self._rules)
+        result = process(taken.decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         draft.send_on(taken.leaving)
         if taken.decoded.records:  # of the re-key topic: as they were first received
             draft.note_received(taken.decoded.records[0].timestamp)
@@ -307,6 +309,20 @@ class PartitionTask:
         self._setbacks.committed()
         delay_ms = None if draft.received_ms is None else self._clock.wall_ms() - draft.received_ms
         self.statistics.add(draft, self._clock.monotonic() - started, delay_ms)
+        self._warn_of_future(self._committed)
+
+    def _warn_of_future(self, committed: Meta) -> None:
+        """Log once that a record's time lies far ahead of this machine's clock: sessions then close early."""
+        ahead_s = (committed.watermark_ms - self._clock.wall_ms()) / 1000
+        if ahead_s > _FAR_AHEAD_S and not self._future_logged:
+            self._future_logged = True
+            telemetry.emit(
+                telemetry.WatermarkAhead(
+                    partition=self.partition,
+                    ahead_s=round(ahead_s, 1),
+                    next_offsets=committed.next_offsets,
+                )
+            )
 
     async def _keep_store_fresh(self) -> None:
         """Make the store survive a kill, and date its checkpoint anew: a quiet one must not grow old."""

@@ -1,10 +1,10 @@
 """Brings what time does to silent devices into a task's drafts: sessions close, devices are forgotten.
 
-Decides by which instant: the committed watermark, and for closing also the wall clock where nothing is left
-to read, so that the last session of a quiet stream closes; a partition that lags, restores or cannot hear its
-broker never looks at the clock. Invariant: it works on committed states only, before any record of the draft,
-and a bounded number of devices a draft: a burst takes several transactions, and heartbeats go on between
-them.
+Decides by which instant: sessions close by the committed watermark, and by the wall clock where nothing is
+left to read, so that the last session of a quiet stream closes; devices are forgotten by the expiry clock. A
+partition that lags, restores or cannot hear its broker never looks at the wall clock. Invariant: it works on
+committed states only, before any record of the draft, and a bounded number of devices a draft: a burst takes
+several transactions, and heartbeats go on between them.
 """
 
 from collections.abc import Sequence
@@ -37,23 +37,26 @@ class Timekeeper:
 
     def time_has_come(self, committed: Meta | None) -> bool:
         """Whether a session is due to close, or a device to be forgotten, while there is nothing to step."""
-        watermark_ms = 0 if committed is None else committed.watermark_ms
-        closing_ms = self._closing_time_ms(watermark_ms, nothing_in_hand=True)
-        return self._timers.is_due("close", closing_ms) or self._timers.is_due("forget", watermark_ms)
+        if committed is None:
+            return False
+        closing_ms = self._closing_time_ms(committed.watermark_ms, nothing_in_hand=True)
+        return self._timers.is_due("close", closing_ms) or self._timers.is_due(
+            "forget", committed.expiry.at_ms
+        )
 
     def tend(self, draft: Draft, *, nothing_in_hand: bool) -> None:
         """Take into an empty draft what is due, or the first ``TIMERS_A_DRAFT`` of it.
 
         ``nothing_in_hand``: no record that the source has returned is still to be stepped.
         """
-        watermark_ms = draft.watermark_ms
-        now_ms = self._closing_time_ms(watermark_ms, nothing_in_hand=nothing_in_hand)
+        expiry_ms = draft.expiry.at_ms
+        now_ms = self._closing_time_ms(draft.watermark_ms, nothing_in_hand=nothing_in_hand)
         fired = self._timers.due("close", now_ms, TIMERS_A_DRAFT)
-        fired += self._timers.due("forget", watermark_ms, TIMERS_A_DRAFT - len(fired))
+        fired += self._timers.due("forget", expiry_ms, TIMERS_A_DRAFT - len(fired))
         if fired:
             device_ids = dict.fromkeys(map(device_of_timer, fired))
             states = states_of(device_ids, draft.states, self._live_states, self._store)
-            tended = tend(states, watermark_ms, now_ms, self._rules)
+            tended = tend(states, expiry_ms, now_ms, self._rules)
             draft.tend(fired, tended, publish_identities=self._rules.publish_identities)
 
     def written(self, timer_records: Sequence[StateRecord]) -> None:

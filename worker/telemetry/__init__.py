@@ -18,6 +18,7 @@ from worker.telemetry.partition_events import PartitionStuck as PartitionStuck
 from worker.telemetry.partition_events import StateRemoved as StateRemoved
 from worker.telemetry.partition_events import StateWiped as StateWiped
 from worker.telemetry.partition_events import TransactionLost as TransactionLost
+from worker.telemetry.partition_events import WatermarkAhead as WatermarkAhead
 from worker.telemetry.partition_events import WorkerIdle as WorkerIdle
 
 
@@ -265,6 +266,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     PartitionFounded,
     InputGapPassed,
     PartitionStuck,
+    WatermarkAhead,
     StateWiped,
     StateRemoved,
     TransactionLost,

@@ -84,6 +84,21 @@ class PartitionStuck(LogEvent, frozen=True, kw_only=True):
     seconds: float
 
 
+class WatermarkAhead(LogEvent, frozen=True, kw_only=True):
+    """A record's time, and so the partition's watermark, is more than a day ahead of this machine's clock:
+    its sessions close early, and open again with their next event, until time has caught up. Nothing else is
+    affected. Logged once a partition and start; the record lies before ``next_offsets``.
+
+    Alert: at once, a producer that writes its own record times has a wrong clock, or this machine has.
+    """
+
+    NAME = "watermark.ahead"
+    LEVEL = "warning"
+    partition: int
+    ahead_s: float
+    next_offsets: dict[str, int]
+
+
 class StateWiped(LogEvent, frozen=True, kw_only=True):
     """A local store was unusable, too old or of another life; it is restored from the changelog. No data is
     lost.

@@ -1,0 +1,52 @@
+"""Decides when a silent device expires: it is new again when it comes back, and its state may be deleted.
+
+Knows one device's newest event, the times of its partition's records, and the rules; no clock, no store. A
+device expires by its own next event (``retention_ms`` after its newest one), or by the expiry clock of its
+partition. Invariants: the clock is a function of the partition's records in their order; once it has expired
+a device it never takes that back; and no record moves it alone. It takes ``expiry_records`` records of a
+later time, more than there are of earlier ones meanwhile, before it moves at all, and as many again to run
+through the time after which a device expires. So neither one record from the future nor a device whose clock
+is ahead expires the others, as it would if the clock were the greatest time seen.
+"""
+
+from worker.model.rules import Rules
+from worker.model.state import DeviceState, ExpiryClock
+
+EXPIRY_DELAY_MS = 32 * 86_400_000
+"""How much later than ``retention_ms`` the clock expires a device: an event that is late by up to a month
+finds the state that it would have found in time, so that other devices' times do not change its ids."""
+
+
+def expires_after_ms(rules: Rules) -> int:
+    """How far the expiry clock has to be past a device's newest event for the device to expire."""
+    return rules.retention_ms + EXPIRY_DELAY_MS
+
+
+def is_expired(state: DeviceState, t_ms: int, expiry_ms: int, rules: Rules) -> bool:
+    """Whether the device is new again for an event at ``t_ms``, when the expiry clock says ``expiry_ms``.
+
+    It is where the event is more than the retention younger than the device's newest one, or where the clock
+    has expired the device, whether or not its state has been deleted yet.
+    """
+    return t_ms - state.newest_ms > rules.retention_ms or expiry_ms > state.newest_ms + expires_after_ms(
+        rules
+    )
+
+
+def advanced(clock: ExpiryClock, record_ms: int, rules: Rules) -> ExpiryClock:
+    """The clock after a record whose newest event has the held time ``record_ms``.
+
+    ``clock.records`` counts from 0. Up to ``expiry_records`` the clock is the least time seen, which expires
+    nobody. From there on it counts, up to twice that, how many records more were later than the clock than
+    were not; only at the most does a later record move the clock, by one part in ``expiry_records`` of the
+    time after which a device expires, and never past the record.
+    """
+    most = rules.expiry_records
+    at_ms, records = clock.at_ms, clock.records
+    if records < most:
+        return ExpiryClock(min(at_ms, record_ms) if records else record_ms, records + 1)
+    if record_ms <= at_ms:
+        return ExpiryClock(at_ms, records - 1) if records > most else clock
+    if records < 2 * most:
+        return ExpiryClock(at_ms, records + 1)
+    return ExpiryClock(min(record_ms, at_ms + expires_after_ms(rules) // most), records)
