@@ -2,7 +2,9 @@
 
 from functools import partial
 
-from tests.builders import click, record
+from structlog.testing import capture_logs
+
+from tests.builders import click, ms, record
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
@@ -93,3 +95,20 @@ def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_chan
 
         simulation.run_until(has_lost_twenty, "it has lost twenty transactions")
         assert len(broker.log(changelog)) > end + 20
+
+
+def test_a_record_from_the_future_is_warned_of_once_a_partition() -> None:
+    ahead_ms = ms("10:00:00") + 730 * 86_400_000
+    log: list[Incoming] = [
+        (0, record(0, [click("d1")])),
+        (0, record(1, [click("x", ahead_ms)], received_at=ahead_ms)),
+        *((0, record(offset, [click("d1", id=str(offset))])) for offset in range(2, 20)),
+    ]
+    with capture_logs() as logs, Simulation(seed=3).feed(log) as simulation:
+        simulation.start_worker()
+        simulation.run_until(
+            lambda: simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}, "all is committed"
+        )
+    [warning] = [line for line in logs if line["event"] == "watermark.ahead"]
+    assert (warning["partition"], warning["log_level"]) == (0, "warning")
+    assert warning["ahead_s"] > 700 * 86_400
