@@ -48,10 +48,12 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self.name = name
 
-    def start(self, crash_at: str | None = None, on_passage: int = 1) -> None:
-        """Start it; returns at once. ``crash_at``: a point of ``crashing_worker`` where it is to end."""
+    def start(self, crash_at: str | None = None, on_passage: int = 1, module: str = "worker") -> None:
+        """Start it; returns at once. ``crash_at``: a point of ``crashing_worker`` where it is to end.
+        ``module``: another one that runs the command line.
+        """
         assert self._process is None, f"{self.name} runs already"
-        environment, module = self._environment, "worker"
+        environment = self._environment
         if crash_at is not None:
             environment = {**environment, "CRASH_AT": crash_at, "CRASH_ON_PASSAGE": str(on_passage)}
             module = "tests.chaos.crashing_worker"

@@ -28,7 +28,7 @@ from worker.errors import Fatal, LoginRefused
 MOST_TRIES = 6
 """Refused logins in a row, after which the process ends."""
 
-_WAITS_S = (4.0, 8.0, 16.0, 32.0, 60.0)
+WAITS_S: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0, 60.0)
 """After the first, second ... refusal: the sixth try is two minutes after the first."""
 
 _TURN_S = 1.0
@@ -178,7 +178,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
             if self._tokens is not None:
                 self._tokens.forget()
         tries += 1
-        wait_s = _WAITS_S[min(tries, len(_WAITS_S)) - 1]
+        wait_s = WAITS_S[min(tries, len(WAITS_S)) - 1]
         since = min([now, *(known.since for known in self._refusals.values())])
         line = f"{address} refuses the login {self._who()}: " if refusal.by_broker else "no login: "
         line += refusal.reason

@@ -1,0 +1,16 @@
+"""The command line with a login that is tried again soon, so that a test need not wait for two minutes.
+
+Only times are shorter, each by the same factor; ``tests/spec/test_kafka_login.py`` has the real ones.
+"""
+
+from worker import app
+from worker.adapters import kafka_login
+from worker.cli.main import main
+
+FACTOR = 0.05
+
+if __name__ == "__main__":
+    kafka_login.WAITS_S = tuple(wait_s * FACTOR for wait_s in kafka_login.WAITS_S)
+    app._ASK_AGAIN_S = app._ASK_AGAIN_S * FACTOR
+    app._STANDSTILL_S = app._STANDSTILL_S * FACTOR
+    main()
