@@ -19,18 +19,16 @@ A refusal is returned and not raised: a value can hold thousands, and raising co
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import lru_cache
 
 from msgspec import DecodeError, Raw, json
 
 from worker.core.field_values import ALIASES, KINDS, Refusal, json_of, kind_of, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
+from worker.core.placeholders import NULL_WORDS, device_check, plain_word, user_check
 from worker.model.events import NO_JSON, Event
 from worker.model.rules import IdentityRules, InputRules
-
-NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
-"""Plain forms of a session or view id that mean none: what scripts send for a value they do not have."""
 
 _OPTIONAL_IDS = ("user_id", "session_id", "view_id")
 MISSING: dict[str, Refusal] = {
@@ -49,21 +47,10 @@ _NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *_OPTI
 _NOTHING: Refusal = "malformed_json", "not valid JSON: nothing between two commas"
 NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
-_QUOTES = "\"'`"
 _control_character = re.compile("[\x00-\x1f\x7f-\x9f]")  # the Unicode category Cc
 _any_json = json.Decoder(Raw).decode
 _any_string = json.Decoder(str).decode
 _properties_of = json.Decoder(dict[str, Raw]).decode
-
-
-def plain_word(text: str) -> str:
-    """The form in which ids are compared with words: lower case, without white space and quotes around."""
-    return text.strip().strip(_QUOTES).strip().lower()
-
-
-def plain_words(texts: Iterable[str]) -> frozenset[str]:
-    """A blocklist for ``plain_word``; it always holds "", which names nobody."""
-    return frozenset({"", *map(plain_word, texts)})
 
 
 def is_utf8(text: bytes) -> bool:
@@ -110,8 +97,8 @@ class EventChecks:
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:
         self._limits = limits
         self.too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
-        self._blocked_users = plain_words(identity.blocked_user_ids)
-        self._blocked_devices = plain_words(identity.blocked_device_ids)
+        self._is_no_user = user_check(identity)
+        self._is_no_device = device_check(identity)
 
     def judge(self, element: bytes) -> Event | Refusal:
         """The event in an element, or why there is none."""
@@ -193,31 +180,33 @@ class EventChecks:
 
     def refusal_of_device(self, device_id: str) -> Refusal | None:
         """Why an id is refused that is a text as it should be."""
-        if plain_word(device_id) in self._blocked_devices:
+        if self._is_no_device(device_id):
             return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
         return None
 
     def judge_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
         """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
-        user = self._optional_text(user_id, "user_id", self._blocked_users)
+        user = self._optional_text(user_id, "user_id", self._is_no_user)
         if isinstance(user, tuple):
             return user
-        session = self._optional_text(session_id, "session_id", NULL_WORDS)
+        session = self._optional_text(session_id, "session_id", _is_null_word)
         if isinstance(session, tuple):
             return session
-        view = self._optional_text(view_id, "view_id", NULL_WORDS)
+        view = self._optional_text(view_id, "view_id", _is_null_word)
         if isinstance(view, tuple):
             return view
         event.user_id, event.session_id, event.view_id = user, session, view
         return None
 
-    def _optional_text(self, found: Raw, field: str, meaning_none: frozenset[str]) -> str | Refusal | None:
+    def _optional_text(
+        self, found: Raw, field: str, means_none: Callable[[str], bool]
+    ) -> str | Refusal | None:
         if found is NO_JSON or (json_text := bytes(found)) == b"null":
             return None
         text = text_of(json_text, field)
         if isinstance(text, tuple):
             return text
-        return None if plain_word(text) in meaning_none else self._allowed_text(text, field)
+        return None if means_none(text) else self._allowed_text(text, field)
 
     def judge_rest(self, event: Event, element: bytes) -> Refusal | None:
         """Give the event of an element, which has all its ids, its ``data`` and ``extra``; or why not."""
@@ -255,6 +244,10 @@ class EventChecks:
             found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
             return "data_too_many_properties", found
         return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
+
+
+def _is_null_word(text: str) -> bool:
+    return plain_word(text) in NULL_WORDS
 
 
 def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:

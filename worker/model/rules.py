@@ -9,39 +9,133 @@ from typing import Literal
 from msgspec import Struct, field
 
 BLOCKED_IDS = (
+    # No value.
     "null",
     "undefined",
     "none",
     "nan",
     "nil",
     "n/a",
+    "#n/a",
     "na",
+    "n.a.",
+    "\\n",
+    "void 0",
+    "no value",
+    "not set",
+    "not_set",
+    "unset",
+    "not available",
+    "not_available",
+    "unavailable",
+    "redacted",
+    # Nobody.
     "anonymous",
     "anon",
+    "anonymous user",
+    "anonymous_user",
+    "anonymoususer",
     "guest",
+    "guest user",
+    "guest_user",
+    "guestuser",
     "unknown",
+    "unknown user",
+    "unknown_user",
+    "unknown device",
+    "unknown_device",
     "unidentified",
+    "no user",
+    "no_user",
     "not_authenticated",
-    "distinct_id",
-    "distinctid",
+    "not authenticated",
+    "notauthenticated",
+    "unauthenticated",
+    "not logged in",
+    "not_logged_in",
+    "notloggedin",
+    "logged out",
+    "logged_out",
+    "loggedout",
+    # The name of the field instead of its value.
+    "id",
+    "uid",
+    "uuid",
+    "guid",
+    "email",
+    "username",
     "user_id",
     "userid",
     "device_id",
     "deviceid",
-    "id",
-    "email",
+    "distinct_id",
+    "distinctid",
+    "anonymous_id",
+    "anonymousid",
+    "client_id",
+    "clientid",
+    "visitor_id",
+    "visitorid",
+    "customer_id",
+    "customerid",
+    "account_id",
+    "accountid",
+    "advertising_id",
+    "advertisingid",
+    "android_id",
+    "idfa",
+    "idfv",
+    "gaid",
+    "aaid",
+    "adid",
+    # Values of another kind as text.
     "0",
     "-1",
     "true",
     "false",
-    "[]",
-    "{}",
     "[object object]",
+    "object undefined",
+    "object null",
+    "object promise",
+    "optional(nil)",
+    "%s",
+    "%d",
+    "%@",
+    "%v",
+    "%!s(<nil>)",
+    "%!d(<nil>)",
+    "%!v(<nil>)",
+    # Ids that whole models, emulators and systems share.
     "00000000-0000-0000-0000-000000000000",
+    "ffffffff-ffff-ffff-ffff-ffffffffffff",
+    "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx",
+    "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx",
+    "9774d56d682e549c",
+    "02:00:00:00:00:00",
+    "020000000000",
+    "ff:ff:ff:ff:ff:ff",
+    "004999010640000",
+    "012345678912345",
+    "lmy47d",
+    # Hashes of nothing: MD5, SHA-1 and SHA-256 of "", of the all-zero UUID, of "null" and "undefined".
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "9f89c84a559f573636a47ff8daed0d33",
+    "b602d594afd2b0b327e07a06f36ca6a7e42546d0",
+    "12b9377cbe7e5c94e8a70d9d23929523d14afa954793130f8a3959c7b849aca8",
+    "37a6259cc0c1dae299a7866489dff0bd",
+    "2be88ca4242c76e8253ac62474851065032d6833",
+    "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",
+    "5e543256c480ac577d30f76f9120eb74",
+    "d5d4cd07616a542891b7ec2d0257b3a24b69856e",
+    "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",
 )
 """Ids that broken instrumentation sends for everybody: one of them would join all visitors into one.
 
-Sources: the lists of PostHog (illegal distinct ids), Segment and Amplitude (invalid ids).
+Sources: the lists of PostHog (illegal distinct ids), Mixpanel, Segment and Amplitude (invalid ids), what
+Android and iOS give out in place of a forbidden address, Spring Security's name of nobody. Forms of ids that
+name nobody (all zeros, placeholders of templates) are no entries here: ``core.placeholders`` knows them.
 """
 
 
@@ -82,10 +176,13 @@ class SessionRules(Struct, frozen=True, kw_only=True):
 
 
 class IdentityRules(Struct, frozen=True, kw_only=True):
-    """Ids that name nobody; compared without regard to case and to surrounding quotes."""
+    """Ids that name nobody; compared without regard to case, to what shows nothing, and to white space,
+    quotes and brackets around. ``blocked_forms``: ids of the known forms name nobody either.
+    """
 
     blocked_user_ids: tuple[str, ...] = BLOCKED_IDS
     blocked_device_ids: tuple[str, ...] = BLOCKED_IDS
+    blocked_forms: bool = True
 
 
 class Rules(Struct, frozen=True, kw_only=True):
