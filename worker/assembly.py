@@ -29,6 +29,7 @@ from worker.task.memory_budget import MemoryBudget
 from worker.task.misrouting import Misrouting
 from worker.task.outlets import Outlets
 from worker.task.partition_task import PartitionTask
+from worker.task.starts import Starts
 from worker.task.topics import TaskTopics
 from worker.task.worker import Worker
 
@@ -109,6 +110,7 @@ def _worker(
 ) -> Worker:
     # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
     memory_bytes = config.state.memory_mb * 1024 * 1024
+    starts = Starts(clock)
     memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
     rocksdb_memory = RocksDBMemory(memory_bytes // 2)
     topics, partitioning = layout.topics, layout.partitioning
@@ -148,6 +150,7 @@ def _worker(
             store=make_store(partition),
             clock=clock,
             memory=memory,
+            starts=starts,
             new_incarnation=lambda: secrets.token_hex(8),
             max_store_age_s=MAX_STORE_AGE_S,
         )

@@ -20,7 +20,9 @@ GRANTED_MB = MEMORY_MB + 256
 """For a container, by docs/operations.md, section Memory and disk."""
 
 
-async def append(deployment: Deployment, partition: int, values: Iterable[bytes], codec: str = "zstd") -> None:
+async def append(
+    deployment: Deployment, partition: int, values: Iterable[bytes], codec: str = "zstd"
+) -> None:
     """One batch of these values."""
     producer = AIOKafkaProducer(
         bootstrap_servers=deployment.direct.kafka.bootstrap_servers,
@@ -69,10 +71,15 @@ async def peak_mb(deployment: Deployment, worker: WorkerProcess, records: int) -
         return sum(offset for partition, offset in known.items() if partition.topic == raw) == records
 
     await eventually(all_are_committed, what="all is committed", timeout_s=180)
-    status = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    peak = peak_of(worker.pid)
     print(f"{peak:.0f} MB at most")  # noqa: T201 - with -s
     return peak
+
+
+def peak_of(pid: int) -> float:
+    """The most resident memory of a process since its start, MiB, as Linux knows it."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
 
 def worker_of(deployment: Deployment) -> WorkerProcess:

@@ -5,6 +5,7 @@ when the simulation says so. Knows no other process. Invariants: at most one tas
 task that stays is not touched but for what the client does to its source at every rebalance.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ from worker.task.memory_budget import MemoryBudget
 from worker.task.misrouting import Misrouting
 from worker.task.outlets import Outlets
 from worker.task.partition_task import PartitionTask
+from worker.task.starts import Starts
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -89,6 +91,7 @@ class RunningTask:
             store=self.store,
             clock=FakeClock(life),
             memory=few,
+            starts=Starts(FakeClock(life), places=sys.maxsize),
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",
             max_store_age_s=_MAX_STORE_AGE_S,
         )

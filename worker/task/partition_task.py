@@ -36,6 +36,7 @@ from worker.task.progress import Progress
 from worker.task.restoring import restore
 from worker.task.setbacks import Setbacks
 from worker.task.slices import from_offset, slices
+from worker.task.starts import Starts
 from worker.task.statistics import TaskStatistics
 from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
@@ -64,6 +65,7 @@ class PartitionTask:
         store: StateStore,
         clock: Clock,
         memory: MemoryBudget,
+        starts: Starts,
         new_incarnation: Callable[[], str],
         max_store_age_s: float,
     ) -> None:
@@ -81,6 +83,7 @@ class PartitionTask:
         self._store = store
         self._clock = clock
         self._memory = memory
+        self._starts = starts
         self._live_states = LiveStates(memory)
         self._timekeeper = Timekeeper(rules, source, store, clock, self._live_states)
         self._new_incarnation = new_incarnation
@@ -92,6 +95,7 @@ class PartitionTask:
         self._setbacks = Setbacks(partition)
         self._next_flush = 0.0
         self._future_logged = False
+        self._restored_to = -1
         self._silent_since = 0.0  # when the coordinator of transactions last heard of us
         self._passed_since: float | None = None  # when inputs were first read past what is committed
 
@@ -101,6 +105,7 @@ class PartitionTask:
         """Finish what is drafted, then end."""
         self._stopping = True
         self._source.wake()
+        self._starts.wake(self.partition)
 
     def abandon(self) -> None:
         """End soon, without a last commit: the partition belongs to somebody else."""
@@ -135,8 +140,7 @@ class PartitionTask:
         try:
             while not self._stopping:
                 try:
-                    await self._store.open()
-                    await self._start()
+                    await self._start_in_turn()
                     if self.state is TaskState.RUNNING:  # not where it was asked to stop on the way
                         await self._consume()
                 except TransactionLost as lost:
@@ -153,12 +157,21 @@ class PartitionTask:
 
     # --- start: fence, restore, agree, seek ---
 
-    async def _start(self) -> None:
+    async def _start_in_turn(self) -> None:
         self._enter(TaskState.RESTORING)
+        await self._starts.enter(self.partition, lambda: self._stopping)
+        try:
+            if not self._stopping:
+                await self._store.open()
+                await self._start()
+        finally:
+            self._starts.leave(self.partition)
+
+    async def _start(self) -> None:
         await self._transaction.fence()
         self._silent_since = self._clock.monotonic()
         changelog, store, age_s = self._changelog, self._store, self._max_store_age_s
-        restored = await restore(self.partition, changelog, store, self._clock, age_s, lambda: self._stopping)
+        restored = await restore(self.partition, changelog, store, self._clock, age_s, self._stop_restoring)
         if self._stopping:
             return
         try:
@@ -170,11 +183,21 @@ class PartitionTask:
         except Fatal:
             await refuse_overtaken(self._changelog, restored.end)
             raise
+        await self._changelog.close()  # an open reader would fetch for ever what this task writes
         assert self._committed is not None
         self._timekeeper.restored()
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)
         self._next_flush = self._clock.monotonic()  # what was restored is not to be restored again
+
+    def _stop_restoring(self) -> bool:
+        """Asked before each piece of a restore."""
+        checkpoint = self._store.checkpoint()
+        offset = -1 if checkpoint is None else checkpoint.changelog_offset
+        if offset != self._restored_to:
+            self._restored_to = offset
+            self._starts.moved_on(self.partition)
+        return self._stopping
 
     async def _found(self) -> None:
         """First life: write down where it begins, before anything else, so that it is decided once."""
