@@ -37,6 +37,7 @@ MAX_STORE_AGE_S = 7 * 86_400 / 2  # half of the changelog's delete.retention.ms
 _FETCH_BYTES = 8 * 1024 * 1024
 _RESTORE_FETCH_BYTES = 1024 * 1024
 _DRAFTS_BYTES = 48 * 1024 * 1024
+_SLOW_S = 15.0
 
 
 class Layout(Struct, frozen=True):
@@ -117,7 +118,11 @@ def _worker(
     rules = config.rules
     decoder = Decoder(rules.input, rules.identity)
     misrouting = Misrouting(partitioning)
-    policy = CommitPolicy(interval_s=config.kafka.commit_interval_ms / 1000)
+    policy = CommitPolicy(
+        interval_s=config.kafka.commit_interval_ms / 1000,
+        # Half of the transaction's own deadline; and well within the minute after which a partition is stuck.
+        slow_s=min(config.kafka.transaction_timeout_ms / 4000, _SLOW_S),
+    )
     client = client_options(config.kafka)
 
     def make_store(partition: int) -> StateStore:

@@ -7,12 +7,14 @@ class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, no
     Remedy: drop the draft, throw the producer away, and if the partition is still assigned fence anew and
     restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the
     broker will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever
-    is no remedy.
+    is no remedy. ``timed_out`` says that the brokers answered, but the transaction was not done in its time:
+    the next one must be smaller.
     """
 
-    def __init__(self, cause: str, *, refused: bool = False) -> None:
+    def __init__(self, cause: str, *, refused: bool = False, timed_out: bool = False) -> None:
         super().__init__(cause)
         self.refused = refused
+        self.timed_out = timed_out
 
 
 class StateCorrupted(Exception):  # noqa: N818

@@ -65,6 +65,7 @@ class Adversary:
             (3, self._rebalance),
             (1, self._stop),
             (2, self._time_out_a_transaction),
+            (1, self._slow_down_or_recover),
             (1, self._withhold_markers),
             (1, self._compact),
             (1, self._delete_what_was_read),
@@ -127,6 +128,10 @@ class Adversary:
         broker, everything = self._world.broker, self._simulation.partitions
         under_way = [partition for partition in everything if broker.producer(partition).ongoing is not None]
         broker.time_out(self._random.choice(under_way or everything))
+
+    def _slow_down_or_recover(self) -> None:
+        """A quota, or its end; it may last. One record has at most five events and is always done in time."""
+        self._world.events_in_time = self._random.choice((None, 5, 5, 8))
 
     def _withhold_markers(self) -> None:
         """What was decided is seen late, and in one partition before another."""

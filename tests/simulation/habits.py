@@ -17,6 +17,7 @@ from worker.errors import TransactionLost
 from worker.model.state import Meta
 from worker.task.checkpoints import checkpoint_at
 from worker.task.draft import Draft
+from worker.task.draft_limits import DraftLimits
 from worker.task.life_cycle import TaskState
 from worker.task.partition_task import PartitionTask
 from worker.task.timekeeper import Timekeeper
@@ -123,6 +124,21 @@ class ForgetsTimersWhenItRestores(PartitionTask):
             timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
             self._store.write([(key, None) for key in timers], after)
             self._timekeeper.restored()
+
+
+class NeverShrinks(DraftLimits):
+    """Cuts every draft where the first one was cut."""
+
+    def timed_out(self, fullness: float) -> None:
+        pass
+
+
+class TriesAgainWhatWasTooMuch(PartitionTask):
+    """The same records, in as large a transaction: a slow broker never gets through with them."""
+
+    async def run(self) -> None:
+        self._limits = NeverShrinks(self._policy.slow_s)
+        await super().run()
 
 
 class HastyTimekeeper(Timekeeper):

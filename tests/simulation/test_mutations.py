@@ -25,6 +25,7 @@ MUTATIONS = [
     Parts(task=habits.SendsALostDraftAgain),
     Parts(task=habits.ReadsOnAfterAStopWhileRestoring),
     Parts(task=habits.ForgetsTimersWhenItRestores),
+    Parts(task=habits.TriesAgainWhatWasTooMuch),
     Parts(task=habits.ClosesByTheClockWhileLagging),
     Parts(task=habits.KeepsFiredTimersOverALoss),
     Parts(task=habits.StandsBehindTheLastRecord),

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from tests.simulation.broker import TopicPartition
 from tests.simulation.life import REQUEST_TIMEOUT_S, Life
+from tests.simulation.topics import topics_of
 from tests.simulation.world import Fate, Request
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers, RekeyedRecord
+
+_EVENTS = {topics_of(1).enriched, topics_of(1).dead_letters}
 
 
 class FakeTransaction:
@@ -25,6 +28,7 @@ class FakeTransaction:
         self.open = False
         self.tainted = False
         self.sent: list[tuple[TopicPartition, Request, Fate]] = []
+        self.events = 0  # that were sent in this transaction: states and upserts are fewer or go with them
 
     async def fence(self) -> None:
         assert self.epoch is None, "fenced twice without discarding"
@@ -37,14 +41,16 @@ class FakeTransaction:
         if self.epoch is None or self.tainted:
             raise TransactionLost("an earlier request may still be on its way")
         assert not self.open
-        self.open, self.sent = True, []
+        self.open, self.sent, self.events = True, [], 0
 
     async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
         place = topic, self.partition if partition is None else partition
+        self.events += len(records) if topic in _EVENTS else 0
         await self._send(place, [(record, ()) for record in records])
 
     async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
         sent = [((record.key, record.value, None), record.headers) for record in records]
+        self.events += sum(record.events for record in records)
         await self._send((topic, partition), sent)
 
     async def _send(self, place: TopicPartition, records: Sequence[tuple[OutputRecord, Headers]]) -> None:
@@ -70,6 +76,10 @@ class FakeTransaction:
 
     async def acknowledged(self) -> dict[str, int]:
         ends: dict[str, int] = {}
+        most = self.life.world.events_in_time
+        if most is not None and self.events > most:
+            await self.life.sleep(REQUEST_TIMEOUT_S)
+            raise TransactionLost(f"{self.events} events: no answer in time", timed_out=True)
         for (topic, partition), request, fate in self.sent:
             if fate is Fate.LATE:
                 await self.life.sleep(REQUEST_TIMEOUT_S)

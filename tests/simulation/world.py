@@ -72,6 +72,7 @@ class World:
         self.broker = Broker(self.random, lambda: self.now)
         self.requests: list[Request] = []
         self.fates: list[tuple[str, Fate]] = []  # what becomes of the next requests of a kind
+        self.events_in_time: int | None = None  # a slow broker: a transaction of more is not done in its time
         # Partition and offsets of its inputs at which a source had returned all that there was.
         self.fully_read: set[tuple[int, tuple[int, ...]]] = set()
         self._alarms: list[float] = []

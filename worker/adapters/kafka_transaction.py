@@ -65,6 +65,7 @@ class KafkaTransaction:
         self._in_transaction = False
         self._refusal: Answer | None = None
         self._errors: dict[int, Answer] = {}  # of each request, in order, those that no success has followed
+        self._answered = False  # anything, since the transaction began
         self._records_sent = 0
         self._deadline = 0.0
         self._pending: list[tuple[TopicPartition, int, asyncio.Future[Any]]] = []
@@ -211,6 +212,7 @@ class KafkaTransaction:
 
     def _remember(self, response: Any) -> None:
         """Keep the first refusal, and of each request the error that it goes on with."""
+        self._answered = True
         self._errors.pop(response.API_KEY, None)
         for answer in errors_in(response):
             self._errors.setdefault(answer.request, answer)
@@ -220,6 +222,7 @@ class KafkaTransaction:
     def _forget_answers(self) -> None:
         self._refusal = None
         self._errors.clear()
+        self._answered = False
 
     @contextlib.asynccontextmanager
     async def _lost_on_failure(self, what: str, topic: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
@@ -251,6 +254,13 @@ class KafkaTransaction:
         last = next(reversed(self._errors.values()), None)
         if last is None and topic is not None and not producer.client.cluster.partitions_for_topic(topic):
             return TransactionLost(f"{what}: there is no such topic", refused=True)
+        if last is None and self._in_transaction and self._answered:
+            return TransactionLost(
+                f"{what}: no answer in time, which is {self._transaction_timeout_ms / 2000:g} s, half of "
+                "kafka.transaction_timeout_ms. The next transaction is smaller; if a produce quota or a slow "
+                "link needs more time for good, raise that option or the quota",
+                timed_out=True,
+            )
         if last is None:
             return TransactionLost(f"{what}: no answer in time")
         text = last.text(self._group_id, self._transactional_id)

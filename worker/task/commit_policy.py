@@ -16,6 +16,8 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
 
     ``passed_s`` after an input was read past markers or aborted records alone: they follow the records that
     they belong to in the same fetch or the next, so a transaction of its own for them is the exception.
+
+    Slow is a commit that takes more than ``slow_s``: drafts do not grow any more (``draft_limits``).
     """
 
     interval_s: float = 0.1
@@ -28,6 +30,7 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     a producer that is silent (by default its sequence after a day, its transactional id after a week).
     """
     passed_s: float = 5.0
+    slow_s: float = 5.0
 
     def due_at(self, opened_at: float, lag: int, *, rekeying: bool = False) -> float:
         """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""

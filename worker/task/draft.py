@@ -64,9 +64,13 @@ class Draft:
         """Whether there is nothing to commit."""
         return not self.records and not self.fired and self.next_offsets == self._base.next_offsets
 
+    def fullness(self, events: int, output_bytes: int, timers: int) -> float:
+        """The share of these limits that it holds: of that of which it holds most. From 1 on it is full."""
+        return max(self.events / events, self.output_bytes / output_bytes, len(self.fired) / timers)
+
     def is_full(self, events: int, output_bytes: int, timers: int) -> bool:
         """Whether it holds so much that it must be committed, whatever the time."""
-        return self.events >= events or self.output_bytes >= output_bytes or len(self.fired) >= timers
+        return self.fullness(events, output_bytes, timers) >= 1
 
     @property
     def sessions(self) -> Sequence[OutputRecord]:

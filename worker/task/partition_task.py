@@ -27,6 +27,7 @@ from worker.task.checkpoints import checkpoint_at, refuse_another_life
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
+from worker.task.draft_limits import DraftLimits
 from worker.task.intake import Intake
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
@@ -93,6 +94,7 @@ class PartitionTask:
         self._stopping = False
         self._abandoned = False
         self._setbacks = Setbacks(partition)
+        self._limits = DraftLimits(policy.slow_s)
         self._next_flush = 0.0
         self._future_logged = False
         self._restored_to = -1
@@ -226,7 +228,7 @@ class PartitionTask:
             records = await self._source.next_records(self._wait_s())
             if not records and self._draft is None and self._has_something_due():
                 self._open_draft(nothing_in_hand=True)
-            for piece in slices(records, _SLICE_BYTES):
+            for piece in slices(records, self._limits.part_of(_SLICE_BYTES)):
                 self._step(piece)
                 if self._is_full():
                     await self._commit_draft()
@@ -262,7 +264,8 @@ class PartitionTask:
         """Begin with what time has done to silent devices."""
         assert self._committed is not None
         draft = self._draft = Draft(self._committed, self._clock.monotonic())
-        self._timekeeper.tend(draft, nothing_in_hand=nothing_in_hand)
+        timers = self._limits.part_of(TIMERS_A_DRAFT)
+        self._timekeeper.tend(draft, timers, nothing_in_hand=nothing_in_hand)
         return draft
 
     def _has_something_due(self) -> bool:
@@ -299,9 +302,11 @@ class PartitionTask:
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        draft, memory = self._draft, self._memory
-        events = min(self._policy.events, memory.events_per_draft)
-        return draft is not None and draft.is_full(events, memory.bytes_per_draft, TIMERS_A_DRAFT)
+        return self._draft is not None and self._limits.is_full(self._fullness(self._draft))
+
+    def _fullness(self, draft: Draft) -> float:
+        events = min(self._policy.events, self._memory.events_per_draft)
+        return draft.fullness(events, self._memory.bytes_per_draft, TIMERS_A_DRAFT)
 
     async def _commit_draft(self) -> None:
         if self._draft is not None and not self._draft.is_empty:
@@ -330,8 +335,10 @@ class PartitionTask:
         self._timekeeper.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
+        seconds = self._clock.monotonic() - started
+        self._limits.committed(self._fullness(draft), seconds)
         delay_ms = None if draft.received_ms is None else self._clock.wall_ms() - draft.received_ms
-        self.statistics.add(draft, self._clock.monotonic() - started, delay_ms)
+        self.statistics.add(draft, seconds, delay_ms)
         self._warn_of_future(self._committed)
 
     def _warn_of_future(self, committed: Meta) -> None:
@@ -361,6 +368,8 @@ class PartitionTask:
         """The one remedy: drop draft and producer, and be sure to be the owner before fencing in turn."""
         self.statistics.transactions_lost += 1
         events = 0 if self._draft is None else self._draft.events
+        if self._draft is not None and lost.timed_out:
+            self._limits.timed_out(self._fullness(self._draft))
         self._setbacks.lose(lost, events, told=not self._abandoned)
         self._enter(TaskState.RESTORING)  # at once: what the source has returned is not there any more
         self._drop_uncommitted()

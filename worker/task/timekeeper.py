@@ -44,15 +44,15 @@ class Timekeeper:
             "forget", committed.expiry.at_ms
         )
 
-    def tend(self, draft: Draft, *, nothing_in_hand: bool) -> None:
-        """Take into an empty draft what is due, or the first ``TIMERS_A_DRAFT`` of it.
+    def tend(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_in_hand: bool) -> None:
+        """Take into an empty draft what is due, or the first ``most`` of it.
 
         ``nothing_in_hand``: no record that the source has returned is still to be stepped.
         """
         expiry_ms = draft.expiry.at_ms
         now_ms = self._closing_time_ms(draft.watermark_ms, nothing_in_hand=nothing_in_hand)
-        fired = self._timers.due("close", now_ms, TIMERS_A_DRAFT)
-        fired += self._timers.due("forget", expiry_ms, TIMERS_A_DRAFT - len(fired))
+        fired = self._timers.due("close", now_ms, most)
+        fired += self._timers.due("forget", expiry_ms, most - len(fired))
         if fired:
             device_ids = dict.fromkeys(map(device_of_timer, fired))
             states = states_of(device_ids, draft.states, self._live_states, self._store)
