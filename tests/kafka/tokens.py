@@ -6,6 +6,7 @@ of who asks. Invariant: a token is issued only for the client's secret of the mo
 
 import base64
 import json
+import ssl
 import threading
 import time
 import urllib.parse
@@ -17,13 +18,16 @@ from typing import Any, Self
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from tests.kafka.certificates import Certificate
+
 AUDIENCE = "kafka-of-the-tests"
 
 
 class TokenEndpoint:
     """Answers on 127.0.0.1 from entry to exit; ``keys`` is the file by which a broker checks its tokens."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, certificate: Certificate | None = None) -> None:
+        """With a ``certificate`` it speaks https."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         directory.mkdir(parents=True, exist_ok=True)
         self.keys = directory / "keys.json"
@@ -36,11 +40,18 @@ class TokenEndpoint:
         """What everybody gets instead of a token: status and body."""
         self.issued: list[str] = []
         self.asked = 0
+        self.forms: list[dict[str, str]] = []
+        self.delay_s = 0.0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/token"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/token"
 
     def token(self, client: str) -> str:
         """A new token for that client."""
@@ -55,6 +66,8 @@ class TokenEndpoint:
     def answered(self, authorization: str, form: dict[str, str]) -> tuple[int, bytes]:
         """Status and body for a request."""
         self.asked += 1
+        self.forms.append(form)
+        time.sleep(self.delay_s)
         if self.answer is not None:
             return self.answer
         if form.get("grant_type") != "client_credentials":
@@ -84,6 +97,7 @@ def _handler(endpoint: TokenEndpoint) -> type[BaseHTTPRequestHandler]:
             form = dict(urllib.parse.parse_qsl(self.rfile.read(size).decode()))
             status, body = endpoint.answered(self.headers.get("Authorization", ""), form)
             self.send_response(status)
+            self.send_header("Location", endpoint.url)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)

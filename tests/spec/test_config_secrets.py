@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from tests.commands import Sessionizer
 from tests.configuring import File, faults
 from worker.config import load
 
@@ -94,3 +97,85 @@ def test_a_key_needs_its_certificate(tmp_path: Path) -> None:
     lines = faults(KAFKA_SECURITY_PROTOCOL="SSL", KAFKA_SSL_KEYFILE=str(tmp_path / "key.pem"))
     assert len(lines) == 1
     assert "the certificate of that key" in lines[0]
+
+
+# --- OAUTHBEARER -------------------------------------------------------------------------------------------
+
+TOKENS = {
+    "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+    "KAFKA_SASL_OAUTH_TOKEN_URL": "https://login.example.com/oauth2/token",
+    "KAFKA_SASL_OAUTH_CLIENT_ID": "worker",
+    "KAFKA_SASL_OAUTH_CLIENT_SECRET": "hunter2",
+}
+
+
+def accepted(**variables: str) -> bool:
+    load(None, {f"SESSIONIZER_{name}": value for name, value in variables.items()})
+    return True
+
+
+def test_oauthbearer_needs_endpoint_client_and_secret_and_no_password() -> None:
+    assert accepted(**TOKENS)
+    given = {name: value for name, value in TOKENS.items() if "OAUTH_" not in name}
+    assert faults(**given, KAFKA_SASL_PASSWORD="hunter2") == [
+        *(
+            f'default: kafka.sasl_oauth_{name} = "": is needed with kafka.sasl_mechanism = "OAUTHBEARER" '
+            "(SESSIONIZER_KAFKA_SASL_MECHANISM)"
+            for name in ("token_url", "client_id", "client_secret")
+        ),
+        (
+            "SESSIONIZER_KAFKA_SASL_PASSWORD = ***: has no meaning with "
+            'kafka.sasl_mechanism = "OAUTHBEARER" (SESSIONIZER_KAFKA_SASL_MECHANISM)'
+        ),
+    ]
+
+
+def test_tokens_have_no_meaning_without_oauthbearer() -> None:
+    lines = faults(**TOKENS | {"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "worker"})
+    assert len([line for line in lines if "has no meaning with kafka.sasl_mechanism" in line]) == 3
+    assert "hunter2" not in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "login.example.com/token",
+        "http://login.example.com/token",
+        "https://",
+        "https://worker:hunter2@login.example.com/token",
+        "https://[login/token",
+        "https://login.example.com:port/token",
+        "ftp://localhost/token",
+    ],
+)
+def test_the_client_secret_is_sent_to_an_https_address_only(url: str) -> None:
+    (line,) = faults(**TOKENS | {"KAFKA_SASL_OAUTH_TOKEN_URL": url})
+    assert "expected https://host/path, without a user (http:// on localhost only" in line
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080/token", "http://127.0.0.1/token", "http://[::1]/token"]
+)
+def test_on_this_machine_it_may_go_without_tls(url: str) -> None:
+    assert accepted(**TOKENS | {"KAFKA_SASL_OAUTH_TOKEN_URL": url})
+
+
+def test_the_authority_of_the_endpoint_must_be_readable_and_of_use(tmp_path: Path) -> None:
+    (line,) = faults(**TOKENS, KAFKA_SASL_OAUTH_CAFILE=str(tmp_path / "ca.pem"))
+    assert line.endswith("cannot be read: No such file or directory")
+    (tmp_path / "ca.pem").touch()
+    local = TOKENS | {"KAFKA_SASL_OAUTH_TOKEN_URL": "http://localhost/token"}
+    (line,) = faults(**local, KAFKA_SASL_OAUTH_CAFILE=str(tmp_path / "ca.pem"))
+    assert line.endswith("use https")
+
+
+def test_config_show_hides_the_client_secret(sessionizer: Sessionizer, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2")
+    variables = {name: value for name, value in TOKENS.items() if not name.endswith("SECRET")}
+    variables["KAFKA_SASL_OAUTH_CLIENT_SECRET_FILE"] = str(tmp_path / "secret")
+    for form in ("table", "toml"):
+        shown = sessionizer("config", "show", "--format", form, **variables)
+        assert shown.code == 0
+        assert "hunter2" not in shown.out + shown.err
+        assert "***" in shown.out

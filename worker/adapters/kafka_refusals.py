@@ -39,9 +39,10 @@ def refusal_of(error: Exception, kafka: Kafka) -> Refusal | None:
         if isinstance(cause, SaslAuthenticationFailed | IllegalSaslStateError):
             return Refusal(f"{_words(cause)}: {_remedy(kafka)}", True)
         if isinstance(cause, ssl.SSLCertVerificationError):
+            problem = getattr(cause, "verify_message", cause)
             return Refusal(
-                f"its certificate is not accepted here: {cause.verify_message}: it must be valid, bear that "
-                "name, and be signed by an authority of kafka.ssl_cafile",
+                f"its certificate is not accepted here: {problem}: it must be valid, bear that name, and be "
+                "signed by an authority of kafka.ssl_cafile",
                 False,
             )
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, _AWAY):

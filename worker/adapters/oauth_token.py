@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from worker.config import Kafka
 
 _ANSWER_S = 10.0
+_DEADLINE_S = 15.0
 _MOST_BYTES = 1024 * 1024
 _USED_SHARE = 0.8
 _NOT_NOW = (408, 425, 429)
@@ -59,7 +60,11 @@ class TokenClient:
         """
         if time.monotonic() >= self._use_until:
             asked_at = time.monotonic()
-            token, lifetime_s = await asyncio.to_thread(self._ask, secret)
+            try:
+                async with asyncio.timeout(_DEADLINE_S):  # an answer may come byte by byte
+                    token, lifetime_s = await asyncio.to_thread(self._ask, secret)
+            except TimeoutError as error:
+                raise self._unreachable(error) from None
             self._token, self._use_until = token, asked_at + lifetime_s * _USED_SHARE
         return self._token
 
@@ -112,7 +117,7 @@ class TokenClient:
                 f"{reason.verify_message}: kafka.sasl_oauth_cafile must hold the authority that signed it"
             )
         return KafkaConnectionError(
-            f"the token endpoint {self._url} cannot be reached: {reason or type(error).__name__}"
+            f"the token endpoint {self._url} cannot be reached: {str(reason) or type(reason).__name__}"
         )
 
     def _parsed(self, body: bytes) -> tuple[str, float]:
