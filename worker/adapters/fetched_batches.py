@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from msgspec import Struct
@@ -25,6 +26,7 @@ PIECE_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
 _LOG_OVERHEAD_BYTES = 12
 _MAGIC_AT, _ATTRIBUTES_AT, _COUNT_AT, _HEADER_BYTES = 16, 22, 57, 61
+_LARGEST_MAGIC = 2
 _CODEC_MASK, _CONTROL_MASK = 0x07, 0x20
 _LARGEST_VARINT_BYTES = 10
 
@@ -45,6 +47,8 @@ class Piece(Struct, frozen=True):
     records: Iterable[Any]
     size_bytes: int
     is_last: bool
+    batch: bytes = b""
+    """What ``records`` are parsed from, as a batch that is not packed."""
 
 
 class FetchedBatches:
@@ -53,25 +57,33 @@ class FetchedBatches:
     def __init__(self, answer: bytes) -> None:
         self._answer = memoryview(answer)
         self._position = 0
-        self.batch_bytes = 0
-        """Of the last batch, packed."""
+        self.batch: bytes | memoryview = b""
+        """The last batch, as it came."""
 
     def size_in_bytes(self) -> int:
         """Of all of it, packed."""
         return len(self._answer)
 
     def has_next(self) -> bool:
-        """Whether a whole batch follows."""
-        return 0 < self._end() <= len(self._answer)
+        """Whether a whole batch follows; or what comes first is none, which the client would pass over:
+        brokers send an incomplete batch only behind a whole one.
+        """
+        return 0 < self._end() <= len(self._answer) or (not self._position and len(self._answer) > 0)
 
     def next_batch(self) -> Any:
         """The next batch; None where there is none. Raises the client's errors for one that has no form."""
         if not self.has_next():
             return None
-        start, self._position = self._position, self._end()
-        batch = self._answer[start : self._position]
-        self.batch_bytes = len(batch)
-        if len(batch) < _HEADER_BYTES or batch[_MAGIC_AT] != 2:
+        start, end = self._position, self._end()
+        if not 0 < end <= len(self._answer):
+            self._position = len(self._answer)
+            raise CorruptRecordException(f"a batch of {end - start} bytes, of which {len(self._answer)} came")
+        self._position = end
+        batch = self.batch = self._answer[start:end]
+        if len(batch) <= _MAGIC_AT or not 0 <= batch[_MAGIC_AT] <= _LARGEST_MAGIC:
+            magic = batch[_MAGIC_AT] if len(batch) > _MAGIC_AT else "none"
+            raise CorruptRecordException(f"unknown format of a batch: magic {magic}")
+        if len(batch) < _HEADER_BYTES or batch[_MAGIC_AT] != _LARGEST_MAGIC:
             return MemoryRecords(bytes(batch)).next_batch()
         attributes = batch[_ATTRIBUTES_AT]
         if attributes & _CODEC_MASK and not attributes & _CONTROL_MASK:
@@ -110,7 +122,7 @@ class PackedBatch:
             size_bytes += len(part)
             if size_bytes > PIECE_BYTES:
                 return None
-        return Piece(self._unpacked(gathered, self._count()), size_bytes, True)
+        return self._piece(gathered, self._count(), size_bytes, is_last=True)
 
     def pieces(self, stream: Stream, most_value_bytes: int) -> Iterator[Piece]:
         """Its records, about a piece of them at a time. Raises DamagedError."""
@@ -121,12 +133,12 @@ class PackedBatch:
             size_bytes, count = whole_records(reader.buffer, left)
             if count:
                 left -= count
-                yield Piece(self._unpacked([reader.take(size_bytes)], count), size_bytes, not left)
+                yield self._piece([reader.take(size_bytes)], count, size_bytes, is_last=not left)
                 continue
             record_bytes = reader.record_bytes()
             left -= 1
             if record_bytes <= max(PIECE_BYTES, most_value_bytes) + KEPT_OF_TOO_LARGE_BYTES:
-                yield Piece(self._unpacked([reader.take(record_bytes)], 1), record_bytes, not left)
+                yield self._piece([reader.take(record_bytes)], 1, record_bytes, is_last=not left)
             else:
                 yield Piece(
                     (self._large_record(reader, record_bytes, most_value_bytes),), record_bytes, not left
@@ -138,13 +150,14 @@ class PackedBatch:
         (count,) = struct.unpack_from(">i", self._batch, _COUNT_AT)
         return int(count)
 
-    def _unpacked(self, records: list[bytes], count: int) -> DefaultRecordBatch:
-        """A batch like this one with only these records, which are not packed."""
+    def _piece(self, records: list[bytes], count: int, size_bytes: int, *, is_last: bool) -> Piece:
+        """As a batch like this one with only these records, which are not packed."""
         header = bytearray(self._batch[:_HEADER_BYTES])
         header[_ATTRIBUTES_AT] &= ~_CODEC_MASK
         struct.pack_into(">i", header, 8, _HEADER_BYTES - _LOG_OVERHEAD_BYTES + sum(map(len, records)))
         struct.pack_into(">i", header, _COUNT_AT, count)
-        return DefaultRecordBatch(b"".join([header, *records]))
+        batch = b"".join([header, *records])
+        return Piece(DefaultRecordBatch(batch), size_bytes, is_last, batch)
 
     def _large_record(self, reader: "_Reader", record_bytes: int, most_value_bytes: int) -> Record:
         """The next record, without what nobody can use of it: of a value over the limit the rest, a key that

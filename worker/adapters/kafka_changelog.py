@@ -6,6 +6,7 @@ grows with every ``read`` that the broker answers, also past transaction markers
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
 from worker.adapters.kafka_answers import lost_reading
+from worker.adapters.kafka_records import UNREADABLE_TIMES, UnreadableError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 
@@ -34,6 +36,8 @@ class KafkaChangelog:
         self._fetch_bytes = fetch_bytes
         self._consumer: AIOKafkaConsumer | None = None
         self._silent_since: float | None = None
+
+        self._unreadable_times: Counter[int] = Counter()  # by offset
 
     async def bounds(self) -> tuple[int, int]:
         """(first offset, last stable offset)."""
@@ -68,6 +72,16 @@ class KafkaChangelog:
             )
             records = batches.get(self._partition, [])
             position = await consumer.position(self._partition)
+        except UnreadableError as error:
+            await self.close()
+            self._unreadable_times[error.offset] += 1
+            if self._unreadable_times[error.offset] < UNREADABLE_TIMES:
+                raise TransactionLost(f"read the changelog: {error}") from error
+            raise Fatal(
+                f"{error} ({UNREADABLE_TIMES} times). Where another replica is whole, let it lead; else this "
+                "partition's state is lost: start a new group (kafka.group_id), which builds it again from "
+                "the raw topic"
+            ) from error
         except OffsetOutOfRangeError as error:
             raise Fatal(
                 f"changelog {self._partition.topic}/{self._partition.partition}: offset {offset} was "

@@ -9,6 +9,7 @@ never cancelled (that would switch off the client's eviction for good).
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from worker.adapters.kafka_login import Login
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
 from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
-from worker.adapters.kafka_records import use_light_records
+from worker.adapters.kafka_records import UNREADABLE_TIMES, UnreadableError, use_light_records
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
 from worker.adapters.kafka_topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
@@ -74,6 +75,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._settled = asyncio.Event()
         self._polling = Polling(most_value_bytes)
         self._closing = False
+        self._unreadable_times: Counter[tuple[TopicPartition, int]] = Counter()
         self._clock = clock
         self._login = login
         self._options = {
@@ -155,6 +157,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 fetched = await self._fetch()
             except OffsetOutOfRangeError as error:
                 self._out_of_range(error)
+            except UnreadableError as error:
+                self._unreadable(error)
+                await asyncio.sleep(_RETRY_S)
             except (NoOffsetForPartitionError, IllegalStateError):
                 await asyncio.sleep(0.05)  # a rebalance took a partition between the question and the answer
             except KafkaError as error:
@@ -294,6 +299,22 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 self.seek(filled)
             else:
                 filled.deliver(records, size_bytes)
+
+    def _unreadable(self, error: UnreadableError) -> None:
+        """What was damaged on its way is whole when it is fetched again; what is damaged on disk is not."""
+        telemetry.emit(telemetry.ConsumerFailed(cause=str(error)))
+        times = self._unreadable_times[error.topic_partition, error.offset] + 1
+        self._unreadable_times[error.topic_partition, error.offset] = times
+        damaged = self._inputs.get(error.topic_partition)
+        if damaged is not None and times >= UNREADABLE_TIMES:
+            topic, partition = error.topic_partition
+            damaged.fail(
+                Fatal(
+                    f"{error} ({times} times). Where another replica is whole, let it lead; else accept the "
+                    f"loss: delete the records of {topic}/{partition} up to the end of this batch "
+                    "(kafka-delete-records), and go on behind them (docs/operations.md, Deleted input)"
+                )
+            )
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():

@@ -7,28 +7,53 @@ alone). It also unpacks every batch whole, and holds one for each partition. Inv
 the same order, under the same rules about aborted transactions, control batches and positions: the loop is
 the client's own (aiokafka 0.14, ``PartitionRecords``), and the contract of a source and of a changelog holds
 it to that on a real broker; a poll ends when its ``ReadBudget`` is used up, and a batch that is larger than a
-piece is begun only when the budget admits it; after an error nothing is passed over.
+piece is begun only when the budget admits it; whatever goes wrong with a batch is an ``UnreadableError`` with
+its place, when all that is before it has been handed out, and nothing is passed over.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import KafkaError
 
 from worker.adapters.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
+from worker.adapters.header_names import records_with_any_header_name
 from worker.adapters.read_budget import ReadBudget
 from worker.adapters.unpacking import DamagedError
 from worker.model.events import PlainRecord
 from worker.model.rekeying import Headers
+
+UNREADABLE_TIMES = 3
+"""So often the same batch is fetched before it is given up."""
 
 
 class FetchedRecord(PlainRecord, frozen=True, gc=False):
     """Implements ``model.rekeying.RecordWithHeaders``."""
 
     headers: Headers
+
+
+class UnreadableError(Exception):
+    """Nobody can read the batch with ``offset`` in it, by reason of ``cause``; it was not passed over."""
+
+    def __init__(self, topic_partition: TopicPartition, offset: int, cause: str) -> None:
+        topic, partition = topic_partition
+        super().__init__(f"the batch at offset {offset} of {topic}/{partition} cannot be read: {cause}")
+        self.topic_partition = topic_partition
+        self.offset = offset
+
+
+def _cause(error: Exception) -> str:
+    """In words, without anything of the content."""
+    if isinstance(error, DamagedError | KafkaError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory to unpack it"
+    return f"its records have no valid form ({type(error).__name__})"
 
 
 class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the client is untyped
@@ -52,9 +77,9 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
         while len(taken) < most_records and not self._budget.poll_is_full:
             try:
                 piece = self._next_piece()
-            except Exception:
+            except Exception as error:
                 if not taken:
-                    raise
+                    raise UnreadableError(self._tp, self.next_fetch_offset, _cause(error)) from error
                 return taken, True  # the error comes again when the rest has been fetched again
             if piece is None:
                 return taken, True
@@ -87,27 +112,22 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
         while records.has_next():
             batch = records.next_batch()
             if self._check_crcs and not batch.validate_crc():
-                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+                raise DamagedError("its checksum (CRC) is not that of its content")
             if self._is_to_be_skipped(batch):
                 self.next_fetch_offset = batch.next_offset
                 continue
             if isinstance(batch, PackedBatch):
-                try:
-                    yield from self._unpacked(batch)
-                except DamagedError as damage:
-                    raise CorruptRecordException(
-                        f"{self._tp}, batch at {batch.base_offset}: {damage}"
-                    ) from damage
-            elif piece := self._plain(batch):
+                yield from self._unpacked(batch)
+            elif piece := self._plain(batch, records.batch):
                 self.next_fetch_offset = batch.next_offset
-                self._budget.brought(len(piece), records.batch_bytes)
+                self._budget.brought(len(piece), len(records.batch))
                 yield piece
             self.next_fetch_offset = batch.next_offset  # beyond what compaction took from its end
 
     def _unpacked(self, batch: PackedBatch) -> Iterator[list[FetchedRecord]]:
         whole = batch.at_once()
         if whole is not None:
-            if records := self._plain(whole.records):
+            if records := self._plain(whole.records, whole.batch):
                 self.next_fetch_offset = batch.next_offset
                 self._budget.brought(len(records), whole.size_bytes)
                 yield records
@@ -117,7 +137,7 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
         while not budget.admit(self, stream.held_bytes + 2 * PIECE_BYTES):
             yield []
         for piece in batch.pieces(stream, budget.most_value_bytes):
-            if records := self._plain(piece.records):
+            if records := self._plain(piece.records, piece.batch):
                 self.next_fetch_offset = batch.next_offset if piece.is_last else records[-1].offset + 1
                 budget.brought(len(records), piece.size_bytes)
                 if piece.is_last:
@@ -125,7 +145,14 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
                 yield records
         budget.release(self)
 
-    def _plain(self, records: Iterable[Any]) -> list[FetchedRecord]:
+    def _plain(self, records: Iterable[Any], batch: bytes | memoryview) -> list[FetchedRecord]:
+        """The records that are wanted; ``batch`` is what they are parsed from."""
+        try:
+            return self._wanted(records)
+        except UnicodeDecodeError:  # the name of a header: nothing else is decoded
+            return self._wanted(records_with_any_header_name(batch))
+
+    def _wanted(self, records: Iterable[Any]) -> list[FetchedRecord]:
         topic, partition = self._tp
         first = self.next_fetch_offset  # a batch may begin before the offset asked for
         return [
@@ -171,7 +198,7 @@ class BoundedFetchResult(FetchResult):  # type: ignore[misc]  # the client is un
 
     def getall(self, max_records: int | None = None) -> list[FetchedRecord]:
         """The next records. On an error what is left is dropped: the client fetches it again."""
-        if not self.check_assignment(self._topic_partition) or not self.has_more():
+        if not self.has_more() or not self.check_assignment(self._topic_partition):
             return []
         try:
             taken, was_all = self._light.take(max_records or sys.maxsize)

@@ -1,0 +1,141 @@
+"""What is made of batches that the client's parser does not read: of header names that are no text all of it;
+of damage the place and the reason, when everything before it has been handed out.
+"""
+
+import struct
+
+import pytest
+from aiokafka import TopicPartition
+
+from tests.built_batches import Built, built_batch
+from worker.adapters.fetched_batches import FetchedBatches
+from worker.adapters.kafka_records import (
+    BoundedFetchResult,
+    FetchedRecord,
+    LightPartitionRecords,
+    UnreadableError,
+)
+from worker.adapters.unpacking import GZIP, ZSTD
+
+PLACE = TopicPartition("events.raw", 3)
+CAFE = bytes.fromhex("636166e9")
+GOOD = built_batch(Built(b"one"), Built(b"two"), base_offset=10)
+
+
+class Assigned:
+    """The client's position, which nobody moves but what was fetched."""
+
+    active = True
+    paused = False
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+
+    def state_value(self, _: TopicPartition) -> "Assigned":
+        return self
+
+    def consumed_to(self, position: int) -> None:
+        self.position = position
+
+
+class Fetch:
+    """A fetch that brought these bytes."""
+
+    def __init__(self, answer: bytes, at: int) -> None:
+        self.assigned = Assigned(at)
+        records = LightPartitionRecords(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
+        self.result = BoundedFetchResult(
+            PLACE, partition_records=records, assignment=self.assigned, backoff=0.1
+        )
+
+    def records(self) -> list[FetchedRecord]:
+        return self.result.getall()
+
+
+def unreadable(answer: bytes, at: int = 12) -> str:
+    """What is said of it; the client does not move."""
+    fetch = Fetch(answer, at)
+    with pytest.raises(UnreadableError) as error:
+        fetch.records()
+    assert (error.value.topic_partition, error.value.offset) == (PLACE, at)
+    assert fetch.assigned.position == at
+    assert fetch.records() == [], "it is to be fetched again"
+    assert f"offset {at} of events.raw/3" in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("codec", [0, GZIP, ZSTD])
+def test_a_header_name_that_is_not_utf_8_costs_nothing_but_its_bytes(codec: int) -> None:
+    batch = built_batch(
+        Built(b"one", [(b"ok", b"1"), (CAFE, b"2")]), Built(b"two", []), base_offset=10, codec=codec
+    )
+    fetch = Fetch(batch + built_batch(Built(b"three"), base_offset=12), 10)
+    records = fetch.records()
+    assert [(r.offset, r.timestamp, r.key, r.value) for r in records] == [
+        (10, 1_000, None, b"one"),
+        (11, 1_000, None, b"two"),
+        (12, 1_000, None, b"three"),
+    ]
+    assert records[0].headers == (("ok", b"1"), ("caf\N{REPLACEMENT CHARACTER}", b"2"))
+    assert fetch.assigned.position == 13
+
+
+def test_it_begins_at_the_offset_asked_for_also_in_such_a_batch() -> None:
+    batch = built_batch(Built(b"one", [(CAFE, b"")]), Built(b"two"), base_offset=10)
+    assert [record.value for record in Fetch(batch, 11).records()] == [b"two"]
+
+
+def test_what_is_before_damage_is_handed_out_first() -> None:
+    damaged = bytearray(built_batch(Built(b"three"), base_offset=12))
+    damaged[-1] ^= 1
+    fetch = Fetch(GOOD + damaged, 10)
+    assert [record.value for record in fetch.records()] == [b"one", b"two"]
+    assert fetch.assigned.position == 12
+    assert "checksum (CRC)" in unreadable(bytes(damaged))
+
+
+def test_an_unknown_format_is_named() -> None:
+    assert "magic 3" in unreadable(built_batch(Built(b"x"), base_offset=12, magic=3))
+
+
+@pytest.mark.parametrize("codec", [5, 6, 7])
+def test_an_unknown_codec_is_named(codec: int) -> None:
+    assert f"unknown compression codec {codec}" in unreadable(
+        built_batch(Built(b"x"), base_offset=12, codec=codec, packed=b"whatever")
+    )
+
+
+@pytest.mark.parametrize("codec", [GZIP, ZSTD])
+def test_what_cannot_be_unpacked_is_unreadable(codec: int) -> None:
+    unreadable(built_batch(Built(b"x"), base_offset=12, codec=codec, packed=b"no such frame"))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"",
+        b"\x10",
+        b"\xff" * 30,
+        bytes.fromhex("20000001010a") + b"short",
+        bytes.fromhex("0e000001010200") + b"and more behind it",
+        b"\x02\x00\x00\x00\x01\x01",
+    ],
+)
+def test_records_without_a_form_are_unreadable(records: bytes) -> None:
+    unreadable(built_batch(Built(b"x"), base_offset=12, packed=records))
+
+
+def test_a_batch_longer_than_what_came_is_not_passed_over() -> None:
+    batch = bytearray(built_batch(Built(b"x"), base_offset=12))
+    struct.pack_into(">i", batch, 8, 2**30)
+    assert "of which" in unreadable(bytes(batch))
+    fetch = Fetch(GOOD + batch, 10)  # brokers cut the last batch
+    assert len(fetch.records()) == 2
+    assert fetch.assigned.position == 12
+
+
+def test_nothing_of_the_content_is_in_the_reason() -> None:
+    secret = b"card-4111-1111"
+    damaged = built_batch(Built(secret, [(CAFE, secret)]), base_offset=12)[:-3]
+    packed = damaged[61:]
+    assert "4111" not in unreadable(built_batch(Built(b"x"), base_offset=12, packed=packed))

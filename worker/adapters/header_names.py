@@ -1,0 +1,57 @@
+"""The records of a batch in which some header's name is not UTF-8.
+
+Decides how such a name is read: bytes that are not UTF-8 become U+FFFD. Brokers take any bytes there and
+Kafka's own consumer reads them; the client's parser (aiokafka 0.14) raises, and nothing of the batch can be
+had from it. Knows Kafka's batch format 2, unpacked; nothing of topics. Slower than the client's parser (some
+6 us a record), so it is asked only where that has raised UnicodeDecodeError. Invariant: the records are
+otherwise those of the client's parser.
+"""
+
+import struct
+from typing import cast
+
+from aiokafka.record.util import decode_varint_py
+
+from worker.adapters.fetched_batches import Record
+
+_HEADER = struct.Struct(">qiibIhiqqqhii")
+_LOG_APPEND_TIME = 0x08
+
+
+def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
+    """Its records. Raises ValueError or IndexError where it has no form."""
+    header = _HEADER.unpack_from(batch)
+    base_offset, attributes, first_ms, last_ms, count = header[0], header[5], header[7], header[8], header[12]
+    buffer = bytearray(batch)
+    position = _HEADER.size
+    records = []
+    for _ in range(count):
+        size_bytes, position = decode_varint_py(buffer, position)
+        end = position + size_bytes
+        time_delta, position = decode_varint_py(
+            buffer, position + 1
+        )  # behind its attributes, which are unused
+        offset_delta, position = decode_varint_py(buffer, position)
+        key, position = _bytes_at(buffer, position)
+        value, position = _bytes_at(buffer, position)
+        headers: list[tuple[str, bytes]] = []
+        left, position = decode_varint_py(buffer, position)
+        for _ in range(left):
+            name, position = _bytes_at(buffer, position)
+            header_value, position = _bytes_at(buffer, position)
+            headers.append(((name or b"").decode(errors="replace"), cast("bytes", header_value)))
+        if position != end or end > len(buffer):
+            raise ValueError("a record's length is not that of its fields")
+        timestamp_ms = last_ms if attributes & _LOG_APPEND_TIME else first_ms + time_delta
+        records.append(Record(base_offset + offset_delta, timestamp_ms, key, value, tuple(headers)))
+    if position != len(buffer):
+        raise ValueError("something follows the batch's last record")
+    return records
+
+
+def _bytes_at(buffer: bytearray, position: int) -> tuple[bytes | None, int]:
+    """What stands there behind its length, None for -1; and where it ends."""
+    size_bytes, position = decode_varint_py(buffer, position)
+    if size_bytes < 0:
+        return None, position
+    return bytes(buffer[position : position + size_bytes]), position + size_bytes
