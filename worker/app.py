@@ -6,15 +6,15 @@ which is ``assembly``.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker import __version__, log_output, signals, telemetry
 from worker.adapters import kafka_topics
-from worker.adapters.kafka_topic_rules import names_to_know
+from worker.adapters.kafka_topic_rules import names_to_know, timed_by_brokers
 from worker.adapters.state_directory import StateDirectory
-from worker.assembly import MAX_STORE_AGE_S, assembled, layout_of
+from worker.assembly import MAX_STORE_AGE_S, FoundTopics, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.health import BEAT_S, HealthFile
@@ -30,11 +30,11 @@ _BROKERS_AWAY_S = 60.0
 _ASK_AGAIN_S = 3.0
 
 
-AskPartitions = Callable[[], Awaitable[Mapping[str, int] | None]]
-"""Asks the brokers how many partitions the topics have that exist. None: told to stop meanwhile."""
+AskTopics = Callable[[], Awaitable[FoundTopics | None]]
+"""Asks the brokers which topics there are. None: told to stop meanwhile."""
 
 
-async def run_worker(config: Config, stop: asyncio.Event, ask: AskPartitions | None = None) -> None:
+async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None = None) -> None:
     """Run one worker until ``stop`` is set. Raises Fatal when only a human can help.
 
     What is wrong on this machine is found before ``ask``, or without it a plain question, goes to a broker.
@@ -45,15 +45,10 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskPartitions | N
     directory.lock()
     try:
         instance_id = directory.instance_id(config.kafka.group_instance_id, config.kafka.group_id)
-        if ask is None:
-            partitions: Mapping[str, int] | None = await kafka_topics.partition_counts(
-                config.kafka, names_to_know(config)
-            )
-        else:
-            partitions = await ask()
-        if partitions is None:
+        found = await (ask or _names_of(config))()
+        if found is None:
             return
-        group, worker = assembled(config, layout_of(config, partitions), directory, instance_id)
+        group, worker = assembled(config, layout_of(config, found), directory, instance_id)
         telemetry.emit(
             telemetry.WorkerStarted(
                 version=__version__,
@@ -78,6 +73,15 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskPartitions | N
     finally:
         directory.unlock()
     telemetry.emit(telemetry.WorkerStopped(seconds=round(time.monotonic() - started, 1)))
+
+
+def _names_of(config: Config) -> AskTopics:
+    """The plain question, of brokers that may know no more."""
+
+    async def ask() -> FoundTopics:
+        return FoundTopics(await kafka_topics.partition_counts(config.kafka, names_to_know(config)))
+
+    return ask
 
 
 async def _tidy(directory: StateDirectory, worker: Worker) -> None:
@@ -116,7 +120,7 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> dict[str, int] | None:
+async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopics | None:
     """As ``_fit_topics``; waits a minute for brokers that are away, as while they start beside the worker.
 
     None where ``stop`` was set meanwhile.
@@ -136,8 +140,8 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> dict[str, 
     return None
 
 
-async def _fit_topics(config: Config) -> dict[str, int]:
-    """How many partitions the topics have.
+async def _fit_topics(config: Config) -> FoundTopics:
+    """The topics as they are.
 
     Raises Fatal for topics that the promises cannot be kept with; logs what is merely unwise.
     """
@@ -147,7 +151,10 @@ async def _fit_topics(config: Config) -> dict[str, int]:
         raise Fatal("; ".join(fatal))
     for problem in problems:
         telemetry.emit(telemetry.TopicProblem(problem=str(problem)))
-    return {name: topic.partitions for name, topic in topics.items()}
+    return FoundTopics(
+        {name: topic.partitions for name, topic in topics.items()},
+        frozenset(name for name, topic in topics.items() if timed_by_brokers(topic)),
+    )
 
 
 def run(config: Config, slot: int | None = None) -> int:

@@ -31,6 +31,7 @@ from worker.task.outlets import Outlets
 from worker.task.partition_task import PartitionTask
 from worker.task.starts import Starts
 from worker.task.topics import TaskTopics
+from worker.task.wall_clock import WallClock
 from worker.task.worker import Worker
 
 MAX_STORE_AGE_S = 7 * 86_400 / 2  # half of the changelog's delete.retention.ms
@@ -38,6 +39,15 @@ _FETCH_BYTES = 8 * 1024 * 1024
 _RESTORE_FETCH_BYTES = 1024 * 1024
 _DRAFTS_BYTES = 48 * 1024 * 1024
 _SLOW_S = 15.0
+
+
+class FoundTopics(Struct, frozen=True):
+    """What the brokers say of the topics that exist: how many partitions each has, and which of them bear
+    brokers' times.
+    """
+
+    partitions: Mapping[str, int]
+    timed_by_brokers: frozenset[str] = frozenset()
 
 
 class Layout(Struct, frozen=True):
@@ -48,14 +58,15 @@ class Layout(Struct, frozen=True):
     partitioning: Partitioning
 
 
-def layout_of(config: Config, partitions: Mapping[str, int]) -> Layout:
-    """The layout where the topics that exist have so many ``partitions``.
+def layout_of(config: Config, found: FoundTopics) -> Layout:
+    """The layout where these topics exist.
 
     Raises Fatal where the inputs do not fit together.
 
     The re-key topic is read wherever it exists: what was sent on before ``input.rekey`` was turned off is not
     lost.
     """
+    partitions = found.partitions
     raw, rekey = config.topics.raw, config.rekey_topic
     if raw not in partitions:
         raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
@@ -73,6 +84,7 @@ def layout_of(config: Config, partitions: Mapping[str, int]) -> Layout:
         sessions=config.topics.sessions,
         identities=config.topics.identities,
         changelog=config.changelog_topic,
+        timed_by_brokers=found.timed_by_brokers,
     )
     spread = Partitioning(partitions=partitions[raw], partitioner=config.input.partitioner, rekeys=rekeys)
     return Layout(topics, partitions, spread)
@@ -117,6 +129,7 @@ def _worker(
     topics, partitioning = layout.topics, layout.partitioning
     rules = config.rules
     decoder = Decoder(rules.input, rules.identity)
+    wall_clock = WallClock(clock, rules.session)
     misrouting = Misrouting(partitioning)
     policy = CommitPolicy(
         interval_s=config.kafka.commit_interval_ms / 1000,
@@ -154,6 +167,7 @@ def _worker(
             ),
             store=make_store(partition),
             clock=clock,
+            wall_clock=wall_clock,
             memory=memory,
             starts=starts,
             new_incarnation=lambda: secrets.token_hex(8),

@@ -29,6 +29,7 @@ from worker.task.misrouting import Misrouting
 from worker.task.outlets import Outlets
 from worker.task.partition_task import PartitionTask
 from worker.task.starts import Starts
+from worker.task.wall_clock import WallClock
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -90,6 +91,7 @@ class RunningTask:
             changelog=parts.changelog(life, (topics.changelog, partition)),
             store=self.store,
             clock=FakeClock(life),
+            wall_clock=WallClock(FakeClock(life), RULES.session),
             memory=few,
             starts=Starts(FakeClock(life), places=sys.maxsize),
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",

@@ -111,6 +111,11 @@ def settings(role: Role, config: Config, raw: Topic | None, replication_factor: 
     return wanted
 
 
+def timed_by_brokers(topic: Topic) -> bool:
+    """Whether its records are known to bear the time at which a broker took them."""
+    return topic.settings is not None and topic.settings.get("message.timestamp.type") == "LogAppendTime"
+
+
 def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
     """Everything missing or wrong among the described ``topics`` (by name), the fatal ones first."""
     names = topic_names(config)

@@ -41,6 +41,7 @@ from worker.task.starts import Starts
 from worker.task.statistics import TaskStatistics
 from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
+from worker.task.wall_clock import WallClock
 
 _IDLE_WAIT_S = 0.5
 _FLUSH_INTERVAL_S = 300.0
@@ -65,6 +66,7 @@ class PartitionTask:
         changelog: Changelog,
         store: StateStore,
         clock: Clock,
+        wall_clock: WallClock,
         memory: MemoryBudget,
         starts: Starts,
         new_incarnation: Callable[[], str],
@@ -86,7 +88,8 @@ class PartitionTask:
         self._memory = memory
         self._starts = starts
         self._live_states = LiveStates(memory)
-        self._timekeeper = Timekeeper(rules, source, store, clock, self._live_states)
+        self._wall_clock = wall_clock
+        self._timekeeper = Timekeeper(rules, source, store, wall_clock, self._live_states)
         self._new_incarnation = new_incarnation
         self._max_store_age_s = max_store_age_s
         self._committed: Meta | None = None
@@ -225,7 +228,10 @@ class PartitionTask:
 
     async def _consume(self) -> None:
         while not self._abandoned:
+            at_the_end = self._source.caught_up()
             records = await self._source.next_records(self._wait_s())
+            if at_the_end and records:
+                self._wall_clock.arrived(records[-1], self._topics.timed_by_brokers)
             if not records and self._draft is None and self._has_something_due():
                 self._open_draft(nothing_in_hand=True)
             for piece in slices(records, self._limits.part_of(_SLICE_BYTES)):
@@ -337,7 +343,7 @@ class PartitionTask:
         self._setbacks.committed()
         seconds = self._clock.monotonic() - started
         self._limits.committed(self._fullness(draft), seconds)
-        delay_ms = None if draft.received_ms is None else self._clock.wall_ms() - draft.received_ms
+        delay_ms = None if draft.received_ms is None else self._wall_clock.wall_ms() - draft.received_ms
         self.statistics.add(draft, seconds, delay_ms)
         self._warn_of_future(self._committed)
 

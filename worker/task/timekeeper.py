@@ -8,12 +8,13 @@ several transactions, and heartbeats go on between them.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from worker.core.closing import tend
 from worker.core.timers import device_of_timer
 from worker.model.rules import Rules
 from worker.model.state import Meta
-from worker.ports import Clock, Source, StateRecord, StateStore
+from worker.ports import Source, StateRecord, StateStore
 from worker.task.device_states import states_of
 from worker.task.draft import Draft
 from worker.task.live_states import LiveStates
@@ -22,11 +23,19 @@ from worker.task.timer_index import TimerIndex
 TIMERS_A_DRAFT = 1_000
 
 
+class TimeOfDay(Protocol):
+    """``wall_clock.WallClock``, or a clock that nobody doubts."""
+
+    def wall_ms(self) -> int:
+        """Ms since the epoch."""
+        ...
+
+
 class Timekeeper:
     """The timers of one task."""
 
     def __init__(
-        self, rules: Rules, source: Source, store: StateStore, clock: Clock, live_states: LiveStates
+        self, rules: Rules, source: Source, store: StateStore, clock: TimeOfDay, live_states: LiveStates
     ) -> None:
         self._rules = rules
         self._source = source

@@ -17,6 +17,8 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
     sessions: str
     identities: str
     changelog: str
+    timed_by_brokers: frozenset[str] = frozenset()
+    """Inputs whose records bear the time at which a broker took them (``LogAppendTime``)."""
 
     @property
     def inputs(self) -> list[str]:

@@ -179,6 +179,23 @@ class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     raised_at: list[str]
 
 
+class ClockSkew(LogEvent, frozen=True, kw_only=True):
+    """This machine's wall clock is ``seconds`` ahead (below 0: behind): of itself (``against`` ``itself``: it
+    was set, or the machine slept), of the ``brokers``' clocks by a minute or more, or of what ``producers``
+    write into records that arrive just now by more than ``session.gap_ms`` + ``grace_ms``, as they do also
+    where old records are put in. Logged once for each change, and of brokers and producers again when they
+    agree. Sessions of devices that have nothing to say close by the wall clock, or by the brokers' where that
+    is earlier; users, ids and memberships never depend on a clock.
+
+    Alert: always, ``producers`` aside. Remedy: NTP.
+    """
+
+    NAME = "clock.skew"
+    LEVEL = "warning"
+    against: str
+    seconds: float
+
+
 class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     """What the worker did in the last interval, and in total since its start ``uptime_s`` ago (``..._total``:
     all partitions together, also those that went elsewhere). Alert: ``lag`` grows while ``events_per_s`` does
@@ -277,6 +294,7 @@ CATALOGUE: tuple[type[LogEvent], ...] = (
     LoginChanged,
     LoginFilesUnusable,
     ClaimsIgnored,
+    ClockSkew,
     LibraryWarning,
     WorkerStatus,
     ProcessStarted,

@@ -1,0 +1,167 @@
+"""By which time silent sessions close, and what is said of a clock that is wrong."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from worker import log_output
+from worker.model.events import PlainRecord
+from worker.model.rules import SessionRules
+from worker.task.wall_clock import WallClock
+
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+RULES = SessionRules()
+BY_BROKERS = {"rekey"}
+
+
+def by_broker(timestamp_ms: int) -> PlainRecord:
+    """A record that a broker gave its time."""
+    return PlainRecord("rekey", 0, 7, timestamp_ms, None, b"[]")
+
+
+def by_producer(timestamp_ms: int) -> PlainRecord:
+    """A record with a time of its producer's."""
+    return PlainRecord("raw", 0, 7, timestamp_ms, None, b"[]")
+
+
+class Machine:
+    """A machine whose wall clock may be set. Implements ``ports.Clock``."""
+
+    def __init__(self, *, ahead_ms: int = 0) -> None:
+        self.seconds = 1_000.0
+        self.ahead_ms = ahead_ms
+
+    @property
+    def true_ms(self) -> int:
+        return NOW_MS + round(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wall_ms(self) -> int:
+        return self.true_ms + self.ahead_ms
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Every test sets the process's log up; none leaves it so."""
+    root, client = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, levels = root.handlers[:], (root.level, client.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    client.setLevel(levels[1])
+
+
+def wall_clock_of(machine: Machine) -> WallClock:
+    """What judges the machine's clock, and logs as JSON."""
+    log_output.configure("json", "info")
+    return WallClock(machine, RULES)
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [(line["against"], line["seconds"]) for line in lines if line["event"] == "clock.skew"]
+
+
+def test_a_clock_that_nothing_contradicts_is_believed(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(ahead_ms=DAY_MS)
+    assert wall_clock_of(machine).wall_ms() == machine.wall_ms()
+    assert told(capsys) == []
+
+
+def test_a_clock_a_day_ahead_of_the_brokers_is_reported_once_and_closes_nothing_early(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    machine = Machine(ahead_ms=DAY_MS)
+    wall_clock = wall_clock_of(machine)
+    wall_clock.arrived(by_broker(machine.true_ms - 300), BY_BROKERS)
+    for _ in range(3):
+        machine.seconds += 600.0
+        assert wall_clock.wall_ms() == machine.true_ms - 300
+    assert told(capsys) == [("brokers", 86_400.3)]
+
+
+def test_what_was_long_on_its_way_says_nothing_against_what_was_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A transaction of a producer shows its records when it ends."""
+    machine = Machine()
+    wall_clock = wall_clock_of(machine)
+    wall_clock.arrived(by_broker(machine.true_ms - 500), BY_BROKERS)
+    wall_clock.arrived(by_broker(machine.true_ms - 900_000), BY_BROKERS)
+    assert wall_clock.wall_ms() == machine.wall_ms()
+    assert told(capsys) == []
+
+
+def test_what_was_long_on_its_way_is_corrected_by_the_next_record(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    wall_clock = wall_clock_of(machine)
+    wall_clock.arrived(by_broker(machine.true_ms - 900_000), BY_BROKERS)
+    assert wall_clock.wall_ms() == machine.true_ms - 900_000
+    wall_clock.arrived(by_broker(machine.true_ms - 200), BY_BROKERS)
+    assert wall_clock.wall_ms() == machine.wall_ms()
+    assert told(capsys) == [("brokers", 900.0), ("brokers", 0.2)]
+
+
+def test_a_clock_that_is_behind_closes_late_and_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(ahead_ms=-DAY_MS)
+    wall_clock = wall_clock_of(machine)
+    wall_clock.arrived(by_broker(machine.true_ms), BY_BROKERS)
+    assert wall_clock.wall_ms() == machine.wall_ms()
+    assert told(capsys) == [("brokers", -86_400.0)]
+
+
+@pytest.mark.parametrize("jump_ms", [DAY_MS, -120_000])
+def test_a_clock_that_is_set_while_it_runs_is_reported_once(
+    jump_ms: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine = Machine()
+    wall_clock = wall_clock_of(machine)
+    wall_clock.wall_ms()
+    machine.ahead_ms = jump_ms
+    for _ in range(3):
+        machine.seconds += 1.0
+        wall_clock.wall_ms()
+    assert told(capsys) == [("itself", jump_ms / 1000)]
+
+
+def test_a_clock_that_is_slewed_is_no_matter(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    wall_clock = wall_clock_of(machine)
+    for _ in range(100):
+        machine.seconds += 60.0
+        machine.ahead_ms += 1_000
+        wall_clock.wall_ms()
+    assert told(capsys) == []
+
+
+def test_producers_times_make_a_warning_and_hold_nothing_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """They may be wrong themselves, or old records be put in."""
+    machine = Machine(ahead_ms=DAY_MS)
+    wall_clock = wall_clock_of(machine)
+    for _ in range(10):
+        wall_clock.arrived(by_producer(machine.true_ms - 100), BY_BROKERS)
+        wall_clock.arrived(by_producer(-1), BY_BROKERS)
+        machine.seconds += 20.0
+    assert wall_clock.wall_ms() == machine.wall_ms()
+    assert told(capsys) == [("producers", 86_400.1)]
+
+
+def test_one_producer_with_a_right_clock_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine()
+    wall_clock = wall_clock_of(machine)
+    for _ in range(10):
+        wall_clock.arrived(by_producer(machine.true_ms - 100), BY_BROKERS)
+        wall_clock.arrived(by_producer(machine.true_ms - 3 * DAY_MS), BY_BROKERS)
+        wall_clock.arrived(by_producer(machine.true_ms + 3 * DAY_MS), BY_BROKERS)
+        machine.seconds += 20.0
+    assert told(capsys) == []

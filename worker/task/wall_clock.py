@@ -1,0 +1,78 @@
+"""By which instant silent sessions may close: the machine's wall clock, unless something contradicts it.
+
+Decides what contradicts it: a jump of its own, brokers' clocks, and the times that producers write. Brokers'
+clocks are heard where a topic has ``LogAppendTime`` (the re-key topic has) and a record arrives while the
+task waits at the end. Only they hold the closing back; the others are no proof and make a warning. Knows no
+session. The invariant: where wall clock and brokers differ, sessions close by the earlier of the two, for a
+session that closes late harms nobody.
+"""
+
+from collections.abc import Collection
+
+from worker import telemetry
+from worker.model.events import InputRecord
+from worker.model.rules import SessionRules
+from worker.ports import Clock
+
+_TOLERANCE_MS = 60_000
+"""Clocks that are kept by NTP differ by less, and records are on their way for less."""
+
+_WINDOW_S = 60.0
+"""Over which the times of producers are looked at: the best of them counts, for some devices' are wrong."""
+
+
+class WallClock:
+    """One for all tasks of a process."""
+
+    def __init__(self, clock: Clock, rules: SessionRules) -> None:
+        self._clock = clock
+        self._producers_tolerance_ms = max(_TOLERANCE_MS, rules.gap_ms + rules.grace_ms)
+        self._offset_ms = self._wall_minus_monotonic_ms()
+        self._brokers_offset_ms: int | None = None  # brokers' clock minus the monotonic one, at least
+        self._producers_ms: int | None = None  # in this window: the difference to wall clock nearest to 0
+        self._window_ends = 0.0
+        self._differs: set[str] = set()
+
+    def wall_ms(self) -> int:
+        """The time of day, or the brokers' where that is clearly earlier."""
+        wall_ms, offset_ms = self._clock.wall_ms(), self._wall_minus_monotonic_ms()
+        jump_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
+        if abs(jump_ms) > _TOLERANCE_MS:
+            _tell("itself", jump_ms)
+        if self._brokers_offset_ms is None:
+            return wall_ms
+        ahead_ms = offset_ms - self._brokers_offset_ms
+        self._compare("brokers", ahead_ms, _TOLERANCE_MS)
+        return wall_ms - ahead_ms if ahead_ms > _TOLERANCE_MS else wall_ms
+
+    def arrived(self, record: InputRecord, timed_by_brokers: Collection[str]) -> None:
+        """The record arrived just now. In topics ``timed_by_brokers`` its time is of a broker's clock."""
+        if record.timestamp < 0:
+            return
+        offset_ms = record.timestamp - round(self._clock.monotonic() * 1000)
+        if record.topic in timed_by_brokers:  # what was held up on its way says less than what was not
+            known = self._brokers_offset_ms
+            self._brokers_offset_ms = offset_ms if known is None else max(known, offset_ms)
+            return
+        ahead_ms = self._wall_minus_monotonic_ms() - offset_ms
+        if self._producers_ms is None:
+            self._window_ends = self._clock.monotonic() + _WINDOW_S
+        if self._producers_ms is None or abs(ahead_ms) < abs(self._producers_ms):
+            self._producers_ms = ahead_ms
+        if self._clock.monotonic() >= self._window_ends:
+            self._compare("producers", self._producers_ms, self._producers_tolerance_ms)
+            self._producers_ms = None
+
+    def _wall_minus_monotonic_ms(self) -> int:
+        return self._clock.wall_ms() - round(self._clock.monotonic() * 1000)
+
+    def _compare(self, against: str, ahead_ms: int, tolerance_ms: int) -> None:
+        """Log where they begin to differ, and where they agree again."""
+        differ = abs(ahead_ms) > tolerance_ms
+        if differ != (against in self._differs):
+            self._differs ^= {against}
+            _tell(against, ahead_ms)
+
+
+def _tell(against: str, ahead_ms: int) -> None:
+    telemetry.emit(telemetry.ClockSkew(against=against, seconds=round(ahead_ms / 1000, 1)))
