@@ -6,6 +6,7 @@ import pytest
 from msgspec import json, structs
 
 from tests.builders import RawEvent, Record, click
+from tests.record_times import RECORD_TIMES_MS
 from worker.adapters.kafka_records import FetchedRecord
 from worker.core.decode import Decoder
 from worker.core.partitioning import Partitioning
@@ -193,6 +194,18 @@ def test_headers_that_say_all_are_believed() -> None:
     assert isinstance(arrived(sent), ArrivedRecord)
 
 
+@pytest.mark.parametrize("time_ms", RECORD_TIMES_MS)
+def test_every_time_that_a_raw_record_can_have_arrives(time_ms: int) -> None:
+    """Producers write it, and brokers check it only where topics say so."""
+    value = json.encode([click(ELSEWHERE)])
+    for foreign in (value, json.encode([click("here"), click(ELSEWHERE)])):
+        _, (leaving,) = divided(Record("events.raw", HERE, 7, time_ms, None, foreign))
+        came = through_the_topic(leaving)
+        record = arrived(came)
+        assert isinstance(record, ArrivedRecord)
+        assert (record.timestamp, origin_timestamp_ms(came)) == (time_ms, time_ms)
+
+
 def without(name: str) -> dict[str, Any]:
     return {other: value for other, value in COMPLETE.items() if other != name}
 
@@ -213,7 +226,12 @@ NUMBERS = list(COMPLETE)[1:]
         *(with_(name, None) for name in COMPLETE),
         *(with_(name, b"\xff") for name in COMPLETE),
         *(with_(name, b"9" * 30) for name in NUMBERS),
-        with_("origin-timestamp", b"100000000000000"),
+        with_("origin-timestamp", b"9223372036854775808"),
+        with_("origin-timestamp", b"-9223372036854775809"),
+        with_("origin-timestamp", b"-"),
+        with_("origin-timestamp", b"--1"),
+        with_("origin-timestamp", b"+1"),
+        with_("origin-partition", b"-1"),
         with_("origin-offset", b"9223372036854775808"),
         with_("origin-index", b"1,-2"),
     ],

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.builders import click, ms
+from tests.record_times import RECORD_TIMES_MS
 from tests.replaying import Replaying, text, wrapped
 
 # --- The forms of a line ---
@@ -57,9 +58,21 @@ def test_only_exactly_received_at_and_value_make_a_wrapper(replaying: Replaying)
     assert (letter["reason"], letter["offset"]) == ("missing_field", 1)
 
 
+def test_every_time_that_a_raw_record_may_have_is_taken_and_one_below_1e11_counts_as_none(
+    replaying: Replaying,
+) -> None:
+    lines = [wrapped([click("d1", at=10**14 - 1), {}], time_ms) for time_ms in RECORD_TIMES_MS]
+    known = [time_ms if time_ms >= 10**11 else None for time_ms in RECORD_TIMES_MS]
+    enriched = replaying.lines(*lines).enriched()
+    assert [event.get("received_at") for event in enriched] == known
+    assert [letter.get("received_at") for letter in replaying.read("dead-letters.ndjson")] == known
+    held = [time_ms is not None and time_ms + 300_000 < 10**14 - 1 for time_ms in known]
+    assert ["clock_skew" in event.get("flags", ()) for event in enriched] == held
+
+
 @pytest.mark.parametrize(
     ("received_at", "reason"),
-    [("2026-03-02", "wrong_type"), (1.5, "wrong_type"), (1_772_445_600_000_000, "timestamp_out_of_range")],
+    [("2026-03-02", "wrong_type"), (1.5, "wrong_type"), (2**63, "timestamp_out_of_range")],
 )
 def test_a_wrapper_with_a_wrong_time_is_refused_and_not_guessed_at(
     replaying: Replaying, received_at: object, reason: str

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from tests.record_times import RECORD_TIMES_MS
+from worker.model.events import OLDEST_TIMESTAMP_MS
 from worker.model.state import Meta
 from worker.task.draft import Draft
 from worker.task.statistics import TaskStatistics, Totals, percentile
@@ -47,6 +49,17 @@ def test_a_share_of_the_values_is_not_above_the_percentile() -> None:
 def test_a_delay_begins_at_the_first_record_with_a_timestamp() -> None:
     draft = Draft(META, 0.0)
     assert draft.received_ms is None
-    for timestamp_ms in (-1, 500, 300, 400):
+    for timestamp_ms in (-1, 1_780_000_000_500, 1_780_000_000_300, 1_780_000_000_400):
         draft.note_received(timestamp_ms)
-    assert draft.received_ms == 300
+    assert draft.received_ms == 1_780_000_000_300
+
+
+def test_a_record_time_that_cannot_be_one_in_milliseconds_is_no_beginning_of_a_delay() -> None:
+    draft = Draft(META, 0.0)
+    for timestamp_ms in RECORD_TIMES_MS:
+        draft.note_received(timestamp_ms)
+    assert draft.received_ms == OLDEST_TIMESTAMP_MS
+    for timestamp_ms in (-(2**63), 0, 1_780_000_000, 10**14, 2**63 - 1):
+        fresh = Draft(META, 0.0)
+        fresh.note_received(timestamp_ms)
+        assert fresh.received_ms is None

@@ -1,9 +1,9 @@
 """What stands on a line of a file of raw records, in the two forms that a line may have.
 
-A line is the value of a record as it stands, or a wrapper: an object of exactly ``received_at`` (ms, or
-null) and ``value``, which is the value as JSON or a string that holds its text. Knows nothing of events.
-Invariants: a line is exactly one record; a value is never changed, only taken out of its wrapper; never
-raises.
+A line is the value of a record as it stands, or a wrapper: an object of exactly ``received_at`` (ms, any
+time that a raw record may have, or null) and ``value``, which is the value as JSON or a string that holds its
+text. Knows nothing of events. Invariants: a line is exactly one record; a value is never changed, only taken
+out of its wrapper; never raises.
 """
 
 from typing import Annotated
@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Raw, Struct, json
 
 from worker.adapters.file_lines import Line
-from worker.model.events import TIMESTAMP_LIMIT_MS, PlainRecord, Reason, Rejection
+from worker.model.events import GREATEST_RECORD_TIME_MS, LEAST_RECORD_TIME_MS, PlainRecord, Reason, Rejection
 
 _WHITE_SPACE = b" \t\n\r"
 
@@ -31,7 +31,8 @@ class _Wrapper(Struct, forbid_unknown_fields=True, gc=False):
 
 
 _read_wrapper = json.Decoder(_Wrapper).decode
-_read_time = json.Decoder(Annotated[int, Meta(ge=-1, lt=TIMESTAMP_LIMIT_MS)] | None).decode
+_RecordTime = Annotated[int, Meta(ge=LEAST_RECORD_TIME_MS, le=GREATEST_RECORD_TIME_MS)]
+_read_time = json.Decoder(_RecordTime | None).decode
 _read_integer = json.Decoder(int).decode
 _read_text = json.Decoder(str).decode
 
@@ -85,7 +86,7 @@ def _why_no_time(inside: Raw) -> tuple[Reason, str]:
         _read_integer(inside)
     except (DecodeError, UnicodeDecodeError):
         return "wrong_type", "received_at: expected whole milliseconds since the epoch, or null"
-    return "timestamp_out_of_range", "received_at: expected milliseconds since the epoch, below 1e14"
+    return "timestamp_out_of_range", "received_at: expected a record's time in ms, an integer of 64 bits"
 
 
 def _refused(topic: str, offset: int, reason: Reason, detail: str, text: bytes) -> FileRecord:

@@ -13,7 +13,13 @@ from msgspec import structs
 
 from worker.core.partitioning import PartitionOf
 from worker.core.pipeline import DecodedRecords
-from worker.model.events import TIMESTAMP_LIMIT_MS, DecodedValue, Event, InputRecord
+from worker.model.events import (
+    GREATEST_RECORD_TIME_MS,
+    LEAST_RECORD_TIME_MS,
+    DecodedValue,
+    Event,
+    InputRecord,
+)
 from worker.model.rekeying import ArrivedRecord, Headers, RecordWithHeaders, RekeyedRecord
 
 ElementsOf = Callable[[bytes], Sequence[bytes]]
@@ -21,7 +27,6 @@ ElementsOf = Callable[[bytes], Sequence[bytes]]
 
 _TOPIC, _PARTITION, _OFFSET = "origin-topic", "origin-partition", "origin-offset"
 _TIMESTAMP, _INDEX = "origin-timestamp", "origin-index"
-_NO_TIMESTAMP = b"-1"
 _OFFSET_LIMIT = 2**63
 
 
@@ -99,7 +104,7 @@ def _headers_of(record: InputRecord) -> Headers:
 def origin_timestamp_ms(record: RecordWithHeaders) -> int:
     """When a record of the re-key topic was first received; its own timestamp where it does not say."""
     for name, value in record.headers:
-        if name == _TIMESTAMP and _is_number(value, TIMESTAMP_LIMIT_MS):
+        if name == _TIMESTAMP and _is_record_time(value):
             return int(value)
     return record.timestamp
 
@@ -120,7 +125,7 @@ def arrived(record: RecordWithHeaders) -> InputRecord:
         not topic
         or not _is_number(headers.get(_PARTITION), _OFFSET_LIMIT)
         or not _is_number(headers.get(_OFFSET), _OFFSET_LIMIT)
-        or not (timestamp == _NO_TIMESTAMP or _is_number(timestamp, TIMESTAMP_LIMIT_MS))
+        or not _is_record_time(timestamp)
         or not (index is None or all(_is_number(place, _OFFSET_LIMIT) for place in index.split(b",")))
     ):
         return record
@@ -133,6 +138,13 @@ def arrived(record: RecordWithHeaders) -> InputRecord:
         value=record.value,
         indexes=None if index is None else [int(place) for place in index.split(b",")],
     )
+
+
+def _is_record_time(text: bytes | None) -> bool:
+    """Whether it is a time that a raw record may have, whatever Kafka's clients wrote there."""
+    if text is None or not _is_number(text.removeprefix(b"-"), -LEAST_RECORD_TIME_MS + 1):
+        return False
+    return LEAST_RECORD_TIME_MS <= int(text) <= GREATEST_RECORD_TIME_MS
 
 
 def _is_number(text: bytes | None, limit: int) -> bool:

@@ -18,6 +18,13 @@ OLDEST_TIMESTAMP_MS = 100_000_000_000
 TIMESTAMP_LIMIT_MS = 100_000_000_000_000
 """1e14. From here on a number of milliseconds is really one of microseconds (docs/semantics.md, Time)."""
 
+LEAST_RECORD_TIME_MS = -(2**63)
+GREATEST_RECORD_TIME_MS = 2**63 - 1
+"""A record's own time may be any 64-bit integer: producers write it, and brokers refuse none where
+``message.timestamp.before.max.ms`` and ``message.timestamp.after.max.ms`` allow it. Below
+``OLDEST_TIMESTAMP_MS`` it counts as none, everywhere; above, it is believed.
+"""
+
 Reason = Literal[
     "tombstone",
     "empty_value",
@@ -47,7 +54,7 @@ Reason = Literal[
 class InputRecord(Protocol):
     """One record of an input topic, as the consumer gives it.
 
-    ``timestamp`` is the record's Kafka timestamp in ms, -1 when it has none.
+    ``timestamp`` is the record's Kafka timestamp in ms, any 64-bit integer; -1 when it has none.
     """
 
     @property

@@ -24,6 +24,7 @@ from worker.core.state_records import (
     hot_key,
 )
 from worker.core.timers import device_of_timer, moved_timers
+from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import RekeyedRecord
 from worker.model.state import DeviceState, Meta
@@ -111,8 +112,11 @@ class Draft:
         self._upsert(encoded.sessions)
 
     def note_received(self, timestamp_ms: int) -> None:
-        """Take note of when a record was received; -1 is not known."""
-        if timestamp_ms >= 0 and (self.received_ms is None or timestamp_ms < self.received_ms):
+        """Take note of when a record was received, where its time can be one in ms."""
+        known_ms = self.received_ms
+        if OLDEST_TIMESTAMP_MS <= timestamp_ms < TIMESTAMP_LIMIT_MS and (
+            known_ms is None or timestamp_ms < known_ms
+        ):
             self.received_ms = timestamp_ms
 
     def go_on_at(self, next_offsets: Mapping[str, int]) -> None:
