@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, for_code
 from msgspec import Struct
 
+from worker.config import Kafka
 from worker.errors import TransactionLost
 
 _PRODUCE, _FIND_COORDINATOR, _INIT_PRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = (
@@ -119,3 +120,15 @@ def errors_in(response: Any) -> Iterator[Answer]:
     for topic, code in found:
         if code not in (0, _OPERATION_NOT_ATTEMPTED):
             yield Answer(request, code, topic)
+
+
+def grant_command(kafka: Kafka, operation: str, resource: str) -> str:
+    """The command that grants the operation to our user. ``resource``: as its options say it.
+
+    Of a certificate or a token only the brokers know the user's name.
+    """
+    user = f"User:{kafka.sasl_username}" if kafka.sasl_username else "'User:<as the brokers call it>'"
+    return (
+        f"kafka-acls.sh --bootstrap-server {kafka.bootstrap_servers} --add --allow-principal {user} "
+        f"--operation {operation} {resource}"
+    )

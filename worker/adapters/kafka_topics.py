@@ -12,9 +12,15 @@ from contextlib import asynccontextmanager, contextmanager
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 from msgspec import Struct
 
+from worker.adapters.kafka_answers import grant_command
 from worker.adapters.kafka_security import client_options, login_of
 from worker.adapters.kafka_topic_rules import (
     Problem,
@@ -29,6 +35,7 @@ from worker.errors import BrokersAway, Fatal
 
 ASK_WITHIN_S = 8.0
 CREATE_WITHIN_S = 30.0
+_DENIED = (TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno)
 
 
 class WrongPartitionCount(Exception):  # noqa: N818 - the caller's wish, not a failure
@@ -88,7 +95,7 @@ async def create(config: Config, *, partitions: int | None, replication_factor: 
             for role, name in names.items()
             if name not in before
         ]
-        made = await _create(client, wanted) if wanted else set()
+        made = await _create(client, wanted, config.kafka) if wanted else set()
         after = await _describe(client, names.values())
         while len(after) < len(names):  # made by the controller, but not yet known to the broker we ask
             await asyncio.sleep(0.1)
@@ -106,14 +113,21 @@ def _partition_count(name: str, raw: Topic | None, wanted: int | None) -> int:
     return raw.partitions if raw is not None else wanted or 0
 
 
-async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic]) -> set[str]:
+async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic], kafka: Kafka) -> set[str]:
     response = await client.create_topics(wanted, timeout_ms=int(CREATE_WITHIN_S * 1000))
     made = {name for name, code, _ in response.topic_errors if code == 0}
+    denied = sorted(name for name, code, _ in response.topic_errors if code in _DENIED)
     refused = [
         f"{name}: {message or f'error code {code}'}"
         for name, code, message in response.topic_errors
-        if code not in (0, TopicAlreadyExistsError.errno)
+        if code not in (0, TopicAlreadyExistsError.errno, *_DENIED)
     ]
+    if denied:
+        topics = " ".join(f"--topic {name}" for name in denied)
+        refused.append(
+            f"{', '.join(denied)}: the user needs the operation Create on these topics, or on the cluster. "
+            f"Remedy: {grant_command(kafka, 'Create', topics)}"
+        )
     if refused:
         done = f" ({', '.join(sorted(made))} created)" if made else ""
         raise Fatal(f"the brokers refuse to create {'; '.join(refused)}{done}")
