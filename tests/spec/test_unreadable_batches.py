@@ -6,6 +6,7 @@ import struct
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.built_batches import Built, built_batch
 from worker.adapters.fetched_batches import FetchedBatches
@@ -92,6 +93,21 @@ def test_what_is_before_damage_is_handed_out_first() -> None:
     assert [record.value for record in fetch.records()] == [b"one", b"two"]
     assert fetch.assigned.position == 12
     assert "checksum (CRC)" in unreadable(bytes(damaged))
+
+
+@pytest.mark.parametrize("codec", [0, GZIP])
+@pytest.mark.parametrize(("magic", "time_ms"), [(0, -1), (1, 1_780_000_000_000)])
+def test_the_oldest_formats_are_read_and_the_first_of_them_knows_no_time(
+    magic: int, time_ms: int, codec: int
+) -> None:
+    """Topics that were never deleted have such segments still, and brokers hand them out as they are."""
+    builder = LegacyRecordBatchBuilder(magic, codec, 10_000)
+    for offset in (10, 11):
+        builder.append(offset, time_ms if magic else None, None, b"old")
+    records = Fetch(bytes(builder.build()), 10).records()
+    assert [(record.timestamp, record.value, record.headers) for record in records] == [
+        (time_ms, b"old", ())
+    ] * 2
 
 
 def test_an_unknown_format_is_named() -> None:

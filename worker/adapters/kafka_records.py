@@ -31,6 +31,10 @@ UNREADABLE_TIMES = 3
 """So often the same batch is fetched before it is given up."""
 
 
+_NO_TIME = -1
+"""As Kafka says it. The oldest format (magic 0, before Kafka 0.10) knows no time: the client gives None."""
+
+
 class FetchedRecord(PlainRecord, frozen=True, gc=False):
     """Implements ``model.rekeying.RecordWithHeaders``."""
 
@@ -161,7 +165,7 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
                 topic,
                 partition,
                 offset,
-                record.timestamp,
+                _NO_TIME if (timestamp := record.timestamp) is None else timestamp,
                 record.key,
                 record.value,
                 tuple(record.headers),
