@@ -87,15 +87,21 @@ async def verdict_once_all_is_read(deployment: Deployment) -> Verdict:
     return await check_any_key(deployment.config)
 
 
-async def check_any_key(config: Config, state_directories: Sequence[Path] = ()) -> Verdict:
+async def check_any_key(
+    config: Config,
+    state_directories: Sequence[Path] = (),
+    raw: Mapping[int, Sequence[ConsumerRecord]] | None = None,
+) -> Verdict:
     """Read everything and compare. Everything must have been read, and every session be closed, or the
     workers still run.
 
     ``state_directories`` of workers that have stopped: their stores must hold what the changelog holds.
+    ``raw``: all that the raw topic ever held, by partition, where records of it were deleted.
     """
     servers = config.kafka.bootstrap_servers
     verdict = Verdict()
-    raw = await read_all(servers, config.topics.raw)
+    if raw is None:
+        raw = await read_all(servers, config.topics.raw)
     committed = await committed_offsets(servers, config.kafka.group_id)
     partitioning = Partitioning(partitions=len(raw), partitioner=config.input.partitioner)
     sent = Sent(config)

@@ -7,6 +7,7 @@ second; every end that nobody brought about is noted with the reason that the wo
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,8 +35,10 @@ class Holdings(Struct, frozen=True):
 class Crew:
     """Static workers, of whom the last is never killed; and an extra, dynamic one that comes and goes."""
 
-    def __init__(self, deployment: Deployment, size: int, servers: str, journal: Journal) -> None:
-        options = {"KAFKA_BOOTSTRAP_SERVERS": servers}
+    def __init__(
+        self, deployment: Deployment, size: int, options: Mapping[str, str], journal: Journal
+    ) -> None:
+        """``options``: how workers come to the brokers."""
         self._journal = journal
         self._directory = deployment.directory
         self.workers = [deployment.worker(f"worker-{number}", options) for number in range(size)]

@@ -1,7 +1,8 @@
 """Carries out a schedule: what each kind of fault means for a crew and a cluster.
 
 Every lane goes its own way; a lane's next fault begins when its last is over. Invariant: when ``carry_out``
-returns all is well again: every broker runs, the network passes everything, every static worker is started.
+returns all is well again: every broker runs, the network passes everything, every static worker is started,
+and the workers' user has its rights, the password of its file and no quota.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import signal
 import time
 from collections.abc import Sequence
 
+from tests.chaos.administration import Administration
 from tests.chaos.crew import Crew
 from tests.chaos.damage import DAMAGES
 from tests.chaos.journal import Journal
@@ -28,15 +30,23 @@ _PATIENCE_S = 15.0
 class Faults:
     """Does harm to a crew of workers and the cluster that they work on."""
 
-    def __init__(self, crew: Crew, cluster: Cluster, journal: Journal) -> None:
+    def __init__(
+        self, crew: Crew, cluster: Cluster, administration: Administration, journal: Journal
+    ) -> None:
         self._crew = crew
         self._cluster = cluster
+        self._administration = administration
         self._journal = journal
 
     async def carry_out(self, lanes: Lanes, duration_s: float) -> None:
         """All of it, until the schedule or the time is at its end."""
         deadline = time.monotonic() + duration_s
-        ways = {"workers": self._to_worker, "brokers": self._to_broker, "network": self._to_network}
+        ways = {
+            "workers": self._to_worker,
+            "brokers": self._to_broker,
+            "network": self._to_network,
+            "administration": self._by_administration,
+        }
         async with asyncio.TaskGroup() as group:
             for name, faults in lanes.items():
                 group.create_task(self._lane(ways[name], faults, deadline))
@@ -164,6 +174,33 @@ class Faults:
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
                 answer = type(error).__name__
         self._note(fault, broker=fault.target, happened=happened, answer=answer)
+
+    # --- those who administer them ---
+
+    async def _by_administration(self, fault: Fault) -> None:
+        administration = self._administration
+        if fault.kind == "rights":
+            self._note(fault)
+            async with administration.without(fault.detail):
+                await asyncio.sleep(fault.seconds)
+        elif fault.kind == "quota":
+            self._note(fault, rate=fault.rate)
+            async with administration.quota(fault.detail, fault.rate):
+                await asyncio.sleep(fault.seconds)
+        elif fault.kind == "password":
+            self._note(fault)
+            async with administration.rotated(file_first=fault.detail == "file first"):
+                self._cut_all()
+                await asyncio.sleep(fault.seconds)
+            self._cut_all()
+        else:
+            deleted = await administration.delete_what_was_read(fault.detail, fault.chance)
+            self._note(fault, happened=bool(deleted), deleted=deleted)
+
+    def _cut_all(self) -> None:
+        """Everybody has to log in again."""
+        for proxy in self._cluster.proxies:
+            proxy.cut()
 
     def _note(self, fault: Fault, **fields: object) -> None:
         told = {"detail": fault.detail} if fault.detail else {}

@@ -17,8 +17,9 @@ _LANES = {
     "workers": ("kill", "crash", "damage", "stop", "zombie", "scale", "disk full"),
     "brokers": ("broker kill", "broker pause", "outage"),
     "network": ("cut", "reset", "silence", "request lost", "answer lost", "answer eaten", "EndTxn held"),
+    "administration": ("rights", "password", "quota", "records deleted"),
 }
-_COLOURS = {"workers": "#c2410c", "brokers": "#7e22ce", "network": "#0369a1"}
+_COLOURS = {"workers": "#c2410c", "brokers": "#7e22ce", "network": "#0369a1", "administration": "#4d7c0f"}
 _FONT = 'font-family="system-ui, sans-serif" font-size="11" fill="#334155"'
 _STEPS_S = (10, 30, 60, 120, 300, 600, 1800, 3600)
 FAULTS = tuple(kind for kinds in _LANES.values() for kind in kinds)

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos.administration import Administration
 from tests.chaos.any_key import check_any_key
 from tests.chaos.crew import Crew, Holdings
 from tests.chaos.deployment import Deployment
@@ -94,13 +95,16 @@ class _Run:
         self._cluster = cluster
         self._plan = plan
         self._journal = journal
-        self._crew = Crew(deployment, plan.workers, cluster.proxied_servers, journal)
+        self._administration = Administration(deployment.direct, deployment.directory / "password")
+        options = {"KAFKA_BOOTSTRAP_SERVERS": cluster.proxied_servers, **self._administration.login}
+        self._crew = Crew(deployment, plan.workers, options, journal)
         self._watch = Watch(self._config, cluster, journal, plan.partitions)
         self._outcome = Outcome(Verdict(), self._watch.samples)
         self._ends_badly: list[str] = []
 
     async def carry_out(self) -> Outcome:
         outcome, crew, journal = self._outcome, self._crew, self._journal
+        await self._administration.make_user()
         async with self._looked_after():
             async with self._load():
                 crew.start()
@@ -108,7 +112,8 @@ class _Run:
                 outcome.before = crew.holdings(crew.survivor)
                 journal.note("faults begin")
                 started = time.monotonic()
-                await Faults(crew, self._cluster, journal).carry_out(self._plan.lanes, self._plan.duration_s)
+                faults = Faults(crew, self._cluster, self._administration, journal)
+                await faults.carry_out(self._plan.lanes, self._plan.duration_s)
                 outcome.faults_s = time.monotonic() - started
                 journal.note("faults end")
             settled = time.monotonic()
@@ -124,7 +129,8 @@ class _Run:
             journal.note("checking")
             directories = [crew.state_of(worker) for worker in [*crew.workers, crew.extra]]
             try:
-                outcome.verdict = await check_any_key(self._config, directories)
+                raw = await self._administration.retention.raw()
+                outcome.verdict = await check_any_key(self._config, directories, raw)
             except Exception:  # noqa: BLE001 - what was measured is told whatever becomes of the check
                 outcome.verdict.broken.append(f"the check itself failed: {traceback.format_exc()}")
         self._judge()

@@ -1,6 +1,7 @@
 """What is going to be done to a deployment, and when: a function of a seed.
 
-Three lanes run beside each other, each one fault after the other: to workers, to brokers, to their network.
+Four lanes run beside each other, each one fault after the other: to workers, to brokers, to their network,
+and by who administers them.
 Knows names of faults and nothing of how they are carried out. Invariant: the same seed, duration and sizes
 give the same schedule; a longer one begins with the shorter.
 """
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from tests.chaos.administration import RIGHTS
 from tests.chaos.crashing_worker import POINTS
 from tests.chaos.damage import DAMAGES
 from tests.kafka.proxy import Api
@@ -19,7 +21,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     """One fault. ``pause_s`` passes before it, in its lane; it lasts ``seconds`` where that means something.
 
     ``target`` is the number of a worker or broker; ``detail`` says which of many, ``chance`` is for what is
-    chosen only when it happens.
+    chosen only when it happens, ``rate`` is in bytes a second and broker.
     """
 
     kind: str
@@ -28,6 +30,7 @@ class Fault(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     detail: str = ""
     chance: int = 0
+    rate: int = 0
 
 
 Lanes = Mapping[str, Sequence[Fault]]
@@ -36,6 +39,7 @@ _WORKERS = {"kill": 40, "crash": 15, "stop": 10, "zombie": 8, "scale": 12, "dama
 _BROKERS = {"broker kill": 55, "broker pause": 35, "outage": 10}
 _NETWORK = {"cut": 20, "reset": 10, "silence": 15, "request lost": 15, "answer lost": 15, "answer eaten": 10}
 _HELD = {"EndTxn held": 15}
+_ADMINISTRATION = {"rights": 35, "password": 25, "quota": 25, "records deleted": 15}
 
 
 def schedule(
@@ -47,12 +51,16 @@ def schedule(
     worker_pause_s: float = 5.0,
     broker_pause_s: float = 40.0,
     network_pause_s: float = 8.0,
+    administration_pause_s: float = 10.0,
 ) -> Lanes:
     """Faults for so long. ``mortals`` is how many workers may be killed; pauses are means."""
     return {
         "workers": _lane(f"{seed}/workers", duration_s, worker_pause_s, _WORKERS, mortals),
         "brokers": _lane(f"{seed}/brokers", duration_s, broker_pause_s, _BROKERS, brokers),
         "network": _lane(f"{seed}/network", duration_s, network_pause_s, {**_NETWORK, **_HELD}, brokers),
+        "administration": _lane(
+            f"{seed}/administration", duration_s, administration_pause_s, _ADMINISTRATION, brokers
+        ),
     }
 
 
@@ -71,7 +79,7 @@ def _lane(
 
 def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> Fault:
     pause_s, target, chance = rng.expovariate(1 / mean_pause_s), rng.randrange(targets), rng.getrandbits(32)
-    seconds, detail = 0.0, ""
+    seconds, detail, rate = 0.0, "", 0
     if kind in ("kill", "broker kill"):
         seconds = rng.expovariate(1 / 2.0)  # how long it stays down
     elif kind == "crash":
@@ -92,4 +100,15 @@ def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> 
         seconds = rng.uniform(0.2, 8.0)
     elif kind in ("request lost", "answer lost", "answer eaten"):
         detail = rng.choice([api.name for api in Api])
-    return Fault(kind=kind, pause_s=pause_s, target=target, seconds=seconds, detail=detail, chance=chance)
+    elif kind == "rights":
+        seconds, detail = rng.uniform(5.0, 30.0), rng.choice(RIGHTS)
+    elif kind == "password":
+        seconds, detail = rng.uniform(0.0, 8.0), rng.choice(("file first", "brokers first"))
+    elif kind == "quota":
+        seconds, detail = rng.uniform(10.0, 30.0), rng.choice(("producer_byte_rate", "consumer_byte_rate"))
+        rate = round(10_000 * 20 ** rng.random())
+    elif kind == "records deleted":
+        detail = rng.choice(("raw", "rekey"))
+    return Fault(
+        kind=kind, pause_s=pause_s, target=target, seconds=seconds, detail=detail, chance=chance, rate=rate
+    )

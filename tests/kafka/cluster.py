@@ -4,6 +4,9 @@ Decides how brokers become a cluster that survives the loss of any one: three co
 them needed for a write. Knows nothing of what runs on it. Each broker has two addresses: behind its proxy for
 those under test, and a direct one for those who must know the truth. Invariant: the two never mix, because a
 broker tells its clients the addresses of the kind under which it was asked.
+
+Behind the proxies everybody logs in (SCRAM-SHA-512) and may do what was granted; who comes the direct way,
+the brokers themselves too, may do everything.
 """
 
 import asyncio
@@ -17,6 +20,17 @@ from tests.kafka.proxy import Proxy
 
 SIZE = 3
 _JAVA = ("-Xmx384m", *QUICK_START)
+
+_LOGIN: dict[str, str | int] = {
+    "listener.security.protocol.map": "DIRECT:PLAINTEXT,PROXIED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.name.proxied.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+    "listener.name.proxied.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "false",
+    "super.users": "User:ANONYMOUS",
+}
 
 _COPIES: dict[str, str | int] = {
     "default.replication.factor": SIZE,
@@ -46,13 +60,13 @@ class Cluster:
         for number, (direct, controller, proxied) in enumerate(ports):
             settings = {
                 **_COPIES,
+                **_LOGIN,
                 "node.id": number + 1,
                 "listeners": (
                     f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{proxied},"
                     f"CONTROLLER://127.0.0.1:{controller}"
                 ),
                 "advertised.listeners": (f"DIRECT://127.0.0.1:{direct},PROXIED://127.0.0.1:{behind[number]}"),
-                "listener.security.protocol.map": ("DIRECT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT"),
                 "inter.broker.listener.name": "DIRECT",
                 "controller.quorum.voters": voters,
             }
@@ -64,7 +78,7 @@ class Cluster:
                 ports=(direct, controller),
             )
             self.brokers.append(broker)
-            self.proxies.append(Proxy(behind[number], f"127.0.0.1:{proxied}"))
+            self.proxies.append(Proxy(behind[number], f"127.0.0.1:{proxied}", broker.bootstrap_servers))
 
     @property
     def bootstrap_servers(self) -> str:

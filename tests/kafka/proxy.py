@@ -58,12 +58,14 @@ class Mishap:
 class Proxy:
     """Listens on ``port`` of the loopback interface and passes on to the broker at that address.
 
+    ``late``: another address of the same broker, which asks nobody for a login; there arrives what was held.
     As an asynchronous context manager it listens from entry to exit.
     """
 
-    def __init__(self, port: int, broker: str) -> None:
+    def __init__(self, port: int, broker: str, late: str | None = None) -> None:
         self._port = port
         self._broker_host, _, self._broker_port = broker.partition(":")
+        self._late_host, _, self._late_port = (late or broker).partition(":")
         self._mishaps: list[Mishap] = []
         self._silent = False
         self._listens = False
@@ -110,7 +112,7 @@ class Proxy:
 
     async def deliver(self, mishap: Mishap) -> bytes:
         """Let a request that was held arrive now; the broker's answer, without its length and number."""
-        reader, writer = await asyncio.open_connection(self._broker_host, self._broker_port)
+        reader, writer = await asyncio.open_connection(self._late_host, self._late_port)
         writer.write(mishap.request)
         answer = await _frame(reader)
         writer.close()

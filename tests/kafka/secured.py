@@ -11,14 +11,9 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from confluent_kafka.admin import (
-    AdminClient,
-    ScramCredentialInfo,
-    ScramMechanism,
-    UserScramCredentialUpsertion,
-)
+from confluent_kafka.admin import AdminClient
 
-from tests.kafka import rights
+from tests.kafka import rights, scram
 from tests.kafka.broker import QUICK_START, LocalBroker, free_ports
 from tests.kafka.certificates import Authority, Certificate
 from tests.kafka.relay import Relay
@@ -27,7 +22,6 @@ from tests.kafka.rights import Right
 PLAIN_USERS = {"plain-user": "plain-Pa55word-of-the-tests"}
 """Known from the start; those of SCRAM come with ``set_password``."""
 
-_WITHIN_S = 20.0
 _MODULES = "org.apache.kafka.common.security"
 
 
@@ -88,11 +82,7 @@ class SecuredBroker:
 
     def set_password(self, user: str, password: str) -> None:
         """Make the SCRAM-SHA-512 user, or give it another password."""
-        credential = UserScramCredentialUpsertion(
-            user, ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096), password.encode()
-        )
-        for future in self.admin.alter_user_scram_credentials([credential]).values():
-            future.result(_WITHIN_S)
+        scram.set_password(self.admin, user, password)
 
     def certificate(self, user: str, *, valid_days: float = 1.0, password: str = "") -> Certificate:
         """A client certificate of that user."""
