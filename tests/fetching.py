@@ -26,6 +26,7 @@ class ToldGroup(ConsumerGroup):
     def __init__(self) -> None:
         self.to_fetch = {RAW: 0, REKEY: 0}
         self.silent: set[str] = set()
+        self.in_transactions = {RAW: 0, REKEY: 0}
         self.sought: list[tuple[str, int | None]] = []
         self.times_asked = 0
 
@@ -37,6 +38,12 @@ class ToldGroup(ConsumerGroup):
 
     def unfetched(self, topic_partition: Any) -> int:
         return self.to_fetch[topic_partition.topic]
+
+    def unheard_because(self, topic_partition: Any) -> str:
+        return "no fetch has been answered" if topic_partition.topic in self.silent else ""
+
+    def undecided(self, topic_partition: Any) -> int:
+        return self.in_transactions[topic_partition.topic]
 
     def at_end(self, topic_partition: Any) -> bool:
         return topic_partition.topic not in self.silent and not self.to_fetch[topic_partition.topic]

@@ -25,6 +25,8 @@ from worker.task.worker import Worker
 from worker.watchdog import watch
 
 _STANDSTILL_S = 60.0
+_MOST_TOLD = 8
+"""Partitions that stand still at once: with brokers away it is all of them."""
 _TIDY_S = 3_600.0
 _BROKERS_AWAY_S = 60.0
 _ASK_AGAIN_S = 3.0
@@ -111,8 +113,12 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
     told: set[int] = set()
     while True:
         stuck = standstill.partitions(worker.progress(), time.monotonic())
-        for partition in stuck.keys() - told:
-            telemetry.emit(telemetry.PartitionStuck(partition=partition, seconds=round(stuck[partition], 1)))
+        for partition in sorted(stuck.keys() - told)[:_MOST_TOLD]:
+            telemetry.emit(
+                telemetry.PartitionStuck(
+                    partition=partition, seconds=round(stuck[partition], 1), partitions_stuck=len(stuck)
+                )
+            )
         told = set(stuck)
         if file is not None and not stuck:
             with suppress(OSError):  # a file that cannot be touched grows old, and so says what is the matter

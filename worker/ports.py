@@ -60,8 +60,18 @@ class Source(Protocol):
         """
         ...
 
-    def lag(self) -> int:
-        """Records between what was returned and the end that the broker last told; 0 = caught up."""
+    def lag(self) -> int | None:
+        """Records between what was returned and the end that the broker told lately; 0 = caught up, None =
+        nobody knows.
+        """
+        ...
+
+    def unknown_because(self) -> str:
+        """Why the lag is not known, in words that are the same for all partitions of one cause."""
+        ...
+
+    def in_open_transactions(self) -> int:
+        """Offsets behind the first open transaction in an input, as the broker told last."""
         ...
 
     def caught_up(self) -> bool:

@@ -102,7 +102,7 @@ class FakeSource:
         world = self._life.world
         deadline = world.now + timeout_s
         world.wake_at(deadline)
-        await until(lambda: self._woken or world.now >= deadline or self.lag() > 0)
+        await until(lambda: self._woken or world.now >= deadline or self._lag() > 0)
         self._woken = False
         if not self._is_positioned():
             return []
@@ -129,7 +129,16 @@ class FakeSource:
     def next_offsets(self) -> dict[str, int]:
         return {read.place[0]: read.next_offset() for read in self.inputs}
 
-    def lag(self) -> int:
+    def lag(self) -> int | None:
+        return self._lag() if self._is_positioned() else None
+
+    def unknown_because(self) -> str:
+        return "" if self._is_positioned() else "not positioned yet"
+
+    def in_open_transactions(self) -> int:
+        return sum([len(read.broker.log(read.place)) - read.end() for read in self.inputs])
+
+    def _lag(self) -> int:
         return sum([len(read.waiting) + read.unfetched() for read in self.inputs])
 
     def caught_up(self) -> bool:

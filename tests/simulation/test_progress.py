@@ -5,11 +5,14 @@ from functools import partial
 from structlog.testing import capture_logs
 
 from tests.builders import click, ms, record
+from tests.simulation.process import Parts
 from tests.simulation.simulation import Simulation
+from tests.simulation.source import FakeSource
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import Fate
 from worker.task.commit_policy import CommitPolicy
+from worker.task.lag import Lag, unknown_by_reason
 from worker.task.partition_task import PartitionTask
 
 
@@ -36,6 +39,31 @@ def test_a_task_is_not_caught_up_before_it_runs() -> None:
         task = simulation.start_worker().tasks[0].task
         assert not task.progress.caught_up
         simulation.run_until(lambda: task.progress.caught_up, "it has founded its partition and idles")
+
+
+class DeafSource(FakeSource):
+    """Its brokers do not answer any more."""
+
+    heard = True
+
+    def lag(self) -> int | None:
+        return super().lag() if self.heard else None
+
+    def unknown_because(self) -> str:
+        return super().unknown_because() if self.heard else "no fetch has been answered"
+
+
+def test_an_idle_task_whose_brokers_do_not_answer_is_not_caught_up() -> None:
+    with Simulation(seed=3, parts=Parts(source=DeafSource)) as simulation:
+        running = simulation.start_worker().tasks[0]
+        assert running.task.lag == Lag(None, 0, "new")
+        simulation.run_until(lambda: running.task.progress.caught_up, "it idles")
+        assert running.task.lag == Lag(0)
+        assert isinstance(running.source, DeafSource)
+        running.source.heard = False
+        assert not running.task.progress.caught_up
+        assert running.task.lag == Lag(None, 0, "no fetch has been answered")
+        assert unknown_by_reason({"0": running.task.lag, "1": Lag(0)}) == {"no fetch has been answered": 1}
 
 
 def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:

@@ -99,7 +99,7 @@ def test_an_open_transaction_of_a_paused_sender_holds_up_its_receiver_only_until
         )
         sender.worker.paused = True
         held_at = broker.stable_end((REKEY_TOPIC, THERE))
-        simulation.run_until(lambda: receiver.task.lag == 0, "the receiver has all that it may have")
+        simulation.run_until(lambda: receiver.task.lag.records == 0, "the receiver has all that it may have")
         assert taken_in(simulation) <= held_at
         broker.time_out(HERE)
         simulation.check()

@@ -249,7 +249,35 @@ def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> 
 def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
     source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW, REKEY], "earliest")
     assert not source.caught_up()
-    assert source.lag() == 0
+    assert source.lag() is None
+    assert source.unknown_because() == "not positioned yet"
+
+
+def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it_waits() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.group.silent = {REKEY}
+        assert f.source.lag() is None
+        assert f.source.unknown_because() == "no fetch has been answered"
+        f.bring_raw(1_000)
+        assert f.source.lag() is None
+        f.bring_rekeyed(1_000)
+        assert f.source.lag() == 2
+        f.group.silent = set()
+        await f.next()
+        await f.next()
+        assert f.source.lag() == 0
+        assert f.source.unknown_because() == ""
+
+    run(scenario)
+
+
+def test_what_is_in_open_transactions_is_counted_apart() -> None:
+    async def scenario(f: Fetching) -> None:
+        f.group.in_transactions = {RAW: 5, REKEY: 2}
+        assert f.source.in_open_transactions() == 7
+        assert f.source.lag() == 0
+
+    run(scenario)
 
 
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:

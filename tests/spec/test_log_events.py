@@ -27,6 +27,7 @@ EXAMPLES = {
     str | None: None,
     float | None: 2.5,
     dict[str, int]: {"a": 1},
+    dict[str, int | None]: {"a": 1, "b": None},
     list[str]: ["a"],
 }
 

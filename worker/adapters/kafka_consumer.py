@@ -22,7 +22,12 @@ from worker.adapters.kafka_login import Login
 from worker.adapters.kafka_membership import Membership
 from worker.adapters.kafka_offsets import Offsets
 from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
-from worker.adapters.kafka_records import UNREADABLE_TIMES, UnreadableError, use_light_records
+from worker.adapters.kafka_records import (
+    UNREADABLE_TIMES,
+    BoundedFetchResult,
+    UnreadableError,
+    use_light_records,
+)
 from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
 from worker.adapters.kafka_topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
@@ -32,6 +37,8 @@ _BUFFERED_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _TOLD_JUST_NOW_MS = 3_000
+_TOLD_LATELY_MS = 10_000
+"""So long what a fetch has told of a partition's end is known; an idle one is asked for twice a second."""
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
 _TOPICS_LOOKED_AT_MS = 30_000
@@ -75,6 +82,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._settled = asyncio.Event()
         self._polling = Polling(most_value_bytes)
         self._closing = False
+        self._failure = ""  # the last one, until something is fetched again
         self._unreadable_times: Counter[tuple[TopicPartition, int]] = Counter()
         self._clock = clock
         self._login = login
@@ -166,9 +174,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 if self._closing:
                     return
                 self._membership.judge(error)
+                self._failure = type(error).__name__
                 telemetry.emit(telemetry.ConsumerFailed(cause=f"{type(error).__name__}: {error}"))
                 await asyncio.sleep(_RETRY_S)
             else:
+                self._failure = "" if fetched else self._failure
                 self._deliver(fetched, generation)
                 await self._clock.sleep(0)  # what was fetched before is answered without waiting
 
@@ -229,6 +239,26 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             return 0
         return max(0, int(state.lso) - int(state.position))
 
+    def undecided(self, topic_partition: TopicPartition) -> int:
+        """Offsets between the last stable offset and the end, as the last fetch told."""
+        state = self._partition_state(topic_partition)
+        if state is None or state.lso is None or state.highwater is None:
+            return 0
+        return max(0, int(state.highwater) - int(state.lso))
+
+    def unheard_because(self, topic_partition: TopicPartition) -> str:
+        """Why no fetch has told lately where the partition ends; empty where one has."""
+        assert self._consumer is not None
+        if not self._is_assigned(topic_partition):
+            return "the group is being rebalanced"
+        state = self._partition_state(topic_partition)
+        if state is not None and state.has_valid_position and state.lso is not None:
+            if abs(time.time() * 1000 - state.timestamp) < _TOLD_LATELY_MS:
+                return ""
+            if isinstance(self._consumer._fetcher._records.get(topic_partition), BoundedFetchResult):
+                return ""  # what it brought is still to be taken, and nothing more is asked for before
+        return "no fetch has been answered" + (f": {self._failure}" if self._failure else "")
+
     def at_end(self, topic_partition: TopicPartition) -> bool:
         """Whether the client stands at the last stable offset, as a fetch told within the last seconds."""
         state = self._partition_state(topic_partition)
@@ -236,7 +266,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             return False
         if state.lso is None or state.timestamp is None or state.position < state.lso:
             return False
-        return bool(time.time() * 1000 - state.timestamp < _TOLD_JUST_NOW_MS)
+        return bool(abs(time.time() * 1000 - state.timestamp) < _TOLD_JUST_NOW_MS)
 
     async def still_assigned(self, partition: int) -> bool:
         """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""

@@ -200,9 +200,24 @@ class KafkaSource:
             self._group.update_position(read)
         return {read.topic_partition.topic: read.next_offset() for read in self.inputs}
 
-    def lag(self) -> int:
-        """Records not yet returned, as far as the last fetches told."""
+    def lag(self) -> int | None:
+        """Records not yet returned, where fetches of every input have told that lately."""
+        if self.unknown_because():
+            return None
         return sum([i.waiting_records + self._group.unfetched(i.topic_partition) for i in self.inputs])
+
+    def unknown_because(self) -> str:
+        """Why the lag is not known; empty where it is."""
+        for read in self.inputs:
+            if read.position is None:
+                return "not positioned yet"
+            if not read.waiting_records and (reason := self._group.unheard_because(read.topic_partition)):
+                return reason  # with records waiting it is asked for no more
+        return ""
+
+    def in_open_transactions(self) -> int:
+        """Offsets between the last stable offset and the end of every input."""
+        return sum([self._group.undecided(read.topic_partition) for read in self.inputs])
 
     def caught_up(self) -> bool:
         """Whether all was returned, as fetches of every input answered just now."""

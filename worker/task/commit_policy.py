@@ -32,8 +32,10 @@ class CommitPolicy(Struct, frozen=True, kw_only=True):
     passed_s: float = 5.0
     slow_s: float = 5.0
 
-    def due_at(self, opened_at: float, lag: int, *, rekeying: bool = False) -> float:
-        """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read."""
-        if lag > self.behind_records:
+    def due_at(self, opened_at: float, lag: int | None, *, rekeying: bool = False) -> float:
+        """When a draft opened at that instant is due (monotonic seconds); ``lag`` in records not yet read.
+        None is unknown, and no reason to wait for more.
+        """
+        if (lag or 0) > self.behind_records:
             return opened_at + self.behind_s
         return opened_at + (max(self.interval_s, self.rekeying_s) if rekeying else self.interval_s)

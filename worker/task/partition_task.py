@@ -29,6 +29,7 @@ from worker.task.device_states import states_of
 from worker.task.draft import Draft
 from worker.task.draft_limits import DraftLimits
 from worker.task.intake import Intake
+from worker.task.lag import Lag, lag_of
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
@@ -118,9 +119,9 @@ class PartitionTask:
         self.stop()
 
     @property
-    def lag(self) -> int:
-        """Records of the input not yet returned to this task."""
-        return self._source.lag()
+    def lag(self) -> Lag:
+        """What of the input is not yet returned to this task, where that is known."""
+        return lag_of(self.state, self._source)
 
     @property
     def watermark_ms(self) -> int | None:
@@ -130,7 +131,7 @@ class PartitionTask:
     @property
     def progress(self) -> Progress:
         """Whether it has work, and how far it has come."""
-        idle = self.state is TaskState.RUNNING and self._draft is None and self.lag == 0
+        idle = self._draft is None and self.lag.records == 0  # not where nobody knows
         caught_up = idle and (not self._setbacks.lost or self._source.caught_up())
         checkpoint = self._store.checkpoint()
         return Progress(caught_up, -1 if checkpoint is None else checkpoint.changelog_offset)

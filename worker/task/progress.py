@@ -1,7 +1,7 @@
 """Decides whether a partition stands still: it has work, and for too long nothing of it was committed.
 
-A pure decision: it is told what tasks have done and what time it is. A partition without work never stands
-still, and neither does one that restores, as long as its store grows.
+A pure decision: it is told what tasks have done and what time it is. A partition that is known to have no
+work never stands still, and neither does one that restores, as long as its store grows.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from msgspec import Struct
 
 
 class Progress(Struct, frozen=True):
-    """What one task has done. ``caught_up``: it runs, and has nothing to read and nothing to commit; after a
-    lost transaction only where a fetch has said so since.
+    """What one task has done. ``caught_up``: it runs, and has nothing to read, as brokers said lately, and
+    nothing to commit; after a lost transaction only where a fetch has said so since.
 
     ``changelog_offset`` grows with each commit and with each piece that is restored; -1 = nothing yet.
     """

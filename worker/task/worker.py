@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from worker import telemetry
 from worker.ports import Clock
+from worker.task.lag import unknown_by_reason
 from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
@@ -142,6 +143,7 @@ class Worker:
         self._totals.add(done)
         watermarks = [task.watermark_ms for task in tasks if task.watermark_ms]
         states = Counter(task.state for task in tasks)
+        lags = {str(task.partition): task.lag for task in tasks}
         events: list[telemetry.LogEvent] = [
             telemetry.WorkerStatus(
                 uptime_s=round(self._clock.monotonic() - self._began, 1),
@@ -150,7 +152,13 @@ class Worker:
                 events_rekeyed=done.events_rekeyed,
                 transactions=done.transactions,
                 transactions_lost=done.transactions_lost,
-                lag={str(task.partition): task.lag for task in tasks},
+                lag={partition: lag.records for partition, lag in lags.items()},
+                lag_unknown=unknown_by_reason(lags),
+                in_open_transactions={
+                    partition: lag.in_open_transactions
+                    for partition, lag in lags.items()
+                    if lag.in_open_transactions
+                },
                 partitions_running=states[TaskState.RUNNING],
                 partitions_restoring=states[TaskState.RESTORING],
                 watermark_age_s=round(self._clock.wall_ms() / 1000 - min(watermarks) / 1000, 1)

@@ -201,7 +201,10 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     all partitions together, also those that went elsewhere). Alert: ``lag`` grows while ``events_per_s`` does
     not, or it stays away.
 
-    Lag in records by partition; ``events_rekeyed`` went to the partition of their device, where they count
+    Lag in records by partition, null where nobody knows it: ``lag_unknown`` counts those by reason. Behind
+    the first open transaction of a producer nobody may read: ``in_open_transactions`` counts those offsets
+    by partition, where there are some, and ``lag`` does not. ``events_rekeyed`` went to the partition of
+    their device, where they count
     among the events; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
     ``commit_...`` are the times that transactions took; ``delay_...`` goes from the timestamp of the first
     record of a transaction to its commit, by the wall clock: from the receipt where raw has
@@ -216,7 +219,9 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     events_rekeyed: int
     transactions: int
     transactions_lost: int
-    lag: dict[str, int]
+    lag: dict[str, int | None]
+    lag_unknown: dict[str, int]
+    in_open_transactions: dict[str, int]
     partitions_running: int
     partitions_restoring: int
     watermark_age_s: float | None

@@ -73,15 +73,18 @@ class InputGapPassed(LogEvent, frozen=True, kw_only=True):
 
 
 class PartitionStuck(LogEvent, frozen=True, kw_only=True):
-    """The partition has work, and for ``seconds`` nothing of it was committed or restored. Told once, until
-    it moves again; the health file is not touched meanwhile. Alert: always. The lines before it say why, most
-    often brokers that are away or refuse.
+    """The partition has work, or brokers do not tell whether it has, and for ``seconds`` nothing of it was
+    committed or restored. Told once, until it moves again, and of many at once only of the first 8;
+    ``partitions_stuck`` is how many stand still now. The health file is not touched meanwhile.
+
+    Alert: always. The lines before it say why, most often brokers that are away or refuse.
     """
 
     NAME = "partition.stuck"
     LEVEL = "warning"
     partition: int
     seconds: float
+    partitions_stuck: int
 
 
 class WatermarkAhead(LogEvent, frozen=True, kw_only=True):
