@@ -42,17 +42,38 @@ def test_one_record_may_always_go() -> None:
     assert least.part_of(256 * 1024) == 64  # bytes of a piece: less than any event has
 
 
+def commit(tried: DraftLimits, times: int, fullness: float, seconds: float) -> None:
+    for _ in range(times):
+        tried.committed(fullness, seconds)
+
+
 def test_it_grows_again_slowly_and_only_by_what_was_full_and_quick() -> None:
     grown = limits(slow_s=5.0)
     grown.timed_out(1.0)
-    grown.committed(0.4, seconds=0.1)  # nothing is known of more
-    grown.committed(0.6, seconds=5.1)  # more would not be done in time
+    commit(grown, 100, 0.4, seconds=0.1)  # nothing is known of more
+    commit(grown, 100, 0.6, seconds=5.1)  # more would not be done in time
     assert grown.part_of(MOST) == 2_000
-    grown.committed(0.6, seconds=5.0)
+    commit(grown, 7, 0.6, seconds=5.0)
+    assert grown.part_of(MOST) == 2_000
+    commit(grown, 1, 0.6, seconds=5.0)
     assert grown.part_of(MOST) == 2_500
-    for _ in range(4):
-        grown.committed(1.0, seconds=0.1)
+    commit(grown, 2 * 8, 1.0, seconds=0.1)
+    assert grown.part_of(MOST) < MOST
+    commit(grown, 8, 1.0, seconds=0.1)
     assert grown.part_of(MOST) == MOST
+
+
+def test_a_slow_one_or_a_timeout_between_begins_the_count_again() -> None:
+    grown = limits(slow_s=5.0)
+    grown.timed_out(1.0)
+    for _ in range(10):
+        commit(grown, 7, 0.5, seconds=0.1)
+        commit(grown, 1, 0.5, seconds=5.1)
+    assert grown.part_of(MOST) == 2_000
+    commit(grown, 7, 0.5, seconds=0.1)
+    grown.timed_out(0.5)
+    commit(grown, 7, 0.5, seconds=0.1)
+    assert grown.part_of(MOST) == 1_000
 
 
 @pytest.mark.parametrize("most_at_once", [1, 50, 3_999])
