@@ -8,7 +8,9 @@ event, topic or process but its own.
 import asyncio
 import faulthandler
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 STOP = (
     signal.SIGTERM,
@@ -65,6 +67,28 @@ def end_before_work(end: Callable[..., object]) -> None:
             signal.signal(number, end)
     for number in (*DUMP, *IGNORED):
         signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Every signal raises KeyboardInterrupt where the command is, so that it cleans up before it ends.
+
+    For commands that end by themselves. asyncio's own handling would wait for the next await, and a replay
+    hardly ever awaits.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    wanted = [*STOP, *DUMP, *IGNORED]
+    if _is_ignored(signal.SIGHUP):
+        wanted.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_ignored(number: signal.Signals) -> bool:

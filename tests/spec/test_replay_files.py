@@ -17,6 +17,7 @@ from tests.builders import click
 from tests.replaying import Replaying, text, wrapped
 from tests.waiting import wait_until
 from worker.adapters.file_lines import LineFile
+from worker.signals import DUMP, IGNORED, STOP
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -148,7 +149,7 @@ def test_a_disk_that_is_full_is_told_in_one_line(replaying: Replaying, traffic: 
     assert replaying.left_behind() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [*STOP, *DUMP, *IGNORED])
 def test_a_stopped_replay_leaves_nothing_behind(replaying: Replaying, number: signal.Signals) -> None:
     os.mkfifo(replaying.input)
     process = subprocess.Popen(

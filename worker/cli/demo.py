@@ -18,6 +18,7 @@ import typer
 
 from worker.config import Config, load
 from worker.errors import Fatal
+from worker.signals import interrupted_by_signals
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ def demo(
     traffic = make_traffic(events, seed=seed, now_ms=time.time_ns() // 1_000_000)
     output.mkdir(parents=True, exist_ok=True)
     log = output / "worker.log"
-    with _broker(bootstrap_servers) as config, _logging_to(log):
+    with interrupted_by_signals(), _broker(bootstrap_servers) as config, _logging_to(log):
         where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
         console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
         with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:

@@ -4,18 +4,15 @@ It decides how progress and figures look; the work is ``worker.replay``'s.
 """
 
 import asyncio
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.config_option import ConfigPath, print_warnings, read
 from worker.errors import Fatal
+from worker.signals import interrupted_by_signals
 
 if TYPE_CHECKING:
     from worker.replay import Figures
@@ -55,29 +52,11 @@ def replay(
         raise typer.Exit(2) from error
     started = time.monotonic()
     try:
-        with _signals_interrupt(), ByteProgress("read", size_bytes) as view:
+        with interrupted_by_signals(), ByteProgress("read", size_bytes) as view:
             figures = asyncio.run(replay_files(options, files, output, progress=view.reached))
     except KeyboardInterrupt as interrupt:
         raise Fatal("stopped before the end: no output was written") from interrupt
     typer.echo(describe(figures, time.monotonic() - started), nl=False)
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGINT raise KeyboardInterrupt where the replay is, so that it cleans up before it ends.
-
-    asyncio's own handling would wait for the next await, and a replay hardly ever awaits.
-    """
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def describe(figures: "Figures", seconds: float) -> str:
