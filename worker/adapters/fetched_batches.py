@@ -17,7 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from msgspec import Struct
 
-from worker.adapters.unpacking import DamagedError, Stream, stream_of
+from worker.adapters.unpacking import DamagedError, Stream, stream_of, unpack_into
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue
 from worker.model.rekeying import Headers
@@ -29,6 +29,8 @@ _MAGIC_AT, _ATTRIBUTES_AT, _COUNT_AT, _HEADER_BYTES = 16, 22, 57, 61
 _LARGEST_MAGIC = 2
 _CODEC_MASK, _CONTROL_MASK = 0x07, 0x20
 _LARGEST_VARINT_BYTES = 10
+_ROOM = memoryview(bytearray(PIECE_BYTES))
+"""Where batches of all consumers are unpacked, one after the other: nothing waits in between."""
 
 
 class Record(Struct, frozen=True):
@@ -114,15 +116,11 @@ class PackedBatch:
 
     def at_once(self) -> Piece | None:
         """All of its records, where they are not more than a piece. Raises DamagedError."""
-        stream = self.stream()
-        gathered: list[bytes] = []
-        size_bytes = 0
-        while part := stream.read(PIECE_BYTES - size_bytes + 1):
-            gathered.append(part)
-            size_bytes += len(part)
-            if size_bytes > PIECE_BYTES:
-                return None
-        return self._piece(gathered, self._count(), size_bytes, is_last=True)
+        packed, room = self._batch[_HEADER_BYTES:], _ROOM
+        size_bytes = unpack_into(self._batch[_ATTRIBUTES_AT] & _CODEC_MASK, packed, room)
+        if size_bytes is None:
+            return None
+        return self._piece(room[:size_bytes], self._count(), is_last=True)
 
     def pieces(self, stream: Stream, most_value_bytes: int) -> Iterator[Piece]:
         """Its records, about a piece of them at a time. Raises DamagedError."""
@@ -133,12 +131,12 @@ class PackedBatch:
             size_bytes, count = whole_records(reader.buffer, left)
             if count:
                 left -= count
-                yield self._piece([reader.take(size_bytes)], count, size_bytes, is_last=not left)
+                yield self._piece(reader.take(size_bytes), count, is_last=not left)
                 continue
             record_bytes = reader.record_bytes()
             left -= 1
             if record_bytes <= max(PIECE_BYTES, most_value_bytes) + KEPT_OF_TOO_LARGE_BYTES:
-                yield self._piece([reader.take(record_bytes)], 1, record_bytes, is_last=not left)
+                yield self._piece(reader.take(record_bytes), 1, is_last=not left)
             else:
                 yield Piece(
                     (self._large_record(reader, record_bytes, most_value_bytes),), record_bytes, not left
@@ -150,14 +148,14 @@ class PackedBatch:
         (count,) = struct.unpack_from(">i", self._batch, _COUNT_AT)
         return int(count)
 
-    def _piece(self, records: list[bytes], count: int, size_bytes: int, *, is_last: bool) -> Piece:
+    def _piece(self, records: bytes | memoryview, count: int, *, is_last: bool) -> Piece:
         """As a batch like this one with only these records, which are not packed."""
         header = bytearray(self._batch[:_HEADER_BYTES])
         header[_ATTRIBUTES_AT] &= ~_CODEC_MASK
-        struct.pack_into(">i", header, 8, _HEADER_BYTES - _LOG_OVERHEAD_BYTES + sum(map(len, records)))
+        struct.pack_into(">i", header, 8, _HEADER_BYTES - _LOG_OVERHEAD_BYTES + len(records))
         struct.pack_into(">i", header, _COUNT_AT, count)
-        batch = b"".join([header, *records])
-        return Piece(DefaultRecordBatch(batch), size_bytes, is_last, batch)
+        batch = b"".join([header, records])
+        return Piece(DefaultRecordBatch(batch), len(records), is_last, batch)
 
     def _large_record(self, reader: "_Reader", record_bytes: int, most_value_bytes: int) -> Record:
         """The next record, without what nobody can use of it: of a value over the limit the rest, a key that

@@ -80,7 +80,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._generation = 0
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
-        self._polling = Polling(most_value_bytes)
+        self._polling = Polling(fetch_bytes, most_value_bytes)
         self._closing = False
         self._failure = ""  # the last one, until something is fetched again
         self._unreadable_times: Counter[tuple[TopicPartition, int]] = Counter()

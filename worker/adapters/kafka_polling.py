@@ -32,8 +32,11 @@ Fetched = Mapping[TopicPartition, Sequence[InputRecord]]
 class Polling:
     """One consumer's."""
 
-    def __init__(self, most_value_bytes: int) -> None:
-        """Of a value over ``most_value_bytes`` only the beginning need be handed out."""
+    def __init__(self, fetch_bytes: int, most_value_bytes: int) -> None:
+        """``fetch_bytes``: the most that one fetch may bring; half of what may wait in the client, packed.
+        Of a value over ``most_value_bytes`` only the beginning need be handed out.
+        """
+        self._fetch_bytes = fetch_bytes
         self.budget = ReadBudget(
             most_value_bytes=most_value_bytes, unfinished_bytes=UNFINISHED_BYTES, poll_records=_POLL_RECORDS
         )
@@ -52,7 +55,12 @@ class Polling:
     def brought(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """The partitions for which the client has something, records or an error, oldest first."""
         self._room.clear()
-        return list(consumer._fetcher._records)
+        fetcher = consumer._fetcher
+        # The client asks for every partition of which nothing waits, whatever waits of the others. An answer
+        # always holds a batch, so asking for 1 byte slows it down and never stops it.
+        packed_bytes = sum([getattr(result, "packed_bytes", 0) for result in fetcher._records.values()])
+        fetcher._fetch_max_bytes = max(1, min(self._fetch_bytes, 2 * self._fetch_bytes - packed_bytes))
+        return list(fetcher._records)
 
     async def poll(
         self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], most_s: float

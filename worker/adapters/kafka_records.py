@@ -69,6 +69,7 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
         budget = self._value_deserializer
         self._budget = budget if isinstance(budget, ReadBudget) else ReadBudget()
         self.next_fetch_offset: int
+        self.packed_bytes: int = self._records.size_in_bytes()
         self._left: list[FetchedRecord] = []  # of a piece that was more than was asked for
         self._after_left = 0
 
@@ -191,6 +192,7 @@ class BoundedFetchResult(FetchResult):  # type: ignore[misc]  # the client is un
     def __init__(self, tp: Any, *, partition_records: LightPartitionRecords, **options: Any) -> None:
         super().__init__(tp, partition_records=partition_records, **options)
         self._light = partition_records
+        self.packed_bytes: int = partition_records.packed_bytes
 
     def __del__(self) -> None:
         self._light.close()

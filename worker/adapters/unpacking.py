@@ -26,6 +26,7 @@ GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 _GZIP_WINDOW_BYTES = 64 * 1024
 _GZIP_FORMAT = 31
 _LARGEST_SNAPPY_RATIO = 22
+_DOES_NOT_FIT = "failed to write whole buffer"
 _XERIAL_HEADER = b"\x82SNAPPY\0"
 _XERIAL_HEADER_BYTES = 16
 _LZ4_MAGIC, _LZ4_SKIPPABLE = 0x184D2204, 0x184D2A50
@@ -58,6 +59,25 @@ def stream_of(codec: int, packed: memoryview) -> Stream:
     if codec == SNAPPY:
         return _Blocks(_snappy_blocks(packed), 0)
     raise DamagedError(f"unknown compression codec {codec}")
+
+
+def unpack_into(codec: int, packed: memoryview, room: memoryview) -> int | None:
+    """Unpack all into ``room``: how many bytes that is, None where it does not fit. Raises DamagedError."""
+    if codec == ZSTD:  # most batches are small, and a stream's beginnings cost more than unpacking them
+        try:
+            return int(cramjam.zstd.decompress_into(packed, room))
+        except cramjam.DecompressionError as error:
+            if _DOES_NOT_FIT in str(error):
+                return None
+            raise DamagedError(f"Zstandard: {error}") from error
+    stream = stream_of(codec, packed)
+    size_bytes = 0
+    while part := stream.read(len(room) - size_bytes + 1):
+        if size_bytes + len(part) > len(room):
+            return None
+        room[size_bytes : size_bytes + len(part)] = part
+        size_bytes += len(part)
+    return size_bytes
 
 
 class _Zstd:

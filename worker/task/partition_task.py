@@ -44,7 +44,7 @@ from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
 from worker.task.wall_clock import WallClock
 
-_IDLE_WAIT_S = 0.5
+_IDLE_WAIT_S = 2.0  # hundreds of idle partitions ask the time so often
 _FLUSH_INTERVAL_S = 300.0
 _SLICE_BYTES = 256 * 1024
 _FAR_AHEAD_S = 86_400.0
