@@ -51,6 +51,9 @@ def test_a_worker_touches_its_file_while_it_works_and_removes_it_when_it_ends(
         assert status["records_total"] >= status["transactions_total"] > 0
         assert status["uptime_s"] > 0
         assert any(line["delay_p99_ms"] is not None for line in worker.log("worker.status"))
+        state = [deployment.directory / "only", *(deployment.directory / "only").rglob("*")]
+        assert len(state) > 5
+        assert [path for path in state if path.stat().st_mode & 0o077] == [], "others may read the state"
         assert {line["instance"] for line in worker.log()} == {f"{socket.gethostname()}:{worker.pid}"}
         assert await worker.stop() == 0
         assert not file.exists()
