@@ -241,6 +241,18 @@ def test_a_setting_that_loses_or_refuses_records_is_a_problem(role: Role, change
     assert f"--entity-name {NAMES[role]} --add-config {next(iter(changes))}=" in problem.remedy
 
 
+@pytest.mark.parametrize(("largest_bytes", "told"), [(20 * 1024 * 1024, False), (20 * 1024 * 1024 + 1, True)])
+def test_a_raw_topic_of_batches_that_take_more_memory_than_is_granted_is_told(
+    largest_bytes: int, told: bool
+) -> None:
+    config = Config()
+    raw = with_settings("raw", {"max.message.bytes": largest_bytes})
+    whats = [problem.what for problem in problems(all_made(config, raw), config)]
+    assert [what.startswith(f"max.message.bytes is {largest_bytes}: a batch") for what in whats] == [
+        True
+    ] * told
+
+
 def test_a_compacted_raw_topic_keeps_records_of_any_age() -> None:
     policy, *ages = found(with_settings("raw", {"cleanup.policy": "compact"}))
     assert policy.topic == NAMES["raw"]

@@ -25,6 +25,9 @@ _BEHIND = ("message.timestamp.before.max.ms", "message.timestamp.difference.max.
 LARGEST_BATCH_BYTES = 1_048_588
 """Kafka's own default of ``max.message.bytes``; the worker's batches stay below it."""
 
+LARGEST_RAW_BATCH_BYTES = 20 * 1024 * 1024
+"""What the memory beside ``state.memory_mb`` has room for: a batch, packed, as it comes and as it is read."""
+
 
 class Topic(Struct, frozen=True, kw_only=True):
     """A topic as the brokers describe it. ``settings`` is None where we may not read them."""
@@ -186,6 +189,9 @@ def _setting_problems(
     elif role != "changelog" and "compact" in policy:
         yield wrong("cleanup.policy", "delete", "compaction deletes all but the last event of a device")
     if role == "raw":
+        if int(found.get("max.message.bytes", 0)) > LARGEST_RAW_BATCH_BYTES:
+            why = "a batch of that size takes three times as much memory, beside what operations.md grants"
+            yield wrong("max.message.bytes", LARGEST_RAW_BATCH_BYTES, why)
         return
     if role == "rekey":
         if found.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
