@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.deployment import Deployment, WorkerProcess, feeding
+from tests.commands import Sessionizer
 from tests.kafka import rights
 from tests.kafka.certificates import Authority
 from tests.kafka.secured import SecuredBroker
 from tests.kafka.tokens import AUDIENCE, TokenEndpoint
+from tests.waiting import eventually
 from worker.adapters import kafka_topics
 from worker.adapters.kafka_login import MOST_TRIES
 from worker.config import load
@@ -92,6 +94,20 @@ def scram(place: Place, user: str, directory: Path) -> tuple[dict[str, str], Pat
     return place.broker.scram_options(user, file), file
 
 
+async def accepted(options: dict[str, str]) -> None:
+    """Wait until the broker lets one in who logs in so: it hears of a new password a moment later."""
+    kafka = load(None, {f"SESSIONIZER_{name}": value for name, value in options.items()}).kafka
+
+    async def let_in() -> bool:
+        try:
+            await kafka_topics.partition_counts(kafka, ["any"])
+        except LoginRefused:
+            return False
+        return True
+
+    await eventually(let_in, what="the broker knows the new password")
+
+
 def test_a_rotated_password_is_used_from_the_next_connection_on(
     place: Place, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -120,12 +136,15 @@ def test_an_idle_worker_whose_password_is_refused_ends_after_a_few_logins_with_t
 ) -> None:
     user = f"{topic_prefix}user"
     options, file = scram(place, user, tmp_path)
+    another = tmp_path / "second"
+    another.write_text("second-secret")
 
     async def scenario(deployment: Deployment) -> None:
         async with place.broker.sasl_relay() as relay:
             worker = await running(deployment)
-            before = place.refused_logins()
             place.broker.set_password(user, "second-secret")
+            await accepted(place.broker.scram_options(user, another))
+            before = place.refused_logins()
             relay.cut()
             assert await worker.ended(60.0) == 1
             assert place.refused_logins() - before == MOST_TRIES
@@ -292,3 +311,17 @@ def test_what_a_token_endpoint_refuses_is_a_refusal_and_one_that_is_away_is_wait
         endpoint.audience, endpoint.answer = AUDIENCE, None
     away = options("away") | {"KAFKA_SASL_OAUTH_TOKEN_URL": "http://127.0.0.1:1/token"}
     assert "cannot be reached: [Errno 111] Connection refused" in why(place, away, BrokersAway)
+
+
+def test_a_command_whose_login_is_refused_says_so_in_one_line(
+    secured_broker: SecuredBroker, sessionizer: Sessionizer, tmp_path: Path
+) -> None:
+    user = "user-of-commands"
+    secured_broker.set_password(user, "right-secret")
+    (tmp_path / "password").write_text("wrong-secret")
+    options = secured_broker.scram_options(user, tmp_path / "password")
+    for command in (("check",), ("topics", "create", "--partitions", "1")):
+        ended = sessionizer(*command, **options)
+        assert (ended.code, ended.err.count("\n")) == (1, 1)
+        assert f'refuses the login of "{user}" by SASL_SSL with SCRAM-SHA-512' in ended.err
+        assert "wrong-secret" not in ended.out + ended.err

@@ -165,6 +165,19 @@ def test_where_one_broker_lets_us_in_another_that_refuses_is_no_reason_to_end() 
     assert of.refused() is None
 
 
+def test_a_broker_that_refuses_for_long_does_not_hide_that_all_do() -> None:
+    clock = Clock()
+    of = login(clock)
+    tried(of, A, UNTRUSTED)
+    clock.now_s = 1_000_000.0
+    assert tried(of, B) is None
+    for wait_s in (1.0, *WAITS_S):
+        clock.now_s += wait_s
+        tried(of, B, WRONG)
+    with pytest.raises(Fatal, match="tried 6 times in 120 s"):
+        of.check()
+
+
 def test_a_success_begins_the_count_again() -> None:
     clock = Clock()
     of = login(clock)
@@ -183,6 +196,15 @@ def test_brokers_that_refuse_one_account_are_counted_together() -> None:
         tried(of, (A, B)[number % 2], WRONG)
     with pytest.raises(Fatal, match="tried 6 times"):
         of.check()
+
+
+def test_a_broker_that_went_away_after_it_refused_is_away() -> None:
+    clock = Clock()
+    of = login(clock)
+    tried(of, A, WRONG)
+    clock.now_s += WAITS_S[0]
+    tried(of, A, KafkaConnectionError("closed"))
+    assert of.refused() is None
 
 
 def test_the_newest_refusal_is_what_a_question_to_the_brokers_fails_with() -> None:

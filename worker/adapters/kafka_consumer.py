@@ -123,6 +123,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             await self._consumer.start()
         except KafkaError as error:
             await self._consumer.stop()
+            if self._login is not None and (refused := self._login.refused()) is not None:
+                raise refused from error
             raise Fatal(
                 f"cannot reach the brokers at {self._options['bootstrap_servers']}: {error}"
             ) from error

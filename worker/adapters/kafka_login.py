@@ -73,7 +73,8 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         self._context = make_context(kafka) if kafka.security_protocol.endswith("SSL") else None
         self._tokens = TokenClient(kafka) if kafka.sasl_mechanism == "OAUTHBEARER" else None
         self._refusals: dict[str, _Refusals] = {}
-        self._let_in = False  # by any broker, since the first of these refusals
+        self._newest = ""  # the line of the newest refusal, where nothing else has happened since
+        self._let_in_at = float("-inf")  # by any broker
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     def options(self) -> dict[str, Any]:
@@ -98,14 +99,13 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         help.
         """
         for refusals in self._refusals.values():
-            if refusals.tries >= MOST_TRIES and not self._let_in:
+            if refusals.tries >= MOST_TRIES and self._let_in_at < refusals.since:
                 seconds = self._now() - refusals.since
                 raise Fatal(f"{refusals.line} (tried {refusals.tries} times in {seconds:.0f} s)")
 
     def refused(self) -> LoginRefused | None:
-        """The newest refusal, if any broker refuses us and none has let us in since."""
-        newest = max(self._refusals.values(), key=lambda refusals: refusals.not_before, default=None)
-        return None if newest is None or self._let_in else LoginRefused(newest.line)
+        """The newest refusal, unless a broker has let us in since, or was found to be away."""
+        return LoginRefused(self._newest) if self._newest else None
 
     @contextlib.asynccontextmanager
     async def attempt(self, address: str) -> AsyncIterator[None]:
@@ -123,6 +123,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
                 if refusal is not None:
                     self._count(address, refusal)
                     raise RefusedLogin("the login was refused (login.refused says why)") from error
+                self._newest = ""
                 if isinstance(error, KafkaError | OSError | TimeoutError):
                     raise
                 # Not one that the client expects: it would end its background tasks for good.
@@ -150,6 +151,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         self._seen = contents
         self._kafka, self._context, self._tokens = kafka, context, tokens
         self._refusals.clear()  # another login: it has not been refused yet
+        self._newest = ""
         telemetry.emit(telemetry.LoginChanged(files=[path for path, _ in contents]))
 
     def _contents(self) -> list[tuple[str, bytes | None]]:
@@ -169,20 +171,18 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
     def _count(self, address: str, refusal: Refusal) -> None:
         """Count a refusal, and log the 1st, 2nd, 4th ... in a row."""
         now = self._now()
-        if not self._refusals:
-            self._let_in = False
-        before = self._refusals.get(address)
-        tries = 0 if before is None else before.tries
+        before = [self._refusals[address]] if address in self._refusals else []
         if refusal.of_the_account:  # it is one account, whichever broker refuses it
-            tries = max([tries, *(known.tries for known in self._refusals.values() if known.of_the_account)])
+            before += [known for known in self._refusals.values() if known.of_the_account]
             if self._tokens is not None:
                 self._tokens.forget()
-        tries += 1
+        tries = 1 + max([known.tries for known in before], default=0)
+        since = min([known.since for known in before], default=now)
         wait_s = WAITS_S[min(tries, len(WAITS_S)) - 1]
-        since = min([now, *(known.since for known in self._refusals.values())])
         line = f"{address} refuses the login {self._who()}: " if refusal.by_broker else "no login: "
         line += refusal.reason
         self._refusals[address] = _Refusals(tries, since, now + wait_s, refusal.of_the_account, line)
+        self._newest = line
         if tries.bit_count() == 1:
             telemetry.emit(
                 telemetry.LoginRefused(reason=line, in_a_row=tries, most=MOST_TRIES, retry_in_s=wait_s)
@@ -190,7 +190,8 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
 
     def _accept(self, address: str) -> None:
         self._refusals.pop(address, None)
-        self._let_in = True
+        self._newest = ""
+        self._let_in_at = self._now()
         for refusals in self._refusals.values():
             refusals.of_the_account = False  # the account is well; it is that broker
 

@@ -45,11 +45,16 @@ def refusal_of(error: Exception, kafka: Kafka) -> Refusal | None:
                 "signed by an authority of kafka.ssl_cafile",
                 False,
             )
-        if isinstance(cause, ssl.SSLError) and not isinstance(cause, _AWAY):
+        if isinstance(cause, ssl.SSLError) and not _is_away(cause):
             return Refusal(_of_tls(cause, kafka), False)
     if isinstance(error, ValueError | LookupError | AssertionError):  # of the exchange of a mechanism
         return Refusal(f"its answer is not one of {kafka.sasl_mechanism} ({type(error).__name__})", True)
     return None
+
+
+def _is_away(error: ssl.SSLError) -> bool:
+    """Whether the other side ended, or is in trouble of its own, rather than refuse."""
+    return isinstance(error, _AWAY) or "INTERNAL_ERROR" in (error.reason or "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
