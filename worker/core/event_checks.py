@@ -98,7 +98,8 @@ class EventChecks:
         self._limits = limits
         self.too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
         self._is_no_user = user_check(identity)
-        self._is_no_device = device_check(identity)
+        self.is_no_device = device_check(identity)
+        """Whether a text is a placeholder instead of a device."""
 
     def judge(self, element: bytes) -> Event | Refusal:
         """The event in an element, or why there is none."""
@@ -180,7 +181,7 @@ class EventChecks:
 
     def refusal_of_device(self, device_id: str) -> Refusal | None:
         """Why an id is refused that is a text as it should be."""
-        if self._is_no_device(device_id):
+        if self.is_no_device(device_id):
             return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
         return None
 

@@ -111,7 +111,7 @@ class FastPath:
         """Take placeholders out of optional ids; the indexes of events whose texts may break a rule."""
         doubtful = set()
         short = self._quick_checks.surely_short_chars
-        is_no_user, device_is_fine = self._is_no_user, self._quick_checks.device_is_fine
+        is_no_user, is_no_device = self._is_no_user, self._quick_checks.is_no_device
         may_hold_control_characters = _BACKSLASH in value or _DELETE in value or _FIRST_OF_C1 in value
         device_id = ""
         device_fine = False
@@ -120,7 +120,7 @@ class FastPath:
         for index, event in enumerate(events):
             if event.device_id != device_id:  # a run of one device's events is checked once
                 device_id = event.device_id
-                device_fine = len(device_id) <= short and device_is_fine(device_id)
+                device_fine = len(device_id) <= short and not is_no_device(device_id)
             event_id = event.id
             event_type = event.type
             fine = (
@@ -132,7 +132,7 @@ class FastPath:
                 and event.extra is NO_JSON  # a property of that name is not a field
             )
             if (user_id := event.user_id) is not None:
-                if user_id != known_user:  # as a run of one device's
+                if user_id != known_user:  # a run of one user's events is checked once
                     known_user = user_id
                     user_is_nobody = is_no_user(user_id)
                 if user_is_nobody:

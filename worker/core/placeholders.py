@@ -81,7 +81,7 @@ def placeholder_check(words: Iterable[str], *, forms: bool) -> Callable[[str], b
     """A function that tells whether an id names nobody: by these words and, if ``forms``, by known forms."""
     blocked = frozenset({"", *map(plain_word, words)})
     around = _AROUND  # what is near is found sooner: this is asked of nearly every event
-    first_of_forms = _FIRST_OF_FORMS
+    first_of_forms, beginnings = _FIRST_OF_FORMS, _BEGINNINGS_OF_NO_VALUE
 
     def names_nobody(text: str) -> bool:
         if not text.isascii():
@@ -90,8 +90,11 @@ def placeholder_check(words: Iterable[str], *, forms: bool) -> Callable[[str], b
         word = inner.lower()
         if word in blocked:
             return True
-        # Where nothing was stripped, ``inner`` is the very same object.
-        return (word[0] in first_of_forms or inner is not text) and forms and _has_form(text, word)
+        if inner is text:  # the very same object: nothing was stripped
+            first = word[0]
+            if first not in first_of_forms or (first in "nu" and word[:3] not in beginnings):
+                return False
+        return forms and _has_form(text, word)
 
     return names_nobody
 
@@ -112,13 +115,11 @@ def _as_compared(text: str) -> str:
 
 def _has_form(text: str, word: str) -> bool:
     """Whether the text, of that plain word, has a form that names nobody."""
-    first = word[0]
-    if len(word) == len(text):  # nothing is around: what begins like many good ids can have one form only
-        if first in "nu":
-            return word[:3] in _BEGINNINGS_OF_NO_VALUE and _repeats_no_value(word) is not None
-        if first == "0":
-            return _holds_nothing(word) is not None
-    if _holds_nothing(word) or _repeats_no_value(word):
+    if _holds_nothing(word):
+        return True
+    if word[0] == "0" and len(word) == len(text):  # nothing is around: no other form begins so
+        return False
+    if _repeats_no_value(word):
         return True
     text = text.strip(_SPACES_AND_QUOTES)
     if _names_a_variable(text):

@@ -70,8 +70,8 @@ class QuickChecks:
         self._checks = checks
         self.surely_short_chars = limits.max_text_bytes // 4
         """A text of so many characters is not too long: each has at most 4 bytes of UTF-8."""
-        self.device_is_fine = lru_cache(_KNOWN_DEVICES)(self._is_no_placeholder)
-        """Whether a text is no device's placeholder. Not to be asked about long ones, for they are kept."""
+        self.is_no_device = lru_cache(_KNOWN_DEVICES)(checks.is_no_device)
+        """Whether a text is a placeholder instead of a device. Not for long ones, for they are kept."""
 
     def judge(self, elements: Sequence[bytes], remembered: Remembered) -> list[Event | Refusal]:
         """What becomes of each element. ``remembered`` is for elements of one value."""
@@ -129,7 +129,7 @@ class QuickChecks:
         device_id = self._text(fields.device_id, NO_JSON, "device_id")
         if isinstance(device_id, tuple):
             return _refused_for_text(device_id, fields, element, remembered)
-        surely_fine = len(device_id) <= self.surely_short_chars and self.device_is_fine(device_id)
+        surely_fine = len(device_id) <= self.surely_short_chars and not self.is_no_device(device_id)
         if not surely_fine and (refusal := checks.refusal_of_device(device_id)):
             return refusal
         timestamp = timestamp_of(None if fields.timestamp is NO_JSON else fields.timestamp)
@@ -163,9 +163,6 @@ class QuickChecks:
         if text and len(text) <= self.surely_short_chars and not text.isspace():
             return text if text.isprintable() or not holds_control(text) else HOLDS_CONTROL[field]
         return self._checks.required_text(text, field)
-
-    def _is_no_placeholder(self, device_id: str) -> bool:
-        return self._checks.refusal_of_device(device_id) is None
 
 
 def _refused_for_text(refusal: Refusal, fields: _Fields, element: bytes, remembered: Remembered) -> Refusal:
