@@ -23,7 +23,7 @@ async def send(bootstrap_servers: str, topic: str, traffic: Traffic, *, over_s: 
     size = -(-len(traffic.records) // seconds)
     for second in range(seconds):
         piece = traffic.records[second * size : (second + 1) * size]
-        async for _ in feed(bootstrap_servers, topic, piece):
+        async for _ in feed({"bootstrap_servers": bootstrap_servers}, topic, piece):
             pass
         await asyncio.sleep(max(0.0, began_s + (second + 1) * over_s / seconds - time.monotonic()))
 

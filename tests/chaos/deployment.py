@@ -25,6 +25,7 @@ from tests.chaos.topics import committed_offsets, end_offsets
 from tests.kafka.broker import end_with_parent
 from tests.waiting import eventually
 from worker.adapters import kafka_topics
+from worker.adapters.kafka_security import client_options
 from worker.config import Config, load
 from worker.demo.topics import feed
 from worker.demo.traffic import RawRecord
@@ -197,7 +198,7 @@ class Deployment:
 
     async def feed(self, records: Sequence[RawRecord]) -> None:
         """Put the records into the raw topic."""
-        async for _ in feed(self.direct.kafka.bootstrap_servers, self.config.topics.raw, records):
+        async for _ in feed(client_options(self.direct.kafka), self.config.topics.raw, records):
             pass
 
     async def lag(self) -> int:

@@ -18,6 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
+from worker.adapters.kafka_answers import lost_reading
 from worker.errors import Fatal
 from worker.ports import Clock
 
@@ -25,8 +26,6 @@ _DISPLACED_TIMES = 3
 _DISPLACED_WITHIN_S = 30.0
 
 _REMEDIES = {
-    GroupAuthorizationFailedError: "the user needs the operation Read on the group",
-    TopicAuthorizationFailedError: "the user needs the operation Read on the topic",
     InvalidGroupIdError: "choose another kafka.group_id",
     InvalidSessionTimeoutError: (
         "kafka.session_timeout_ms must be within the brokers' group.min.session.timeout.ms and "
@@ -76,6 +75,10 @@ class Membership:
 
     def judge(self, error: KafkaError) -> None:
         """Raise Fatal, with the remedy, for an error that no retry will mend."""
+        if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
+            named = error.args[0] if error.args else ""
+            topics = ", ".join(sorted(named)) if isinstance(named, set | frozenset) else str(named)
+            raise Fatal(str(lost_reading(f"group {self._group_id}", error, topics))) from error
         for kind, remedy in _REMEDIES.items():
             if isinstance(error, kind):
                 raise Fatal(f"the brokers refuse group {self._group_id}: {error}: {remedy}") from error

@@ -4,7 +4,7 @@ Pure: descriptions in, problems out; reaches no broker. The invariant: topics ma
 ``problems``. Why each setting matters stands beside it, and docs/operations.md, Topics, has the whole list.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -41,13 +41,15 @@ class Topic(Struct, frozen=True, kw_only=True):
 class Problem(Struct, frozen=True, kw_only=True):
     """Something missing or wrong, and the command or change that mends it.
 
-    ``fatal`` when the worker cannot keep its promises and must not start.
+    ``fatal`` when the worker cannot keep its promises and must not start; ``unwise`` when it can, and only an
+    accident would show the difference.
     """
 
     topic: str
     what: str
     remedy: str
     fatal: bool = False
+    unwise: bool = False
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.what}. Remedy: {self.remedy}"
@@ -137,6 +139,27 @@ def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
         else:
             found.extend(_setting_problems(role, topic, topic.settings, raw, config))
     return sorted(found, key=lambda problem: not problem.fatal)
+
+
+def replication_warnings(topics: Collection[Topic]) -> Iterator[Problem]:
+    """What a broker that is lost for good would take along. One broker for a developer may be meant so."""
+    single = sorted(topic.name for topic in topics if topic.replication_factor == 1)
+    if single:
+        yield Problem(
+            topic=", ".join(single),
+            what="replication factor 1: what was acknowledged is lost with one broker",
+            remedy="in production three, and min.insync.replicas=2 (docs/operations.md, Topics)",
+            unwise=True,
+        )
+    several = [topic for topic in topics if topic.replication_factor > 1 and topic.settings is not None]
+    weak = sorted(t.name for t in several if (t.settings or {}).get("min.insync.replicas") == "1")
+    if weak:
+        yield Problem(
+            topic=", ".join(weak),
+            what="min.insync.replicas is 1: what one broker alone acknowledged may be lost with it",
+            remedy="min.insync.replicas=2 with a replication factor of 3 (docs/operations.md, Topics)",
+            unwise=True,
+        )
 
 
 def _missing(name: str, raw: Topic | None) -> Problem:

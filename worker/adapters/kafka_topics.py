@@ -20,13 +20,15 @@ from aiokafka.errors import (
 )
 from msgspec import Struct
 
-from worker.adapters.kafka_answers import grant_command
+from worker.adapters.kafka_answers import grant_command, needed
+from worker.adapters.kafka_rights import missing_rights
 from worker.adapters.kafka_security import client_options, login_of
 from worker.adapters.kafka_topic_rules import (
     Problem,
     Topic,
     names_to_know,
     problems,
+    replication_warnings,
     settings,
     topic_names,
 )
@@ -35,6 +37,9 @@ from worker.errors import BrokersAway, Fatal
 
 ASK_WITHIN_S = 8.0
 CREATE_WITHIN_S = 30.0
+SEEN_WITHIN_S = 5.0
+TRANSACTION_STATE = "__transaction_state"
+"""The brokers' own topic of transactions: exactly once rests on its replicas too."""
 _DENIED = (TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno)
 
 
@@ -64,11 +69,20 @@ async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]
 
 
 async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
-    """The topics that it has to know of, by name, and what is missing or wrong. Raises ``Fatal`` as
-    ``describe``.
+    """The topics that it has to know of, by name, and what is missing, wrong or unwise, rights too. Raises
+    ``Fatal`` as ``describe``.
     """
-    topics = await describe(config.kafka, names_to_know(config))
-    return topics, problems(topics, config)
+    names = names_to_know(config)
+    async with _admin(config.kafka, within_s=ASK_WITHIN_S) as client:
+        found = await _describe(client, [*names, TRANSACTION_STATE])
+        topics = {name: topic for name, topic in found.items() if name in names}
+        missing = await missing_rights(client, config, topics)
+    hidden = {right.name for right in missing if right.hidden}
+    return topics, [
+        *[right.problem(config.kafka) for right in missing],
+        *[problem for problem in problems(topics, config) if problem.topic not in hidden],
+        *replication_warnings(found.values()),
+    ]
 
 
 async def create(config: Config, *, partitions: int | None, replication_factor: int = -1) -> list[Outcome]:
@@ -97,7 +111,11 @@ async def create(config: Config, *, partitions: int | None, replication_factor: 
         ]
         made = await _create(client, wanted, config.kafka) if wanted else set()
         after = await _describe(client, names.values())
+        deadline = asyncio.get_running_loop().time() + SEEN_WITHIN_S
         while len(after) < len(names):  # made by the controller, but not yet known to the broker we ask
+            if asyncio.get_running_loop().time() > deadline:
+                unseen = ", ".join(sorted(set(names.values()) - after.keys()))
+                raise Fatal(f"{unseen}: made, but may not be seen: {needed('Describe', 'topic', unseen)}")
             await asyncio.sleep(0.1)
             after = await _describe(client, names.values())
     return [Outcome(topic=after[name], created=name in made) for name in names.values()]

@@ -28,22 +28,25 @@ SHOWN: dict[str, tuple[str, ...]] = {
 def check(config: ConfigPath = None) -> None:
     """Compare brokers and topics with what the worker needs. Changes nothing.
 
-    Exit code 0: all is right; 1: something is missing or wrong, each with its remedy; 2: wrong configuration.
+    Exit code 0: nothing is missing or wrong, though there may be warnings; 1: something is, a right too, each
+    with its remedy; 2: wrong configuration.
     """
     options = read(config)
     print_warnings(options)
     from worker.adapters import kafka_topics
 
     topics, problems = asyncio.run(kafka_topics.check(options))
-    _print_table(options, topics, {problem.topic for problem in problems})
+    wrong = [problem for problem in problems if not problem.unwise]
+    _print_table(options, topics, {problem.topic for problem in wrong})
     print_problems(problems)
-    raise typer.Exit(1 if problems else 0)
+    raise typer.Exit(1 if wrong else 0)
 
 
 def print_problems(problems: "Iterable[Problem]") -> None:
     """Two lines a problem, the second one the remedy, ready to be copied."""
     for problem in problems:
-        typer.echo(f"{'stops the worker' if problem.fatal else 'wrong'}: {problem.topic}: {problem.what}")
+        grade = "stops the worker" if problem.fatal else "warning" if problem.unwise else "wrong"
+        typer.echo(f"{grade}: {problem.topic}: {problem.what}")
         typer.echo(f"    remedy: {problem.remedy}")
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from worker.adapters.kafka_security import client_options
 from worker.app import run_worker
 from worker.config import Config
 from worker.demo.conservation import settle
@@ -59,14 +60,14 @@ async def play(
 
     Raises what the worker raises, and the Kafka client's errors.
     """
-    servers, topics = config.kafka.bootstrap_servers, config.topics
+    client, topics = client_options(config.kafka), config.topics
     stop = asyncio.Event()
     worker = asyncio.create_task(run_worker(config, stop))
     try:
-        async for batches in feed(servers, topics.raw, traffic.records):
+        async for batches in feed(client, topics.raw, traffic.records):
             view.sent(batches)
         outputs = (topics.enriched, topics.dead_letters, topics.sessions, topics.identities)
-        async with reading(servers, outputs, check_checksums=check_checksums) as reader:
+        async with reading(client, outputs, check_checksums=check_checksums) as reader:
             last_s = await _watch(reader, worker, config, traffic.event_count, view)
             stop.set()
             await worker
@@ -74,7 +75,7 @@ async def play(
     finally:
         stop.set()
         await asyncio.wait([worker])
-    async with reading(servers, (topics.raw,), check_checksums=check_checksums) as raw_reader:
+    async with reading(client, (topics.raw,), check_checksums=check_checksums) as raw_reader:
         await raw_reader.read_to_end()
     raw = raw_reader.records[topics.raw]
     enriched_records, dead_letter_records = (

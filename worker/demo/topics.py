@@ -4,8 +4,9 @@ It knows topics and records, not what is in them, and takes no part in the worke
 is what any ``read_committed`` reader would see.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
@@ -16,14 +17,14 @@ from worker.model.events import InputRecord
 BATCH_BYTES = 512 * 1024  # few and large: the embedded broker answers a fetch with one batch a partition
 
 
-async def feed(bootstrap_servers: str, topic: str, records: Sequence[RawRecord]) -> AsyncIterator[int]:
+async def feed(client: Mapping[str, Any], topic: str, records: Sequence[RawRecord]) -> AsyncIterator[int]:
     """Send the records in order, partitioned by key as any Java client does; yields how many so far.
+
+    ``client``: what every client of the cluster needs: addresses and login.
 
     When it is exhausted the broker has acknowledged all of them. Raises the client's errors.
     """
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", compression_type="zstd", max_batch_size=BATCH_BYTES
-    )
+    producer = AIOKafkaProducer(**client, acks="all", compression_type="zstd", max_batch_size=BATCH_BYTES)
     await producer.start()
     try:
         partitions = sorted(await producer.partitions_for(topic))
@@ -77,12 +78,12 @@ class TopicReader:
 
 @asynccontextmanager
 async def reading(
-    bootstrap_servers: str, topics: Sequence[str], *, check_checksums: bool
+    client: Mapping[str, Any], topics: Sequence[str], *, check_checksums: bool
 ) -> AsyncIterator[TopicReader]:
     """A reader of these existing topics, for the length of the block."""
     consumer = AIOKafkaConsumer(
         *topics,
-        bootstrap_servers=bootstrap_servers,
+        **client,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         enable_auto_commit=False,

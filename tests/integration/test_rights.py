@@ -1,0 +1,187 @@
+"""Each right of docs/operations.md that is missing: `check` and `run` name it at the start, and a worker that
+has lost it ends by its name.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.deployment import Deployment
+from tests.commands import Sessionizer
+from tests.kafka import rights
+from tests.kafka.rights import Right
+from tests.kafka.secured import SecuredBroker
+from worker.config import Config
+from worker.demo.traffic import RawRecord, make_traffic
+
+NOW_MS = 1_760_000_000_000
+PASSWORD = "rights-Pa55word-of-the-tests"
+QUICK = {"KAFKA_HEARTBEAT_INTERVAL_MS": "100", "KAFKA_TRANSACTION_TIMEOUT_MS": "6000"}
+USER = "rights-user"
+
+Chosen = Callable[[Config], Right]
+RIGHTS: dict[str, Chosen] = {
+    "group": lambda config: Right("group", config.kafka.group_id, "Read"),
+    "transactional id": lambda config: Right(
+        "transactional_id", f"{config.kafka.group_id}/", "Write", prefixed=True
+    ),
+    "read raw": lambda config: Right("topic", config.topics.raw, "Read"),
+    "read rekey": lambda config: Right("topic", config.rekey_topic, "Read"),
+    "read changelog": lambda config: Right("topic", config.changelog_topic, "Read"),
+    "write rekey": lambda config: Right("topic", config.rekey_topic, "Write"),
+    "write changelog": lambda config: Right("topic", config.changelog_topic, "Write"),
+    "write enriched": lambda config: Right("topic", config.topics.enriched, "Write"),
+    "write sessions": lambda config: Right("topic", config.topics.sessions, "Write"),
+    "write identities": lambda config: Right("topic", config.topics.identities, "Write"),
+    "write dead letters": lambda config: Right("topic", config.topics.dead_letters, "Write"),
+}
+
+
+def resource(right: Right) -> list[str]:
+    """How a command names it."""
+    kind = right.kind.replace("_", "-")
+    pattern = ["--resource-pattern-type", "prefixed"] if right.prefixed else []
+    return [f"--{kind}", right.name, *pattern]
+
+
+def misplaced(records: Sequence[RawRecord]) -> list[RawRecord]:
+    """The same with keys that lead to any partition: most devices belong to another one."""
+    return [
+        RawRecord(f"any-{n}".encode(), record.value, record.timestamp_ms) for n, record in enumerate(records)
+    ]
+
+
+class Place:
+    """Deployments on the secured broker, of one user, each with all the rights that it needs."""
+
+    def __init__(self, broker: SecuredBroker, prefix: str, directory: Path) -> None:
+        self.broker = broker
+        self._prefix = prefix
+        self._directory = directory
+        self._password = directory / "password"
+        self._password.write_text(PASSWORD)
+        broker.set_password(USER, PASSWORD)
+
+    def deployment(self, name: str) -> Deployment:
+        """With its topics."""
+        directory = self._directory / name.replace(" ", "-")
+        directory.mkdir()
+        options = {**self.broker.scram_options(USER, self._password), **QUICK}
+        prefix = f"{self._prefix}{directory.name}."
+        deployment = Deployment(self.broker.direct_servers, prefix, directory, options)
+        self.broker.grant(USER, rights.of_worker(deployment.config))
+        asyncio.run(deployment.create_topics(2))
+        return deployment
+
+
+@pytest.fixture
+def place(secured_broker: SecuredBroker, topic_prefix: str, tmp_path: Path) -> Place:
+    """A place of this test alone."""
+    return Place(secured_broker, topic_prefix, tmp_path)
+
+
+def test_check_names_each_missing_right_with_the_command_that_grants_it(
+    place: Place, sessionizer: Sessionizer
+) -> None:
+    with place.deployment("asked") as deployment:
+        variables = {n.removeprefix("SESSIONIZER_"): v for n, v in deployment.environment.items()}
+        shown = sessionizer("check", **variables)
+        assert shown.code == 0, shown.out
+        assert "warning: " in shown.out
+        assert "replication factor 1" in shown.out
+        for chosen in RIGHTS.values():
+            right = chosen(deployment.config)
+            command = (
+                f"kafka-acls.sh --bootstrap-server {deployment.config.kafka.bootstrap_servers} --add "
+                f"--allow-principal User:{USER} --operation {right.operation} {' '.join(resource(right))}"
+            )
+            with place.broker.without(USER, right):
+                shown = sessionizer("check")
+            assert shown.code == 1, right
+            assert f"remedy: {command}\n" in shown.out, right
+            assert shown.out.count("stops the worker") == 1, shown.out
+            assert PASSWORD not in shown.out + shown.err
+        everything = [
+            right
+            for right in rights.of_worker(deployment.config)
+            if right.kind == "topic" and right.name == deployment.config.topics.enriched
+        ]
+        with place.broker.without(USER, *everything):
+            shown = sessionizer("check")
+        assert f"{deployment.config.topics.enriched}: may not be seen: the user lacks" in shown.out
+        assert sessionizer("check").code == 0
+
+
+def test_check_disturbs_no_worker(place: Place, sessionizer: Sessionizer) -> None:
+    with place.deployment("undisturbed") as deployment:
+        variables = {n.removeprefix("SESSIONIZER_"): v for n, v in deployment.environment.items()}
+        records = make_traffic(1_000, seed=1, now_ms=NOW_MS).records
+        worker = deployment.worker("only")
+        worker.start()
+        asyncio.run(worker.wait_for("partition.founded", count=2))
+        for start in range(0, len(records), 50):
+            asyncio.run(deployment.feed(records[start : start + 50]))
+            assert sessionizer("check", **variables).code == 0
+        asyncio.run(deployment.caught_up())
+        assert asyncio.run(worker.stop()) == 0
+    assert not worker.log("transaction.lost")
+
+
+def test_a_right_that_is_missing_at_the_start_ends_the_worker_by_name(place: Place) -> None:
+    async def reason(deployment: Deployment) -> str:
+        worker = deployment.worker("only")
+        worker.start()
+        assert await worker.ended() == 1, worker.raw_log()
+        assert "Traceback" not in worker.raw_log()
+        (failed,) = worker.log("worker.failed")
+        return str(failed["reason"])
+
+    with place.deployment("start") as deployment:
+        missing = [
+            RIGHTS[name](deployment.config) for name in ("read raw", "write rekey", "transactional id")
+        ]
+        with place.broker.without(USER, *missing):
+            told = asyncio.run(reason(deployment))
+    for right in missing:
+        assert f"--operation {right.operation} {' '.join(resource(right))}" in told
+
+
+LIVE = [name for name in RIGHTS if name != "read changelog"]  # nobody reads it before the next restore
+
+
+def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> None:
+    deployments = {name: place.deployment(name) for name in LIVE}
+    traffic = make_traffic(4_000, seed=1, now_ms=NOW_MS).records
+    half = len(traffic) // 2
+
+    async def live(name: str, deployment: Deployment, few: asyncio.Semaphore) -> tuple[str, str]:
+        async with few:
+            worker = deployment.worker("only")
+            worker.start()
+            await deployment.feed(traffic[:half])
+            await worker.wait_for("partition.founded", count=2)
+            await deployment.caught_up()
+            right = RIGHTS[name](deployment.config)
+            await asyncio.to_thread(place.broker.take_away, USER, [right])
+            await deployment.feed(misplaced(traffic[half:]) if name == "write rekey" else traffic[half:])
+            assert await worker.ended(timeout_s=60) == 1, worker.raw_log()
+            assert PASSWORD not in worker.raw_log()
+            (failed,) = worker.log("worker.failed")
+            return name, str(failed["reason"])
+
+    async def all_of_them() -> list[tuple[str, str]]:
+        few = asyncio.Semaphore(3)
+        lives = [live(name, deployment, few) for name, deployment in deployments.items()]
+        return await asyncio.gather(*lives)
+
+    try:
+        reasons = dict(asyncio.run(all_of_them()))
+    finally:
+        for deployment in deployments.values():
+            deployment.__exit__(None, None, None)
+    for name, deployment in deployments.items():
+        right = RIGHTS[name](deployment.config)
+        kind = right.kind.replace("_", " ")
+        assert f"the user needs the operation {right.operation} on {kind} {right.name}" in reasons[name]
