@@ -56,7 +56,7 @@ def test_open_sessions_stay_open_and_the_log_says_how_far_the_clock_is_off(deplo
         assert await worker.stop() == 0
         topic = deployment.config.topics.sessions
         servers = deployment.config.kafka.bootstrap_servers
-        async with reading(servers, (topic,), check_checksums=True) as reader:
+        async with reading({"bootstrap_servers": servers}, (topic,), check_checksums=True) as reader:
             await reader.read_to_end()
         of_second = [r.value or b"" for r in reader.records[topic] if (r.key or b"").startswith(b"second")]
         assert of_second
