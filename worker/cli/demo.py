@@ -47,9 +47,9 @@ def demo(
 
     Exit code 0: every event came out exactly once, enriched or dead-lettered; 1: one did not.
     """
-    from aiokafka.errors import KafkaError
     from rich.console import Console
 
+    from worker.adapters.kafka_security import client_options
     from worker.demo.progress import ProgressView
     from worker.demo.show import play
     from worker.demo.traffic import make_traffic
@@ -63,13 +63,8 @@ def demo(
         console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
         with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:
             checked = bootstrap_servers is not None  # the embedded broker's markers have no checksums
-            try:
-                outcome = asyncio.run(play(config, traffic, view, log=log, check_checksums=checked))
-            except KafkaError as error:
-                raise Fatal(
-                    f"{where}: {type(error).__name__}: {error}. The demo itself writes to the raw topic and "
-                    "reads all outputs (docs/operations.md, Security)"
-                ) from error
+            client = client_options(config.kafka)
+            outcome = asyncio.run(play(config, client, traffic, view, log=log, check_checksums=checked))
     _write(outcome, output)
     _report(outcome, output, console, seed=seed)
     raise typer.Exit(0 if outcome.figures.account.balanced else 1)

@@ -7,14 +7,14 @@ stopped before anything is counted, and it stops whatever happens here.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+from aiokafka.errors import KafkaError
 from msgspec import Struct
 
-from worker.adapters.kafka_security import client_options
 from worker.app import run_worker
 from worker.config import Config
 from worker.demo.conservation import settle
@@ -23,6 +23,7 @@ from worker.demo.summary import Figures, count
 from worker.demo.topics import TopicReader, feed, reading
 from worker.demo.traffic import Traffic
 from worker.demo.worker_log import running_since_s
+from worker.errors import Fatal
 from worker.model.events import InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, SessionRecord
 
@@ -52,15 +53,38 @@ class Outcome(Struct, frozen=True):
 
 
 async def play(
-    config: Config, traffic: Traffic, view: ProgressView, *, log: Path, check_checksums: bool
+    config: Config,
+    client: Mapping[str, Any],
+    traffic: Traffic,
+    view: ProgressView,
+    *,
+    log: Path,
+    check_checksums: bool,
 ) -> Outcome:
     """Run a worker on this traffic until every event has a fate. The topics must exist and be empty.
 
-    ``log`` is the file to which the worker's log goes.
+    ``client``: what every client of the cluster needs; ``log``: the file to which the worker's log goes.
 
-    Raises what the worker raises, and the Kafka client's errors.
+    Raises what the worker raises, and Fatal where the demo itself may not write or read.
     """
-    client, topics = client_options(config.kafka), config.topics
+    try:
+        return await _play(config, client, traffic, view, log, check_checksums)
+    except KafkaError as error:
+        raise Fatal(
+            f"{config.kafka.bootstrap_servers}: {type(error).__name__}: {error}. The demo writes to the raw "
+            "topic itself, and reads it and all outputs (docs/operations.md, Security)"
+        ) from error
+
+
+async def _play(
+    config: Config,
+    client: Mapping[str, Any],
+    traffic: Traffic,
+    view: ProgressView,
+    log: Path,
+    check_checksums: bool,
+) -> Outcome:
+    topics = config.topics
     stop = asyncio.Event()
     worker = asyncio.create_task(run_worker(config, stop))
     try:
