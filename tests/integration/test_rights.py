@@ -185,3 +185,25 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
         right = RIGHTS[name](deployment.config)
         kind = right.kind.replace("_", " ")
         assert f"the user needs the operation {right.operation} on {kind} {right.name}" in reasons[name]
+
+
+def test_a_right_that_is_granted_again_in_time_ends_no_worker(place: Place) -> None:
+    async def scenario(deployment: Deployment) -> None:
+        traffic = make_traffic(500, seed=1, now_ms=NOW_MS).records
+        # Slower than elsewhere here: five refusals must not be over before the right is back.
+        worker = deployment.worker("only", {"KAFKA_HEARTBEAT_INTERVAL_MS": "1000"})
+        worker.start()
+        await deployment.feed(traffic[:50])
+        await deployment.caught_up()
+        for name in ("write enriched", "transactional id"):
+            before = len(worker.log("transaction.lost"))
+            right = RIGHTS[name](deployment.config)
+            await asyncio.to_thread(place.broker.take_away, USER, [right])
+            await deployment.feed(traffic[50:100])
+            await worker.wait_for("transaction.lost", count=before + 1)
+            await asyncio.to_thread(place.broker.grant, USER, [right])
+            await deployment.caught_up()
+        assert await worker.stop() == 0
+
+    with place.deployment("again") as deployment:
+        asyncio.run(scenario(deployment))

@@ -63,3 +63,26 @@ def test_a_changelog_made_anew_ends_the_worker_before_its_store_goes_wrong(deplo
     reason = asyncio.run(scenario())
     assert "changelog" in reason
     assert "kafka.group_id" in reason
+
+
+def test_a_changelog_deleted_under_the_worker_ends_it_by_name_with_the_way_out(
+    deployment: Deployment,
+) -> None:
+    async def scenario() -> tuple[str, str]:
+        await deployment.create_topics(1)
+        records = make_traffic(500, seed=2, now_ms=NOW_MS).records
+        worker = deployment.worker("only", QUICK)
+        worker.start()
+        await deployment.feed(records[:-20])
+        await deployment.caught_up()
+        await delete(deployment, deployment.config.changelog_topic)
+        await deployment.feed(records[-20:])
+        assert await worker.ended(timeout_s=120) == 1
+        (failed,) = worker.log("worker.failed")
+        return str(worker.log("transaction.lost")[0]["cause"]), str(failed["reason"])
+
+    first, reason = asyncio.run(scenario())
+    changelog = deployment.config.changelog_topic
+    assert first == f"send to {changelog}: there is no such topic"
+    assert f"the changelog {changelog} is gone" in reason
+    assert "start a new group" in reason
