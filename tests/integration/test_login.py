@@ -144,9 +144,10 @@ def test_an_idle_worker_whose_password_is_refused_ends_after_a_few_logins_with_t
             worker = await running(deployment)
             place.broker.set_password(user, "second-secret")
             await accepted(place.broker.scram_options(user, another))
-            before = place.refused_logins()
+            before, stuck_before = place.refused_logins(), len(worker.log("partition.stuck"))
             relay.cut()
             assert await worker.ended(60.0) == 1
+            assert len(worker.log("partition.stuck")) > stuck_before, "it was not taken for a healthy one"
             assert place.refused_logins() - before == MOST_TRIES
             (failed,) = worker.log("worker.failed")
             assert f'refuses the login of "{user}" by SASL_SSL with SCRAM-SHA-512' in failed["reason"]
