@@ -47,7 +47,6 @@ from worker.task.wall_clock import WallClock
 _IDLE_WAIT_S = 2.0  # hundreds of idle partitions ask the time so often
 _FLUSH_INTERVAL_S = 300.0
 _SLICE_BYTES = 256 * 1024
-_FAR_AHEAD_S = 86_400.0
 
 
 class PartitionTask:
@@ -100,7 +99,6 @@ class PartitionTask:
         self._setbacks = Setbacks(partition)
         self._limits = DraftLimits(policy.slow_s)
         self._next_flush = 0.0
-        self._future_logged = False
         self._restored_to = -1
         self._silent_since = 0.0  # when the coordinator of transactions last heard of us
         self._passed_since: float | None = None  # when inputs were first read past what is committed
@@ -346,20 +344,7 @@ class PartitionTask:
         self._limits.committed(self._fullness(draft), seconds)
         delay_ms = None if draft.received_ms is None else self._wall_clock.wall_ms() - draft.received_ms
         self.statistics.add(draft, seconds, delay_ms)
-        self._warn_of_future(self._committed)
-
-    def _warn_of_future(self, committed: Meta) -> None:
-        """Log once that a record's time lies far ahead of this machine's clock: sessions then close early."""
-        ahead_s = (committed.watermark_ms - self._clock.wall_ms()) / 1000
-        if ahead_s > _FAR_AHEAD_S and not self._future_logged:
-            self._future_logged = True
-            telemetry.emit(
-                telemetry.WatermarkAhead(
-                    partition=self.partition,
-                    ahead_s=round(ahead_s, 1),
-                    next_offsets=committed.next_offsets,
-                )
-            )
+        self._wall_clock.committed(self.partition, self._committed)
 
     async def _keep_store_fresh(self) -> None:
         """Make the store survive a kill, and date its checkpoint anew: a quiet one must not grow old."""

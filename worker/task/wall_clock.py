@@ -12,10 +12,14 @@ from collections.abc import Collection
 from worker import telemetry
 from worker.model.events import InputRecord
 from worker.model.rules import SessionRules
+from worker.model.state import Meta
 from worker.ports import Clock
 
 _TOLERANCE_MS = 60_000
 """Clocks that are kept by NTP differ by less, and records are on their way for less."""
+
+_FAR_AHEAD_MS = 86_400_000
+"""No device's held clock is so far ahead: a record's time is wrong, or this machine's."""
 
 _WINDOW_S = 60.0
 """Over which the times of producers are looked at: the best of them counts, for some devices' are wrong."""
@@ -32,6 +36,7 @@ class WallClock:
         self._producers_ms: int | None = None  # in this window: the difference to wall clock nearest to 0
         self._window_ends = 0.0
         self._differs: set[str] = set()
+        self._far_ahead: set[int] = set()  # partitions
 
     def wall_ms(self) -> int:
         """The time of day, or the brokers' where that is clearly earlier."""
@@ -62,6 +67,19 @@ class WallClock:
         if self._clock.monotonic() >= self._window_ends:
             self._compare("producers", self._producers_ms, self._producers_tolerance_ms)
             self._producers_ms = None
+
+    def committed(self, partition: int, meta: Meta) -> None:
+        """Log once where the partition's watermark is far ahead of it: sessions then close early."""
+        ahead_ms = meta.watermark_ms - self._clock.wall_ms()
+        if ahead_ms > _FAR_AHEAD_MS and partition not in self._far_ahead:
+            self._far_ahead.add(partition)
+            telemetry.emit(
+                telemetry.WatermarkAhead(
+                    partition=partition,
+                    ahead_s=round(ahead_ms / 1000, 1),
+                    next_offsets=meta.next_offsets,
+                )
+            )
 
     def _wall_minus_monotonic_ms(self) -> int:
         return self._clock.wall_ms() - round(self._clock.monotonic() * 1000)
