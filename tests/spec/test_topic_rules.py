@@ -14,6 +14,7 @@ from worker.adapters.kafka_topic_rules import (
     Role,
     Topic,
     problems,
+    replication_warnings,
     settings,
     topic_names,
 )
@@ -309,3 +310,28 @@ def test_what_stops_the_worker_is_told_first() -> None:
     broken = with_settings("enriched", {"cleanup.policy": "compact"})
     told = found(broken, without=NAMES["changelog"])
     assert [problem.fatal for problem in told] == [True, False]
+
+
+def _copies(name: str, replication_factor: int, settings: Mapping[str, str] | None) -> Topic:
+    return Topic(name=name, partitions=1, replication_factor=replication_factor, settings=settings)
+
+
+def test_topics_that_one_lost_broker_takes_along_are_warned_of_together_and_stop_nobody() -> None:
+    topics = [
+        _copies("one-b", 1, {"min.insync.replicas": "1"}),
+        _copies("one-a", 1, None),
+        _copies("weak", 3, {"min.insync.replicas": "1"}),
+        _copies("strong", 3, {"min.insync.replicas": "2"}),
+        _copies("unreadable", 3, None),
+    ]
+
+    single, weak = replication_warnings(topics)
+
+    assert (single.topic, weak.topic) == ("one-a, one-b", "weak")
+    assert "replication factor 1" in single.what
+    assert "min.insync.replicas is 1" in weak.what
+    assert single.unwise
+    assert weak.unwise
+    assert not single.fatal
+    assert not weak.fatal
+    assert not [*replication_warnings([topics[3]])]
