@@ -1,14 +1,14 @@
 """The workers of a run, and a platform that starts again whatever ends.
 
 Knows processes and their exits. Invariants: a worker that is wanted and has ended is started again after a
-second; every end that nobody brought about is noted with the reason that the worker gave.
+second; every end that nobody brought about is noted, with the reason that this process of the worker gave.
 """
 
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -46,6 +46,10 @@ class Crew:
         self._wanted: set[str] = set()
         self.ends: Counter[str] = Counter()
         """Ends that nobody brought about, by reason."""
+        self.silent_ends: list[str] = []
+        """Those that gave no reason, though the log could be written to."""
+        self._failures_logged: Counter[str] = Counter()
+        self._logs_full: set[str] = set()
 
     @property
     def survivor(self) -> WorkerProcess:
@@ -74,6 +78,13 @@ class Crew:
         reached = worker.exit_code() == EXIT_CODE
         self._wanted.add(worker.name)
         return reached
+
+    @contextmanager
+    def disk_full(self, worker: WorkerProcess) -> Iterator[None]:
+        """It can write nothing, its log included."""
+        self._logs_full.add(worker.name)
+        with worker.disk_full():
+            yield
 
     def kill(self, worker: WorkerProcess) -> None:
         """SIGKILL; it stays down."""
@@ -140,11 +151,21 @@ class Crew:
         if code is None:
             return
         worker.forget()
-        reason = ""
-        if code not in (EXIT_CODE, 0):
-            failed = worker.log("worker.failed")
-            reason = str(failed[-1]["reason"]) if failed else worker.raw_log()[-500:]
+        reason = self._reason(worker) if code not in (EXIT_CODE, 0) else ""
         kind = "crash point" if code == EXIT_CODE else f"exit {code}"
         if code != EXIT_CODE:
             self.ends[f"{kind}: {reason}"] += 1
         self._journal.note("ended", worker=worker.name, code=code, reason=reason)
+
+    def _reason(self, worker: WorkerProcess) -> str:
+        """What it logged as the reason of this end; else the end of its log."""
+        failed = worker.log("worker.failed")
+        known, self._failures_logged[worker.name] = self._failures_logged[worker.name], len(failed)
+        log_was_full = worker.name in self._logs_full
+        self._logs_full.discard(worker.name)
+        if len(failed) > known:
+            return str(failed[-1]["reason"])
+        last_lines = worker.raw_log()[-500:]
+        if not log_was_full:
+            self.silent_ends.append(f"{worker.name}: {last_lines}")
+        return f"no reason, the log ends: {last_lines}"

@@ -99,7 +99,7 @@ class Faults:
 
         elif fault.kind == "disk full" and worker.running:
             self._note(fault, worker=worker.name)
-            with worker.disk_full():
+            with crew.disk_full(worker):
                 await asyncio.sleep(fault.seconds / 2)
                 await self._scale()  # partitions move: stores are closed and opened
                 await asyncio.sleep(fault.seconds / 2)

@@ -75,6 +75,7 @@ def _details(lines: Sequence[dict[str, Any]]) -> list[str]:
     """What came of those that need a chance to happen."""
     crashes = Counter(line["detail"] for line in lines if line["what"] == "crash" and line["reached"])
     damages = Counter(line["detail"] for line in lines if line["what"] == "damage")
+    rights = Counter(line["detail"] for line in lines if line["what"] == "rights")
     happened = Counter(line["what"] for line in lines if line.get("happened"))
     missed = Counter(line["what"] for line in lines if line.get("happened") is False)
     told = []
@@ -83,9 +84,13 @@ def _details(lines: Sequence[dict[str, Any]]) -> list[str]:
         told.append(f"Crash points reached: {points}")
     if damages:
         told.append("Damage to local state: " + ", ".join(f"{d} {n}" for d, n in sorted(damages.items())))
+    if rights:
+        told.append(
+            "Rights taken away for a while: " + ", ".join(f"{r} {n}" for r, n in sorted(rights.items()))
+        )
     if happened or missed:
         told.append(
-            "Requests that met their fate (or none came in time): "
+            "Requests that met their fate, and logs that were emptied (or none in time): "
             + ", ".join(f"{kind} {happened[kind]} ({missed[kind]})" for kind in sorted(happened | missed))
         )
     return [line for text in told for line in (text + ".", "")]

@@ -143,6 +143,7 @@ class _Run:
         broken += self._ends_badly
         if outcome.settled_s is None:
             broken.append(f"P5: not everything was read {LIVENESS_S:.0f} s after the last fault")
+        broken += [f"P5: ended without a reason: {end}" for end in self._crew.silent_ends]
         limit_s = self._config.kafka.transaction_timeout_ms / 1000 + _HANG_BEYOND_TIMEOUT_S
         if outcome.longest_hang_s > limit_s:
             broken.append(

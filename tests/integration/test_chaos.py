@@ -26,12 +26,21 @@ NETWORK = [
     Fault(kind="EndTxn held", pause_s=0.5, target=0, seconds=1.0),
     Fault(kind="reset", pause_s=0.5, target=2),
 ]
+ADMINISTRATION = [
+    Fault(kind="password", pause_s=0.5, detail="file first", seconds=1.0),
+    Fault(kind="records deleted", pause_s=0.5, detail="rekey"),
+    Fault(kind="quota", pause_s=0.5, detail="producer_byte_rate", rate=20_000, seconds=5.0),
+    Fault(kind="rights", pause_s=0.5, detail="Write enriched", seconds=4.0),
+    Fault(kind="password", pause_s=0.5, detail="brokers first", seconds=1.0),
+    Fault(kind="records deleted", pause_s=0.5, detail="raw"),
+    Fault(kind="quota", pause_s=0.5, detail="consumer_byte_rate", rate=20_000, seconds=5.0),
+]
 
 
-def test_promises_hold_when_workers_brokers_and_their_network_fail_together(
+def test_promises_hold_when_workers_brokers_their_network_and_their_administrators_fail_together(
     kafka_jars: Path, tmp_path: Path
 ) -> None:
-    lanes = {"workers": WORKERS, "brokers": BROKERS, "network": NETWORK}
+    lanes = {"workers": WORKERS, "brokers": BROKERS, "network": NETWORK, "administration": ADMINISTRATION}
     plan = Plan(duration_s=30.0, lanes=lanes, partitions=4, events_a_second=300.0)
     with contextlib.closing(Journal(tmp_path / "faults.ndjson")) as journal:
         outcome = asyncio.run(run_chaos(kafka_jars, tmp_path, plan, journal))
@@ -40,3 +49,5 @@ def test_promises_hold_when_workers_brokers_and_their_network_fail_together(
     counts = journal.counts()
     assert counts["kill"] == 3
     assert counts["brokers back"] == 1
+    assert counts["password"] == counts["quota"] == counts["records deleted"] == 2
+    assert counts["rights"] == 1
