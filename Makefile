@@ -51,8 +51,9 @@ docs: setup ## Make the generated pages anew
 	@$(BIN)/python docs/generate_log_events.py
 
 .PHONY: simulate
-simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories, or the one of SEED=17
+simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories FROM=0, or the one of SEED=17
 	@$(if $(SEED),SESSIONIZER_TEST_SEED=$(SEED),SESSIONIZER_TEST_SEEDS=$(or $(SEEDS),2000)) \
+		SESSIONIZER_TEST_FIRST_SEED=$(or $(FROM),0) \
 		$(BIN)/python -m pytest tests/simulation/test_protocol.py --timeout=0 -q -k whatever_strikes $(ARGS)
 
 .PHONY: chaos

@@ -66,6 +66,7 @@ class Adversary:
             (1, self._stop),
             (2, self._time_out_a_transaction),
             (1, self._slow_down_or_recover),
+            (1, self._take_a_right_away),
             (1, self._withhold_markers),
             (1, self._compact),
             (1, self._delete_what_was_read),
@@ -132,6 +133,13 @@ class Adversary:
     def _slow_down_or_recover(self) -> None:
         """A quota, or its end; it may last. One record has at most five events and is always done in time."""
         self._world.events_in_time = self._random.choice((None, 5, 5, 8))
+
+    def _take_a_right_away(self) -> None:
+        """That to write to one topic: for a moment, or until workers end for it."""
+        topics = self._simulation.topics
+        written = [topics.enriched, topics.dead_letters, topics.sessions, topics.identities, topics.changelog]
+        topic = self._random.choice([*written, *([topics.rekey] if topics.rekey else [])])
+        self._world.forbid(topic, self._random.choice((1, 5, 30, 120)))
 
     def _withhold_markers(self) -> None:
         """What was decided is seen late, and in one partition before another."""

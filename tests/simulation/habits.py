@@ -4,22 +4,26 @@
 ``rekeying_habits``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import structs
 
-from tests.simulation.broker import Entry
+from tests.simulation.broker import Entry, TopicPartition
 from tests.simulation.changelog import FakeChangelog
+from tests.simulation.topics import topics_of
 from tests.simulation.transaction import FakeTransaction
 from tests.simulation.world import until
 from worker.core.timers import TimerKind, whole_range
 from worker.errors import TransactionLost
+from worker.model.outputs import OutputRecord
+from worker.model.rekeying import Headers
 from worker.model.state import Meta
 from worker.task.checkpoints import checkpoint_at
 from worker.task.draft import Draft
 from worker.task.draft_limits import DraftLimits
 from worker.task.life_cycle import TaskState
 from worker.task.partition_task import PartitionTask
+from worker.task.setbacks import Setbacks
 from worker.task.timekeeper import Timekeeper
 
 
@@ -141,6 +145,21 @@ class TriesAgainWhatWasTooMuch(PartitionTask):
         await super().run()
 
 
+class EndlesslyPatient(Setbacks):
+    """Takes a missing right for an outage."""
+
+    def lose(self, lost: TransactionLost, events: int, *, told: bool) -> None:
+        self.lost += 1
+
+
+class TriesForEverWhatIsRefused(PartitionTask):
+    """It looks well, and commits nothing: nobody hears which right is missing."""
+
+    async def run(self) -> None:
+        self._setbacks = EndlesslyPatient(self.partition)
+        await super().run()
+
+
 class HastyTimekeeper(Timekeeper):
     """Looks at the wall clock whatever is still to be read."""
 
@@ -187,6 +206,14 @@ class IgnoresFailedBatches(FakeTransaction):
             for (topic, partition), request, _ in self.sent
             if partition == self.partition and isinstance(request.result, int)
         }
+
+
+class LeavesOutWhatItMayNotWrite(FakeTransaction):
+    """The rest is committed, and the offsets with it: those outputs never come."""
+
+    async def _send(self, place: TopicPartition, records: Sequence[tuple[OutputRecord, Headers]]) -> None:
+        if self.life.world.may_write(place[0]) or place[0] == topics_of(1).changelog:
+            await super()._send(place, records)
 
 
 class SharesItsEpoch(FakeTransaction):

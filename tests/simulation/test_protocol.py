@@ -1,7 +1,7 @@
 """Exactly once under faults: many seeds, and a few situations worth reading.
 
 A failure names its seed; ``make simulate SEED=17`` replays exactly that history, ``make simulate
-SEEDS=100000`` tries so many (docs/testing.md). Seeds have one, two and three partitions in turn.
+SEEDS=100000`` tries so many, ``FROM=100000`` others (docs/testing.md). Seeds have one, two and three partitions in turn.
 """
 
 import os
@@ -19,8 +19,9 @@ from worker.errors import Fatal
 from worker.task.life_cycle import TaskState
 
 _CHOSEN = os.environ.get("SESSIONIZER_TEST_SEED")
+_FIRST = int(os.environ.get("SESSIONIZER_TEST_FIRST_SEED", "0"))
 _SEEDS = (
-    range(int(os.environ.get("SESSIONIZER_TEST_SEEDS", "500")))
+    range(_FIRST, _FIRST + int(os.environ.get("SESSIONIZER_TEST_SEEDS", "500")))
     if _CHOSEN is None
     else range(int(_CHOSEN), int(_CHOSEN) + 1)
 )
@@ -114,6 +115,17 @@ def test_a_refused_batch_leaves_no_hole() -> None:
         simulation.run_until(lambda: task.watermark_ms is not None, "founded")
         simulation.world.fates.append(("send", Fate.REFUSED))
         simulation.run_until(lambda: task.statistics.transactions_lost == 1, "refused")
+        simulation.check()
+
+
+@pytest.mark.parametrize("role", ["enriched", "changelog"])
+def test_a_missing_right_ends_the_worker_and_once_it_is_granted_nothing_is_missing(role: str) -> None:
+    with Simulation(seed=4).feed(clicks(30)) as simulation:
+        running = start_task(simulation)
+        simulation.run_until(lambda: running.task.watermark_ms not in (None, 0), "running")
+        simulation.world.forbid(getattr(simulation.topics, role), 60)
+        simulation.run_until(lambda: running.worker.over, "the worker has ended")
+        assert not simulation.world.may_write(getattr(simulation.topics, role))
         simulation.check()
 
 

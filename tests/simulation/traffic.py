@@ -32,6 +32,8 @@ def traffic(random: Random, records: int, partitions: int) -> list[Incoming]:
             ends[partition] += 1
         incoming.append((partition, _record(random, partition, ends[partition], now_ms)))
         ends[partition] += 1
+    for partition in range(partitions):  # the sender's transactions end, too
+        incoming += [(partition, None)] * random.choice((0, 0, 1, 3))
     return incoming
 
 

@@ -6,6 +6,7 @@ dead after its first failure, as the real one is.
 
 from collections.abc import Mapping, Sequence
 
+from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import TopicPartition
 from tests.simulation.life import REQUEST_TIMEOUT_S, Life
 from tests.simulation.topics import topics_of
@@ -13,6 +14,9 @@ from tests.simulation.world import Fate, Request
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers, RekeyedRecord
+
+MOST_REFUSALS = 15
+"""A task gives up after fewer in a row; other failures may come between."""
 
 _EVENTS = {topics_of(1).enriched, topics_of(1).dead_letters}
 
@@ -28,6 +32,7 @@ class FakeTransaction:
         self.open = False
         self.tainted = False
         self.sent: list[tuple[TopicPartition, Request, Fate]] = []
+        self.refusals = 0  # since the last commit
         self.events = 0  # that were sent in this transaction: states and upserts are fewer or go with them
 
     async def fence(self) -> None:
@@ -60,6 +65,8 @@ class FakeTransaction:
             return
         epoch, random = self.live_epoch(), self.life.world.random
         fate = self.life.world.fate_of("send")
+        if not self.life.world.may_write(place[0]):
+            fate = Fate.FORBIDDEN
         cut = random.randint(0, len(records) - 1)
         batches = [batch for batch in (records[:cut], records[cut:]) if batch]
         if fate is Fate.REFUSED:
@@ -67,7 +74,7 @@ class FakeTransaction:
         ends: list[int] = []
 
         def produce() -> int:
-            if fate is not Fate.REQUEST_LOST:
+            if fate not in (Fate.REQUEST_LOST, Fate.FORBIDDEN):
                 ends.extend(self.broker.produce(self.partition, epoch, place, batch) for batch in batches)
             return ends[-1] if ends else 0
 
@@ -85,8 +92,11 @@ class FakeTransaction:
                 await self.life.sleep(REQUEST_TIMEOUT_S)
             else:
                 await self.life.answer("send", request)
+            if fate in (Fate.REFUSED, Fate.FORBIDDEN):
+                self._count_a_refusal()
+                raise TransactionLost(f"send to {topic}: {fate.name}", refused=True)
             if fate is not Fate.DONE:
-                raise TransactionLost(f"send to {topic}: {fate.name}", refused=fate is Fate.REFUSED)
+                raise TransactionLost(f"send to {topic}: {fate.name}")
             assert isinstance(request.result, int)
             if partition == self.partition:
                 ends[topic] = request.result
@@ -102,8 +112,13 @@ class FakeTransaction:
     async def commit(self) -> None:
         epoch = self.live_epoch()
         fate = await self.life.call("commit", lambda: self.broker.end(self.partition, epoch, committed=True))
-        self.open = False
+        self.open, self.refusals = False, 0
         self.tainted = fate is Fate.SENT_TWICE
+
+    def _count_a_refusal(self) -> None:
+        self.refusals += 1
+        if self.refusals > MOST_REFUSALS:
+            raise BrokenPromiseError(f"P5 liveness: refused {self.refusals} times, and it tries again")
 
     def discard(self) -> None:
         self.life.check()

@@ -25,6 +25,7 @@ class Fate(Enum):
     LATE = auto()  # the caller hears of a failure, the effect comes afterwards
     SENT_TWICE = auto()  # the caller hears of success; the first copy of the request is still on its way
     REFUSED = auto()  # a batch that the broker will not take; only ``acknowledged`` tells
+    FORBIDDEN = auto()  # the right to write to that topic is missing: nothing is stored; the same
 
 
 FATES_OF = {
@@ -73,6 +74,8 @@ class World:
         self.requests: list[Request] = []
         self.fates: list[tuple[str, Fate]] = []  # what becomes of the next requests of a kind
         self.events_in_time: int | None = None  # a slow broker: a transaction of more is not done in its time
+        self.rights_were_taken = False
+        self._forbidden_until: dict[str, float] = {}  # topics that nobody may write to
         # Partition and offsets of its inputs at which a source had returned all that there was.
         self.fully_read: set[tuple[int, tuple[int, ...]]] = set()
         self._alarms: list[float] = []
@@ -101,6 +104,20 @@ class World:
             self.wake_at(request.due)
         self.requests.append(request)
         return request
+
+    def forbid(self, topic: str, seconds: float) -> None:
+        """Take the right to write to that topic away, for so long."""
+        self.rights_were_taken = True
+        self._forbidden_until[topic] = until = self.now + seconds
+        self.wake_at(until)
+
+    def may_write(self, topic: str) -> bool:
+        """Whether the right is there."""
+        return self.now >= self._forbidden_until.get(topic, 0.0)
+
+    def grant_all(self) -> None:
+        """Every right is there again."""
+        self._forbidden_until.clear()
 
     def fate_of(self, kind: str) -> Fate:
         """Take the fate that was meant for the next request of this kind."""
