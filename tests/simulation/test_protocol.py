@@ -1,7 +1,8 @@
 """Exactly once under faults: many seeds, and a few situations worth reading.
 
 A failure names its seed; ``make simulate SEED=17`` replays exactly that history, ``make simulate
-SEEDS=100000`` tries so many, ``FROM=100000`` others (docs/testing.md). Seeds have one, two and three partitions in turn.
+SEEDS=100000`` tries so many, ``FROM=100000`` others (docs/testing.md). Seeds have one, two and three
+partitions in turn.
 """
 
 import os

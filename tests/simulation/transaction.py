@@ -15,8 +15,8 @@ from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.rekeying import Headers, RekeyedRecord
 
-MOST_REFUSALS = 15
-"""A task gives up after fewer in a row; other failures may come between."""
+MOST_REFUSALS = 5
+"""In a row: then a task gives up."""
 
 _EVENTS = {topics_of(1).enriched, topics_of(1).dead_letters}
 
@@ -32,7 +32,8 @@ class FakeTransaction:
         self.open = False
         self.tainted = False
         self.sent: list[tuple[TopicPartition, Request, Fate]] = []
-        self.refusals = 0  # since the last commit
+        self.refusals = 0  # in a row
+        self.just_refused = False
         self.events = 0  # that were sent in this transaction: states and upserts are fewer or go with them
 
     async def fence(self) -> None:
@@ -117,12 +118,15 @@ class FakeTransaction:
 
     def _count_a_refusal(self) -> None:
         self.refusals += 1
+        self.just_refused = True
         if self.refusals > MOST_REFUSALS:
             raise BrokenPromiseError(f"P5 liveness: refused {self.refusals} times, and it tries again")
 
     def discard(self) -> None:
         self.life.check()
-        self.epoch, self.open = None, False
+        if not self.just_refused:  # lost for another reason
+            self.refusals = 0
+        self.epoch, self.open, self.just_refused = None, False, False
 
     def live_epoch(self) -> int:
         assert self.epoch is not None, "not fenced, or discarded"
