@@ -22,6 +22,7 @@ from worker.config import Config
 from worker.core.closing import tend
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
 from worker.core.encode import encode_step
+from worker.core.expiry import clock_ms
 from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_records import SCHEMA_VERSION, hot_key
 from worker.errors import Fatal, StateCorrupted
@@ -210,7 +211,7 @@ class _Replay:
         for keys in self._pages(hot_key("")):
             device_ids = [key[1:].decode() for key in keys]
             states = states_of(device_ids, {}, self._live_states, self._store)
-            tended = tend(states, self._draft.expiry.at_ms, _NEVER_MS, self._rules)
+            tended = tend(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
             self._draft.tend((), tended, publish_identities=self._rules.publish_identities)
             self.commit()
         for prefix, name in ((_SESSION, SESSIONS), (_IDENTITY, IDENTITIES)):

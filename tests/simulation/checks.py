@@ -19,6 +19,7 @@ from tests.simulation.sent import Place, Sent
 from tests.simulation.store import Disk, apply
 from tests.simulation.topics import RULES
 from tests.simulation.transactions import check_transactions, committed_transactions
+from worker.core.expiry import clock_ms
 from worker.core.state_records import META_KEY, decode_meta
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
@@ -110,8 +111,8 @@ def check_state(
         done = now
         _same_content(
             f"P2 state: {what}",
-            living(content, meta.expiry.at_ms, RULES),
-            living(expected, meta.expiry.at_ms, RULES),
+            living(content, clock_ms(meta.expiry, RULES), RULES),
+            living(expected, clock_ms(meta.expiry, RULES), RULES),
         )
         check_armed(what, content, RULES)
         clocks = meta.watermark_ms, meta.expiry

@@ -19,6 +19,7 @@ from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.topics import RULES
 from tests.simulation.transaction import FakeTransaction
 from worker.core.decode import Decoder
+from worker.core.expiry import clock_ms
 from worker.core.state_records import META_KEY, decode_meta
 from worker.core.timers import due_range
 from worker.task.commit_policy import CommitPolicy
@@ -134,7 +135,7 @@ class RunningTask:
         return (
             meta.next_offsets == next_offsets
             and not self.store.keys(*due_range("close", wall_ms), 1)
-            and not self.store.keys(*due_range("forget", meta.expiry.at_ms), 1)
+            and not self.store.keys(*due_range("forget", clock_ms(meta.expiry, RULES)), 1)
         )
 
 

@@ -16,6 +16,7 @@ from tests.simulation.topics import RULES
 from worker.core.closing import tend
 from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
+from worker.core.expiry import clock_ms
 from worker.core.pipeline import DecodedRecords, StepResult, decode_records, process
 from worker.core.state_records import cold_key, encode_cold, encode_hot, hot_key
 from worker.model.events import DecodedValue
@@ -59,7 +60,7 @@ class Reference:
                 self.enriched += encoded.enriched
                 sessions += encoded.sessions
                 identities += encoded.identities
-        tended = tend(states, self.clocks[-1][1].at_ms, _NEVER_MS, RULES)
+        tended = tend(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
         self.sessions = last_sessions(sessions + encode_sessions(tended.sessions))
         identities += [(d.encode(), None, None) for d, state in tended.forgotten.items() if state.links]
         self.identities: dict[bytes, list[Any]] = {}

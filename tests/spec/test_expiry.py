@@ -77,6 +77,16 @@ def test_one_record_from_the_future_changes_nothing_for_other_devices(place: int
     assert [event for event in with_it if event.device_id == "a"] == one_by_one(visit)[1]
 
 
+def test_nor_does_it_where_it_is_the_first_that_bears_a_time() -> None:
+    visit = [record(n, click("a", NOW_MS + n * 300_000, id=f"a{n}")) for n in range(6)]
+    visit[0] = record(0, click("a", NOW_MS, id="a0"), received_at=-1)
+    ahead = record(9, click("x", FAR_MS), received_at=FAR_MS)
+
+    _, with_it = one_by_one([visit[0], ahead, *visit[1:]])
+
+    assert [event for event in with_it if event.device_id == "a"] == one_by_one(visit)[1]
+
+
 def test_one_record_from_the_future_does_so_at_any_distance_and_after_many_records() -> None:
     later_ms = NOW_MS + 2_000 * 60_000
     states, _ = one_by_one([record(n, click("a", NOW_MS + n * 60_000)) for n in range(2_000)])

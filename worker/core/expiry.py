@@ -22,6 +22,13 @@ def expires_after_ms(rules: Rules) -> int:
     return rules.retention_ms + EXPIRY_DELAY_MS
 
 
+def clock_ms(clock: ExpiryClock, rules: Rules) -> int:
+    """The time that devices are compared with; 0, which expires nobody, before the clock has seen
+    ``expiry_records`` records: of fewer, a single one from the future may be all that it knows.
+    """
+    return clock.at_ms if clock.records >= rules.expiry_records else 0
+
+
 def is_expired(state: DeviceState, t_ms: int, expiry_ms: int, rules: Rules) -> bool:
     """Whether the device is new again for an event at ``t_ms``, when the expiry clock says ``expiry_ms``.
 
@@ -36,10 +43,10 @@ def is_expired(state: DeviceState, t_ms: int, expiry_ms: int, rules: Rules) -> b
 def advanced(clock: ExpiryClock, record_ms: int, rules: Rules) -> ExpiryClock:
     """The clock after a record whose newest event has the held time ``record_ms``.
 
-    ``clock.records`` counts from 0. Up to ``expiry_records`` the clock is the least time seen, which expires
-    nobody. From there on it counts, up to twice that, how many records more were later than the clock than
-    were not; only at the most does a later record move the clock, by one part in ``expiry_records`` of the
-    time after which a device expires, and never past the record.
+    ``clock.records`` counts from 0. Up to ``expiry_records`` the clock is the least time seen, and expires
+    nobody (``clock_ms``). From there on it counts, up to twice that, how many records more were later than
+    the clock than were not; only at the most does a later record move the clock, by one part in
+    ``expiry_records`` of the time after which a device expires, and never past the record.
     """
     most = rules.expiry_records
     at_ms, records = clock.at_ms, clock.records

@@ -14,7 +14,7 @@ from worker.core.closing import close_forever
 from worker.core.continuing import ShortWay
 from worker.core.decode import Decoder
 from worker.core.enriching import enrich
-from worker.core.expiry import advanced, is_expired
+from worker.core.expiry import advanced, clock_ms, is_expired
 from worker.core.session_changes import Changes
 from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, DecodedValue, InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, IdentityRecord, SessionRecord
@@ -79,7 +79,7 @@ def process(
         # When the record came in, by Kafka; None when it has no usable timestamp.
         received_at = record.timestamp if record.timestamp >= OLDEST_TIMESTAMP_MS else None
         limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + max_future_ms
-        expiry_ms, newest_ms = expiry.at_ms, 0
+        expiry_ms, newest_ms = clock_ms(expiry, rules), 0
         device_id = None
         state: DeviceState | None = None
         events = iter(value.events)

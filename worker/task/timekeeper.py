@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from worker.core.closing import tend
+from worker.core.expiry import clock_ms
 from worker.core.timers import device_of_timer
 from worker.model.rules import Rules
 from worker.model.state import Meta
@@ -50,7 +51,7 @@ class Timekeeper:
             return False
         closing_ms = self._closing_time_ms(committed.watermark_ms, nothing_in_hand=True)
         return self._timers.is_due("close", closing_ms) or self._timers.is_due(
-            "forget", committed.expiry.at_ms
+            "forget", clock_ms(committed.expiry, self._rules)
         )
 
     def tend(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_in_hand: bool) -> None:
@@ -58,7 +59,7 @@ class Timekeeper:
 
         ``nothing_in_hand``: no record that the source has returned is still to be stepped.
         """
-        expiry_ms = draft.expiry.at_ms
+        expiry_ms = clock_ms(draft.expiry, self._rules)
         now_ms = self._closing_time_ms(draft.watermark_ms, nothing_in_hand=nothing_in_hand)
         fired = self._timers.due("close", now_ms, most)
         fired += self._timers.due("forget", expiry_ms, most - len(fired))
