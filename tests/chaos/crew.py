@@ -158,7 +158,7 @@ class Crew:
         self._journal.note("ended", worker=worker.name, code=code, reason=reason)
 
     def _reason(self, worker: WorkerProcess) -> str:
-        """What it logged as the reason of this end; else the end of its log."""
+        """What it logged as the reason of this end; where it logged none, the end of its log."""
         failed = worker.log("worker.failed")
         known, self._failures_logged[worker.name] = self._failures_logged[worker.name], len(failed)
         log_was_full = worker.name in self._logs_full
@@ -166,6 +166,7 @@ class Crew:
         if len(failed) > known:
             return str(failed[-1]["reason"])
         last_lines = worker.raw_log()[-500:]
-        if not log_was_full:
-            self.silent_ends.append(f"{worker.name}: {last_lines}")
-        return f"no reason, the log ends: {last_lines}"
+        if log_was_full:
+            return "unknown, its log could not be written"
+        self.silent_ends.append(f"{worker.name}: {last_lines}")
+        return f"none, the log ends: {last_lines}"
