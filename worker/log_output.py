@@ -9,6 +9,8 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
@@ -51,6 +53,19 @@ def format_here(configured: str) -> str:
     if configured != "auto":
         return configured
     return "console" if sys.stdout.isatty() else "json"
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """No log line is written: for a command that itself says what is wrong, and whose standard output is for
+    its answer.
+    """
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def instance_here(configured: str) -> str:

@@ -1,10 +1,15 @@
 """The commands that need no broker, and the exit code of every way to end."""
 
+import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -117,6 +122,50 @@ def test_brokers_that_do_not_answer_end_with_1_and_one_line(
     (line,) = ended.err.splitlines()
     assert line.startswith(f"cannot talk to the brokers at {address} as PLAINTEXT (kafka.bootstrap_servers")
     assert "Connect call failed" in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check",), ("topics", "create", "--partitions", "3"), ("demo", "--output", "shown")],
+    ids=lambda command: command[0],
+)
+def test_a_refused_login_is_one_line_and_nothing_on_standard_output(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    with speaking_no_tls() as address:
+        servers = ("--bootstrap-servers", address) if command[0] == "demo" else ()
+        variables = {
+            "PYTHONPATH": str(Path.cwd()),
+            "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": address,
+            "SESSIONIZER_KAFKA_SECURITY_PROTOCOL": "SSL",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "worker", *command, *servers],
+            cwd=tmp_path,
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{address} refuses the login by SSL: it speaks no TLS at this port")
+
+
+@contextmanager
+def speaking_no_tls() -> Iterator[str]:
+    """The address of a server that answers every connection in plain text."""
+
+    class Answer(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(1024)
+            self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
 
 
 # --- config show -------------------------------------------------------------------------------------------

@@ -34,8 +34,10 @@ def check(config: ConfigPath = None) -> None:
     options = read(config)
     print_warnings(options)
     from worker.adapters import kafka_topics
+    from worker.log_output import silenced
 
-    topics, problems = asyncio.run(kafka_topics.check(options))
+    with silenced():
+        topics, problems = asyncio.run(kafka_topics.check(options))
     wrong = [problem for problem in problems if not problem.unwise]
     _print_table(options, topics, {problem.topic for problem in wrong})
     print_problems(problems)

@@ -58,7 +58,7 @@ def demo(
     traffic = make_traffic(events, seed=seed, now_ms=time.time_ns() // 1_000_000)
     output.mkdir(parents=True, exist_ok=True)
     log = output / "worker.log"
-    with interrupted_by_signals(), _broker(bootstrap_servers) as config, _logging_to(log):
+    with interrupted_by_signals(), _logging_to(log), _broker(bootstrap_servers) as config:
         where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
         console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
         with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:

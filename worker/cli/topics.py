@@ -29,6 +29,7 @@ def create(
     options = read(config)
     from worker.adapters import kafka_topics
     from worker.adapters.kafka_topic_rules import problems
+    from worker.log_output import silenced
 
     creating = kafka_topics.create(
         options,
@@ -36,7 +37,8 @@ def create(
         replication_factor=-1 if replication_factor is None else replication_factor,
     )
     try:
-        outcomes = asyncio.run(creating)
+        with silenced():
+            outcomes = asyncio.run(creating)
     except kafka_topics.WrongPartitionCount as error:
         raise typer.BadParameter(str(error), param_hint="--partitions") from error
     for outcome in outcomes:
