@@ -13,6 +13,7 @@ from typing import Any
 
 import worker.task.partition_task as partition_task
 from worker.adapters.kafka_consumer import ConsumerGroup
+from worker.adapters.kafka_polling import Polling
 from worker.adapters.kafka_transaction import KafkaTransaction
 from worker.adapters.rocksdb_store import RocksDBStore
 from worker.cli.main import main
@@ -22,7 +23,7 @@ EXIT_CODE = 137
 """What a shell tells of a process that SIGKILL has ended."""
 
 _PLACES: dict[str, tuple[Any, str]] = {
-    "fetch": (ConsumerGroup, "_fetch"),
+    "fetch": (Polling, "poll"),
     "decode": (Intake, "take"),
     "append": (KafkaTransaction, "send"),
     "acknowledged": (KafkaTransaction, "acknowledged"),
@@ -58,7 +59,7 @@ def arm(point: str, passage: int) -> None:
 def _counts(place: str) -> Callable[[tuple[Any, ...], Any], bool]:
     """Which calls are passages: not those in which nothing happens."""
     if place == "fetch":
-        return lambda arguments, result: bool(arguments[1])
+        return lambda arguments, result: bool(arguments[2])  # partitions are wanted
     if place == "revoke":
         return lambda arguments, result: bool(arguments[1])
     return lambda arguments, result: True
