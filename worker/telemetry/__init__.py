@@ -202,12 +202,11 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     not, or it stays away.
 
     Lag in records by partition, null where nobody knows it: ``lag_unknown`` counts those by reason. Behind
-    the first open transaction of a producer nobody may read: ``in_open_transactions`` counts those offsets
-    by partition, where there are some, and ``lag`` does not. ``events_rekeyed`` went to the partition of
-    their device, where they count
-    among the events; ``watermark_age_s`` is wall clock minus the oldest partition's watermark;
-    ``commit_...`` are the times that transactions took; ``delay_...`` goes from the timestamp of the first
-    record of a transaction to its commit, by the wall clock: from the receipt where raw has
+    the first open transaction of a producer nobody may read: ``in_open_transactions`` counts those offsets by
+    partition, where there are some, and ``lag`` does not. ``events_rekeyed`` went to the partition of their
+    device, where they count among the events; ``watermark_age_s`` is wall clock minus the oldest partition's
+    watermark; ``commit_...`` are the times that transactions took; ``delay_...`` goes from the timestamp of
+    the first record of a transaction to its commit, by the wall clock: from the receipt where raw has
     ``LogAppendTime``, else from what the producer says, and below 0 where its clock is ahead; ``rss_mb`` is
     resident memory.
     """
