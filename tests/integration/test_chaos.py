@@ -41,7 +41,7 @@ def test_promises_hold_when_workers_brokers_their_network_and_their_administrato
     kafka_jars: Path, tmp_path: Path
 ) -> None:
     lanes = {"workers": WORKERS, "brokers": BROKERS, "network": NETWORK, "administration": ADMINISTRATION}
-    plan = Plan(duration_s=30.0, lanes=lanes, partitions=4, events_a_second=300.0)
+    plan = Plan(duration_s=120.0, lanes=lanes, partitions=4, events_a_second=300.0)
     with contextlib.closing(Journal(tmp_path / "faults.ndjson")) as journal:
         outcome = asyncio.run(run_chaos(kafka_jars, tmp_path, plan, journal))
     assert outcome.verdict.broken == []
