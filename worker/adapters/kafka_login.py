@@ -148,11 +148,12 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
                 self._unusable = contents
                 telemetry.emit(telemetry.LoginFilesUnusable(cause=str(error)))
             return
+        changed = [file for file, before in zip(contents, self._seen, strict=True) if file != before]
         self._seen = contents
         self._kafka, self._context, self._tokens = kafka, context, tokens
         self._refusals.clear()  # another login: it has not been refused yet
         self._newest = ""
-        telemetry.emit(telemetry.LoginChanged(files=[path for path, _ in contents]))
+        telemetry.emit(telemetry.LoginChanged(files=[path for path, _ in changed]))
 
     def _contents(self) -> list[tuple[str, bytes | None]]:
         """Each file of the login, with what it holds; None where it cannot be read."""
