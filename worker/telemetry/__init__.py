@@ -132,7 +132,7 @@ class LoginRefused(LogEvent, frozen=True, kw_only=True):
 
 
 class LoginChanged(LogEvent, frozen=True, kw_only=True):
-    """``files`` of the login (password, certificate, key, authority) have changed: new connections use them."""
+    """``files`` of the login (password, certificate, key ...) have changed: new connections use them."""
 
     NAME = "login.changed"
     files: list[str]
