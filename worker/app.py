@@ -25,7 +25,7 @@ from worker.task.worker import Worker
 from worker.watchdog import watch
 
 _STANDSTILL_S = 60.0
-_MOST_TOLD = 8
+_MOST_LOGGED = 8
 """Partitions that stand still at once: with brokers away it is all of them."""
 _TIDY_S = 3_600.0
 _BROKERS_AWAY_S = 60.0
@@ -113,7 +113,7 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
     told: set[int] = set()
     while True:
         stuck = standstill.partitions(worker.progress(), time.monotonic())
-        for partition in sorted(stuck.keys() - told)[:_MOST_TOLD]:
+        for partition in sorted(stuck.keys() - told)[:_MOST_LOGGED]:
             telemetry.emit(
                 telemetry.PartitionStuck(
                     partition=partition, seconds=round(stuck[partition], 1), partitions_stuck=len(stuck)

@@ -36,7 +36,6 @@ class KafkaChangelog:
         self._fetch_bytes = fetch_bytes
         self._consumer: AIOKafkaConsumer | None = None
         self._silent_since: float | None = None
-
         self._unreadable_times: Counter[int] = Counter()  # by offset
 
     async def bounds(self) -> tuple[int, int]:

@@ -36,9 +36,9 @@ from worker.ports import Clock
 _BUFFERED_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
-_TOLD_JUST_NOW_MS = 3_000
-_TOLD_LATELY_MS = 10_000
-"""So long what a fetch has told of a partition's end is known; an idle one is asked for twice a second."""
+_HEARD_JUST_NOW_MS = 3_000
+_HEARD_LATELY_MS = 10_000
+"""So long a partition's end counts as known after a fetch; an idle one is asked for twice a second."""
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
 _TOPICS_LOOKED_AT_MS = 30_000
@@ -235,27 +235,27 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             read.passed(int(state.position))
 
     def unfetched(self, topic_partition: TopicPartition) -> int:
-        """Offsets between the client's position and the last stable offset, as the last fetch told."""
+        """Offsets between the client's position and the last stable offset, as of the last fetch."""
         state = self._partition_state(topic_partition)
         if state is None or not state.has_valid_position or state.lso is None:
             return 0
         return max(0, int(state.lso) - int(state.position))
 
     def undecided(self, topic_partition: TopicPartition) -> int:
-        """Offsets between the last stable offset and the end, as the last fetch told."""
+        """Offsets between the last stable offset and the end, as of the last fetch."""
         state = self._partition_state(topic_partition)
         if state is None or state.lso is None or state.highwater is None:
             return 0
         return max(0, int(state.highwater) - int(state.lso))
 
     def unheard_because(self, topic_partition: TopicPartition) -> str:
-        """Why no fetch has told lately where the partition ends; empty where one has."""
+        """Why no fetch has said lately where the partition ends; empty where one has."""
         assert self._consumer is not None
         if not self._is_assigned(topic_partition):
             return "the group is being rebalanced"
         state = self._partition_state(topic_partition)
         if state is not None and state.has_valid_position and state.lso is not None:
-            if abs(time.time() * 1000 - state.timestamp) < _TOLD_LATELY_MS:
+            if abs(time.time() * 1000 - state.timestamp) < _HEARD_LATELY_MS:
                 return ""
             if isinstance(self._consumer._fetcher._records.get(topic_partition), BoundedFetchResult):
                 return ""  # what it brought is still to be taken, and nothing more is asked for before
@@ -268,7 +268,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             return False
         if state.lso is None or state.timestamp is None or state.position < state.lso:
             return False
-        return bool(abs(time.time() * 1000 - state.timestamp) < _TOLD_JUST_NOW_MS)
+        return bool(abs(time.time() * 1000 - state.timestamp) < _HEARD_JUST_NOW_MS)
 
     async def still_assigned(self, partition: int) -> bool:
         """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from msgspec import Struct, structs
 
 from worker import telemetry
-from worker.adapters.kafka_refusals import Refusal, refusal_of
+from worker.adapters.login_refusals import Refusal, refusal_of
 from worker.adapters.oauth_token import TokenClient
 from worker.config import ConfigError, Kafka, Secret
 from worker.errors import Fatal, LoginRefused

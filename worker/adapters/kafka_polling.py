@@ -82,7 +82,7 @@ class Polling:
         try:
             await asyncio.wait({news, room}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
             if news.done():
-                news.result()  # an error of the coordination is told so
+                news.result()  # an error of the coordination comes this way
         finally:
             room.cancel()
             news.cancel()

@@ -50,7 +50,7 @@ class Draft:
         self.devices_linked = 0
         self.rejections: Counter[str] = Counter()
         self.last_rejection: str | None = None  # topic/partition/offset
-        self.received_ms: int | None = None  # the least of the times that it was told
+        self.received_ms: int | None = None  # the earliest of those noted
         self.states: dict[str, DeviceState | None] = {}  # None: forgotten
         self.fired: list[bytes] = []  # keys of timers that have done their work
         self.enriched: list[OutputRecord] = []

@@ -12,14 +12,14 @@ from contextlib import suppress
 
 from worker.ports import Clock
 
-PLACES = 16
+_PLACES = 16
 _PATIENCE_S = 5.0
 
 
 class Starts:
     """The turns of one process's tasks."""
 
-    def __init__(self, clock: Clock, places: int = PLACES, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, clock: Clock, places: int = _PLACES, patience_s: float = _PATIENCE_S) -> None:
         self._clock = clock
         self._places = places
         self._patience_s = patience_s

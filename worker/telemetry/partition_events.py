@@ -74,7 +74,7 @@ class InputGapPassed(LogEvent, frozen=True, kw_only=True):
 
 class PartitionStuck(LogEvent, frozen=True, kw_only=True):
     """The partition has work, or brokers do not tell whether it has, and for ``seconds`` nothing of it was
-    committed or restored. Told once, until it moves again, and of many at once only of the first 8;
+    committed or restored. Logged once, until it moves again, and of many at once only the first 8;
     ``partitions_stuck`` is how many stand still now. The health file is not touched meanwhile.
 
     Alert: always. The lines before it say why, most often brokers that are away or refuse.
