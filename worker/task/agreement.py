@@ -162,10 +162,10 @@ async def _agreed_with_group(
         if asked_at > deadline:
             raise Fatal(
                 f"partition {partition}: the group's committed offsets {_told(committed)} are not the "
-                f"changelog's {dict(known)}: somebody reset the one or the other, or deleted a topic and "
-                "made it anew. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
+                f"changelog's {dict(known)}: somebody reset the one or the other, or recreated a "
+                "topic. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
                 "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which "
-                "builds it anew"
+                "builds it again"
             )
         await clock.sleep(_ASK_AGAIN_S)
 
