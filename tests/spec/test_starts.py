@@ -66,6 +66,23 @@ def test_one_that_is_asked_to_stop_does_not_wait_for_its_turn() -> None:
     asyncio.run(scenario())
 
 
+def test_one_that_is_cancelled_while_it_waits_takes_no_turn_from_the_next() -> None:
+    async def scenario() -> None:
+        starts = Starts(SystemClock(), places=1, patience_s=1_000)
+        await starts.enter(0, lambda: False)
+        cancelled, next_one = [
+            asyncio.ensure_future(starts.enter(partition, lambda: False)) for partition in (1, 2)
+        ]
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        starts.leave(0)
+        async with asyncio.timeout(5):
+            await next_one
+
+    asyncio.run(scenario())
+
+
 def test_a_start_that_gets_nowhere_holds_up_nobody_for_long() -> None:
     async def scenario() -> None:
         starter = Starter(Starts(SystemClock(), places=1, patience_s=0.05))

@@ -8,7 +8,6 @@ brokers that are away holds up nobody for longer); whoever is asked to stop does
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from worker.ports import Clock
 
@@ -30,10 +29,13 @@ class Starts:
         """Wait for a turn; returns without one where ``stopping`` says so, which ``wake`` makes it ask."""
         while not stopping() and self.under_way >= self._places:
             turn = self._queue[partition] = asyncio.get_running_loop().create_future()
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(self._patience_s):
                     await turn
-            self._queue.pop(partition, None)
+            except TimeoutError:
+                pass  # a start that got nowhere may have given up its place meanwhile
+            finally:
+                self._queue.pop(partition, None)
         self._moved_at_s[partition] = self._clock.monotonic()
 
     def moved_on(self, partition: int) -> None:
