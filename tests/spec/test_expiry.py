@@ -119,3 +119,17 @@ def one_by_one(records: Iterable[Record]) -> tuple[dict[str, DeviceState], list[
         enriched += result.enriched
         clock, watermark_ms = result.expiry, result.watermark_ms
     return states, enriched
+
+
+def test_records_from_the_future_have_to_be_more_than_the_others_to_use_up_the_delay() -> None:
+    """Also of a clock that keeps up, which any later record moves."""
+    rules = Rules()
+    step_ms = expires_after_ms(rules) // rules.expiry_records
+    keeps_up = ExpiryClock(NOW_MS, 2 * rules.expiry_records)
+    clock = keeps_up
+    for n in range(1_000):
+        clock = advanced(clock, FAR_MS if n % 2 else NOW_MS, rules)
+    assert clock.at_ms <= NOW_MS + step_ms
+    for _ in range(EXPIRY_DELAY_MS // step_ms):
+        clock = advanced(clock, FAR_MS, rules)
+    assert clock.at_ms <= NOW_MS + EXPIRY_DELAY_MS + step_ms

@@ -3,10 +3,11 @@
 Knows one device's newest event, the times of its partition's records, and the rules; no clock, no store. A
 device expires by its own next event (``retention_ms`` after its newest one), or by the expiry clock of its
 partition. Invariants: the clock is a function of the partition's records in their order; once it has expired
-a device it never takes that back; and no record moves it alone. It takes ``expiry_records`` records of a
-later time, more than there are of earlier ones meanwhile, before it moves at all, and as many again to run
-through the time after which a device expires. So neither one record from the future nor a device whose clock
-is ahead expires the others, as it would if the clock were the greatest time seen.
+a device it never takes that back; and no record moves it far. It takes ``expiry_records`` records of a later
+time, more than there are of earlier ones meanwhile, before it moves at all, which where records come in the
+order of time are the usual ones, and as many again to run through the time after which a device expires. So
+neither one record from the future nor a device whose clock is ahead expires the others, unless that device
+sends most of the records; if the clock were the greatest time seen, one record would do.
 """
 
 from worker.model.rules import Rules
