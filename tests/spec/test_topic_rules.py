@@ -135,7 +135,8 @@ def test_without_raws_settings_its_retention_is_not_guessed_and_that_is_told() -
     unreadable = replace(made("raw"), settings=None)
     assert all("retention.ms" not in settings(role, CONFIG, unreadable, -1) for role in RAW_TIMES)
     (problem,) = found(unreadable)
-    assert problem.remedy == "grant DescribeConfigs on the topic"
+    assert problem.remedy.startswith("kafka-acls.sh ")
+    assert problem.remedy.endswith(f" --operation DescribeConfigs --topic {NAMES['raw']}")
 
 
 def test_sessions_and_identities_bear_the_time_of_writing_so_raw_does_not_matter() -> None:
@@ -303,7 +304,8 @@ def test_brokers_that_know_no_limit_of_times_have_none() -> None:
 def test_settings_that_may_not_be_read_are_told_but_do_not_stop_the_worker() -> None:
     (problem,) = found(replace(made("changelog"), settings=None))
     assert not problem.fatal
-    assert problem.remedy == "grant DescribeConfigs on the topic"
+    assert problem.remedy.startswith("kafka-acls.sh ")
+    assert problem.remedy.endswith(f" --operation DescribeConfigs --topic {NAMES['changelog']}")
 
 
 def test_what_stops_the_worker_is_told_first() -> None:

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
+from worker.adapters.kafka_answers import grant_command
 from worker.config import Config
 
 Role = Literal["raw", "rekey", "enriched", "sessions", "identities", "dead_letters", "changelog"]
@@ -135,7 +136,8 @@ def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
             found.extend(_partition_problems(role, topic, raw, config))
         if topic.settings is None:
             what = "its settings may not be read, so they are not checked"
-            found.append(Problem(topic=name, what=what, remedy="grant DescribeConfigs on the topic"))
+            remedy = grant_command(config.kafka, "DescribeConfigs", f"--topic {name}")
+            found.append(Problem(topic=name, what=what, remedy=remedy))
         else:
             found.extend(_setting_problems(role, topic, topic.settings, raw, config))
     return sorted(found, key=lambda problem: not problem.fatal)
