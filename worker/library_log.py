@@ -29,11 +29,12 @@ Key = tuple[str, str]
 
 
 class _Cause(Struct):
-    """Since its last line: when the next one may be written, how many were passed over, the newest."""
+    """Since its last line: when the next one may be written, how many were passed over, and the newest."""
 
     quiet_until: float
     passed_over: int
     newest: str
+    newest_at: float
 
 
 class LibraryLog(logging.Handler):
@@ -52,10 +53,10 @@ class LibraryLog(logging.Handler):
         now = self._now()
         if known is not None and now < known.quiet_until:
             known.passed_over += 1
-            known.newest = text
+            known.newest, known.newest_at = text, now
             return
         passed_over = 0 if known is None else known.passed_over
-        self._write(key, text, passed_over, _raised_at(record))
+        self._write(key, text, passed_over, now, _raised_at(record))
 
     def _key(self, logger: str, text: str) -> Key:
         key = logger, _numbers.sub("0", text)
@@ -66,10 +67,17 @@ class LibraryLog(logging.Handler):
                 del self._causes[other]
         return key if len(self._causes) < _MOST_CAUSES else (logger, "")  # all the rest is one cause
 
-    def _write(self, key: Key, text: str, passed_over: int, raised_at: list[str]) -> None:
-        self._causes[key] = _Cause(self._now() + _QUIET_S, 0, text)
+    def _write(self, key: Key, text: str, passed_over: int, at: float, raised_at: list[str]) -> None:
+        now = self._now()
+        self._causes[key] = _Cause(now + _QUIET_S, 0, text, at)
         telemetry.emit(
-            telemetry.LibraryWarning(logger=key[0], cause=text, passed_over=passed_over, raised_at=raised_at)
+            telemetry.LibraryWarning(
+                logger=key[0],
+                cause=text,
+                passed_over=passed_over,
+                seconds_ago=round(now - at, 1),
+                raised_at=raised_at,
+            )
         )
         with contextlib.suppress(RuntimeError):  # no event loop here: the next line of this cause ends it
             asyncio.get_running_loop().call_later(_QUIET_S, self._end_quiet, key)
@@ -82,7 +90,7 @@ class LibraryLog(logging.Handler):
             if known is None or self._now() < known.quiet_until:
                 return
             if known.passed_over:
-                self._write(key, known.newest, known.passed_over - 1, [])
+                self._write(key, known.newest, known.passed_over - 1, known.newest_at, [])
             else:
                 del self._causes[key]
         finally:

@@ -77,6 +77,26 @@ def test_the_end_of_a_flood_is_counted_too(
     assert [(line.cause, line.passed_over) for line in written] == [("line 0", 0), ("line 9", 8)]
 
 
+def test_a_line_that_is_written_later_says_how_long_ago_it_was_logged(
+    monkeypatch: pytest.MonkeyPatch, clock: Clock, written: list[LibraryWarning]
+) -> None:
+    monkeypatch.setattr(library_log, "_QUIET_S", 0.05)
+    handler = LibraryLog(clock)
+
+    async def scenario() -> None:
+        for _ in range(2):
+            handler.handle(logging.LogRecord("aiokafka", logging.ERROR, "", 0, "refused", (), None))
+        clock.now_s = 55.04
+
+        async def reported() -> bool:
+            return len(written) == 2
+
+        await eventually(reported, what="the line that was passed over is written")
+
+    asyncio.run(scenario())
+    assert [line.seconds_ago for line in written] == [0.0, 55.0]
+
+
 def test_memory_is_bounded_and_what_does_not_fit_is_one_cause(
     library: logging.Logger, clock: Clock, written: list[LibraryWarning]
 ) -> None:
@@ -86,9 +106,9 @@ def test_memory_is_bounded_and_what_does_not_fit_is_one_cause(
     assert len(written) == 201
     clock.now_s = 61.0
     library.error("another")
-    assert written[-1] == LibraryWarning(logger=library.name, cause="another", passed_over=0, raised_at=[]), (
-        "those that are over make room"
-    )
+    assert written[-1] == LibraryWarning(
+        logger=library.name, cause="another", passed_over=0, seconds_ago=0.0, raised_at=[]
+    ), "those that are over make room"
 
 
 def test_of_a_task_that_failed_no_argument_is_shown(written: list[LibraryWarning]) -> None:

@@ -99,7 +99,16 @@ def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.
     log_output.configure("json", "info")
     logging.getLogger("aiokafka.consumer.fetcher").warning("partition %d is\nlost", 3)
     (line,) = lines(capsys)
-    assert list(line) == ["event", "level", "timestamp", "logger", "cause", "passed_over", "raised_at"]
+    assert list(line) == [
+        "event",
+        "level",
+        "timestamp",
+        "logger",
+        "cause",
+        "passed_over",
+        "seconds_ago",
+        "raised_at",
+    ]
     assert (line["event"], line["level"]) == ("library.warning", "warning")
     assert (line["logger"], line["cause"]) == ("aiokafka.consumer.fetcher", "partition 3 is\nlost")
 

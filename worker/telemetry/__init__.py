@@ -166,7 +166,8 @@ class ClaimsIgnored(LogEvent, frozen=True, kw_only=True):
 class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     """A library, most often the Kafka client, logged ``cause`` as a warning or an error. Each cause is
     written at once and then once a minute at most; ``passed_over`` lines like it, but for their numbers, were
-    not written since the last one. ``raised_at`` is where an exception came from, innermost last.
+    not written since the last one. It was logged ``seconds_ago``: the last line of a minute is written at its
+    end, when its cause may be over. ``raised_at`` is where an exception came from, innermost last.
 
     Alert: it goes on for minutes. The worker's own lines say what it means for the work.
     """
@@ -176,6 +177,7 @@ class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     logger: str
     cause: str
     passed_over: int
+    seconds_ago: float
     raised_at: list[str]
 
 
