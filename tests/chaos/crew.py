@@ -62,7 +62,8 @@ class Crew:
             self.let_run(worker)
 
     def let_run(self, worker: WorkerProcess) -> None:
-        """Start it, and again whenever it ends."""
+        """Start it, and again whenever it ends; that it has ended may not have been noticed yet."""
+        self._ended(worker)
         worker.start()
         self._wanted.add(worker.name)
 
