@@ -16,7 +16,13 @@ from worker.core.decode import Decoder
 from worker.core.enriching import enrich
 from worker.core.expiry import advanced, clock_ms, is_expired
 from worker.core.session_changes import Changes
-from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, DecodedValue, InputRecord
+from worker.model.events import (
+    OLDEST_TIMESTAMP_MS,
+    TIMESTAMP_LIMIT_MS,
+    DecodedValue,
+    InputRecord,
+    Rejection,
+)
 from worker.model.outputs import DeadLetter, EnrichedEvent, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, ExpiryClock
@@ -88,10 +94,8 @@ def process(
             if event.device_id != device_id:  # a run of one device's events looks it up once
                 device_id = event.device_id
                 state = forks.get(device_id)
-                if state is None:
-                    known = states.get(device_id)
-                    if known is not None:
-                        state = forks[device_id] = known.fork()
+                if state is None and (known := states.get(device_id)) is not None:
+                    state = forks[device_id] = known.fork()
             if state is not None:
                 left = take_plain(event, events, state, limit_ms, received_at, expiry_ms, enriched)
                 if left is not event:
@@ -124,8 +128,19 @@ def process(
             event = next(events, None)
         if newest_ms and received_at is not None:
             expiry = advanced(expiry, newest_ms, rules)
-        for rejection in value.rejections:
-            letter = DeadLetter(
+        if value.rejections:
+            result.dead_letters += _dead_letters(record, value.rejections, received_at)
+    result.watermark_ms, result.expiry, result.sessions_closed = watermark_ms, expiry, changes.closed
+    return result
+
+
+def _dead_letters(
+    record: InputRecord, rejections: Sequence[Rejection], received_at: int | None
+) -> list[tuple[DeadLetter, InputRecord, bytes]]:
+    """Of everything that was refused in one record, in order."""
+    return [
+        (
+            DeadLetter(
                 reason=rejection.reason,
                 detail=rejection.detail,
                 topic=record.topic,
@@ -133,8 +148,9 @@ def process(
                 offset=record.offset,
                 index=rejection.index,
                 received_at=received_at,
-            )
-            result.dead_letters.append((letter, record, rejection.payload))
-    result.watermark_ms, result.expiry = watermark_ms, expiry
-    result.sessions_closed = changes.closed
-    return result
+            ),
+            record,
+            rejection.payload,
+        )
+        for rejection in rejections
+    ]
