@@ -83,7 +83,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._polling = Polling(fetch_bytes, most_value_bytes)
         self._closing = False
         self._failure = ""  # the last one, until something is fetched again
-        self._unreadable_times: Counter[tuple[TopicPartition, int]] = Counter()
+        self._unreadable_times: Counter[TopicPartition] = Counter()  # in a row
         self._clock = clock
         self._login = login
         self._options = {
@@ -331,12 +331,13 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 self.seek(filled)
             else:
                 filled.deliver(records, size_bytes)
+                self._unreadable_times.pop(topic_partition, None)
 
     def _unreadable(self, error: UnreadableError) -> None:
         """What was damaged on its way is whole when it is fetched again; what is damaged on disk is not."""
         telemetry.emit(telemetry.ConsumerFailed(cause=str(error)))
-        times = self._unreadable_times[error.topic_partition, error.offset] + 1
-        self._unreadable_times[error.topic_partition, error.offset] = times
+        self._unreadable_times[error.topic_partition] += 1
+        times = self._unreadable_times[error.topic_partition]
         damaged = self._inputs.get(error.topic_partition)
         if damaged is not None and times >= UNREADABLE_TIMES:
             topic, partition = error.topic_partition
