@@ -1,8 +1,11 @@
 """What specifications share: a place for a replay, and for a file of options."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.commands import Sessionizer
 from tests.configuring import File
@@ -25,3 +28,15 @@ def traffic() -> bytes:
 @pytest.fixture
 def file(tmp_path: Path) -> File:
     return File(tmp_path / "prod.toml")
+
+
+@pytest.fixture
+def restored_logging() -> Iterator[None]:
+    """For tests that set the process's log up: it is afterwards as it was."""
+    root, client = logging.getLogger(), logging.getLogger("aiokafka")
+    handlers, levels = root.handlers[:], (root.level, client.level)
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    client.setLevel(levels[1])

@@ -7,13 +7,11 @@ import logging
 import os
 import socket
 import typing
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
-import structlog
 from msgspec import structs
 
 from docs.generate_log_events import DOCUMENT, document
@@ -31,17 +29,7 @@ EXAMPLES = {
     list[str]: ["a"],
 }
 
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Every test sets the process's log up; none leaves it so."""
-    root, client = logging.getLogger(), logging.getLogger("aiokafka")
-    handlers, levels = root.handlers[:], (root.level, client.level)
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    client.setLevel(levels[1])
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def test_the_page_of_log_events_is_that_of_the_catalogue() -> None:

@@ -1,11 +1,8 @@
 """By which time silent sessions close, and what is said of a clock that is wrong."""
 
 import json
-import logging
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from worker import log_output
 from worker.model.events import PlainRecord
@@ -16,6 +13,8 @@ NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 RULES = SessionRules()
 BY_BROKERS = {"rekey"}
+
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def by_broker(timestamp_ms: int) -> PlainRecord:
@@ -47,18 +46,6 @@ class Machine:
 
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Every test sets the process's log up; none leaves it so."""
-    root, client = logging.getLogger(), logging.getLogger("aiokafka")
-    handlers, levels = root.handlers[:], (root.level, client.level)
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    client.setLevel(levels[1])
 
 
 def wall_clock_of(machine: Machine) -> WallClock:
