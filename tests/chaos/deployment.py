@@ -24,8 +24,8 @@ from msgspec import structs
 from tests.chaos.topics import committed_offsets, end_offsets
 from tests.kafka.broker import end_with_parent
 from tests.waiting import eventually
-from worker.adapters import kafka_topics
-from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka import topics as kafka_topics
+from worker.adapters.kafka.security import client_options
 from worker.config import Config, load
 from worker.demo.topics import feed
 from worker.demo.traffic import RawRecord
@@ -250,9 +250,9 @@ async def feeding(deployment: Deployment, records: Sequence[RawRecord], over_s: 
 
     async def feed_pieces() -> None:
         pieces = max(1, round(over_s / _PIECE_S))
-        size = -(-len(records) // pieces)
-        for start in range(0, len(records), size):
-            await deployment.feed(records[start : start + size])
+        for piece in range(pieces):
+            first, end = (len(records) * place // pieces for place in (piece, piece + 1))
+            await deployment.feed(records[first:end])
             await asyncio.sleep(_PIECE_S)
 
     task = asyncio.get_running_loop().create_task(feed_pieces())

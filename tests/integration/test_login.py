@@ -17,8 +17,8 @@ from tests.kafka.certificates import Authority
 from tests.kafka.secured import SecuredBroker
 from tests.kafka.tokens import AUDIENCE, TokenEndpoint
 from tests.waiting import eventually
-from worker.adapters import kafka_topics
-from worker.adapters.kafka_login import MOST_TRIES
+from worker.adapters.kafka import topics as kafka_topics
+from worker.adapters.kafka.login import MOST_TRIES
 from worker.config import load
 from worker.demo.traffic import RawRecord, make_traffic
 from worker.errors import BrokersAway, LoginRefused
@@ -225,16 +225,19 @@ def test_tokens_are_renewed_while_it_runs_and_no_transaction_is_lost(
     (tmp_path / "secret").write_text("client secret: 100% + 1\n")
     options = place.broker.token_options(client, place.endpoint.url, tmp_path / "secret")
 
+    async def renewed_twice() -> bool:
+        return len(place.endpoint.issued) >= issued_before + 3
+
     async def scenario(deployment: Deployment) -> None:
         async with place.broker.sasl_relay() as relay:
             worker = await running(deployment)
             first = relay.connections
             async with feeding(deployment, traffic(2), over_s=2 * SESSION_S):
-                pass
+                await eventually(renewed_twice, what="tokens were renewed twice")
+            await deployment.feed(traffic(3))
             await deployment.caught_up()
             assert await worker.stop() == 0
             issued = place.endpoint.issued[issued_before:]
-            assert len(issued) >= 3
             assert relay.connections > first
             written(worker, "client secret: 100% + 1", *issued)
             assert not worker.log("transaction.lost"), worker.raw_log()
