@@ -17,7 +17,7 @@ from bench.capacity_model import Coefficients, Demand, PerEvent, Plan, plan
 MEASURED = Coefficients(
     worker_us=PerEvent(at_1=28.1, at_20=13.7),
     cold_us=24.0,
-    rekey_us=PerEvent(at_1=85.0, at_20=13.0),
+    repartition_us=PerEvent(at_1=85.0, at_20=13.0),
     broker_us=PerEvent(at_1=4.5, at_20=3.3),
     transaction_worker_ms=1.7,
     transaction_broker_ms=2.6,
@@ -40,7 +40,7 @@ def main(
     events_per_second: Annotated[float, typer.Option(min=1.0, help="The peak to be kept up with.")],
     events_per_record: Annotated[float, typer.Option(min=1.0, help="Events of one device a record.")] = 20.0,
     devices: Annotated[int, typer.Option(min=1, help="Devices that are remembered.")] = 1_000_000,
-    rekeyed: Annotated[
+    repartitioned: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of events not keyed by their device.")
     ] = 0.0,
     cold: Annotated[
@@ -61,7 +61,7 @@ def main(
         events_per_second=events_per_second,
         events_per_record=events_per_record,
         devices=devices,
-        rekeyed=rekeyed,
+        repartitioned=repartitioned,
         cold=cold,
         busy=busy,
         partitions=partitions,
@@ -88,7 +88,7 @@ def rows(needed: Plan) -> list[tuple[str, float, Callable[[float], str]]]:
         ("workers, one core each", needed.workers, whole),
         ("cores busy: events", needed.event_cores, tenths),
         ("cores busy: devices not in memory", needed.cold_cores, tenths),
-        ("cores busy: re-keying", needed.rekey_cores, tenths),
+        ("cores busy: repartitioning", needed.repartition_cores, tenths),
         ("cores busy: transactions", needed.transaction_cores, tenths),
         ("partitions", needed.partitions, whole),
         ("workers' memory", needed.memory_mb * 1e6, size),

@@ -26,7 +26,7 @@ class PerEvent(Struct, frozen=True):
 class Coefficients(Struct, frozen=True, kw_only=True):
     """Measured values. CPU in microseconds or milliseconds, sizes in bytes; ``packed`` as zstd leaves them.
 
-    ``cold_us``: what a record costs more whose device is not in memory. ``rekey_us``: what an event
+    ``cold_us``: what a record costs more whose device is not in memory. ``repartition_us``: what an event
     costs more that goes to another partition first. ``transaction_*``: one with few partitions in it.
     ``broker_us``: a single node's, without replication. ``commit_ms``: how much later than due the next
     draft begins. ``*_packed_bytes``: of the topic's log files, an event. ``store_bytes`` and
@@ -36,7 +36,7 @@ class Coefficients(Struct, frozen=True, kw_only=True):
 
     worker_us: PerEvent
     cold_us: float
-    rekey_us: PerEvent
+    repartition_us: PerEvent
     broker_us: PerEvent
     transaction_worker_ms: float
     transaction_broker_ms: float
@@ -54,7 +54,7 @@ class Coefficients(Struct, frozen=True, kw_only=True):
 
 
 class Demand(Struct, frozen=True, kw_only=True):
-    """What is asked for. ``rekeyed``: share of events whose records are not keyed by their device.
+    """What is asked for. ``repartitioned``: share of events whose records are not keyed by their device.
 
     ``cold``: share of records whose device is not in memory. ``busy``: how much of a core a worker may use in
     the long run; the rest is for catching up. ``partitions``: 0 takes two for each worker that the events
@@ -65,7 +65,7 @@ class Demand(Struct, frozen=True, kw_only=True):
     events_per_second: float
     events_per_record: float = 20.0
     devices: int = 1_000_000
-    rekeyed: float = 0.0
+    repartitioned: float = 0.0
     cold: float = 1.0
     busy: float = 0.6
     partitions: int = 0
@@ -81,7 +81,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     event_cores: float
     cold_cores: float
-    rekey_cores: float
+    repartition_cores: float
     transaction_cores: float
     workers: int
     partitions: int
@@ -104,8 +104,8 @@ def plan(demand: Demand, known: Coefficients) -> Plan:
     rate, size = demand.events_per_second, demand.events_per_record
     event_cores = rate * known.worker_us.at(size) / 1e6
     cold_cores = rate / size * demand.cold * known.cold_us / 1e6
-    rekey_cores = rate * demand.rekeyed * known.rekey_us.at(size) / 1e6
-    alone = ceil((event_cores + cold_cores + rekey_cores) / demand.busy)
+    repartition_cores = rate * demand.repartitioned * known.repartition_us.at(size) / 1e6
+    alone = ceil((event_cores + cold_cores + repartition_cores) / demand.busy)
     partitions = demand.partitions or 2 * alone
     # A draft is due so long after its first record; the next begins with the next record after the commit.
     # A partition without a record in that time has no transaction.
@@ -113,20 +113,20 @@ def plan(demand: Demand, known: Coefficients) -> Plan:
     most = partitions * 1000 / (demand.commit_interval_ms + known.commit_ms)
     transactions = min(records, most)
     transaction_cores = transactions * known.transaction_worker_ms / 1000
-    cores = event_cores + cold_cores + rekey_cores + transaction_cores
+    cores = event_cores + cold_cores + repartition_cores + transaction_cores
     workers = min(partitions, ceil(cores / demand.busy))
 
     raw = (known.raw_packed_bytes if demand.raw_packed else known.raw_bytes).at(size)
     enriched = known.enriched_packed_bytes.at(size)
-    # Re-keyed events are packed as outputs are, and nearly as they came in.
-    rekeyed = demand.rekeyed * known.raw_packed_bytes.at(size)
+    # Repartitioned events are packed as outputs are, and nearly as they came in.
+    repartitioned = demand.repartitioned * known.raw_packed_bytes.at(size)
     outputs = enriched + known.sessions_packed_bytes.at(size) + known.identities_packed_bytes.at(size)
-    appended = rate * (raw + rekeyed + outputs + known.changelog_packed_bytes.at(size))
+    appended = rate * (raw + repartitioned + outputs + known.changelog_packed_bytes.at(size))
     state_bytes = demand.devices * known.store_bytes
     return Plan(
         event_cores=event_cores,
         cold_cores=cold_cores,
-        rekey_cores=rekey_cores,
+        repartition_cores=repartition_cores,
         transaction_cores=transaction_cores,
         workers=workers,
         partitions=partitions,
@@ -136,7 +136,7 @@ def plan(demand: Demand, known: Coefficients) -> Plan:
         broker_transaction_cores=transactions * known.transaction_broker_ms / 1000,
         appended_bytes=appended,
         replicated_bytes=appended * (demand.replication - 1),
-        fetched_bytes=rate * (raw + rekeyed + demand.readers * enriched),
+        fetched_bytes=rate * (raw + repartitioned + demand.readers * enriched),
         enriched_day_bytes=86_400 * rate * enriched * demand.replication,
         state_bytes=state_bytes,
         state_bytes_worker=state_bytes / workers,

@@ -23,7 +23,7 @@ from bench.report import write
 from bench.run import environment_of
 from bench.stage import Load, Worker, wait_until
 from bench.topics import APPEND_TIME, Topics
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 INTERVALS_MS = (100, 2_000)
 EVENTS_A_SECOND = 20.0  # of each partition: more often than the shorter interval

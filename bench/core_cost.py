@@ -22,12 +22,12 @@ from worker.adapters.memory_store import MemoryStore
 from worker.core.decode import Decoder
 from worker.core.encode import encode_step
 from worker.core.pipeline import decode_records, process
-from worker.core.state_records import SCHEMA_VERSION
+from worker.core.state_codec import SCHEMA_VERSION
 from worker.model.events import InputRecord, PlainRecord
 from worker.model.rules import Rules
 from worker.model.state import Checkpoint, Meta
 from worker.ports import StateRecord
-from worker.task.device_states import states_of
+from worker.task.device_cache import states_of
 from worker.task.draft import Draft
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget

@@ -30,7 +30,7 @@ from bench.stage import Worker, wait_until
 from bench.topics import Topics
 from tests.kafka.broker import LocalBroker
 from tests.kafka.finding import jars
-from worker.core.state_records import META_KEY, device_of_hot_key
+from worker.core.state_codec import META_KEY, device_of_hot_key
 
 PARTITIONS = 4
 PATIENCE_S = 900.0

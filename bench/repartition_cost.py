@@ -1,7 +1,8 @@
-"""What re-keying adds to an event: the same load with each record in its device's partition, and anywhere.
+"""What repartitioning adds to an event: the same load with each record in its device's partition, and
+anywhere.
 
 Decides the loads and their turns; each run is ``bench.run``'s. Keys are random for the second, so with P
-partitions (P - 1) of P events are sent on through the re-key topic.
+partitions (P - 1) of P events are sent on through the repartition topic.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def anywhere(shape: Shape) -> Iterator[Record]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.rekey_cost", description="Measure what re-keying adds."
+        prog="python -m bench.repartition_cost", description="Measure what repartitioning adds."
     )
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--events-per-record", type=int, nargs="+", default=[20, 1])
@@ -61,7 +62,7 @@ def main() -> None:
                 runs.append(measure(bench))
                 sys.stderr.write(f"{bench.label}, run {number}: {runs[-1].figures.us:.2f} us an event\n")
     Console(width=160).print(table(runs))
-    sys.stderr.write(f"{save(runs, 'rekey-cost')}\n")
+    sys.stderr.write(f"{save(runs, 'repartition-cost')}\n")
 
 
 if __name__ == "__main__":

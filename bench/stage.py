@@ -1,7 +1,7 @@
 """What a failover is watched with: workers as processes with a disk each, a steady load, and an observer.
 
 Decides how each is run and what is noted of it. Knows nothing of scenes, nor what arrivals mean
-(``bench.silences``). Invariant: every event goes to its device's own partition, so nothing is re-keyed.
+(``bench.silences``). Invariant: every event goes to its device's own partition, so nothing is repartitioned.
 """
 
 import json
@@ -21,7 +21,7 @@ from bench.measuring import ProcessTree
 from bench.run import stop
 from bench.silences import Arrival
 from tests.kafka.broker import end_with_parent
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 BATCH = 100  # devices in one record of the filling, all of one partition
 LOAD_DEVICES = 200  # of each partition

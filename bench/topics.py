@@ -34,7 +34,7 @@ OUTPUTS = {
     "SESSIONS": COMPACTED,
     "IDENTITIES": COMPACTED,
     "CHANGELOG": COMPACTED,
-    "REKEY": APPEND_TIME,
+    "REPARTITION": APPEND_TIME,
 }
 """What a worker writes to, by the option that names it."""
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_offsets import Offsets
-from worker.adapters.kafka_records import FetchedRecord
-from worker.adapters.kafka_source import KafkaInput, KafkaSource
-from worker.model.rekeying import Headers
+from worker.adapters.kafka.consumer import ConsumerGroup
+from worker.adapters.kafka.offsets import Offsets
+from worker.adapters.kafka.records import FetchedRecord
+from worker.adapters.kafka.source import KafkaInput, KafkaSource
+from worker.model.repartition import Headers
 
-RAW, REKEY = "events.raw", "g.rekey"
+RAW, REPARTITION = "events.raw", "g.repartition"
 LONG_S = 60.0
 """No test waits for it to pass."""
 
@@ -24,9 +24,9 @@ class ToldGroup(ConsumerGroup):
     """A member that was told how much there is to fetch, and fetches nothing by itself."""
 
     def __init__(self) -> None:
-        self.to_fetch = {RAW: 0, REKEY: 0}
+        self.to_fetch = {RAW: 0, REPARTITION: 0}
         self.silent: set[str] = set()
-        self.in_transactions = {RAW: 0, REKEY: 0}
+        self.in_transactions = {RAW: 0, REPARTITION: 0}
         self.sought: list[tuple[str, int | None]] = []
         self.times_asked = 0
 
@@ -54,9 +54,9 @@ class Fetching:
 
     def __init__(self) -> None:
         self.group = ToldGroup()
-        self.source = KafkaSource(self.group, cast("Offsets", None), 3, [RAW, REKEY], "earliest")
-        self.raw, self.rekey = self.source.inputs
-        self.source.seek({RAW: 0, REKEY: 0})
+        self.source = KafkaSource(self.group, cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+        self.raw, self.repartition = self.source.inputs
+        self.source.seek({RAW: 0, REPARTITION: 0})
 
     def bring_raw(self, *times_ms: int, bytes_each: int = 10) -> None:
         """A fetch of the raw topic: a record for each time."""
@@ -64,14 +64,16 @@ class Fetching:
         records = [fetched(RAW, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
         self.raw.deliver(records, bytes_each * len(records))
 
-    def bring_rekeyed(self, *times_ms: int) -> None:
-        """A fetch of the re-key topic: a record for each time at which it was first received, long before."""
-        first = self.rekey.position or 0
+    def bring_repartitioned(self, *times_ms: int) -> None:
+        """A fetch of the repartition topic: a record for each time at which it was first received, long
+        before.
+        """
+        first = self.repartition.position or 0
         records = [
-            fetched(REKEY, first + n, 9_000_000 + n, [("origin-timestamp", b"%d" % time_ms)])
+            fetched(REPARTITION, first + n, 9_000_000 + n, [("origin-timestamp", b"%d" % time_ms)])
             for n, time_ms in enumerate(times_ms)
         ]
-        self.rekey.deliver(records, 10 * len(records))
+        self.repartition.deliver(records, 10 * len(records))
 
     async def next(self) -> list[tuple[str, int]]:
         """(topic, offset) of what the source gives at once or waits for a moment."""

@@ -5,7 +5,7 @@ transactions, other devices and clocks differed.
 from copy import copy
 from functools import lru_cache
 
-from worker.core.state_records import decode_state, encode_cold, encode_hot
+from worker.core.state_codec import decode_state, encode_cold, encode_hot
 from worker.model.state import Session
 
 

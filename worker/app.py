@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker import __version__, log_output, signals, telemetry
-from worker.adapters import kafka_topics
-from worker.adapters.kafka_topic_rules import names_to_know, timed_by_brokers
+from worker.adapters.kafka import topics as kafka_topics
+from worker.adapters.kafka.topic_rules import names_to_know, timed_by_brokers
 from worker.adapters.state_directory import StateDirectory
 from worker.assembly import MAX_STORE_AGE_S, FoundTopics, assembled, layout_of
 from worker.config import Config

@@ -9,25 +9,25 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from worker.adapters.kafka_changelog import KafkaChangelog
-from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_security import client_options, login_of
-from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.kafka.changelog import KafkaChangelog
+from worker.adapters.kafka.consumer import ConsumerGroup
+from worker.adapters.kafka.security import client_options, login_of
+from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.adapters.state_directory import StateDirectory
 from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.errors import Fatal, PartitionsAdded
 from worker.ports import StateStore
 from worker.process_limits import resident_mb
 from worker.task.commit_policy import CommitPolicy
-from worker.task.intake import Intake
+from worker.task.input_stage import Intake
 from worker.task.memory_budget import MemoryBudget
 from worker.task.misrouting import Misrouting
-from worker.task.outlets import Outlets
+from worker.task.output_partitions import Outlets
 from worker.task.partition_task import PartitionTask
 from worker.task.starts import Starts
 from worker.task.topics import TaskTopics
@@ -63,22 +63,22 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
 
     Raises Fatal where the inputs do not fit together.
 
-    The re-key topic is read wherever it exists: what was sent on before ``input.rekey`` was turned off is not
-    lost.
+    The repartition topic is read wherever it exists: what was sent on before ``input.repartition`` was turned
+    off is not lost.
     """
     partitions = found.partitions
-    raw, rekey = config.topics.raw, config.rekey_topic
+    raw, repartition = config.topics.raw, config.repartition_topic
     if raw not in partitions:
         raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
-    rekeys = config.input.rekey == "auto"
-    if partitions.get(rekey, partitions[raw] if not rekeys else 0) != partitions[raw]:
+    repartitions = config.input.repartition == "auto"
+    if partitions.get(repartition, partitions[raw] if not repartitions else 0) != partitions[raw]:
         raise Fatal(
-            f"{rekey}: does not exist, or has not the {partitions[raw]} partitions of {raw}. "
+            f"{repartition}: does not exist, or has not the {partitions[raw]} partitions of {raw}. "
             "Remedy: sessionizer topics create"
         )
     topics = TaskTopics(
         raw=raw,
-        rekey=rekey if rekey in partitions else "",
+        repartition=repartition if repartition in partitions else "",
         enriched=config.topics.enriched,
         dead_letters=config.topics.dead_letters,
         sessions=config.topics.sessions,
@@ -86,7 +86,9 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
         changelog=config.changelog_topic,
         timed_by_brokers=found.timed_by_brokers,
     )
-    spread = Partitioning(partitions=partitions[raw], partitioner=config.input.partitioner, rekeys=rekeys)
+    spread = Partitioning(
+        partitions=partitions[raw], partitioner=config.input.partitioner, repartitions=repartitions
+    )
     return Layout(topics, partitions, spread)
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from worker.model.events import InputRecord
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import RekeyedRecord
+from worker.model.repartition import RepartitionedRecord
 from worker.model.state import Checkpoint, GroupOffset
 
 StateRecord = tuple[bytes, bytes | None]
@@ -144,8 +144,8 @@ class Transaction(Protocol):
         """Send records to this partition of the topic, or to the one that is given, in order."""
         ...
 
-    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
-        """Send records to any partition of the re-key topic, in order."""
+    async def forward(self, topic: str, partition: int, records: Sequence[RepartitionedRecord]) -> None:
+        """Send records to any partition of the repartition topic, in order."""
         ...
 
     async def acknowledged(self) -> dict[str, int]:

@@ -24,18 +24,18 @@ from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
 from worker.core.encode import encode_step
 from worker.core.expiry import clock_ms
 from worker.core.pipeline import DecodedRecords, decode_records, process
-from worker.core.state_records import SCHEMA_VERSION, hot_key
+from worker.core.state_codec import SCHEMA_VERSION, hot_key
 from worker.errors import Fatal, StateCorrupted
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
 from worker.model.state import Checkpoint, Meta
 from worker.ports import StateStore
 from worker.task.commit_policy import CommitPolicy
-from worker.task.device_states import states_of
+from worker.task.device_cache import states_of
 from worker.task.draft import Draft
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
-from worker.task.timekeeper import TIMERS_A_DRAFT
+from worker.task.timers import TIMERS_A_DRAFT
 
 ENRICHED = "enriched.ndjson"
 SESSIONS = "sessions.ndjson"

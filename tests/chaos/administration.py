@@ -22,7 +22,7 @@ from tests.kafka import rights
 from tests.kafka.quotas import Quota, set_quotas
 from tests.kafka.rights import Right
 from tests.kafka.scram import set_password
-from worker.adapters.kafka_topic_rules import topic_names
+from worker.adapters.kafka.topic_rules import topic_names
 from worker.config import Config
 
 USER = "chaos-worker"
@@ -38,9 +38,9 @@ RIGHTS = (
     "Write identities",
     "Write dead_letters",
     "Write changelog",
-    "Write rekey",
+    "Write repartition",
     "Read raw",
-    "Read rekey",
+    "Read repartition",
     "Read changelog",
     "Write transactional ids",
     "Read group",

@@ -33,9 +33,9 @@ from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.waiting import eventually
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.core.pipeline import DecodedRecords
-from worker.core.state_records import META_KEY
+from worker.core.state_codec import META_KEY
 from worker.demo.traffic import RawRecord
 from worker.errors import StateCorrupted
 from worker.model.events import DecodedValue, Event
@@ -70,7 +70,7 @@ async def everything_is_read(config: Config) -> bool:
     """Whether the group has committed all that is in its two inputs."""
     servers = config.kafka.bootstrap_servers
     committed = await committed_offsets(servers, config.kafka.group_id)
-    for topic in (config.topics.raw, config.rekey_topic):
+    for topic in (config.topics.raw, config.repartition_topic):
         # A transaction's markers come one partition at a time: its offsets may be there before its records.
         ends = await end_offsets(servers, topic)
         if await end_offsets(servers, topic, committed=True) != ends:
@@ -161,7 +161,7 @@ async def _check_what_follows(
     compare_state(verdict, number, changelog, expected)
     offsets = {
         topic: ((await end_offsets(servers, topic))[number], committed.get(TopicPartition(topic, number)))
-        for topic in (config.topics.raw, config.rekey_topic)
+        for topic in (config.topics.raw, config.repartition_topic)
     }
     compare_offsets(verdict, number, changelog, offsets)
     if state_directories:

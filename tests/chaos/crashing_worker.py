@@ -12,12 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 import worker.task.partition_task as partition_task
-from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_polling import Polling
-from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.kafka.consumer import ConsumerGroup
+from worker.adapters.kafka.polling import Polling
+from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.adapters.rocksdb_store import RocksDBStore
 from worker.cli.main import main
-from worker.task.intake import Intake
+from worker.task.input_stage import Intake
 
 EXIT_CODE = 137
 """What a shell tells of a process that SIGKILL has ended."""

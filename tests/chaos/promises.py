@@ -27,7 +27,7 @@ from worker.config import Config
 from worker.core.closing import tend
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.pipeline import DecodedRecords, decode_records, process
-from worker.core.state_records import (
+from worker.core.state_codec import (
     META_KEY,
     decode_meta,
     device_of_hot_key,

@@ -108,7 +108,7 @@ def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> 
         seconds, detail = rng.uniform(10.0, 30.0), rng.choice(("producer_byte_rate", "consumer_byte_rate"))
         rate = round(10_000 * 20 ** rng.random())
     elif kind == "records deleted":
-        detail = rng.choice(("raw", "rekey"))
+        detail = rng.choice(("raw", "repartition"))
     return Fault(
         kind=kind, pause_s=pause_s, target=target, seconds=seconds, detail=detail, chance=chance, rate=rate
     )

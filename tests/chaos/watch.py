@@ -30,8 +30,8 @@ class Sample(Struct, frozen=True):
     raw: int
     enriched: int
     lag: int
-    """Records of the raw topic that are not committed. Not of the re-key topic, which ends in transactions'
-    markers that nobody commits.
+    """Records of the raw topic that are not committed. Not of the repartition topic, which ends in
+    transactions' markers that nobody commits.
     """
     all_ends: tuple[int, ...]
     """Of every partition of every topic that is written."""
@@ -47,7 +47,7 @@ class Watch:
         topics = config.topics
         self._inputs = [TopicPartition(topics.raw, number) for number in range(partitions)]
         outputs = (topics.enriched, topics.sessions, topics.identities, topics.dead_letters)
-        names = (*outputs, config.changelog_topic, config.rekey_topic)
+        names = (*outputs, config.changelog_topic, config.repartition_topic)
         self._written = [TopicPartition(t, p) for t in names for p in range(partitions)]
         self._stands: dict[TopicPartition, tuple[int, float]] = {}
         self._committed: dict[TopicPartition, int] = {}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from worker.adapters.kafka_assignor import StickyAssignor
+from worker.adapters.kafka.assignor import StickyAssignor
 
 Partitions = dict[str, list[int]]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.contract.cluster import committed_offset, ends, make_topics, visible
 from tests.waiting import eventually
-from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.kafka.transaction import KafkaTransaction
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Place:
         return self.prefix + "raw"
 
     @property
-    def rekey(self) -> str:
-        """A topic of three partitions, once ``make_rekey_topic`` has made it."""
-        return self.prefix + "rekey"
+    def repartition(self) -> str:
+        """A topic of three partitions, once ``make_repartition_topic`` has made it."""
+        return self.prefix + "repartition"
 
     @property
     def group(self) -> str:
@@ -44,9 +44,9 @@ class Place:
         """Make the three topics, of one partition each."""
         await make_topics(self.servers, self.outputs, self.changelog, self.raw)
 
-    async def make_rekey_topic(self) -> None:
+    async def make_repartition_topic(self) -> None:
         """Make it."""
-        await make_topics(self.servers, self.rekey, partitions=3)
+        await make_topics(self.servers, self.repartition, partitions=3)
 
     def transaction(
         self, name: str = "0", **options: int

@@ -8,8 +8,8 @@ from itertools import count
 from tests.contract.cluster import ends, reader, write
 from tests.contract.place import transaction_of
 from tests.waiting import eventually
-from worker.adapters.kafka_consumer import ConsumerGroup
-from worker.adapters.kafka_source import KafkaSource, StartFrom
+from worker.adapters.kafka.consumer import ConsumerGroup
+from worker.adapters.kafka.source import KafkaSource, StartFrom
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
 
@@ -17,7 +17,7 @@ HEARTBEAT_S = 0.2
 
 
 class Raw:
-    """One raw topic and its group; where events are re-keyed, the re-key topic too."""
+    """One raw topic and its group; where events are repartitioned, the repartition topic too."""
 
     def __init__(
         self,
@@ -25,15 +25,15 @@ class Raw:
         prefix: str,
         request_timeout_ms: int = 40_000,
         *,
-        rekeyed: bool = False,
+        repartitioned: bool = False,
         most_value_bytes: int = 8 * 1024 * 1024,
     ) -> None:
         self._most_value_bytes = most_value_bytes
         self._request_timeout_ms = request_timeout_ms
         self.servers = servers
         self.topic = prefix + "raw"
-        self.rekey_topic = prefix + "rekey"
-        self.topics = [self.topic, self.rekey_topic] if rekeyed else [self.topic]
+        self.repartition_topic = prefix + "repartition"
+        self.topics = [self.topic, self.repartition_topic] if repartitioned else [self.topic]
         self.group_id = prefix + "group"
         self._numbers = count()
 

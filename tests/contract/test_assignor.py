@@ -8,7 +8,7 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
 from tests.contract.machine import Machine, Partitions
-from worker.adapters.kafka_assignor import StickyAssignor
+from worker.adapters.kafka.assignor import StickyAssignor
 
 MEGABYTE = 1_000_000
 
@@ -24,7 +24,7 @@ class Cluster:
 
 
 def rebalance(
-    cluster: Cluster, machines: Mapping[str, Machine], topics: Sequence[str] = ("raw", "rekey")
+    cluster: Cluster, machines: Mapping[str, Machine], topics: Sequence[str] = ("raw", "repartition")
 ) -> dict[str, Partitions]:
     """One round of the group, led by the first machine."""
     leader = next(iter(machines.values()))
@@ -37,24 +37,24 @@ def rebalance(
 
 
 def test_the_partitions_of_a_task_go_together_and_all_are_assigned() -> None:
-    got = rebalance(Cluster(raw=8, rekey=4), {"a": Machine(), "b": Machine(), "c": Machine()})
+    got = rebalance(Cluster(raw=8, repartition=4), {"a": Machine(), "b": Machine(), "c": Machine()})
     assert sorted(p for of in got.values() for p in of["raw"]) == list(range(8))
     for of in got.values():
-        assert of["rekey"] == [p for p in of["raw"] if p < 4]
+        assert of["repartition"] == [p for p in of["raw"] if p < 4]
 
 
 def test_a_topic_that_the_client_does_not_know_yet_is_left_out() -> None:
-    assert rebalance(Cluster(raw=2), {"a": Machine()}) == {"a": {"raw": [0, 1], "rekey": []}}
+    assert rebalance(Cluster(raw=2), {"a": Machine()}) == {"a": {"raw": [0, 1], "repartition": []}}
 
 
 def test_members_that_read_different_topics_share_the_tasks_and_get_only_what_they_read() -> None:
     old, new = Machine(), Machine()
     answers = old.assignor.assign(
-        Cluster(raw=4, rekey=4), {"old": old.sends("raw"), "new": new.sends("raw", "rekey")}
+        Cluster(raw=4, repartition=4), {"old": old.sends("raw"), "new": new.sends("raw", "repartition")}
     )
     of_old, of_new = old.gets(answers["old"]), new.gets(answers["new"])
     assert of_old.keys() == {"raw"}
-    assert of_new["raw"] == of_new["rekey"]
+    assert of_new["raw"] == of_new["repartition"]
     assert sorted(of_old["raw"] + of_new["raw"]) == [0, 1, 2, 3]
 
 
@@ -71,7 +71,7 @@ def test_deployments_that_have_no_topic_in_common_take_nothing_from_each_other()
 
 
 def test_what_runs_stays_when_another_joins_and_when_it_leaves() -> None:
-    cluster, machines = Cluster(raw=6, rekey=6), {"z": Machine(), "y": Machine()}
+    cluster, machines = Cluster(raw=6, repartition=6), {"z": Machine(), "y": Machine()}
     first = rebalance(cluster, machines)
     second = rebalance(cluster, {**machines, "a": Machine()})
     for member in machines:

@@ -14,7 +14,7 @@ from tests.conftest import Kafka
 from tests.contract.cluster import admin, make_topics
 from tests.contract.machine import Machine
 from tests.waiting import eventually
-from worker.adapters.kafka_assignor import StickyAssignor
+from worker.adapters.kafka.assignor import StickyAssignor
 
 
 class Garbled(StickyAssignor):
@@ -64,7 +64,7 @@ def group(kafka: Kafka, topic_prefix: str) -> dict[str, str]:
     """Where a group of the two topics meets: options of its consumers."""
 
     async def make() -> None:
-        names = {topic_prefix + "raw": 8, topic_prefix + "rekey": 4}
+        names = {topic_prefix + "raw": 8, topic_prefix + "repartition": 4}
         for name, partitions in names.items():
             await make_topics(kafka.bootstrap_servers, name, partitions=partitions)
         async with admin(kafka.bootstrap_servers) as client:
@@ -80,7 +80,7 @@ def group(kafka: Kafka, topic_prefix: str) -> dict[str, str]:
 
 @pytest.fixture
 def topics(topic_prefix: str) -> list[str]:
-    return [topic_prefix + "raw", topic_prefix + "rekey"]
+    return [topic_prefix + "raw", topic_prefix + "repartition"]
 
 
 async def shared(*consumers: Consumer) -> list[set[int]]:
@@ -98,7 +98,7 @@ def test_consumers_share_tasks_by_what_they_say_and_one_that_says_nothing_sensib
     group: dict[str, str], topics: list[str]
 ) -> None:
     async def scenario() -> None:
-        raw, rekey = topics
+        raw, repartition = topics
         async with Consumer(Machine(), topics, **group) as first:
             await shared(first)
             async with Consumer(Machine(dict.fromkeys([1, 3, 5, 7], 900)), topics, **group) as second:
@@ -115,7 +115,7 @@ def test_consumers_share_tasks_by_what_they_say_and_one_that_says_nothing_sensib
                             topic: {tp.partition for tp in consumer.assigned if tp.topic == topic}
                             for topic in topics
                         }
-                        assert read[rekey] == {p for p in read[raw] if p < 4}
+                        assert read[repartition] == {p for p in read[raw] if p < 4}
 
     asyncio.run(scenario())
 

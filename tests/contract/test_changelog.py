@@ -13,7 +13,7 @@ from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, ends, make_topics, write
 from tests.kafka.broker import free_ports
 from tests.waiting import eventually
-from worker.adapters.kafka_changelog import KafkaChangelog
+from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.errors import Fatal, TransactionLost
 from worker.ports import StateRecord
 

@@ -12,40 +12,42 @@ from tests.contract.cluster import ends, visible_records
 from tests.contract.place import Place, write_all
 from tests.waiting import eventually
 from worker.errors import TransactionLost
-from worker.model.rekeying import Headers, RekeyedRecord
+from worker.model.repartition import Headers, RepartitionedRecord
 
 Seen = tuple[bytes, bytes, Headers]
 
 
 @pytest.fixture
 def place(kafka: Kafka, topic_prefix: str) -> Place:
-    """The topics of one test, the re-key topic among them."""
+    """The topics of one test, the repartition topic among them."""
     place = Place(kafka.bootstrap_servers, topic_prefix)
     asyncio.run(place.make_topics())
-    asyncio.run(place.make_rekey_topic())
+    asyncio.run(place.make_repartition_topic())
     return place
 
 
-def leaving(partition: int, *values: bytes) -> list[RekeyedRecord]:
+def leaving(partition: int, *values: bytes) -> list[RepartitionedRecord]:
     """Records on their way to that partition."""
     return [
-        RekeyedRecord(partition, b"device", value, [("origin-topic", b"raw"), ("origin-offset", b"7")], 1)
+        RepartitionedRecord(
+            partition, b"device", value, [("origin-topic", b"raw"), ("origin-offset", b"7")], 1
+        )
         for value in values
     ]
 
 
-def as_seen(records: list[RekeyedRecord]) -> list[Seen]:
+def as_seen(records: list[RepartitionedRecord]) -> list[Seen]:
     """What a reader must see of them."""
     return [(record.key, record.value, tuple(record.headers)) for record in records]
 
 
 async def seen(place: Place, partition: int) -> list[Seen]:
     """What a reader of committed records sees there at the moment."""
-    records = await visible_records(place.servers, place.rekey, partition)
+    records = await visible_records(place.servers, place.repartition, partition)
     return [(record.key, record.value, record.headers) for record in records]
 
 
-async def becomes_seen(place: Place, partition: int, records: list[RekeyedRecord]) -> None:
+async def becomes_seen(place: Place, partition: int, records: list[RepartitionedRecord]) -> None:
     """Wait for exactly these: a commit is acknowledged before its markers are written."""
 
     async def is_seen() -> bool:
@@ -56,7 +58,7 @@ async def becomes_seen(place: Place, partition: int, records: list[RekeyedRecord
 
 async def is_settled(place: Place, partition: int) -> bool:
     """Whether no transaction is open there."""
-    stable, end = await ends(place.servers, place.rekey, partition)
+    stable, end = await ends(place.servers, place.repartition, partition)
     return stable == end
 
 
@@ -67,8 +69,8 @@ def test_what_is_sent_on_appears_in_its_partition_with_the_commit_and_not_before
         async with place.transaction() as transaction:
             await transaction.fence()
             await transaction.begin()
-            await transaction.forward(place.rekey, 1, to_one)
-            await transaction.forward(place.rekey, 2, to_two)
+            await transaction.forward(place.repartition, 1, to_one)
+            await transaction.forward(place.repartition, 2, to_two)
             await transaction.send(place.changelog, [(b"key", b"state", None)])
             await transaction.acknowledged()
             await transaction.add_offsets({place.raw: 3}, "a life")
@@ -88,9 +90,9 @@ def test_acknowledged_speaks_of_the_producers_own_partition_alone(place: Place) 
         async with place.transaction() as transaction:
             await transaction.fence()
             await transaction.begin()
-            await transaction.forward(place.rekey, 1, leaving(1, b"a", b"b", b"c"))
+            await transaction.forward(place.repartition, 1, leaving(1, b"a", b"b", b"c"))
             await transaction.send(place.outputs, [(b"key", b"value", None)])
-            await transaction.forward(place.rekey, 2, leaving(2, b"d"))
+            await transaction.forward(place.repartition, 2, leaving(2, b"d"))
             assert await transaction.acknowledged() == {place.outputs: 1}
             await transaction.commit()
 
@@ -106,7 +108,7 @@ def test_the_order_is_kept_over_many_batches_and_large_records(place: Place) -> 
         async with place.transaction() as transaction:
             await transaction.fence()
             await transaction.begin()
-            await transaction.forward(place.rekey, 2, records)
+            await transaction.forward(place.repartition, 2, records)
             await transaction.acknowledged()
             await transaction.commit()
         await becomes_seen(place, 2, records)
@@ -121,14 +123,14 @@ def test_discarding_leaves_nothing_of_it_in_other_partitions_either(place: Place
         async with place.transaction() as transaction:
             await transaction.fence()
             await transaction.begin()
-            await transaction.forward(place.rekey, 1, leaving(1, b"dropped"))
+            await transaction.forward(place.repartition, 1, leaving(1, b"dropped"))
             await transaction.acknowledged()
             transaction.discard()
             await transaction.fence()
             assert await is_settled(place, 1), "nobody has to wait for what was dropped"
             assert await seen(place, 1) == []
             await transaction.begin()
-            await transaction.forward(place.rekey, 1, kept)
+            await transaction.forward(place.repartition, 1, kept)
             await transaction.acknowledged()
             await transaction.commit()
         await becomes_seen(place, 1, kept)
@@ -143,14 +145,14 @@ def test_who_was_fenced_sends_nothing_on(place: Place) -> None:
         async with place.transaction() as zombie, place.transaction() as heir:
             await zombie.fence()
             await zombie.begin()
-            await zombie.forward(place.rekey, 1, leaving(1, b"zombie"))
+            await zombie.forward(place.repartition, 1, leaving(1, b"zombie"))
             await zombie.acknowledged()
             await heir.fence()
-            await zombie.forward(place.rekey, 2, leaving(2, b"zombie"))
+            await zombie.forward(place.repartition, 2, leaving(2, b"zombie"))
             with pytest.raises(TransactionLost, match="ProducerFenced"):
                 await zombie.acknowledged()
             await write_all(heir, place, b"heir", next_offset=1)
-            await heir.forward(place.rekey, 1, of_the_heir)
+            await heir.forward(place.repartition, 1, of_the_heir)
             await heir.acknowledged()
             await heir.commit()
             await becomes_seen(place, 1, of_the_heir)
@@ -169,7 +171,7 @@ def test_a_partition_waits_for_the_open_transaction_of_one_producer_and_then_sho
             for transaction, records in ((slow, of_slow), (quick, of_quick)):
                 await transaction.fence()
                 await transaction.begin()
-                await transaction.forward(place.rekey, 1, records)
+                await transaction.forward(place.repartition, 1, records)
                 await transaction.acknowledged()
             await quick.commit()
             await quick.fence()  # answers once the commit is complete
@@ -188,8 +190,8 @@ def test_a_refused_record_takes_the_whole_transaction_with_it(place: Place) -> N
             await transaction.fence()
             await transaction.begin()
             await transaction.send(place.outputs, [(None, b"fits", None)])
-            await transaction.forward(place.rekey, 1, leaving(1, too_large))
-            with pytest.raises(TransactionLost, match=f"{place.rekey}.*MessageSizeTooLarge") as lost:
+            await transaction.forward(place.repartition, 1, leaving(1, too_large))
+            with pytest.raises(TransactionLost, match=f"{place.repartition}.*MessageSizeTooLarge") as lost:
                 await transaction.acknowledged()
             assert lost.value.refused
             transaction.discard()

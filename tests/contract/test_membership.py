@@ -10,7 +10,7 @@ from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssigno
 
 from tests.contract.raw_topic import HEARTBEAT_S, Raw, changed, offsets, take
 from tests.kafka.broker import free_ports
-from worker.adapters.kafka_consumer import ConsumerGroup
+from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.errors import Fatal
 
 

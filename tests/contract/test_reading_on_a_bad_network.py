@@ -11,8 +11,8 @@ from tests.contract.cluster import make_topics
 from tests.contract.raw_topic import Raw, changed, offsets, take
 from tests.kafka.proxy import Api, Fate, Proxy
 from tests.waiting import eventually
-from worker.adapters.kafka_changelog import KafkaChangelog
-from worker.adapters.kafka_source import KafkaSource
+from worker.adapters.kafka.changelog import KafkaChangelog
+from worker.adapters.kafka.source import KafkaSource
 
 RECORDS = 2_000
 REQUEST_TIMEOUT_MS = 1_000

@@ -11,8 +11,8 @@ import pytest
 from tests.contract.cluster import admin, make_topics
 from tests.contract.place import Place
 from tests.waiting import eventually
-from worker.adapters.kafka_changelog import KafkaChangelog
-from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.kafka.changelog import KafkaChangelog
+from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.errors import TransactionLost
 
 YEAR_MS = 365 * 86_400_000

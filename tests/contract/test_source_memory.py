@@ -7,7 +7,7 @@ import pytest
 from tests.contract.cluster import write
 from tests.contract.raw_topic import Raw, changed, offsets, take
 from tests.waiting import eventually
-from worker.adapters import kafka_consumer
+from worker.adapters.kafka import consumer as kafka_consumer
 
 RECORDS = 200
 VALUE = b"x" * 20_000

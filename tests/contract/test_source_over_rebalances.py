@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from tests.contract.cluster import delete_records
 from tests.contract.raw_topic import Raw, changed, offsets, take
 from tests.waiting import eventually
-from worker.adapters.kafka_source import KafkaSource
+from worker.adapters.kafka.source import KafkaSource
 
 
 @pytest.mark.parametrize("committed", ["nothing", "an old offset", "a deleted offset"])

@@ -13,7 +13,7 @@ import pytest
 from tests.contract.cluster import visible
 from tests.contract.place import Place, write_all
 from tests.waiting import eventually
-from worker.adapters.kafka_transaction import KafkaTransaction
+from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.errors import TransactionLost
 
 HALF_MIB = 512 * 1024

@@ -4,7 +4,7 @@ Only times are shorter; ``tests/spec/test_kafka_login.py`` has the real ones.
 """
 
 from worker import app
-from worker.adapters import kafka_login
+from worker.adapters.kafka import login as kafka_login
 from worker.cli.main import main
 from worker.health import BEAT_S
 

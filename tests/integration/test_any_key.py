@@ -42,14 +42,14 @@ def test_random_keys_and_mixed_batches_under_kills_give_each_device_its_sessions
     asyncio.run(scenario())
 
 
-def test_without_rekeying_events_stay_where_they_came_and_what_was_sent_on_before_is_still_read(
+def test_without_repartitioning_events_stay_where_they_came_and_what_was_sent_on_before_is_still_read(
     deployment: Deployment,
 ) -> None:
     async def scenario() -> None:
         servers, topics = deployment.config.kafka.bootstrap_servers, deployment.config.topics
         await deployment.create_topics(2)
         records = shuffled_traffic(make_traffic(3_000, seed=12, now_ms=NOW_MS).records, seed=12)
-        worker = deployment.worker("only", {"INPUT_REKEY": "never"})
+        worker = deployment.worker("only", {"INPUT_REPARTITION": "never"})
         worker.start()
         await deployment.feed(records)
         await deployment.caught_up()
@@ -60,13 +60,13 @@ def test_without_rekeying_events_stay_where_they_came_and_what_was_sent_on_befor
         producer = AIOKafkaProducer(bootstrap_servers=servers)
         await producer.start()
         left = json.encode([click("device-of-nobody", id="left over")])
-        await producer.send_and_wait(deployment.config.rekey_topic, left, partition=1)
+        await producer.send_and_wait(deployment.config.repartition_topic, left, partition=1)
         await producer.stop()
 
         async def is_enriched() -> bool:
             found = (await read_all(servers, topics.enriched))[1]
             return any(json.decode(record.value)["id"] == "left over" for record in found)
 
-        await eventually(is_enriched, what="the event that waited in the re-key topic is enriched")
+        await eventually(is_enriched, what="the event that waited in the repartition topic is enriched")
 
     asyncio.run(scenario())

@@ -28,7 +28,7 @@ NETWORK = [
 ]
 ADMINISTRATION = [
     Fault(kind="password", pause_s=0.5, detail="file first", seconds=1.0),
-    Fault(kind="records deleted", pause_s=0.5, detail="rekey"),
+    Fault(kind="records deleted", pause_s=0.5, detail="repartition"),
     Fault(kind="quota", pause_s=0.5, detail="producer_byte_rate", rate=20_000, seconds=5.0),
     Fault(kind="rights", pause_s=0.5, detail="Write enriched", seconds=4.0),
     Fault(kind="password", pause_s=0.5, detail="brokers first", seconds=1.0),

@@ -12,7 +12,7 @@ from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.contract.cluster import reader, write
 from tests.waiting import eventually
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 NOW_MS = 1_760_000_000_000
 
@@ -36,7 +36,7 @@ async def no_lag_is_left(deployment: Deployment) -> None:
 
     async def is_zero() -> bool:
         offsets = await committed(deployment)
-        for topic in (config.topics.raw, config.rekey_topic):
+        for topic in (config.topics.raw, config.repartition_topic):
             for number, end in (await end_offsets(config.kafka.bootstrap_servers, topic)).items():
                 if offsets.get(TopicPartition(topic, number)) != end:
                     return False
@@ -74,20 +74,20 @@ async def read(deployment: Deployment, worker: WorkerProcess, *ids: str) -> None
     await no_lag_is_left(deployment)
 
 
-def test_an_emptied_re_key_topic_does_not_stop_anybody(deployment: Deployment) -> None:
-    """The event of a device of partition 1 comes through partition 0: the re-key log is event, marker."""
+def test_an_emptied_repartition_topic_does_not_stop_anybody(deployment: Deployment) -> None:
+    """An event of partition 1 comes through partition 0: the repartition log is event, marker."""
 
     async def scenario() -> None:
         config = deployment.config
-        servers, rekey = config.kafka.bootstrap_servers, config.rekey_topic
+        servers, repartition = config.kafka.bootstrap_servers, config.repartition_topic
         await deployment.create_topics(2)
         await write(servers, config.topics.raw, [batch(1, "first")], partition=0)
         worker = deployment.worker("quiet")
         await read(deployment, worker, "first")
-        assert (await committed(deployment))[TopicPartition(rekey, 1)] == 2
+        assert (await committed(deployment))[TopicPartition(repartition, 1)] == 2
         assert await worker.stop() == 0
 
-        await delete_everything(deployment, rekey)
+        await delete_everything(deployment, repartition)
         await delete_everything(deployment, config.topics.raw)
         await write(servers, config.topics.raw, [batch(1, "second")], partition=0)
         await read(deployment, worker, "first", "second")
@@ -108,7 +108,7 @@ def test_a_log_that_is_emptied_under_a_running_worker_does_not_stop_it(deploymen
             await write(servers, raw, value, transactional_id=raw, abort=transaction == "aborted")
         first, second = deployment.worker("first"), deployment.worker("second")
         await read(deployment, first, "committed")
-        for topic in (raw, config.rekey_topic):
+        for topic in (raw, config.repartition_topic):
             await delete_everything(deployment, topic)
         second.start()  # a rebalance: one partition stays, the other begins again
         await second.wait_for("partition.restored")

@@ -64,7 +64,7 @@ def test_partitions_are_added_by_a_new_group_that_reads_everything_again(
             assert await before.stop() == 0
             known = await session_ids(old)
 
-            internal = (old.config.changelog_topic, old.config.rekey_topic)
+            internal = (old.config.changelog_topic, old.config.repartition_topic)
             await add_partitions(kafka.bootstrap_servers, 4, old.config.topics.raw, *internal)
             refusing = old.worker("refusing")
             refusing.start()

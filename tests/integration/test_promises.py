@@ -8,7 +8,7 @@ from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traf
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.waiting import eventually
-from worker.core.state_records import hot_key
+from worker.core.state_codec import hot_key
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

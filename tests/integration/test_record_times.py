@@ -15,7 +15,7 @@ from tests.commands import Sessionizer
 from tests.conftest import Kafka
 from tests.record_times import RECORD_TIMES_MS
 from tests.waiting import eventually
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.model.events import OLDEST_TIMESTAMP_MS
 
 EVENT_MS = 1_780_000_000_000
@@ -101,17 +101,17 @@ def test_a_record_of_any_time_has_the_same_outcome_by_every_way(
     assert events["replay"] == events["direct"]
     expected = [without_place(one) for one in events["direct"]]
     assert len(expected) == 2 * len(TIMES_MS)
-    assert sorted(map(str, map(without_place, events["rekeyed"]))) == sorted(map(str, expected))
+    assert sorted(map(str, map(without_place, events["repartitioned"]))) == sorted(map(str, expected))
     expected = [without_place(one) for one in refused["direct"]]
     assert [without_place(one) for one in refused["replay"]] == expected
-    assert sorted(map(str, map(without_place, refused["rekeyed"]))) == sorted(map(str, expected))
+    assert sorted(map(str, map(without_place, refused["repartitioned"]))) == sorted(map(str, expected))
     # The refused event stays where it came in; the letter names the raw record by every way.
     assert {(json.loads(one)["topic"], json.loads(one)["index"]) for one in letters} == {
         (topic_prefix + "raw", 2)
     }
 
 
-WAYS = {"direct": HOME, "rekeyed": 1 - HOME}
+WAYS = {"direct": HOME, "repartitioned": 1 - HOME}
 
 
 async def through_kafka(deployment: Deployment) -> tuple[list[bytes], list[bytes], list[int]]:

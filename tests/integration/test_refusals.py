@@ -97,7 +97,7 @@ def test_a_changelog_of_another_raw_topic_is_refused(deployment: Deployment) -> 
                 "TOPICS_IDENTITIES": deployment.config.topics.identities,
                 "TOPICS_DEAD_LETTERS": deployment.config.topics.dead_letters,
                 "TOPICS_CHANGELOG": deployment.config.changelog_topic,
-                "TOPICS_REKEY": deployment.config.rekey_topic,
+                "TOPICS_REPARTITION": deployment.config.repartition_topic,
                 "KAFKA_GROUP_ID": f"{deployment.config.kafka.group_id}-other",
             },
         )

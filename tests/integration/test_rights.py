@@ -28,9 +28,9 @@ RIGHTS: dict[str, Chosen] = {
         "transactional_id", f"{config.kafka.group_id}/", "Write", prefixed=True
     ),
     "read raw": lambda config: Right("topic", config.topics.raw, "Read"),
-    "read rekey": lambda config: Right("topic", config.rekey_topic, "Read"),
+    "read repartition": lambda config: Right("topic", config.repartition_topic, "Read"),
     "read changelog": lambda config: Right("topic", config.changelog_topic, "Read"),
-    "write rekey": lambda config: Right("topic", config.rekey_topic, "Write"),
+    "write repartition": lambda config: Right("topic", config.repartition_topic, "Write"),
     "write changelog": lambda config: Right("topic", config.changelog_topic, "Write"),
     "write enriched": lambda config: Right("topic", config.topics.enriched, "Write"),
     "write sessions": lambda config: Right("topic", config.topics.sessions, "Write"),
@@ -140,7 +140,7 @@ def test_a_right_that_is_missing_at_the_start_ends_the_worker_by_name(place: Pla
 
     with place.deployment("start") as deployment:
         missing = [
-            RIGHTS[name](deployment.config) for name in ("read raw", "write rekey", "transactional id")
+            RIGHTS[name](deployment.config) for name in ("read raw", "write repartition", "transactional id")
         ]
         with place.broker.without(USER, *missing):
             told = asyncio.run(reason(deployment))
@@ -165,7 +165,9 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
             await deployment.caught_up()
             right = RIGHTS[name](deployment.config)
             await asyncio.to_thread(place.broker.take_away, USER, [right])
-            await deployment.feed(misplaced(traffic[half:]) if name == "write rekey" else traffic[half:])
+            await deployment.feed(
+                misplaced(traffic[half:]) if name == "write repartition" else traffic[half:]
+            )
             assert await worker.ended(timeout_s=60) == 1, worker.raw_log()
             assert PASSWORD not in worker.raw_log()
             (failed,) = worker.log("worker.failed")

@@ -14,8 +14,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from tests.conftest import Kafka
 from tests.kafka.broker import LocalBroker
 from tests.waiting import eventually
-from worker.adapters import kafka_topics
-from worker.adapters.kafka_topic_rules import UNLIMITED, Problem, Role, Topic, topic_names
+from worker.adapters.kafka import topics as kafka_topics
+from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Role, Topic, topic_names
 from worker.cli.main import main
 from worker.config import Config, load
 from worker.errors import Fatal

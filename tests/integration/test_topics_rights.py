@@ -9,7 +9,7 @@ from tests.chaos.deployment import Deployment
 from tests.kafka import rights
 from tests.kafka.rights import Right
 from tests.kafka.secured import SecuredBroker
-from worker.adapters import kafka_topics
+from worker.adapters.kafka import topics as kafka_topics
 from worker.config import Config, load
 from worker.errors import Fatal
 
@@ -52,12 +52,12 @@ def test_the_missing_right_is_named_with_the_command_that_grants_it(
     secured_broker.grant(user, [Right("topic", name, "Create") for name in names])
     with pytest.raises(Fatal) as partly:
         create(own)
-    assert f"--topic {own.rekey_topic}" in str(partly.value)
+    assert f"--topic {own.repartition_topic}" in str(partly.value)
     assert f"{', '.join(sorted(names))} created)" in str(partly.value)
 
     secured_broker.grant(user, [Right("cluster", "kafka-cluster", "Create")])
     assert {outcome.topic.name for outcome in create(own) if outcome.created} == {
-        own.rekey_topic,
+        own.repartition_topic,
         own.changelog_topic,
         own.topics.dead_letters,
     }

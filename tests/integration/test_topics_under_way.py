@@ -6,7 +6,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.chaos.deployment import Deployment
 from tests.waiting import eventually
-from worker.adapters import kafka_topics
+from worker.adapters.kafka import topics as kafka_topics
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

@@ -14,7 +14,7 @@ from tests.chaos.topics import read_all
 from tests.contract.cluster import write
 from tests.kafka.broker import LocalBroker
 from tests.waiting import eventually
-from worker.adapters.unpacking import GZIP, ZSTD
+from worker.adapters.kafka.unpacking import GZIP, ZSTD
 
 NOW_MS = 1_760_000_000_000
 CAFE = bytes.fromhex("636166e9")

@@ -18,7 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from worker.adapters.kafka_topic_rules import topic_names
+from worker.adapters.kafka.topic_rules import topic_names
 from worker.config import Config
 
 Kind = Literal["topic", "group", "transactional_id", "cluster"]
@@ -49,7 +49,7 @@ def of_worker(config: Config) -> list[Right]:
     names, group_id = topic_names(config), config.kafka.group_id
     rights = [Right("group", group_id, "Read")]
     for role, topic in names.items():
-        if role in ("raw", "changelog", "rekey"):
+        if role in ("raw", "changelog", "repartition"):
             rights.append(Right("topic", topic, "Read"))
         if role != "raw":
             rights.append(Right("topic", topic, "Write"))

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tests.enriching import DECODER
 from tests.properties.streams import Stream, any_streams
-from worker.core.continuing import ShortWay
-from worker.core.enriching import enrich
+from worker.core.continuation import ShortWay
+from worker.core.device_step import enrich
 from worker.core.pipeline import decode_records, process
 from worker.core.session_changes import Changes
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.properties.streams import Stream, any_streams, in_one_call, pieces
 from worker.core.encode import encode_step
-from worker.core.state_records import cold_key, decode_state, encode_cold, encode_hot, hot_key
+from worker.core.state_codec import cold_key, decode_state, encode_cold, encode_hot, hot_key
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState
 

@@ -5,7 +5,7 @@ import contextlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.state_records import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
+from worker.core.state_codec import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
 from worker.model.state import DeviceState, EventRef, ExpiryClock, Link, Meta, Session
 
 times = st.integers(0, 10**14)

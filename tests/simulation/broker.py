@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import json
 
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import Headers
+from worker.model.repartition import Headers
 from worker.model.state import GroupOffset
 
 TopicPartition = tuple[str, int]

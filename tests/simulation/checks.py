@@ -20,7 +20,7 @@ from tests.simulation.store import Disk, apply
 from tests.simulation.topics import RULES
 from tests.simulation.transactions import check_transactions, committed_transactions
 from worker.core.expiry import clock_ms
-from worker.core.state_records import META_KEY, decode_meta
+from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
 from worker.task.topics import TaskTopics

@@ -18,7 +18,7 @@ from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.transactions import committed_transactions
 from worker.core.expiry import expires_after_ms
 from worker.core.session_changes import closes_at_ms
-from worker.core.state_records import decode_state, times_of
+from worker.core.state_codec import decode_state, times_of
 from worker.core.timers import timer_key
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules

@@ -138,7 +138,7 @@ class Adversary:
         """That to write to one topic: for a moment, or until workers end for it."""
         topics = self._simulation.topics
         written = [topics.enriched, topics.dead_letters, topics.sessions, topics.identities, topics.changelog]
-        topic = self._random.choice([*written, *([topics.rekey] if topics.rekey else [])])
+        topic = self._random.choice([*written, *([topics.repartition] if topics.repartition else [])])
         self._world.forbid(topic, self._random.choice((1, 5, 30, 120)))
 
     def _withhold_markers(self) -> None:

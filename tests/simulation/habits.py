@@ -1,7 +1,7 @@
 """Wrong habits of a task and of what a port does for it: each breaks the protocol in one way.
 
 ``test_mutations`` lets the simulation find them. Those that have to do with several partitions are in
-``rekeying_habits``.
+``repartition_habits``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,15 @@ from tests.simulation.world import until
 from worker.core.timers import TimerKind, whole_range
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import Headers
+from worker.model.repartition import Headers
 from worker.model.state import Meta
 from worker.task.checkpoints import checkpoint_at
 from worker.task.draft import Draft
 from worker.task.draft_limits import DraftLimits
+from worker.task.failures import Setbacks
 from worker.task.life_cycle import TaskState
 from worker.task.partition_task import PartitionTask
-from worker.task.setbacks import Setbacks
-from worker.task.timekeeper import Timekeeper
+from worker.task.timers import Timekeeper
 
 
 class WritesTheStoreBeforeTheCommit(PartitionTask):
@@ -36,7 +36,7 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
         for topic, partition, outputs in self._outlets.of(draft):
             await transaction.send(topic, outputs, partition)
         for partition, leaving in draft.leaving.items():
-            await transaction.forward(topics.rekey, partition, leaving)
+            await transaction.forward(topics.repartition, partition, leaving)
         await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
         next_offsets = await transaction.acknowledged()
         await transaction.add_offsets(draft.next_offsets, draft.incarnation)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 
 class OutputPartitions:

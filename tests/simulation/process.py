@@ -20,14 +20,14 @@ from tests.simulation.topics import RULES
 from tests.simulation.transaction import FakeTransaction
 from worker.core.decode import Decoder
 from worker.core.expiry import clock_ms
-from worker.core.state_records import META_KEY, decode_meta
+from worker.core.state_codec import META_KEY, decode_meta
 from worker.core.timers import due_range
 from worker.task.commit_policy import CommitPolicy
-from worker.task.intake import Intake
+from worker.task.input_stage import Intake
 from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.misrouting import Misrouting
-from worker.task.outlets import Outlets
+from worker.task.output_partitions import Outlets
 from worker.task.partition_task import PartitionTask
 from worker.task.starts import Starts
 from worker.task.wall_clock import WallClock
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 DECODER = Decoder(RULES.input, RULES.identity)
 _POLICY = CommitPolicy(
-    interval_s=0.1, rekeying_s=0.2, behind_s=0.3, behind_records=0, events=12, passed_s=0.3
+    interval_s=0.1, repartitioning_s=0.2, behind_s=0.3, behind_records=0, events=12, passed_s=0.3
 )
 _MAX_STORE_AGE_S = 3.5 * 86_400
 

@@ -18,7 +18,7 @@ from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.expiry import clock_ms
 from worker.core.pipeline import DecodedRecords, StepResult, decode_records, process
-from worker.core.state_records import cold_key, encode_cold, encode_hot, hot_key
+from worker.core.state_codec import cold_key, encode_cold, encode_hot, hot_key
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState, ExpiryClock

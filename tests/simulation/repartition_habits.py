@@ -10,14 +10,14 @@ from msgspec import structs
 from tests.simulation.broker import Entry
 from tests.simulation.process import DECODER
 from tests.simulation.source import FakeInput, FakeSource
-from tests.simulation.topics import REKEY_TOPIC
+from tests.simulation.topics import REPARTITION_TOPIC
 from tests.simulation.transaction import FakeTransaction
 from worker.core.pipeline import decode_records
-from worker.core.rekeying import arrived, divide, foreign_devices
+from worker.core.repartition import arrived, divide, foreign_devices
 from worker.model.events import InputRecord
-from worker.model.rekeying import RecordWithHeaders, RekeyedRecord
+from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
 from worker.task.draft import Draft
-from worker.task.intake import Intake, Taken
+from worker.task.input_stage import Intake, Taken
 from worker.task.misrouting import Misrouting
 from worker.task.partition_task import PartitionTask
 
@@ -30,7 +30,7 @@ class ForwardsInATransactionOfItsOwn(PartitionTask):
         if leaving:
             await self._transaction.begin()
             for partition, records in leaving.items():
-                await self._transaction.forward(self._topics.rekey, partition, records)
+                await self._transaction.forward(self._topics.repartition, partition, records)
             await self._transaction.acknowledged()
             await self._transaction.commit()
         await super()._commit(draft)
@@ -39,7 +39,7 @@ class ForwardsInATransactionOfItsOwn(PartitionTask):
 class SendsOnWhatALostDraftHeld(PartitionTask):
     """It is read again too, and sent on a second time."""
 
-    lost: Mapping[int, Sequence[RekeyedRecord]] = {}
+    lost: Mapping[int, Sequence[RepartitionedRecord]] = {}
 
     def _drop_uncommitted(self) -> None:
         if self._draft is not None:
@@ -54,20 +54,20 @@ class SendsOnWhatALostDraftHeld(PartitionTask):
         return draft
 
 
-class KeepsNoOffsetOfTheRekeyTopic(PartitionTask):
+class KeepsNoOffsetOfTheRepartitionTopic(PartitionTask):
     """After the next restore all that was ever sent on is taken once more."""
 
     async def _commit(self, draft: Draft) -> None:
-        if REKEY_TOPIC in draft.next_offsets:
-            draft.next_offsets = {**draft.next_offsets, REKEY_TOPIC: 0}
+        if REPARTITION_TOPIC in draft.next_offsets:
+            draft.next_offsets = {**draft.next_offsets, REPARTITION_TOPIC: 0}
         await super()._commit(draft)
 
 
-class CommitsNoOffsetOfTheRekeyTopic(FakeTransaction):
+class CommitsNoOffsetOfTheRepartitionTopic(FakeTransaction):
     """The group's offsets tell whoever looks at the lag a falsehood."""
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
-        of_raw = {t: offset for t, offset in next_offsets.items() if t != REKEY_TOPIC}
+        of_raw = {t: offset for t, offset in next_offsets.items() if t != REPARTITION_TOPIC}
         await super().add_offsets(of_raw, author)
 
 
@@ -87,7 +87,7 @@ class SendsOnWhatHasArrived(PartitionTask):
 
 class _SuspiciousIntake(Intake):
     def take(self, records: Sequence[InputRecord]) -> Taken:
-        if records[0].topic != REKEY_TOPIC:
+        if records[0].topic != REPARTITION_TOPIC:
             return super().take(records)
         other = structs.replace(self.partitioning, partitioner="crc32")
         came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]

@@ -12,9 +12,9 @@ from msgspec import Struct, json
 
 from tests.builders import Record
 from tests.simulation.broker import Broker, TopicPartition
-from tests.simulation.topics import RAW_TOPIC, REKEY_TOPIC
+from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
 from tests.simulation.traffic import Incoming
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 Place = tuple[int, int, int | None]
 """Partition and offset in the raw topic, and index in the batch; None where a whole value was refused."""
@@ -78,7 +78,7 @@ class Sent:
         for partition in self.partitions:
             ends[partition] = {RAW_TOPIC: self._ends[partition]}
             if len(self.partitions) > 1:
-                ends[partition][REKEY_TOPIC] = broker.stable_end((REKEY_TOPIC, partition))
+                ends[partition][REPARTITION_TOPIC] = broker.stable_end((REPARTITION_TOPIC, partition))
         return ends
 
     def consumed(self, broker: Broker) -> Mapping[TopicPartition, int]:

@@ -18,7 +18,7 @@ from tests.simulation.sent import Sent
 from tests.simulation.topics import topics_of
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import World
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.errors import Fatal, TransactionLost
 
 MAX_STEPS = 20_000

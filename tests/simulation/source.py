@@ -10,9 +10,9 @@ from itertools import islice
 from tests.simulation.broker import Broker, Entry, TopicPartition
 from tests.simulation.life import Life
 from tests.simulation.world import until
-from worker.adapters.kafka_records import FetchedRecord
+from worker.adapters.kafka.records import FetchedRecord
 from worker.core.interleaving import oldest_piece
-from worker.core.rekeying import origin_timestamp_ms
+from worker.core.repartition import origin_timestamp_ms
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 
@@ -24,12 +24,12 @@ FETCHED_IN_TIME = 0.7  # how probably a fetch of one of several inputs is back w
 class FakeInput:
     """One topic's partition: the client's position, and what was fetched and not yet returned."""
 
-    def __init__(self, broker: Broker, place: TopicPartition, *, rekeyed: bool) -> None:
+    def __init__(self, broker: Broker, place: TopicPartition, *, repartitioned: bool) -> None:
         self.broker = broker
         self.place = place
         self.position: int | None = None
         self.waiting: list[FetchedRecord] = []
-        self._rekeyed = rekeyed
+        self._repartitioned = repartitioned
 
     def seek(self, offset: int) -> None:
         self.waiting.clear()
@@ -62,7 +62,7 @@ class FakeInput:
         return self.broker.read_committed(self.place, position)
 
     def times_ms(self) -> list[int]:
-        if self._rekeyed:
+        if self._repartitioned:
             return [origin_timestamp_ms(record) for record in self.waiting]
         return [record.timestamp for record in self.waiting]
 
@@ -87,11 +87,11 @@ class FakeSource:
     def __init__(
         self, life: Life, partition: int, topics: Sequence[str], still_assigned: Callable[[], bool]
     ) -> None:
-        """``topics``: the raw topic, then the re-key topic where there is one."""
+        """``topics``: the raw topic, then the repartition topic where there is one."""
         self._life = life
         self._partition = partition
         self.inputs = [
-            self.input_class(life.world.broker, (topic, partition), rekeyed=number > 0)
+            self.input_class(life.world.broker, (topic, partition), repartitioned=number > 0)
             for number, topic in enumerate(topics)
         ]
         self._still_assigned = still_assigned

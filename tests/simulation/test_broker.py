@@ -9,7 +9,7 @@ import pytest
 from tests.simulation.broker import Broker, FencedError, TopicPartition
 from worker.model.outputs import OutputRecord
 
-HERE, THERE = ("rekey", 0), ("rekey", 1)
+HERE, THERE = ("repartition", 0), ("repartition", 1)
 RAW = ("raw", 0)
 
 

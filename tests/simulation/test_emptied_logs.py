@@ -9,9 +9,9 @@ from tests.simulation.broker import Broker
 from tests.simulation.habits import StandsBehindTheLastRecord
 from tests.simulation.process import Machine, Parts
 from tests.simulation.simulation import Simulation
-from tests.simulation.topics import RAW_TOPIC, REKEY_TOPIC
+from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
 from tests.simulation.traffic import Incoming
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.errors import Fatal
 from worker.model.state import GroupOffset
 
@@ -49,11 +49,11 @@ def set_by_hand(broker: Broker, place: tuple[str, int], offset: int) -> None:
     assert broker.committed_offsets([place]) == {place: GroupOffset(offset, "")}
 
 
-def test_an_emptied_re_key_log_is_no_loss_where_all_was_read() -> None:
+def test_an_emptied_repartition_log_is_no_loss_where_all_was_read() -> None:
     with Simulation(seed=1, partitions=2).feed(one_stray()) as simulation:
-        ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REKEY_TOPIC, 0): 0, (REKEY_TOPIC, 1): 2}
+        ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 2}
         machine = stopped_when_read(simulation, ends)
-        simulation.world.broker.delete_below((REKEY_TOPIC, 1), 2)
+        simulation.world.broker.delete_below((REPARTITION_TOPIC, 1), 2)
         simulation.start_worker(machine)
         simulation.check()
 
@@ -67,13 +67,13 @@ def test_an_emptied_raw_log_is_no_loss_where_all_was_read(markers: int) -> None:
         simulation.check()
 
 
-def test_a_single_deleted_offset_of_an_empty_re_key_log_was_a_marker() -> None:
+def test_a_single_deleted_offset_of_an_empty_repartition_log_was_a_marker() -> None:
     """What an earlier version committed: the offset behind the last record."""
     with Simulation(seed=3, partitions=2).feed(one_stray()) as simulation:
         simulation.parts = Parts(task=StandsBehindTheLastRecord)
-        ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REKEY_TOPIC, 0): 0, (REKEY_TOPIC, 1): 1}
+        ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 1}
         machine = stopped_when_read(simulation, ends)
-        simulation.world.broker.delete_below((REKEY_TOPIC, 1), 2)
+        simulation.world.broker.delete_below((REPARTITION_TOPIC, 1), 2)
         simulation.parts = Parts()
         simulation.start_worker(machine)
         simulation.check()

@@ -7,7 +7,7 @@ that the unbroken task passes in ``test_protocol``. How many each takes: ``pytes
 import pytest
 from msgspec import structs
 
-from tests.simulation import habits, rekeying_habits
+from tests.simulation import habits, repartition_habits
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.faults import simulate
 from tests.simulation.process import Parts
@@ -37,13 +37,13 @@ MUTATIONS = [
     Parts(transaction=habits.GoesOnAfterATimeout),
     Parts(transaction=habits.TakesALostCommitForDone),
     Parts(changelog=habits.RestoresWhatIsNotCommitted),
-    Parts(task=rekeying_habits.ForwardsInATransactionOfItsOwn),
-    Parts(task=rekeying_habits.SendsOnWhatALostDraftHeld),
-    Parts(task=rekeying_habits.KeepsNoOffsetOfTheRekeyTopic),
-    Parts(transaction=rekeying_habits.CommitsNoOffsetOfTheRekeyTopic),
-    Parts(task=rekeying_habits.SendsOnWhatHasArrived),
-    Parts(source=rekeying_habits.ReadsWhatIsNotDecided),
-    Parts(task=rekeying_habits.TakesWhatComesAgainAfterARebalance),
+    Parts(task=repartition_habits.ForwardsInATransactionOfItsOwn),
+    Parts(task=repartition_habits.SendsOnWhatALostDraftHeld),
+    Parts(task=repartition_habits.KeepsNoOffsetOfTheRepartitionTopic),
+    Parts(transaction=repartition_habits.CommitsNoOffsetOfTheRepartitionTopic),
+    Parts(task=repartition_habits.SendsOnWhatHasArrived),
+    Parts(source=repartition_habits.ReadsWhatIsNotDecided),
+    Parts(task=repartition_habits.TakesWhatComesAgainAfterARebalance),
 ]
 
 

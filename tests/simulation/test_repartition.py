@@ -5,10 +5,10 @@ the one that sends it on or the one that takes it in.
 from tests.builders import click, record
 from tests.simulation.process import RunningTask
 from tests.simulation.simulation import Simulation
-from tests.simulation.topics import REKEY_TOPIC
+from tests.simulation.topics import REPARTITION_TOPIC
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import Fate
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 
 PARTITIONS = 2
 HERE, THERE = 0, 1
@@ -37,13 +37,13 @@ def one_worker_each(simulation: Simulation) -> tuple[RunningTask, RunningTask]:
 
 
 def sent_on(simulation: Simulation) -> int:
-    """How many records the re-key topic shows, in the partition of the strays."""
-    return len(simulation.world.broker.committed_records((REKEY_TOPIC, THERE)))
+    """How many records the repartition topic shows, in the partition of the strays."""
+    return len(simulation.world.broker.committed_records((REPARTITION_TOPIC, THERE)))
 
 
 def taken_in(simulation: Simulation) -> int:
     """How far partition 1 has committed its second input."""
-    return simulation.world.broker.group_offsets.get((REKEY_TOPIC, THERE), 0)
+    return simulation.world.broker.group_offsets.get((REPARTITION_TOPIC, THERE), 0)
 
 
 def test_a_sender_killed_inside_its_transaction_leaves_nothing_to_be_taken_in_twice() -> None:
@@ -94,11 +94,13 @@ def test_an_open_transaction_of_a_paused_sender_holds_up_its_receiver_only_until
         broker = simulation.world.broker
         simulation.run_until(lambda: taken_in(simulation) > 0, "some have been taken in")
         simulation.run_until(
-            lambda: broker.stable_end((REKEY_TOPIC, THERE)) < len(broker.log((REKEY_TOPIC, THERE))),
+            lambda: (
+                broker.stable_end((REPARTITION_TOPIC, THERE)) < len(broker.log((REPARTITION_TOPIC, THERE)))
+            ),
             "something is written that nobody may read yet",
         )
         sender.worker.paused = True
-        held_at = broker.stable_end((REKEY_TOPIC, THERE))
+        held_at = broker.stable_end((REPARTITION_TOPIC, THERE))
         simulation.run_until(lambda: receiver.task.lag.records == 0, "the receiver has all that it may have")
         assert taken_in(simulation) <= held_at
         broker.time_out(HERE)

@@ -9,12 +9,12 @@ import pytest
 
 from tests.simulation.life import Life
 from tests.simulation.source import FakeSource
-from tests.simulation.topics import RAW_TOPIC, REKEY_TOPIC
+from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
 from tests.simulation.world import World
-from worker.adapters.kafka_records import FetchedRecord
+from worker.adapters.kafka.records import FetchedRecord
 from worker.model.state import GroupOffset
 
-RAW, REKEY = (RAW_TOPIC, 0), (REKEY_TOPIC, 0)
+RAW, REPARTITION = (RAW_TOPIC, 0), (REPARTITION_TOPIC, 0)
 NOON_MS = 1_772_452_800_000
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ def world() -> World:
 @pytest.fixture
 def source(world: World) -> FakeSource:
     """The source of partition 0, of the only member."""
-    return FakeSource(Life(world), 0, [RAW_TOPIC, REKEY_TOPIC], lambda: True)
+    return FakeSource(Life(world), 0, [RAW_TOPIC, REPARTITION_TOPIC], lambda: True)
 
 
 def done(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -60,9 +60,9 @@ def write(world: World, place: tuple[str, int], *times_ms: int) -> None:
         world.broker.append(place, (None, b"", time_ms))
 
 
-def both(offset: int, rekey_offset: int) -> Mapping[str, int]:
+def both(offset: int, repartition_offset: int) -> Mapping[str, int]:
     """Where to seek."""
-    return {RAW_TOPIC: offset, REKEY_TOPIC: rekey_offset}
+    return {RAW_TOPIC: offset, REPARTITION_TOPIC: repartition_offset}
 
 
 def test_nothing_is_returned_before_the_first_seek(world: World, source: FakeSource) -> None:
@@ -75,11 +75,11 @@ def test_each_inputs_records_come_once_and_in_order_from_where_it_was_sought(
     world: World, source: FakeSource
 ) -> None:
     write(world, RAW, *range(NOON_MS, NOON_MS + 50))
-    write(world, REKEY, *range(NOON_MS, NOON_MS + 30))
+    write(world, REPARTITION, *range(NOON_MS, NOON_MS + 30))
     source.seek(both(20, 10))
     taken = take(world, source, 50)
     assert [record.offset for record in taken if record.topic == RAW_TOPIC] == [*range(20, 50)]
-    assert [record.offset for record in taken if record.topic == REKEY_TOPIC] == [*range(10, 30)]
+    assert [record.offset for record in taken if record.topic == REPARTITION_TOPIC] == [*range(10, 30)]
 
 
 def test_what_was_received_first_comes_first_where_both_have_some_waiting(
@@ -88,7 +88,7 @@ def test_what_was_received_first_comes_first_where_both_have_some_waiting(
     monkeypatch.setattr("tests.simulation.source.FETCHED_IN_TIME", 1.0)
     hours = [NOON_MS + hour * 3_600_000 for hour in range(40)]
     write(world, RAW, *hours[::2])
-    write(world, REKEY, *hours[1::2])
+    write(world, REPARTITION, *hours[1::2])
     source.seek(both(0, 0))
     assert [record.timestamp for record in take(world, source, 40)] == hours
 
@@ -96,7 +96,7 @@ def test_what_was_received_first_comes_first_where_both_have_some_waiting(
 def test_lag_and_caught_up_speak_of_both(world: World, source: FakeSource) -> None:
     source.seek(both(0, 0))
     assert source.caught_up()
-    for place in (RAW, REKEY):
+    for place in (RAW, REPARTITION):
         write(world, place, NOON_MS, NOON_MS)
         assert (source.lag(), source.caught_up()) == (2, False)
         take(world, source, 2)
@@ -107,7 +107,7 @@ def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
     world: World, source: FakeSource
 ) -> None:
     epoch = world.broker.init_producer(7)
-    world.broker.produce(7, epoch, REKEY, [((None, b"", NOON_MS), ())])
+    world.broker.produce(7, epoch, REPARTITION, [((None, b"", NOON_MS), ())])
     write(world, RAW, NOON_MS + 60_000)
     source.seek(both(0, 0))
     (record,) = take(world, source, 1)
@@ -117,15 +117,15 @@ def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
     while world.broker.owes_markers:
         world.broker.write_a_marker()
     (record,) = take(world, source, 1)
-    assert record.topic == REKEY_TOPIC
+    assert record.topic == REPARTITION_TOPIC
 
 
 def test_the_committed_offsets_of_both_are_told_or_left_out(world: World, source: FakeSource) -> None:
     assert done(world, source.committed_offsets()) == {}
-    world.broker.group_offsets = {RAW: 7, REKEY: 3, (RAW_TOPIC, 1): 9}
+    world.broker.group_offsets = {RAW: 7, REPARTITION: 3, (RAW_TOPIC, 1): 9}
     assert done(world, source.committed_offsets()) == {
         RAW_TOPIC: GroupOffset(7, ""),
-        REKEY_TOPIC: GroupOffset(3, ""),
+        REPARTITION_TOPIC: GroupOffset(3, ""),
     }
 
 

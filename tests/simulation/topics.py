@@ -5,14 +5,14 @@ from worker.task.topics import TaskTopics
 
 RULES = Rules(expiry_records=2)  # so that devices expire within a run
 RAW_TOPIC = "events.raw"
-REKEY_TOPIC = "sessionizer.rekey"
+REPARTITION_TOPIC = "sessionizer.repartition"
 
 
 def topics_of(partitions: int) -> TaskTopics:
-    """By role. Events are re-keyed where there is more than one partition."""
+    """By role. Events are repartitioned where there is more than one partition."""
     return TaskTopics(
         raw=RAW_TOPIC,
-        rekey=REKEY_TOPIC if partitions > 1 else "",
+        repartition=REPARTITION_TOPIC if partitions > 1 else "",
         enriched="events.enriched",
         dead_letters="events.dead-letters",
         sessions="events.sessions",

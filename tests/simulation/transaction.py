@@ -13,7 +13,7 @@ from tests.simulation.topics import topics_of
 from tests.simulation.world import Fate, Request
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import Headers, RekeyedRecord
+from worker.model.repartition import Headers, RepartitionedRecord
 
 MOST_REFUSALS = 5
 """In a row: then a task gives up."""
@@ -54,7 +54,7 @@ class FakeTransaction:
         self.events += len(records) if topic in _EVENTS else 0
         await self._send(place, [(record, ()) for record in records])
 
-    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+    async def forward(self, topic: str, partition: int, records: Sequence[RepartitionedRecord]) -> None:
         sent = [((record.key, record.value, None), record.headers) for record in records]
         self.events += sum(record.events for record in records)
         await self._send((topic, partition), sent)

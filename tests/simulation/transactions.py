@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker, Entry, TransactionUnit
 from tests.simulation.sent import Place, Sent
-from worker.core.state_records import META_KEY, decode_meta
+from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.state import Meta
 from worker.task.topics import TaskTopics
 
@@ -49,7 +49,7 @@ def check_transactions(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
 
 
 Fates = Counter[tuple[str, Place]]
-"""How often each element was written to a topic, of the re-key topic to a partition of it."""
+"""How often each element was written to a topic, of the repartition topic to a partition of it."""
 
 
 def _claimed(
@@ -68,17 +68,17 @@ def _claimed(
             elif element.home == partition:
                 fates[topics.enriched, element.place] += 1
             else:
-                fates[f"{topics.rekey} {element.home}", element.place] += 1
-    if topics.rekey:
-        log = broker.log((topics.rekey, partition))
-        for entry in log[done.get(topics.rekey, 0) : next_offsets[topics.rekey]]:
+                fates[f"{topics.repartition} {element.home}", element.place] += 1
+    if topics.repartition:
+        log = broker.log((topics.repartition, partition))
+        for entry in log[done.get(topics.repartition, 0) : next_offsets[topics.repartition]]:
             if entry.committed:
-                fates.update((topics.enriched, place) for place in places_rekeyed(entry, sent))
+                fates.update((topics.enriched, place) for place in places_repartitioned(entry, sent))
     return fates
 
 
-def places_rekeyed(entry: Entry, sent: Sent) -> list[Place]:
-    """Where the events of a re-keyed record come from."""
+def places_repartitioned(entry: Entry, sent: Sent) -> list[Place]:
+    """Where the events of a repartitioned record come from."""
     headers = dict(entry.headers)
     partition, offset = int(headers["origin-partition"]), int(headers["origin-offset"])
     if "origin-index" in headers:
@@ -93,13 +93,13 @@ class _PlacesByUnit:
         self._fates: dict[int, Fates] = {}
         by_id = {element.id: element.place for element in sent.all_elements() if element.id is not None}
         for (topic, partition), log in broker.logs.items():
-            if topic not in (topics.enriched, topics.dead_letters, topics.rekey):
+            if topic not in (topics.enriched, topics.dead_letters, topics.repartition):
                 continue
             for entry in log:
                 if entry.record is None or entry.unit is None:
                     continue
                 fates = self._fates.setdefault(id(entry.unit), Counter())
-                where = f"{topic} {partition}" if topic == topics.rekey else topic
+                where = f"{topic} {partition}" if topic == topics.repartition else topic
                 for place in _places(topics, topic, entry, sent, by_id):
                     fates[where, place] += 1
 
@@ -108,8 +108,8 @@ class _PlacesByUnit:
 
 
 def _places(topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_id: dict[str, Place]) -> list[Place]:
-    if topic == topics.rekey:
-        return places_rekeyed(entry, sent)
+    if topic == topics.repartition:
+        return places_repartitioned(entry, sent)
     written = entry.decoded()
     if topic == topics.enriched:
         return [by_id[written["id"]]]

@@ -17,7 +17,7 @@ ALIKE = PerEvent(at_1=10.0, at_20=10.0)
 ROUND = Coefficients(
     worker_us=ALIKE,
     cold_us=40.0,
-    rekey_us=PerEvent(at_1=20.0, at_20=20.0),
+    repartition_us=PerEvent(at_1=20.0, at_20=20.0),
     broker_us=PerEvent(at_1=2.0, at_20=2.0),
     transaction_worker_ms=1.0,
     transaction_broker_ms=2.0,
@@ -79,9 +79,9 @@ def test_a_record_of_a_device_that_is_not_in_memory_pays_a_look_up() -> None:
 
 
 def test_events_in_the_wrong_partition_cost_cores_and_pass_the_brokers_twice() -> None:
-    half = plan(msgspec.structs.replace(DEMAND, rekeyed=0.5), ROUND)
+    half = plan(msgspec.structs.replace(DEMAND, repartitioned=0.5), ROUND)
     right = plan(DEMAND, ROUND)
-    assert half.rekey_cores == pytest.approx(1.0)
+    assert half.repartition_cores == pytest.approx(1.0)
     assert half.appended_bytes - right.appended_bytes == pytest.approx(100_000 * 0.5 * 100)
     assert half.fetched_bytes - right.fetched_bytes == pytest.approx(100_000 * 0.5 * 100)
 

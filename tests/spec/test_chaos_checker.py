@@ -9,7 +9,7 @@ from tests.chaos.any_key import order_of_arrival
 from tests.chaos.promises import Verdict
 from tests.chaos.sent import Sent
 from worker.config import load
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.model.events import PlainRecord
 
 ONE_PARTITION = Partitioning(partitions=1, partitioner="murmur2")

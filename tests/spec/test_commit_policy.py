@@ -22,11 +22,11 @@ def test_catching_up_makes_an_open_draft_due_at_the_shorter_time() -> None:
 
 
 def test_where_events_go_to_other_partitions_the_interval_is_longer() -> None:
-    policy = CommitPolicy(interval_s=0.1, rekeying_s=0.3, behind_s=1.0)
-    assert policy.due_at(100.0, lag=0, rekeying=True) == 100.3
-    assert policy.due_at(100.0, lag=501, rekeying=True) == 101.0
+    policy = CommitPolicy(interval_s=0.1, repartitioning_s=0.3, behind_s=1.0)
+    assert policy.due_at(100.0, lag=0, repartitioning=True) == 100.3
+    assert policy.due_at(100.0, lag=501, repartitioning=True) == 101.0
 
 
 def test_an_interval_that_is_longer_anyway_is_kept_where_events_go_to_other_partitions() -> None:
-    policy = CommitPolicy(interval_s=0.5, rekeying_s=0.3)
-    assert policy.due_at(100.0, lag=0, rekeying=True) == 100.5
+    policy = CommitPolicy(interval_s=0.5, repartitioning_s=0.3)
+    assert policy.due_at(100.0, lag=0, repartitioning=True) == 100.5

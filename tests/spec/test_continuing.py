@@ -5,7 +5,7 @@ from msgspec import Struct, structs
 
 from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER, step
-from worker.core.continuing import ShortWay
+from worker.core.continuation import ShortWay
 from worker.core.expiry import EXPIRY_DELAY_MS
 from worker.core.session_ids import session_id
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event

@@ -15,9 +15,9 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from worker.adapters.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
-from worker.adapters.kafka_records import LightPartitionRecords, UnreadableError
-from worker.adapters.read_budget import ReadBudget
+from worker.adapters.kafka.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
+from worker.adapters.kafka.read_budget import ReadBudget
+from worker.adapters.kafka.records import LightPartitionRecords, UnreadableError
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue
 

@@ -5,18 +5,18 @@ from msgspec import structs
 
 from tests.builders import Record, click, record
 from worker import telemetry
-from worker.adapters.kafka_records import FetchedRecord
+from worker.adapters.kafka.records import FetchedRecord
 from worker.core.decode import Decoder
-from worker.core.partitioning import Partitioning
-from worker.model.rekeying import RekeyedRecord
+from worker.core.partitioner import Partitioning
+from worker.model.repartition import RepartitionedRecord
 from worker.model.rules import IdentityRules, InputRules
-from worker.task.intake import Intake, Taken
+from worker.task.input_stage import Intake, Taken
 from worker.task.misrouting import Misrouting
 from worker.task.topics import TaskTopics
 
 TOPICS = TaskTopics(
     raw="raw",
-    rekey="g.rekey",
+    repartition="g.repartition",
     enriched="e",
     dead_letters="d",
     sessions="s",
@@ -43,8 +43,8 @@ def raw(*devices: str, offset: int = 7) -> Record:
     return record(offset, [click(device) for device in devices], topic="raw", partition=HERE)
 
 
-def through_the_topic(sent: RekeyedRecord) -> FetchedRecord:
-    return FetchedRecord("g.rekey", sent.partition, 31, 9, sent.key, sent.value, sent.headers)
+def through_the_topic(sent: RepartitionedRecord) -> FetchedRecord:
+    return FetchedRecord("g.repartition", sent.partition, 31, 9, sent.key, sent.value, sent.headers)
 
 
 def devices_in(taken: Taken) -> list[str]:
@@ -64,7 +64,7 @@ def test_events_of_other_partitions_devices_leave_for_theirs() -> None:
 
 
 def test_where_keys_are_trusted_everything_stays() -> None:
-    taken = intake(partitioning=structs.replace(PARTITIONING, rekeys=False)).take([raw(OURS, THEIRS)])
+    taken = intake(partitioning=structs.replace(PARTITIONING, repartitions=False)).take([raw(OURS, THEIRS)])
     assert devices_in(taken) == [OURS, THEIRS]
     assert not taken.leaving
 

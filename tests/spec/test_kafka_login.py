@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthentication
 from msgspec import structs
 
 from worker import telemetry
-from worker.adapters import kafka_login
-from worker.adapters.kafka_login import MOST_TRIES, WAITS_S, Login, RefusedLogin
+from worker.adapters.kafka import login as kafka_login
+from worker.adapters.kafka.login import MOST_TRIES, WAITS_S, Login, RefusedLogin
 from worker.config import Kafka, Secret
 from worker.errors import Fatal, LoginRefused
 

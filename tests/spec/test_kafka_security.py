@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from worker.adapters.kafka_security import client_options
+from worker.adapters.kafka.security import client_options
 from worker.config import ConfigError, Kafka, Secret
 
 # Made for these tests alone: it protects nothing.

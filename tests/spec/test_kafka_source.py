@@ -7,9 +7,9 @@ from typing import cast
 
 import pytest
 
-from tests.fetching import RAW, REKEY, Fetching, ToldGroup, fetched, run
-from worker.adapters.kafka_offsets import Offsets
-from worker.adapters.kafka_source import KafkaSource
+from tests.fetching import RAW, REPARTITION, Fetching, ToldGroup, fetched, run
+from worker.adapters.kafka.offsets import Offsets
+from worker.adapters.kafka.source import KafkaSource
 from worker.errors import Fatal
 
 # --- in which pieces ---
@@ -28,15 +28,15 @@ def test_a_fetch_is_given_whole_where_nothing_else_waits() -> None:
 def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, 1_500, 20_000, 20_100)
-        f.bring_rekeyed(10_000, 10_500, 30_000)
+        f.bring_repartitioned(10_000, 10_500, 30_000)
         f.bring_raw(40_000)
-        f.bring_rekeyed(50_000)
+        f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0), (RAW, 1)]
-        assert await f.next() == [(REKEY, 0), (REKEY, 1)]
+        assert await f.next() == [(REPARTITION, 0), (REPARTITION, 1)]
         assert await f.next() == [(RAW, 2), (RAW, 3)]
-        assert await f.next() == [(REKEY, 2)]
+        assert await f.next() == [(REPARTITION, 2)]
         assert await f.next() == [(RAW, 4)]
-        assert await f.next() == [(REKEY, 3)]
+        assert await f.next() == [(REPARTITION, 3)]
 
     run(scenario)
 
@@ -44,15 +44,15 @@ def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> 
 def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, 90_000)
-        f.bring_rekeyed(50_000)
+        f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
-        f.source.seek({RAW: 70, REKEY: 80})
-        assert f.group.sought[-2:] == [(RAW, 70), (REKEY, 80)]
+        f.source.seek({RAW: 70, REPARTITION: 80})
+        assert f.group.sought[-2:] == [(RAW, 70), (REPARTITION, 80)]
         assert f.source.lag() == 0
         f.bring_raw(60_000, 60_001)
-        f.bring_rekeyed(70_000)
+        f.bring_repartitioned(70_000)
         assert await f.next() == [(RAW, 70), (RAW, 71)]
-        assert await f.next() == [(REKEY, 80)]
+        assert await f.next() == [(REPARTITION, 80)]
 
     run(scenario)
 
@@ -60,8 +60,8 @@ def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
 def test_a_producers_word_of_an_earlier_time_is_not_believed_of_the_raw_topic() -> None:
     async def scenario(f: Fetching) -> None:
         f.raw.deliver([fetched(RAW, 0, 90_000, [("origin-timestamp", b"1000")])], 10)
-        f.bring_rekeyed(50_000)
-        assert await f.next() == [(REKEY, 0)]
+        f.bring_repartitioned(50_000)
+        assert await f.next() == [(REPARTITION, 0)]
 
     run(scenario)
 
@@ -87,9 +87,9 @@ def test_a_wait_for_which_there_is_no_time_ends_at_once_with_nothing() -> None:
 def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_have() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REKEY] = 1
-        asyncio.get_running_loop().call_later(0.01, f.bring_rekeyed, 1_000)
-        assert await f.next() == [(REKEY, 0)]
+        f.group.to_fetch[REPARTITION] = 1
+        asyncio.get_running_loop().call_later(0.01, f.bring_repartitioned, 1_000)
+        assert await f.next() == [(REPARTITION, 0)]
 
     run(scenario)
 
@@ -97,7 +97,7 @@ def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_h
 def test_records_do_not_wait_for_others_for_ever() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REKEY] = 1
+        f.group.to_fetch[REPARTITION] = 1
         assert await f.next() == [(RAW, 0)]
 
     run(scenario)
@@ -106,8 +106,8 @@ def test_records_do_not_wait_for_others_for_ever() -> None:
 def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REKEY] = 1
-        asyncio.get_running_loop().call_later(0.1, f.bring_rekeyed, 1_000)
+        f.group.to_fetch[REPARTITION] = 1
+        asyncio.get_running_loop().call_later(0.1, f.bring_repartitioned, 1_000)
         assert [r.topic for r in await f.source.next_records(0.0)] == [RAW]
 
     run(scenario)
@@ -117,7 +117,7 @@ def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> 
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
         f.group.to_fetch[RAW] = 5
-        asyncio.get_running_loop().call_soon(f.bring_rekeyed, 1_000)
+        asyncio.get_running_loop().call_soon(f.bring_repartitioned, 1_000)
         assert await f.next() == [(RAW, 0)]
 
     run(scenario)
@@ -125,7 +125,7 @@ def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> 
 
 def test_an_input_that_is_gone_is_told_at_once_and_before_anything_that_waits() -> None:
     async def scenario(f: Fetching) -> None:
-        f.rekey.fail(Fatal("gone"))
+        f.repartition.fail(Fatal("gone"))
         with pytest.raises(Fatal, match="gone"):
             await f.next()
         f.bring_raw(1_000)
@@ -177,7 +177,7 @@ def test_an_input_in_which_nothing_waits_has_room_whatever_its_share() -> None:
 def test_room_is_made_by_each_piece_that_is_taken() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, 90_000, 90_001, bytes_each=50)
-        f.bring_rekeyed(50_000)
+        f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
         assert f.group.times_asked == 1
         assert f.raw.has_room(101)
@@ -194,7 +194,7 @@ def test_room_is_made_by_each_piece_that_is_taken() -> None:
 def test_a_seek_makes_all_the_room_there_is() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, bytes_each=100)
-        f.source.seek({RAW: 0, REKEY: 0})
+        f.source.seek({RAW: 0, REPARTITION: 0})
         f.bring_raw(1_000, bytes_each=50)
         assert f.raw.has_room(51)
 
@@ -203,7 +203,7 @@ def test_a_seek_makes_all_the_room_there_is() -> None:
 
 def test_nothing_more_is_fetched_for_a_source_of_which_an_input_is_gone() -> None:
     async def scenario(f: Fetching) -> None:
-        f.rekey.fail(Fatal("gone"))
+        f.repartition.fail(Fatal("gone"))
         assert not f.raw.has_room(100)
 
     run(scenario)
@@ -223,8 +223,8 @@ def test_the_group_is_asked_for_more_before_the_task_waits() -> None:
 def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, 1_001, 90_000)
-        f.bring_rekeyed(50_000)
-        f.group.to_fetch |= {RAW: 100, REKEY: 1_000}
+        f.bring_repartitioned(50_000)
+        f.group.to_fetch |= {RAW: 100, REPARTITION: 1_000}
         assert f.source.lag() == 1_104
         await f.next()
         assert f.source.lag() == 1_102
@@ -235,7 +235,7 @@ def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
 def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> None:
     async def scenario(f: Fetching) -> None:
         assert f.source.caught_up()
-        f.group.silent = {REKEY}
+        f.group.silent = {REPARTITION}
         assert not f.source.caught_up()
         f.group.silent = set()
         f.bring_raw(1_000)
@@ -247,7 +247,7 @@ def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> 
 
 
 def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
-    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW, REKEY], "earliest")
+    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
     assert not source.caught_up()
     assert source.lag() is None
     assert source.unknown_because() == "not positioned yet"
@@ -255,12 +255,12 @@ def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
 
 def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it_waits() -> None:
     async def scenario(f: Fetching) -> None:
-        f.group.silent = {REKEY}
+        f.group.silent = {REPARTITION}
         assert f.source.lag() is None
         assert f.source.unknown_because() == "no fetch has been answered"
         f.bring_raw(1_000)
         assert f.source.lag() is None
-        f.bring_rekeyed(1_000)
+        f.bring_repartitioned(1_000)
         assert f.source.lag() == 2
         f.group.silent = set()
         await f.next()
@@ -273,7 +273,7 @@ def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it
 
 def test_what_is_in_open_transactions_is_counted_apart() -> None:
     async def scenario(f: Fetching) -> None:
-        f.group.in_transactions = {RAW: 5, REKEY: 2}
+        f.group.in_transactions = {RAW: 5, REPARTITION: 2}
         assert f.source.in_open_transactions() == 7
         assert f.source.lag() == 0
 

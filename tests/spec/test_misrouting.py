@@ -8,9 +8,9 @@ import pytest
 from tests.builders import click, record
 from worker import telemetry
 from worker.core.decode import Decoder
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.core.pipeline import decode_records
-from worker.core.rekeying import foreign_devices
+from worker.core.repartition import foreign_devices
 from worker.model.rules import IdentityRules, InputRules
 from worker.task.misrouting import Misrouting
 

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaConnectionError
 
 from tests.kafka.certificates import Authority
 from tests.kafka.tokens import TokenEndpoint
-from worker.adapters import oauth_token
-from worker.adapters.oauth_token import TokenClient, TokenRefused
+from worker.adapters.kafka import oauth_token
+from worker.adapters.kafka.oauth_token import TokenClient, TokenRefused
 from worker.config import Kafka
 
 SECRET = "client secret: 100% + ü"

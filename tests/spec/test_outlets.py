@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from worker.core.encode import session_key
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
 from worker.task.draft import Draft
-from worker.task.outlets import Outlets
+from worker.task.output_partitions import Outlets
 from worker.task.topics import TaskTopics
 
 TOPICS = TaskTopics(

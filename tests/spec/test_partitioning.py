@@ -7,7 +7,7 @@ from aiokafka.partitioner import murmur2 as clients_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.partitioning import PartitionerName, Partitioning, murmur2
+from worker.core.partitioner import PartitionerName, Partitioning, murmur2
 
 # org.apache.kafka.common.utils.UtilsTest.testMurmur2, as signed numbers of 32 bits.
 PUBLISHED = {

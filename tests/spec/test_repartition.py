@@ -7,13 +7,13 @@ from msgspec import json, structs
 
 from tests.builders import RawEvent, Record, click
 from tests.record_times import RECORD_TIMES_MS
-from worker.adapters.kafka_records import FetchedRecord
+from worker.adapters.kafka.records import FetchedRecord
 from worker.core.decode import Decoder
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
-from worker.core.rekeying import arrived, divide, foreign_devices, origin_timestamp_ms, with_origin_indexes
+from worker.core.repartition import arrived, divide, foreign_devices, origin_timestamp_ms, with_origin_indexes
 from worker.model.events import InputRecord
-from worker.model.rekeying import ArrivedRecord, RekeyedRecord
+from worker.model.repartition import ArrivedRecord, RepartitionedRecord
 from worker.model.rules import IdentityRules, InputRules
 
 DECODER = Decoder(InputRules(), IdentityRules())
@@ -39,16 +39,16 @@ def raw(value: Any, offset: int = 7, key: bytes | None = None) -> Record:
     return Record("events.raw", HERE, offset, 1_772_445_600_000, key, text)
 
 
-def divided(*records: Record) -> tuple[DecodedRecords, list[RekeyedRecord]]:
+def divided(*records: Record) -> tuple[DecodedRecords, list[RepartitionedRecord]]:
     decoded = decode_records(records, DECODER)
     foreign = foreign_devices(decoded.device_ids, HERE, PARTITIONING.partition_of)
     return divide(decoded, foreign, PARTITIONING.partition_of, DECODER.elements)
 
 
-def through_the_topic(record: RekeyedRecord, offset: int = 0) -> FetchedRecord:
+def through_the_topic(record: RepartitionedRecord, offset: int = 0) -> FetchedRecord:
     appended_ms = 1_772_999_999_999  # LogAppendTime
     return FetchedRecord(
-        "g.rekey", record.partition, offset, appended_ms, record.key, record.value, record.headers
+        "g.repartition", record.partition, offset, appended_ms, record.key, record.value, record.headers
     )
 
 
@@ -154,7 +154,9 @@ def test_a_whole_batch_keeps_the_places_that_it_has() -> None:
     ],
 )
 def test_a_value_that_is_not_what_was_sent_is_refused_as_it_came(value: bytes, index: int | None) -> None:
-    came = arrived(through_the_topic(RekeyedRecord(1, b"d1", value, [*ORIGIN, ("origin-index", b"9")], 1)))
+    came = arrived(
+        through_the_topic(RepartitionedRecord(1, b"d1", value, [*ORIGIN, ("origin-index", b"9")], 1))
+    )
     decoded = with_origin_indexes(decode_records([came], DECODER))
     assert decoded.values[0].rejections[0].index == index
     assert [rejection.index for rejection in decoded.values[0].rejections[1:]] == (
@@ -163,7 +165,9 @@ def test_a_value_that_is_not_what_was_sent_is_refused_as_it_came(value: bytes, i
 
 
 def test_what_somebody_else_put_into_the_topic_is_refused_at_its_own_place() -> None:
-    somebodys = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1"), 17]), [])
+    somebodys = FetchedRecord(
+        "g.repartition", 1, 5, 1_772_445_600_000, None, json.encode([click("d1"), 17]), []
+    )
     decoded = with_origin_indexes(decode_records([arrived(somebodys)], DECODER))
     assert [rejection.index for rejection in decoded.values[0].rejections] == [1]
 
@@ -176,7 +180,9 @@ def test_values_without_events_stay_beside_those_that_are_parted() -> None:
 
 
 def test_a_time_of_origin_that_is_no_number_is_not_believed() -> None:
-    odd = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")])
+    odd = FetchedRecord(
+        "g.repartition", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")]
+    )
     assert origin_timestamp_ms(odd) == 1_772_445_600_000
 
 
@@ -190,7 +196,7 @@ COMPLETE: dict[str, Any] = {
 
 
 def test_headers_that_say_all_are_believed() -> None:
-    sent = FetchedRecord("g.rekey", 1, 5, 1_772_445_600_000, None, b"[]", list(COMPLETE.items()))
+    sent = FetchedRecord("g.repartition", 1, 5, 1_772_445_600_000, None, b"[]", list(COMPLETE.items()))
     assert isinstance(arrived(sent), ArrivedRecord)
 
 
@@ -238,8 +244,8 @@ NUMBERS = list(COMPLETE)[1:]
 )
 def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: dict[str, Any]) -> None:
     foreign = FetchedRecord(
-        "g.rekey", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), list(headers.items())
+        "g.repartition", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), list(headers.items())
     )
     record: InputRecord = arrived(foreign)
     assert not isinstance(record, ArrivedRecord)
-    assert (record.topic, record.offset) == ("g.rekey", 5)
+    assert (record.topic, record.offset) == ("g.repartition", 5)

@@ -4,7 +4,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from worker.errors import Fatal, TransactionLost
-from worker.task.setbacks import Setbacks
+from worker.task.failures import Setbacks
 
 AWAY = TransactionLost("the brokers do not answer")
 

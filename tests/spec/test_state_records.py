@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import click, ms
 from tests.enriching import step
-from worker.core.state_records import (
+from worker.core.state_codec import (
     META_KEY,
     SCHEMA_VERSION,
     cold_key,

@@ -6,7 +6,7 @@ from tests.record_times import RECORD_TIMES_MS
 from worker.model.events import OLDEST_TIMESTAMP_MS
 from worker.model.state import Meta
 from worker.task.draft import Draft
-from worker.task.statistics import TaskStatistics, Totals, percentile
+from worker.task.status import TaskStatistics, Totals, percentile
 
 META = Meta(schema=1, incarnation="b2f1", raw_topic="raw", next_offsets={"raw": 10}, watermark_ms=5)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 from msgspec.structs import replace
 
-from worker.adapters.kafka_topic_rules import (
+from worker.adapters.kafka.topic_rules import (
     RAW_TIMES,
     ROLES,
     SEVEN_DAYS_MS,
@@ -184,14 +184,14 @@ def test_when_the_raw_topic_is_missing_the_number_of_partitions_must_be_said() -
     assert problem.remedy == "sessionizer topics create --partitions N"
 
 
-def test_a_rekey_topic_or_changelog_of_fewer_partitions_stops_the_worker() -> None:
+def test_a_repartition_topic_or_changelog_of_fewer_partitions_stops_the_worker() -> None:
     config = Config(kafka=Kafka(bootstrap_servers="k:9092"))
-    (problem,) = found(replace(made("rekey"), partitions=4), config=config)
+    (problem,) = found(replace(made("repartition"), partitions=4), config=config)
     assert problem.fatal
     assert problem.what == "has 4 partitions, events.raw has 6: they must be equal"
     assert "docs/operations.md, More partitions" in problem.remedy
     assert problem.remedy.endswith(
-        "kafka-topics.sh --bootstrap-server k:9092 --alter --topic sessionizer.rekey --partitions 6"
+        "kafka-topics.sh --bootstrap-server k:9092 --alter --topic sessionizer.repartition --partitions 6"
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.adapters.kafka_topic_watch import TopicWatch
+from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal
 
 
@@ -10,7 +10,7 @@ class Cluster:
     """The client's metadata."""
 
     def __init__(self) -> None:
-        self.partitions: dict[str, int] = {"raw": 2, "rekey": 2}
+        self.partitions: dict[str, int] = {"raw": 2, "repartition": 2}
 
     def partitions_for_topic(self, topic: str) -> set[int] | None:
         return set(range(self.partitions[topic])) if topic in self.partitions else None
@@ -34,7 +34,7 @@ class Clock:
 @pytest.fixture
 def watched() -> tuple[TopicWatch, Cluster, Clock]:
     cluster, clock = Cluster(), Clock()
-    return TopicWatch(cluster, ["raw", "rekey"], clock), cluster, clock
+    return TopicWatch(cluster, ["raw", "repartition"], clock), cluster, clock
 
 
 def test_nothing_is_said_as_long_as_all_is_as_it_was(watched: tuple[TopicWatch, Cluster, Clock]) -> None:
@@ -43,7 +43,7 @@ def test_nothing_is_said_as_long_as_all_is_as_it_was(watched: tuple[TopicWatch, 
         watch.check()
 
 
-@pytest.mark.parametrize("topic", ["raw", "rekey"])
+@pytest.mark.parametrize("topic", ["raw", "repartition"])
 def test_a_topic_that_is_gone_for_half_a_minute_ends_the_worker(
     watched: tuple[TopicWatch, Cluster, Clock], topic: str
 ) -> None:

@@ -9,14 +9,14 @@ from aiokafka import TopicPartition
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.built_batches import Built, built_batch
-from worker.adapters.fetched_batches import FetchedBatches
-from worker.adapters.kafka_records import (
+from worker.adapters.kafka.fetched_batches import FetchedBatches
+from worker.adapters.kafka.records import (
     BoundedFetchResult,
     FetchedRecord,
     LightPartitionRecords,
     UnreadableError,
 )
-from worker.adapters.unpacking import GZIP, ZSTD
+from worker.adapters.kafka.unpacking import GZIP, ZSTD
 
 PLACE = TopicPartition("events.raw", 3)
 CAFE = bytes.fromhex("636166e9")

@@ -12,14 +12,14 @@ from worker.task.wall_clock import WallClock
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
 RULES = SessionRules()
-BY_BROKERS = {"rekey"}
+BY_BROKERS = {"repartition"}
 
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def by_broker(timestamp_ms: int) -> PlainRecord:
     """A record that a broker gave its time."""
-    return PlainRecord("rekey", 0, 7, timestamp_ms, None, b"[]")
+    return PlainRecord("repartition", 0, 7, timestamp_ms, None, b"[]")
 
 
 def by_producer(timestamp_ms: int) -> PlainRecord:

@@ -10,12 +10,12 @@ from worker.cli.config_option import ConfigPath, print_warnings, read
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from worker.adapters.kafka_topic_rules import Problem, Topic
+    from worker.adapters.kafka.topic_rules import Problem, Topic
     from worker.config import Config
 
 SHOWN: dict[str, tuple[str, ...]] = {
     "raw": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "rekey": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
+    "repartition": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
     "sessions": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
     "identities": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
@@ -33,7 +33,7 @@ def check(config: ConfigPath = None) -> None:
     """
     options = read(config)
     print_warnings(options)
-    from worker.adapters import kafka_topics
+    from worker.adapters.kafka import topics as kafka_topics
     from worker.log_output import silenced
 
     with silenced():
@@ -55,7 +55,7 @@ def print_problems(problems: "Iterable[Problem]") -> None:
 def _print_table(options: "Config", topics: "Mapping[str, Topic]", wrong: set[str]) -> None:
     from rich.table import Table
 
-    from worker.adapters.kafka_topic_rules import topic_names
+    from worker.adapters.kafka.topic_rules import topic_names
     from worker.cli.tables import console
 
     table = Table("role", "topic", "state", "partitions", "replicas", "settings")

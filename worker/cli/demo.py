@@ -49,7 +49,7 @@ def demo(
     """
     from rich.console import Console
 
-    from worker.adapters.kafka_security import client_options
+    from worker.adapters.kafka.security import client_options
     from worker.demo.progress import ProgressView
     from worker.demo.show import play
     from worker.demo.traffic import make_traffic
@@ -75,7 +75,7 @@ def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
     """A configuration for the worker whose topics exist and are empty."""
     with tempfile.TemporaryDirectory(prefix="sessionizer-demo-") as state_directory:
         if bootstrap_servers is not None:
-            from worker.adapters import kafka_topics
+            from worker.adapters.kafka import topics as kafka_topics
 
             # Topics of its own for each run: what an earlier one left would be counted too.
             prefix = f"sessionizer-demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
@@ -84,13 +84,13 @@ def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
             yield config
             return
         try:
-            from worker.adapters.embedded_broker import embedded_broker
+            from worker.adapters.kafka.embedded_broker import embedded_broker
         except ImportError as error:
             raise Fatal(
                 "the demo's own broker needs the package confluent-kafka: pip install 'sessionizer[demo]'; "
                 "or name a real broker with --bootstrap-servers"
             ) from error
-        from worker.adapters.kafka_topic_rules import topic_names
+        from worker.adapters.kafka.topic_rules import topic_names
 
         with embedded_broker() as broker:
             config = load(None, _options(broker.bootstrap_servers, state_directory))

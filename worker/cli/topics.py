@@ -27,8 +27,8 @@ def create(
 ) -> None:
     """Create the topics that do not exist yet. Those that do are left as they are, and checked."""
     options = read(config)
-    from worker.adapters import kafka_topics
-    from worker.adapters.kafka_topic_rules import problems
+    from worker.adapters.kafka import topics as kafka_topics
+    from worker.adapters.kafka.topic_rules import problems
     from worker.log_output import silenced
 
     creating = kafka_topics.create(

@@ -103,13 +103,13 @@ def _names(config: Config) -> Iterator[Fault]:
 
 def _topics(config: Config) -> Iterator[Fault]:
     topics: dict[str, str] = asdict(config.topics)
-    may_be_empty = ("sessions", "identities", "changelog", "rekey")
+    may_be_empty = ("sessions", "identities", "changelog", "repartition")
     for option, name in topics.items():
         if name and not _is_legal(name):
             yield Fault((f"topics.{option}",), _LEGAL_NAME_IN_WORDS)
         if not name and option not in may_be_empty:
             yield Fault((f"topics.{option}",), "must not be empty: the worker cannot do without this topic")
-    topics |= {"changelog": config.changelog_topic, "rekey": config.rekey_topic}
+    topics |= {"changelog": config.changelog_topic, "repartition": config.repartition_topic}
     legal = [(option, name) for option, name in topics.items() if _is_legal(name)]
     for (option, name), (other, other_name) in combinations(legal, 2):
         if name.replace(".", "_") == other_name.replace(".", "_"):

@@ -83,7 +83,9 @@ class Kafka(Struct, frozen=True, kw_only=True):
 
 
 class Topics(Struct, frozen=True, kw_only=True):
-    """Names. Empty turns ``sessions`` or ``identities`` off, and derives ``changelog`` and ``rekey``."""
+    """Names of topics. Empty turns ``sessions`` or ``identities`` off; ``changelog`` and ``repartition`` are
+    then named after the group.
+    """
 
     raw: str = "events.raw"
     enriched: str = "events.enriched"
@@ -91,13 +93,13 @@ class Topics(Struct, frozen=True, kw_only=True):
     identities: str = "events.identities"
     dead_letters: str = "events.dead-letters"
     changelog: str = ""
-    rekey: str = ""
+    repartition: str = ""
 
 
 class Input(InputRules, frozen=True, kw_only=True):
     """The limits of the core, and how a batch of several devices is parted."""
 
-    rekey: Literal["auto", "never"] = "auto"
+    repartition: Literal["auto", "never"] = "auto"
     partitioner: Literal["murmur2", "crc32"] = "murmur2"
 
 
@@ -162,9 +164,9 @@ class Config(Struct, frozen=True, kw_only=True):
         return self.topics.changelog or f"{self.kafka.group_id}.changelog"
 
     @property
-    def rekey_topic(self) -> str:
+    def repartition_topic(self) -> str:
         """The internal topic of events on their way to their device's partition."""
-        return self.topics.rekey or f"{self.kafka.group_id}.rekey"
+        return self.topics.repartition or f"{self.kafka.group_id}.repartition"
 
 
 SECTIONS: dict[str, type[Struct]] = {

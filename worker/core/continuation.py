@@ -2,7 +2,7 @@
 comes of it.
 
 Decides which events are that plain and takes runs of them at once: nine in ten are, and the rules in full
-cost several times as much for each. Everything else is left to ``core.enriching``. Invariant: what is taken
+cost several times as much for each. Everything else is left to ``core.device_step``. Invariant: what is taken
 comes out as the rules in full would have it, outputs and state; a property test holds the two together.
 
 Why it holds: no remembered session ends after the newest one, so none is nearer to an event that is not older

@@ -26,13 +26,13 @@ class Partitioning(Struct, frozen=True, kw_only=True):
     """How devices are spread over the partitions of the raw topic.
 
     ``murmur2``: Kafka's Java client, aiokafka and others (org.apache.kafka.common.utils.Utils). ``crc32``:
-    librdkafka's ``consistent`` and ``consistent_random``, its default. ``rekeys``: events that came to
+    librdkafka's ``consistent`` and ``consistent_random``, its default. ``repartitions``: events that came to
     another partition are sent on; without it a device belongs wherever its events come.
     """
 
     partitions: int
     partitioner: PartitionerName = "murmur2"
-    rekeys: bool = True
+    repartitions: bool = True
 
     def partition_of(self, device_id: str) -> int:
         """The partition of a record whose key is the device id."""

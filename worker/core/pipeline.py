@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from worker.core.closing import close_forever
-from worker.core.continuing import ShortWay
+from worker.core.continuation import ShortWay
 from worker.core.decode import Decoder
-from worker.core.enriching import enrich
+from worker.core.device_step import enrich
 from worker.core.expiry import advanced, clock_ms, is_expired
 from worker.core.session_changes import Changes
 from worker.model.events import (

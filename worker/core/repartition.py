@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import structs
 
-from worker.core.partitioning import PartitionOf
+from worker.core.partitioner import PartitionOf
 from worker.core.pipeline import DecodedRecords
 from worker.model.events import (
     GREATEST_RECORD_TIME_MS,
@@ -20,7 +20,7 @@ from worker.model.events import (
     Event,
     InputRecord,
 )
-from worker.model.rekeying import ArrivedRecord, Headers, RecordWithHeaders, RekeyedRecord
+from worker.model.repartition import ArrivedRecord, Headers, RecordWithHeaders, RepartitionedRecord
 
 ElementsOf = Callable[[bytes], Sequence[bytes]]
 """The JSON texts of a value's elements, in order."""
@@ -37,13 +37,13 @@ def foreign_devices(device_ids: Iterable[str], partition: int, partition_of: Par
 
 def divide(
     decoded: DecodedRecords, foreign: frozenset[str], partition_of: PartitionOf, elements_of: ElementsOf
-) -> tuple[DecodedRecords, list[RekeyedRecord]]:
+) -> tuple[DecodedRecords, list[RepartitionedRecord]]:
     """What stays of the decoded records, and what is to be sent to other partitions.
 
     The devices in ``foreign`` are not ours; a record from whose batch every event has left stays, empty.
     """
     stay: list[DecodedValue] = []
-    leave: list[RekeyedRecord] = []
+    leave: list[RepartitionedRecord] = []
     for record, value in zip(decoded.records, decoded.values, strict=True):
         if all(event.device_id not in foreign for event in value.events):
             stay.append(value)
@@ -63,8 +63,8 @@ def _leaving(
     foreign: frozenset[str],
     partition_of: PartitionOf,
     elements_of: ElementsOf,
-) -> list[RekeyedRecord]:
-    """One re-keyed record for each partition that events of this one belong to."""
+) -> list[RepartitionedRecord]:
+    """One repartitioned record for each partition that events of this one belong to."""
     assert record.value is not None, "a value without events"
     by_partition: dict[int, list[tuple[int, Event]]] = {}
     rejected = {rejection.index for rejection in value.rejections}
@@ -78,10 +78,10 @@ def _leaving(
         ((partition, events),) = by_partition.items()
         if len(events) == len(value.events):  # all of it goes the same way: as it is
             key = events[0][1].device_id.encode()
-            return [RekeyedRecord(partition, key, record.value, headers, len(events))]
+            return [RepartitionedRecord(partition, key, record.value, headers, len(events))]
     elements = elements_of(record.value)
     return [
-        RekeyedRecord(
+        RepartitionedRecord(
             partition,
             events[0][1].device_id.encode(),
             b"[" + b",".join([elements[index] for index, _ in events]) + b"]",
@@ -102,7 +102,7 @@ def _headers_of(record: InputRecord) -> Headers:
 
 
 def origin_timestamp_ms(record: RecordWithHeaders) -> int:
-    """When a record of the re-key topic was first received; its own timestamp where it does not say."""
+    """When a record of the repartition topic was first received; its own timestamp where it does not say."""
     for name, value in record.headers:
         if name == _TIMESTAMP and _is_record_time(value):
             return int(value)

@@ -1,7 +1,8 @@
-"""Events on their way to the partition of their device: what goes into the re-key topic, and what comes out.
+"""Events on their way to the partition of their device: what goes into the repartition topic, and what comes
+out.
 
-A re-keyed record's value is raw again: the original bytes of one or more events. Where they come from travels
-in its headers, in words, so that any tool can read it.
+A repartitioned record's value is raw again: the original bytes of one or more events. Where they come from
+travels in its headers, in words, so that any tool can read it.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from worker.model.events import InputRecord, PlainRecord
 Headers = Sequence[tuple[str, bytes]]
 
 
-class RekeyedRecord(Struct, frozen=True):
-    """What is sent to the re-key topic: ``value`` is a raw value, for the devices of ``partition``.
+class RepartitionedRecord(Struct, frozen=True):
+    """What is sent to the repartition topic: ``value`` is a raw value, for the devices of ``partition``.
 
     ``events`` is how many are in it.
     """
@@ -28,14 +29,14 @@ class RekeyedRecord(Struct, frozen=True):
 
 
 class RecordWithHeaders(InputRecord, Protocol):
-    """A record of the re-key topic, as the consumer gives it."""
+    """A record of the repartition topic, as the consumer gives it."""
 
     @property
     def headers(self) -> Headers: ...
 
 
 class ArrivedRecord(PlainRecord, frozen=True):
-    """A record that came through the re-key topic: place and time are those of the raw record.
+    """A record that came through the repartition topic: place and time are those of the raw record.
 
     ``indexes`` are the places of its events in the raw record's batch; None where it is that whole value.
     """

@@ -1,6 +1,6 @@
 """Makes the checkpoints that say how far a store is: one place, so restore and commit never differ."""
 
-from worker.core.state_records import SCHEMA_VERSION
+from worker.core.state_codec import SCHEMA_VERSION
 from worker.errors import Fatal
 from worker.model.state import Checkpoint
 from worker.ports import Clock

@@ -5,7 +5,7 @@ Invariant: what is newer wins; a device that is nowhere is new.
 
 from collections.abc import Iterable, Mapping
 
-from worker.core.state_records import cold_key, decode_state, hot_key
+from worker.core.state_codec import cold_key, decode_state, hot_key
 from worker.errors import StateCorrupted
 from worker.model.state import DeviceState
 from worker.ports import StateStore

@@ -14,7 +14,7 @@ from msgspec import structs
 from worker.core.closing import Tended
 from worker.core.encode import EncodedStep, encode_sessions
 from worker.core.pipeline import StepResult
-from worker.core.state_records import (
+from worker.core.state_codec import (
     META_KEY,
     SCHEMA_VERSION,
     cold_key,
@@ -26,7 +26,7 @@ from worker.core.state_records import (
 from worker.core.timers import device_of_timer, moved_timers
 from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import RekeyedRecord
+from worker.model.repartition import RepartitionedRecord
 from worker.model.state import DeviceState, Meta
 from worker.ports import StateRecord
 from worker.task.topics import TaskTopics
@@ -43,7 +43,7 @@ class Draft:
         self.expiry = base.expiry
         self.records = 0
         self.events = 0  # enriched, dead or sent to other partitions
-        self.events_rekeyed = 0
+        self.events_repartitioned = 0
         self.output_bytes = 0  # of enriched events, dead letters and what is sent to other partitions
         self.sessions_opened = 0
         self.sessions_closed = 0
@@ -56,7 +56,7 @@ class Draft:
         self.enriched: list[OutputRecord] = []
         self.dead_letters: list[OutputRecord] = []
         self.identities: list[OutputRecord] = []
-        self.leaving: dict[int, list[RekeyedRecord]] = {}  # by partition
+        self.leaving: dict[int, list[RepartitionedRecord]] = {}  # by partition
         self._sessions: dict[bytes | None, OutputRecord] = {}
         self._forgotten_armed: dict[str, tuple[int, int]] = {}
 
@@ -124,12 +124,12 @@ class Draft:
         for topic, offset in next_offsets.items():
             self.next_offsets[topic] = max(self.next_offsets[topic], offset)
 
-    def send_on(self, leaving: Iterable[RekeyedRecord]) -> None:
+    def send_on(self, leaving: Iterable[RepartitionedRecord]) -> None:
         """Take in what belongs to other partitions."""
         for record in leaving:
             self.leaving.setdefault(record.partition, []).append(record)
             self.events += record.events
-            self.events_rekeyed += record.events
+            self.events_repartitioned += record.events
             self.output_bytes += len(record.value)
 
     def tend(self, fired: Sequence[bytes], tended: Tended, *, publish_identities: bool) -> None:

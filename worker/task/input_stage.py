@@ -10,11 +10,11 @@ from typing import cast
 from msgspec import Struct
 
 from worker.core.decode import Decoder
-from worker.core.partitioning import Partitioning
+from worker.core.partitioner import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
-from worker.core.rekeying import arrived, divide, foreign_devices, with_origin_indexes
+from worker.core.repartition import arrived, divide, foreign_devices, with_origin_indexes
 from worker.model.events import InputRecord
-from worker.model.rekeying import RecordWithHeaders, RekeyedRecord
+from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
 from worker.task.misrouting import Misrouting
 from worker.task.topics import TaskTopics
 
@@ -23,7 +23,7 @@ class Taken(Struct, frozen=True):
     """Some records, divided."""
 
     decoded: DecodedRecords
-    leaving: Sequence[RekeyedRecord]
+    leaving: Sequence[RepartitionedRecord]
 
 
 class Intake:
@@ -39,7 +39,7 @@ class Intake:
     ) -> None:
         """``misrouting`` is told of records that came to the wrong partition."""
         self._partition = partition
-        self._rekey_topic = topics.rekey
+        self._repartition_topic = topics.repartition
         self._decoder = decoder
         self.partitioning = partitioning
         self._partition_of = partitioning.cached()
@@ -47,11 +47,11 @@ class Intake:
 
     def take(self, records: Sequence[InputRecord]) -> Taken:
         """Decode some records, all of one topic. Never raises on input."""
-        if records[0].topic == self._rekey_topic:
+        if records[0].topic == self._repartition_topic:
             came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
             return Taken(with_origin_indexes(decode_records(came, self._decoder)), ())
         decoded = decode_records(records, self._decoder)
-        if not self.partitioning.rekeys:
+        if not self.partitioning.repartitions:
             return Taken(decoded, ())
         foreign = foreign_devices(decoded.device_ids, self._partition, self._partition_of)
         if not foreign:

@@ -1,12 +1,12 @@
 """Tells a wrong ``input.partitioner`` from producers that do not care for keys.
 
-Both send records to partitions that their devices do not belong to, and both are mended by re-keying. But
-where records with the device as their key lie just where the other partitioner would have put them, the
-option is wrong, and every event pays the way through the re-key topic for nothing. Told once a process.
+Both send records to partitions that their devices do not belong to, and both are mended by repartitioning.
+But where records with the device as their key lie just where the other partitioner would have put them, the
+option is wrong, and every event pays the way through the repartition topic for nothing. Told once a process.
 """
 
 from worker import telemetry
-from worker.core.partitioning import OTHER_PARTITIONER, Partitioning
+from worker.core.partitioner import OTHER_PARTITIONER, Partitioning
 from worker.core.pipeline import DecodedRecords
 
 _ENOUGH = 200
@@ -22,7 +22,7 @@ class Misrouting:
         self._other = Partitioning(
             partitions=partitioning.partitions,
             partitioner=OTHER_PARTITIONER[partitioning.partitioner],
-            rekeys=False,
+            repartitions=False,
         )
         self._seen = 0
         self._explained = 0

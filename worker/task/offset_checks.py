@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from worker import telemetry
-from worker.core.partitioning import Partitioning
-from worker.core.state_records import SCHEMA_VERSION
+from worker.core.partitioner import Partitioning
+from worker.core.state_codec import SCHEMA_VERSION
 from worker.errors import Fatal, PartitionsAdded, TransactionLost
 from worker.model.state import GroupOffset, Meta
 from worker.ports import Changelog, Clock, Source
@@ -34,7 +34,7 @@ def founded(
         raw_topic=raw_topic,
         next_offsets=first_offsets,
         partitions=partitioning.partitions,
-        partitioner=partitioning.partitioner if partitioning.rekeys else "",
+        partitioner=partitioning.partitioner if partitioning.repartitions else "",
     )
 
 
@@ -43,7 +43,7 @@ async def agreed(
 ) -> Meta:
     """The meta record to go on from. Raises Fatal, with the remedies, where something contradicts it.
 
-    An input that is new begins at its first offset; re-keying that is turned on is remembered.
+    An input that is new begins at its first offset; repartitioning that is turned on is remembered.
     """
     _refuse_another_layout(partition, meta, topics, partitioning)
     known = {topic: meta.next_offsets[topic] for topic in topics.inputs if topic in meta.next_offsets}
@@ -55,13 +55,13 @@ async def agreed(
         _pass_gap(partition, topic, known[topic], log_bounds[topic], committed.get(topic), topics)
         known[topic] = first
     next_offsets = meta.next_offsets | known
-    if topics.rekey and topics.rekey not in next_offsets:
+    if topics.repartition and topics.repartition not in next_offsets:
         next_offsets = await source.first_offsets() | next_offsets
     return structs.replace(
         meta,
         next_offsets=next_offsets,
         partitions=partitioning.partitions,
-        partitioner=partitioning.partitioner if partitioning.rekeys else meta.partitioner,
+        partitioner=partitioning.partitioner if partitioning.repartitions else meta.partitioner,
     )
 
 
@@ -77,7 +77,7 @@ def _refuse_another_layout(
     if meta.partitions not in (0, partitioning.partitions):
         where, now = f"partition {partition}: {topics.raw}", str(partitioning.partitions)
         raise PartitionsAdded(where, meta.partitions, "this group began", now)
-    if partitioning.rekeys and meta.partitioner not in ("", partitioning.partitioner):
+    if partitioning.repartitions and meta.partitioner not in ("", partitioning.partitioner):
         raise Fatal(
             f"partition {partition}: input.partitioner was {meta.partitioner} when this group began, now "
             f"{partitioning.partitioner}: devices belong to other partitions now, where their sessions are "
@@ -110,7 +110,7 @@ def _pass_gap(
     first, end = log_bounds
     if group is not None and _accepts(group, first):
         cause = "the group's offset was set to the log's start by hand, which accepts the loss"
-    elif topic == topics.rekey and first == end == known + 1:
+    elif topic == topics.repartition and first == end == known + 1:
         # Only transactions write there, and behind each record that may be read stands a marker.
         cause = "only one offset was deleted, with nothing behind it: a transaction's marker"
     else:

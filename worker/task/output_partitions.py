@@ -9,7 +9,7 @@ events.
 from collections.abc import Iterator, Mapping, Sequence
 
 from worker.core.encode import device_of_session_key
-from worker.core.partitioning import Partitioning, PartitionOf
+from worker.core.partitioner import Partitioning, PartitionOf
 from worker.model.outputs import OutputRecord
 from worker.task.draft import Draft
 from worker.task.topics import TaskTopics

@@ -22,25 +22,25 @@ from worker.model.events import InputRecord
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Changelog, Clock, Source, StateStore, Transaction
-from worker.task.agreement import agreed, founded, refuse_forgotten_life, refuse_overtaken
 from worker.task.checkpoints import checkpoint_at, refuse_another_life
 from worker.task.commit_policy import CommitPolicy
-from worker.task.device_states import states_of
+from worker.task.device_cache import states_of
 from worker.task.draft import Draft
 from worker.task.draft_limits import DraftLimits
-from worker.task.intake import Intake
+from worker.task.failures import Setbacks
+from worker.task.input_stage import Intake
 from worker.task.lag import Lag, lag_of
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
-from worker.task.outlets import Outlets
+from worker.task.offset_checks import agreed, founded, refuse_forgotten_life, refuse_overtaken
+from worker.task.output_partitions import Outlets
 from worker.task.progress import Progress
-from worker.task.restoring import restore
-from worker.task.setbacks import Setbacks
+from worker.task.restore import restore
 from worker.task.slices import from_offset, slices
 from worker.task.starts import Starts
-from worker.task.statistics import TaskStatistics
-from worker.task.timekeeper import TIMERS_A_DRAFT, Timekeeper
+from worker.task.status import TaskStatistics
+from worker.task.timers import TIMERS_A_DRAFT, Timekeeper
 from worker.task.topics import TaskTopics
 from worker.task.wall_clock import WallClock
 
@@ -261,7 +261,7 @@ class PartitionTask:
         states = states_of(taken.decoded.device_ids, draft.states, self._live_states, self._store)
         result = process(taken.decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         draft.send_on(taken.leaving)
-        if taken.decoded.records:  # of the re-key topic: as they were first received
+        if taken.decoded.records:  # of the repartition topic: as they were first received
             draft.note_received(taken.decoded.records[0].timestamp)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
@@ -303,7 +303,7 @@ class PartitionTask:
         draft = self._draft
         if draft is None:
             return 0.0 if self._has_something_due() else _IDLE_WAIT_S
-        due_at = self._policy.due_at(draft.opened_at, self._source.lag(), rekeying=bool(draft.leaving))
+        due_at = self._policy.due_at(draft.opened_at, self._source.lag(), repartitioning=bool(draft.leaving))
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
@@ -326,7 +326,7 @@ class PartitionTask:
         for topic, partition, records in self._outlets.of(draft):
             await self._transaction.send(topic, records, partition)
         for partition, leaving in draft.leaving.items():
-            await self._transaction.forward(self._topics.rekey, partition, leaving)
+            await self._transaction.forward(self._topics.repartition, partition, leaving)
         await self._transaction.send(self._topics.changelog, [(k, value, None) for k, value in state_records])
         next_offsets = await self._transaction.acknowledged()
         await self._transaction.add_offsets(draft.next_offsets, draft.incarnation)

@@ -12,13 +12,13 @@ from itertools import chain
 from msgspec import Struct
 
 from worker import telemetry
-from worker.core.state_records import META_KEY, SCHEMA_VERSION, decode_meta, device_of_hot_key, times_of
+from worker.core.state_codec import META_KEY, SCHEMA_VERSION, decode_meta, device_of_hot_key, times_of
 from worker.core.timers import restored_timers
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
 from worker.ports import Changelog, Clock, StateRecord, StateStore
-from worker.task.agreement import refuse_overtaken
 from worker.task.checkpoints import checkpoint_at
+from worker.task.offset_checks import refuse_overtaken
 
 
 class Restored(Struct, frozen=True):

@@ -16,7 +16,7 @@ class TaskStatistics:
     def __init__(self) -> None:
         self.records = 0
         self.events = 0
-        self.events_rekeyed = 0
+        self.events_repartitioned = 0
         self.transactions = 0
         self.transactions_lost = 0
         self.sessions_opened = 0
@@ -30,8 +30,8 @@ class TaskStatistics:
     def add(self, draft: Draft, commit_seconds: float, delay_ms: float | None) -> None:
         """Count one committed draft. ``delay_ms``: from its first record's timestamp to now."""
         self.records += draft.records
-        self.events += draft.events - draft.events_rekeyed  # those are counted where they arrive
-        self.events_rekeyed += draft.events_rekeyed
+        self.events += draft.events - draft.events_repartitioned  # those are counted where they arrive
+        self.events_repartitioned += draft.events_repartitioned
         self.transactions += 1
         self.sessions_opened += draft.sessions_opened
         self.sessions_closed += draft.sessions_closed
@@ -46,7 +46,7 @@ class TaskStatistics:
         """Count what ``other`` counted."""
         self.records += other.records
         self.events += other.events
-        self.events_rekeyed += other.events_rekeyed
+        self.events_repartitioned += other.events_repartitioned
         self.transactions += other.transactions
         self.transactions_lost += other.transactions_lost
         self.sessions_opened += other.sessions_opened

@@ -16,7 +16,7 @@ from worker.core.timers import device_of_timer
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Source, StateRecord, StateStore
-from worker.task.device_states import states_of
+from worker.task.device_cache import states_of
 from worker.task.draft import Draft
 from worker.task.live_states import LiveStates
 from worker.task.timer_index import TimerIndex

@@ -6,12 +6,12 @@ from msgspec import Struct
 class TaskTopics(Struct, frozen=True, kw_only=True):
     """Task p reads partition p of ``raw`` and writes partition p of the others.
 
-    Nothing is sent to ``sessions`` or ``identities`` where the rules do not publish them. ``rekey`` is an
-    input too; it is empty where it is not read. Events for other partitions go to theirs of it.
+    Nothing is sent to ``sessions`` or ``identities`` where the rules do not publish them. ``repartition`` is
+    an input too; it is empty where it is not read. Events for other partitions go to theirs of it.
     """
 
     raw: str
-    rekey: str = ""
+    repartition: str = ""
     enriched: str
     dead_letters: str
     sessions: str
@@ -22,5 +22,5 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
 
     @property
     def inputs(self) -> list[str]:
-        """The raw topic, and the re-key topic where it is read."""
-        return [self.raw, self.rekey] if self.rekey else [self.raw]
+        """The raw topic, and the repartition topic where it is read."""
+        return [self.raw, self.repartition] if self.repartition else [self.raw]

@@ -1,10 +1,10 @@
 """By which instant silent sessions may close: the machine's wall clock, unless something contradicts it.
 
 Decides what contradicts it: a jump of its own, brokers' clocks, and the times that producers write. Brokers'
-clocks are heard where a topic has ``LogAppendTime`` (the re-key topic has) and a record arrives while the
-task waits at the end. Only they hold the closing back; the others are no proof and make a warning. Knows no
-session. The invariant: where wall clock and brokers differ, sessions close by the earlier of the two, for a
-session that closes late harms nobody.
+clocks are heard where a topic has ``LogAppendTime`` (the repartition topic has) and a record arrives while
+the task waits at the end. Only they hold the closing back; the others are no proof and make a warning. Knows
+no session. The invariant: where wall clock and brokers differ, sessions close by the earlier of the two, for
+a session that closes late harms nobody.
 """
 
 from collections.abc import Collection

@@ -17,7 +17,7 @@ from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 from worker.task.progress import Progress
-from worker.task.statistics import TaskStatistics, Totals, percentile
+from worker.task.status import TaskStatistics, Totals, percentile
 
 _STOP_S = 6.0
 
@@ -149,7 +149,7 @@ class Worker:
                 uptime_s=round(self._clock.monotonic() - self._began, 1),
                 events_per_s=round(done.events / seconds, 1),
                 records_per_s=round(done.records / seconds, 1),
-                events_rekeyed=done.events_rekeyed,
+                events_repartitioned=done.events_repartitioned,
                 transactions=done.transactions,
                 transactions_lost=done.transactions_lost,
                 lag={partition: lag.records for partition, lag in lags.items()},

@@ -93,7 +93,7 @@ class EventsRejected(LogEvent, frozen=True, kw_only=True):
 
 class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
     """Keyed records lie where ``producers``' partitioner puts them, not where ``input.partitioner`` says. All
-    is right, but each event goes the long way through the re-key topic.
+    is right, but each event goes the long way through the repartition topic.
 
     Alert: at once. Remedy: a new group (kafka.group_id) with ``input.partitioner`` set to ``producers``.
     """
@@ -205,19 +205,19 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
 
     Lag in records by partition, null where nobody knows it: ``lag_unknown`` counts those by reason. Behind
     the first open transaction of a producer nobody may read: ``in_open_transactions`` counts those offsets by
-    partition, where there are some, and ``lag`` does not. ``events_rekeyed`` went to the partition of their
-    device, where they count among the events; ``watermark_age_s`` is wall clock minus the oldest partition's
-    watermark; ``commit_...`` are the times that transactions took; ``delay_...`` goes from the timestamp of
-    the first record of a transaction to its commit, by the wall clock: from the receipt where raw has
-    ``LogAppendTime``, else from what the producer says, and below 0 where its clock is ahead; ``rss_mb`` is
-    resident memory.
+    partition, where there are some, and ``lag`` does not. ``events_repartitioned`` went to the partition of
+    their device, where they count among the events; ``watermark_age_s`` is wall clock minus the oldest
+    partition's watermark; ``commit_...`` are the times that transactions took; ``delay_...`` goes from the
+    timestamp of the first record of a transaction to its commit, by the wall clock: from the receipt where
+    raw has ``LogAppendTime``, else from what the producer says, and below 0 where its clock is ahead;
+    ``rss_mb`` is resident memory.
     """
 
     NAME = "worker.status"
     uptime_s: float
     events_per_s: float
     records_per_s: float
-    events_rekeyed: int
+    events_repartitioned: int
     transactions: int
     transactions_lost: int
     lag: dict[str, int | None]

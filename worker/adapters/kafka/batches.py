@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import Headers
+from worker.model.repartition import Headers
 
 NO_HEADERS: Headers = []
 

@@ -13,8 +13,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
-from worker.adapters.kafka_answers import lost_reading
-from worker.adapters.kafka_records import UNREADABLE_TIMES, UnreadableError
+from worker.adapters.kafka.answers import lost_reading
+from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 

@@ -17,7 +17,7 @@ from aiokafka.conn import AIOKafkaConnection, CloseReason, OAuthAuthenticator
 from aiokafka.errors import SaslAuthenticationFailed
 from aiokafka.protocol.admin import SaslAuthenticateRequest
 
-from worker.adapters.kafka_login import Login
+from worker.adapters.kafka.login import Login
 
 _client_connects = aiokafka.client.create_conn
 _SHARE_OF_A_SESSION = (0.75, 0.9)

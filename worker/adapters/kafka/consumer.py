@@ -17,19 +17,19 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from worker import telemetry
-from worker.adapters.kafka_assignor import StickyAssignor
-from worker.adapters.kafka_login import Login
-from worker.adapters.kafka_membership import Membership
-from worker.adapters.kafka_offsets import Offsets
-from worker.adapters.kafka_polling import FETCH_WAIT_MS, Fetched, Polling
-from worker.adapters.kafka_records import (
+from worker.adapters.kafka.assignor import StickyAssignor
+from worker.adapters.kafka.login import Login
+from worker.adapters.kafka.membership import Membership
+from worker.adapters.kafka.offsets import Offsets
+from worker.adapters.kafka.polling import FETCH_WAIT_MS, Fetched, Polling
+from worker.adapters.kafka.records import (
     UNREADABLE_TIMES,
     BoundedFetchResult,
     UnreadableError,
     use_light_records,
 )
-from worker.adapters.kafka_source import KafkaInput, KafkaSource, StartFrom
-from worker.adapters.kafka_topic_watch import TopicWatch
+from worker.adapters.kafka.source import KafkaInput, KafkaSource, StartFrom
+from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
 from worker.ports import Clock
 
@@ -66,8 +66,8 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         clock: Clock,
         login: Login | None = None,
     ) -> None:
-        """``topics``: the raw topic, then the re-key topic if it is read. ``fetch_bytes``: the most that one
-        fetch of all partitions together may bring; of a value over ``most_value_bytes`` the beginning is
+        """``topics``: the raw topic, then the repartition topic if it is read. ``fetch_bytes``: the most that
+        one fetch of all partitions together may bring; of a value over ``most_value_bytes`` the beginning is
         enough. ``held``: partition -> how far its state on this disk is. ``login``: that of ``client``, if
         brokers ask for one.
         """

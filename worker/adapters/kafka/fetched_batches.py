@@ -17,10 +17,10 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from msgspec import Struct
 
-from worker.adapters.unpacking import DamagedError, Stream, stream_of, unpack_into
+from worker.adapters.kafka.unpacking import DamagedError, Stream, stream_of, unpack_into
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue
-from worker.model.rekeying import Headers
+from worker.model.repartition import Headers
 
 PIECE_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024

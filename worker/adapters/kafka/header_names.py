@@ -12,7 +12,7 @@ from typing import cast
 
 from aiokafka.record.util import decode_varint_py
 
-from worker.adapters.fetched_batches import Record
+from worker.adapters.kafka.fetched_batches import Record
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LOG_APPEND_TIME = 0x08

@@ -20,8 +20,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 from msgspec import Struct, structs
 
 from worker import telemetry
-from worker.adapters.login_refusals import Refusal, refusal_of
-from worker.adapters.oauth_token import TokenClient
+from worker.adapters.kafka.login_refusals import Refusal, refusal_of
+from worker.adapters.kafka.oauth_token import TokenClient
 from worker.config import ConfigError, Kafka, Secret
 from worker.errors import Fatal, LoginRefused
 

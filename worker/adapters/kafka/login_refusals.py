@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from aiokafka.errors import IllegalSaslStateError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 from msgspec import Struct
 
-from worker.adapters.oauth_token import TokenRefused
+from worker.adapters.kafka.oauth_token import TokenRefused
 from worker.config import Kafka
 
 _AWAY = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)

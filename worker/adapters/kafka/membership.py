@@ -18,7 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from worker.adapters.kafka_answers import lost_reading
+from worker.adapters.kafka.answers import lost_reading
 from worker.errors import Fatal
 from worker.ports import Clock
 

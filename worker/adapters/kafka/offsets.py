@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
-from worker.adapters.kafka_answers import lost_reading
+from worker.adapters.kafka.answers import lost_reading
 from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from worker.adapters.read_budget import UNFINISHED_BYTES, ReadBudget
+from worker.adapters.kafka.read_budget import UNFINISHED_BYTES, ReadBudget
 from worker.model.events import InputRecord
 
 _POLL_BYTES = 1024 * 1024
 _POLL_RECORDS = 1_000
 _MEMORY_WAIT_S = 0.02
 FETCH_WAIT_MS = 100
-"""The client has one fetch a broker under way: one that waits for the usually empty re-key topic keeps a
+"""The client has one fetch a broker under way: one that waits for the usually empty repartition topic keeps a
 backlog of the raw topic waiting."""
 _QUIET_FETCH_WAIT_MS = 500
 """Where nothing comes in, asking for hundreds of partitions is most of what the worker does."""

@@ -20,12 +20,12 @@ from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import KafkaError
 
-from worker.adapters.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
-from worker.adapters.header_names import records_with_any_header_name
-from worker.adapters.read_budget import ReadBudget
-from worker.adapters.unpacking import DamagedError
+from worker.adapters.kafka.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
+from worker.adapters.kafka.header_names import records_with_any_header_name
+from worker.adapters.kafka.read_budget import ReadBudget
+from worker.adapters.kafka.unpacking import DamagedError
 from worker.model.events import PlainRecord
-from worker.model.rekeying import Headers
+from worker.model.repartition import Headers
 
 UNREADABLE_TIMES = 3
 """So often the same batch is fetched before it is given up."""
@@ -36,7 +36,7 @@ _NO_TIME = -1
 
 
 class FetchedRecord(PlainRecord, frozen=True, gc=False):
-    """Implements ``model.rekeying.RecordWithHeaders``."""
+    """Implements ``model.repartition.RecordWithHeaders``."""
 
     headers: Headers
 

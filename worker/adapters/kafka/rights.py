@@ -17,20 +17,20 @@ from aiokafka.protocol.transaction import AddOffsetsToTxnRequest
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 from msgspec import Struct
 
-from worker.adapters.kafka_answers import (
+from worker.adapters.kafka.answers import (
     GROUP_AUTHORIZATION_FAILED,
     TOPIC_AUTHORIZATION_FAILED,
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     grant_command,
 )
-from worker.adapters.kafka_topic_rules import Problem, Role, Topic, topic_names
+from worker.adapters.kafka.topic_rules import Problem, Role, Topic, topic_names
 from worker.config import Config, Kafka
 
 Operation = Literal["Read", "Write"]
 
 _OPERATIONS: Mapping[Role, tuple[Operation, ...]] = {
     "raw": ("Read",),
-    "rekey": ("Read", "Write"),
+    "repartition": ("Read", "Write"),
     "enriched": ("Write",),
     "sessions": ("Write",),
     "identities": ("Write",),
@@ -95,8 +95,8 @@ async def missing_rights(
 
 def _needed(config: Config, topics: Mapping[str, Topic]) -> dict[str, tuple[Operation, ...]]:
     needed = {name: _OPERATIONS[role] for role, name in topic_names(config).items()}
-    if config.rekey_topic in topics:  # where it exists it is read, whatever is sent to it
-        needed.setdefault(config.rekey_topic, ("Read",))
+    if config.repartition_topic in topics:  # where it exists it is read, whatever is sent to it
+        needed.setdefault(config.repartition_topic, ("Read",))
     return needed
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
-from worker.adapters.kafka_connection import use_logins
-from worker.adapters.kafka_login import Login
+from worker.adapters.kafka.connection import use_logins
+from worker.adapters.kafka.login import Login
 from worker.config import ConfigError, Kafka
 
 

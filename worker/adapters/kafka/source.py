@@ -1,5 +1,5 @@
 """The inputs of one task on their way from the consumer group: its partition of the raw topic and, where
-events are re-keyed, of the re-key topic.
+events are repartitioned, of the repartition topic.
 
 Buffers the task's share of the process's memory for input; knows the group that fills it. Invariants: nothing
 is returned before the first seek; each offset at most once after a seek, each input in order; an input's
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aiokafka import TopicPartition
 
-from worker.adapters.kafka_offsets import Offsets
+from worker.adapters.kafka.offsets import Offsets
 from worker.core.interleaving import oldest_piece
-from worker.core.rekeying import origin_timestamp_ms
+from worker.core.repartition import origin_timestamp_ms
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.state import GroupOffset
 
 if TYPE_CHECKING:
-    from worker.adapters.kafka_consumer import ConsumerGroup
+    from worker.adapters.kafka.consumer import ConsumerGroup
 
 StartFrom = Literal["earliest", "latest"]
 
@@ -35,11 +35,13 @@ _OTHER_INPUT_S = 0.2
 class KafkaInput:
     """One topic's partition, as the group fills it and the source empties it."""
 
-    def __init__(self, source: "KafkaSource", topic_partition: TopicPartition, *, rekeyed: bool) -> None:
-        """``rekeyed``: its records were received elsewhere before, at a time that they tell."""
+    def __init__(
+        self, source: "KafkaSource", topic_partition: TopicPartition, *, repartitioned: bool
+    ) -> None:
+        """``repartitioned``: its records were received elsewhere before, at a time that they tell."""
         self._source = source
         self.topic_partition = topic_partition
-        self._received_ms: Callable[[Any], int] = origin_timestamp_ms if rekeyed else _timestamp_ms
+        self._received_ms: Callable[[Any], int] = origin_timestamp_ms if repartitioned else _timestamp_ms
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
         self._waiting: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
@@ -137,15 +139,15 @@ class KafkaSource:
         topics: Sequence[str],
         start_from: StartFrom,
     ) -> None:
-        """``topics``: the raw topic, of which a first life reads ``start_from``; then the re-key topic, if it
-        is read, which is always read whole.
+        """``topics``: the raw topic, of which a first life reads ``start_from``; then the repartition topic,
+        if it is read, which is always read whole.
         """
         self._group = group
         self._offsets = offsets
         self._start_from = start_from
         self._partition = partition
         self.inputs = [
-            KafkaInput(self, TopicPartition(topic, partition), rekeyed=place > 0)
+            KafkaInput(self, TopicPartition(topic, partition), repartitioned=place > 0)
             for place, topic in enumerate(topics)
         ]
         self._failure: Fatal | TransactionLost | None = None

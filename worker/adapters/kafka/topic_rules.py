@@ -9,10 +9,10 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from worker.adapters.kafka_answers import grant_command
+from worker.adapters.kafka.answers import grant_command
 from worker.config import Config
 
-Role = Literal["raw", "rekey", "enriched", "sessions", "identities", "dead_letters", "changelog"]
+Role = Literal["raw", "repartition", "enriched", "sessions", "identities", "dead_letters", "changelog"]
 ROLES: tuple[Role, ...] = get_args(Role)
 UPSERTS: tuple[Role, ...] = ("sessions", "identities")
 """Topics of which the last record of a key counts."""
@@ -61,7 +61,7 @@ def topic_names(config: Config) -> dict[Role, str]:
     topics = config.topics
     names: dict[Role, str] = {
         "raw": topics.raw,
-        "rekey": config.rekey_topic if config.input.rekey == "auto" else "",
+        "repartition": config.repartition_topic if config.input.repartition == "auto" else "",
         "enriched": topics.enriched,
         "sessions": topics.sessions,
         "identities": topics.identities,
@@ -72,10 +72,10 @@ def topic_names(config: Config) -> dict[Role, str]:
 
 
 def names_to_know(config: Config) -> set[str]:
-    """The topics that a worker has to know of: its own, and the re-key topic also where it sends nothing to
-    it.
+    """The topics that a worker has to know of: its own, and the repartition topic also where it sends nothing
+    to it.
     """
-    return {*topic_names(config).values(), config.rekey_topic}
+    return {*topic_names(config).values(), config.repartition_topic}
 
 
 def settings(role: Role, config: Config, raw: Topic | None, replication_factor: int) -> dict[str, str]:
@@ -88,7 +88,7 @@ def settings(role: Role, config: Config, raw: Topic | None, replication_factor: 
         wanted["min.insync.replicas"] = "2"  # with 1 an acknowledged commit may be lost with one broker
     if role == "raw":
         return wanted
-    if role == "rekey":
+    if role == "repartition":
         # By the time of arrival: raw records may be years old, and would be deleted before they are read.
         wanted["message.timestamp.type"] = "LogAppendTime"
         wanted["retention.ms"] = str(SEVEN_DAYS_MS)
@@ -175,7 +175,7 @@ def _missing(name: str, raw: Topic | None) -> Problem:
 
 
 def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) -> Iterator[Problem]:
-    if topic.partitions == raw.partitions or role not in ("rekey", "changelog"):
+    if topic.partitions == raw.partitions or role not in ("repartition", "changelog"):
         return  # outputs of another number are partitioned by device
     if topic.partitions < raw.partitions:
         remedy = (
@@ -218,7 +218,7 @@ def _setting_problems(
             why = "a batch of that size takes three times as much memory, beside what operations.md grants"
             yield wrong("max.message.bytes", LARGEST_RAW_BATCH_BYTES, why)
         return
-    if role == "rekey":
+    if role == "repartition":
         if found.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
             yield wrong(
                 "message.timestamp.type", "LogAppendTime", "old events are deleted before they are read"
@@ -243,7 +243,7 @@ def _setting_problems(
         yield wrong("max.message.bytes", least, f"a record or batch of {least} bytes must fit")
     # What raw accepted is ahead by no more than raw allows; in tables of older brokers neither is named.
     ahead = "message.timestamp.after.max.ms"
-    if role != "rekey" and int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
+    if role != "repartition" and int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
         yield wrong(ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker")
     if role in RAW_TIMES:
         for setting, wanted, why in _age_problems(found, raw):
@@ -281,7 +281,7 @@ def _least_message_bytes(role: Role, config: Config, raw: Topic | None) -> int:
         # A whole value in base64, and a little beside it.
         largest_value = max(_max_message_bytes(raw), config.input.max_value_bytes)
         return (largest_value + 2) // 3 * 4 + 65_536
-    if role == "rekey":  # a whole value, and where it is from
+    if role == "repartition":  # a whole value, and where it is from
         return max(_max_message_bytes(raw), config.input.max_value_bytes) + 65_536
     if role == "enriched":
         # `data` and `extra`, six ids that JSON may write six times as long, and the rest.

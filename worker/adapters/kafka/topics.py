@@ -20,10 +20,10 @@ from aiokafka.errors import (
 )
 from msgspec import Struct
 
-from worker.adapters.kafka_answers import grant_command, needed
-from worker.adapters.kafka_rights import missing_rights
-from worker.adapters.kafka_security import client_options, login_of
-from worker.adapters.kafka_topic_rules import (
+from worker.adapters.kafka.answers import grant_command, needed
+from worker.adapters.kafka.rights import missing_rights
+from worker.adapters.kafka.security import client_options, login_of
+from worker.adapters.kafka.topic_rules import (
     Problem,
     Topic,
     names_to_know,

@@ -27,11 +27,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.adapters.kafka_answers import UNKNOWN_TOPIC, Answer, answer_of, errors_in
-from worker.adapters.kafka_batches import NO_HEADERS, fill
+from worker.adapters.kafka.answers import UNKNOWN_TOPIC, Answer, answer_of, errors_in
+from worker.adapters.kafka.batches import NO_HEADERS, fill
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
-from worker.model.rekeying import Headers, RekeyedRecord
+from worker.model.repartition import Headers, RepartitionedRecord
 
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
@@ -116,7 +116,7 @@ class KafkaTransaction:
         """Send records to this partition of the topic, or to the one given, in batches, in order."""
         await self._send_all(topic, self._partition if partition is None else partition, records)
 
-    async def forward(self, topic: str, partition: int, records: Sequence[RekeyedRecord]) -> None:
+    async def forward(self, topic: str, partition: int, records: Sequence[RepartitionedRecord]) -> None:
         """Send records to that partition of the topic, in batches, in order."""
         outputs = [(record.key, record.value, None) for record in records]
         await self._send_all(topic, partition, outputs, [record.headers for record in records])
