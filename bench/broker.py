@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.load import BOOTSTRAP_VARIABLE
-from tests.kafka.broker import LocalBroker
-from tests.kafka.finding import jars
+from testing.kafka.broker import LocalBroker
+from testing.kafka.finding import jars
 
 JAVA_OPTIONS = ("-Xms1g", "-Xmx1g")
 SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}

@@ -22,7 +22,7 @@ from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import RESULTS
 from bench.run import JOBS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
-from tests.kafka.broker import end_with_parent
+from testing.kafka.broker import end_with_parent
 
 PARTITIONS = 4
 WARM_UP_S = 10.0

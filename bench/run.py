@@ -31,7 +31,7 @@ from bench.measuring import (
 )
 from bench.report import RESULTS, Run, save, table
 from bench.topics import ENDS, Topics
-from tests.kafka.broker import end_with_parent
+from testing.kafka.broker import end_with_parent
 
 INTERVAL_S = 0.2
 QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes

@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from bench.measuring import ProcessTree
 from bench.run import stop
 from bench.silences import Arrival
-from tests.kafka.broker import end_with_parent
+from testing.kafka.broker import end_with_parent
 from worker.core.partitioner import Partitioning
 
 BATCH = 100  # devices in one record of the filling, all of one partition

@@ -1,7 +1,7 @@
 """What 100 KB of the worst input cost: ``python -m bench.worst_inputs``, ms of CPU to decode each kind.
 
 Each kind is 100 KB, or as many elements as a batch may have, made so that a part of decoding has most to do;
-and each element of ``tests/corpus`` that is refused, as often as it fits. The sixty dearest are listed, and
+and each element of ``testing/corpus`` that is refused, as often as it fits. The sixty dearest are listed, and
 beside them a loop of Python, for comparison between machines.
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 from itertools import accumulate
 
 from bench.in_memory import least_cpu_seconds
-from tests.golden import golden_cases, input_bytes
+from testing.golden import golden_cases, input_bytes
 from worker.core.decode import Decoder
 from worker.model.rules import IdentityRules, InputRules
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from testing.kafka import finding, secured
+from testing.kafka.broker import LocalBroker
 from tests.commands import Sessionizer, command_line
-from tests.kafka import finding, secured
-from tests.kafka.broker import LocalBroker
 from tests.recipes import postgresql
 
 # Other work on the machine must not fail a property for being slow; a failure prints how to repeat it.

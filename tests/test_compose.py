@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.kafka.settings import IMAGE
+from testing.kafka.settings import IMAGE
 from worker.config import load
 from worker.config.load import PREFIX, VARIABLES
 

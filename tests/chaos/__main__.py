@@ -12,14 +12,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from testing.kafka import finding
+from testing.kafka.cluster import SIZE
 from tests.chaos.deployment import Deployment
 from tests.chaos.journal import Journal
 from tests.chaos.kills import KillPlan, run_kills
 from tests.chaos.report import write_report
 from tests.chaos.run import Plan, run_chaos
 from tests.chaos.schedule import schedule
-from tests.kafka import finding
-from tests.kafka.cluster import SIZE
 
 
 def main() -> int:

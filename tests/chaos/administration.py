@@ -17,11 +17,11 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from testing.kafka import rights
+from testing.kafka.quotas import Quota, set_quotas
+from testing.kafka.rights import Right
+from testing.kafka.scram import set_password
 from tests.chaos.retention import Retention
-from tests.kafka import rights
-from tests.kafka.quotas import Quota, set_quotas
-from tests.kafka.rights import Right
-from tests.kafka.scram import set_password
 from worker.adapters.kafka.topic_rules import topic_names
 from worker.config import Config
 

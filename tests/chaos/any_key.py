@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment
 from tests.chaos.promises import (
     Expected,
@@ -30,7 +31,6 @@ from tests.chaos.promises import (
 )
 from tests.chaos.sent import Place, Sent
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
-from tests.waiting import eventually
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
 from worker.core.partitioner import Partitioning

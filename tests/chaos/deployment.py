@@ -21,9 +21,9 @@ import psutil  # type: ignore[import-untyped]
 from aiokafka import TopicPartition
 from msgspec import structs
 
+from testing.kafka.broker import end_with_parent
+from testing.waiting import eventually
 from tests.chaos.topics import committed_offsets, end_offsets
-from tests.kafka.broker import end_with_parent
-from tests.waiting import eventually
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.security import client_options
 from worker.config import Config, load

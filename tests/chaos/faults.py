@@ -11,13 +11,13 @@ import signal
 import time
 from collections.abc import Sequence
 
+from testing.kafka.cluster import SIZE, Cluster
+from testing.kafka.proxy import Api, Fate
 from tests.chaos.administration import Administration
 from tests.chaos.crew import Crew
 from tests.chaos.damage import DAMAGES
 from tests.chaos.journal import Journal
 from tests.chaos.schedule import Fault, Lanes
-from tests.kafka.cluster import SIZE, Cluster
-from tests.kafka.proxy import Api, Fate
 
 _FATES = {
     "request lost": Fate.REQUEST_LOST,

@@ -17,6 +17,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testing.kafka import cluster as kafka_cluster
+from testing.kafka.broker import end_with_parent
+from testing.kafka.cluster import Cluster
+from testing.waiting import eventually
 from tests.chaos.administration import Administration
 from tests.chaos.any_key import check_any_key
 from tests.chaos.crew import Crew, Holdings
@@ -26,10 +30,6 @@ from tests.chaos.journal import Journal
 from tests.chaos.promises import Verdict
 from tests.chaos.schedule import Lanes
 from tests.chaos.watch import Sample, Watch
-from tests.kafka import cluster as kafka_cluster
-from tests.kafka.broker import end_with_parent
-from tests.kafka.cluster import Cluster
-from tests.waiting import eventually
 
 LIVENESS_S = 180.0
 """P5: after the last fault everything is read within this time."""

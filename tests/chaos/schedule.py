@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from testing.kafka.proxy import Api
 from tests.chaos.administration import RIGHTS
 from tests.chaos.crashing_worker import POINTS
 from tests.chaos.damage import DAMAGES
-from tests.kafka.proxy import Api
 
 
 class Fault(Struct, frozen=True, kw_only=True):

@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from msgspec import Struct
 
+from testing.kafka.cluster import Cluster
 from tests.chaos.journal import Journal
 from tests.chaos.topics import committed_offsets
-from tests.kafka.cluster import Cluster
 from worker.config import Config
 
 _EVERY_S = 2.0

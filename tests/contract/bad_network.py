@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from testing.kafka.broker import LocalBroker
+from testing.kafka.proxy import Proxy
 from tests.contract.place import Place
-from tests.kafka.broker import LocalBroker
-from tests.kafka.proxy import Proxy
 
 
 class BadNetwork:

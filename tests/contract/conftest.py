@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from testing.kafka.broker import LocalBroker, free_ports
 from tests.conftest import Kafka
 from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
 from tests.contract.place import Place
 from tests.contract.raw_topic import Raw
-from tests.kafka.broker import LocalBroker, free_ports
 
 
 @pytest.fixture(autouse=True)

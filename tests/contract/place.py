@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from testing.waiting import eventually
 from tests.contract.cluster import committed_offset, ends, make_topics, visible
-from tests.waiting import eventually
 from worker.adapters.kafka.transaction import KafkaTransaction
 
 

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 
+from testing.waiting import eventually
 from tests.contract.cluster import ends, reader, write
 from tests.contract.place import transaction_of
-from tests.waiting import eventually
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.source import KafkaSource, StartFrom
 from worker.adapters.system_clock import SystemClock

@@ -10,10 +10,10 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import InconsistentGroupProtocolError
 
+from testing.waiting import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import admin, make_topics
 from tests.contract.machine import Machine
-from tests.waiting import eventually
 from worker.adapters.kafka.assignor import StickyAssignor
 
 

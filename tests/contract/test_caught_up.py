@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from testing.kafka.broker import LocalBroker
+from testing.waiting import eventually
 from tests.contract.cluster import make_topics, writing_in_transaction
 from tests.contract.raw_topic import Raw, becomes, changed, offsets, take
-from tests.kafka.broker import LocalBroker
-from tests.waiting import eventually
 
 
 def test_a_source_is_caught_up_when_all_is_returned_and_not_a_record_before(raw: Raw) -> None:

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from testing.kafka.broker import free_ports
+from testing.waiting import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, ends, make_topics, write
-from tests.kafka.broker import free_ports
-from tests.waiting import eventually
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.errors import Fatal, TransactionLost
 from worker.ports import StateRecord

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.kafka.broker import LocalBroker
 from tests.contract.cluster import make_topics, write
 from tests.contract.raw_topic import Raw, changed, offsets, take
-from tests.kafka.broker import LocalBroker
 from worker.errors import Fatal
 
 _DAMAGED = 2

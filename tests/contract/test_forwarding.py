@@ -7,10 +7,10 @@ import random
 
 import pytest
 
+from testing.waiting import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import ends, visible_records
 from tests.contract.place import Place, write_all
-from tests.waiting import eventually
 from worker.errors import TransactionLost
 from worker.model.repartition import Headers, RepartitionedRecord
 

@@ -8,8 +8,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
+from testing.kafka.broker import free_ports
 from tests.contract.raw_topic import HEARTBEAT_S, Raw, changed, offsets, take
-from tests.kafka.broker import free_ports
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.errors import Fatal
 

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from testing.kafka.proxy import Api, Fate, Proxy
+from testing.waiting import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
 from tests.contract.raw_topic import Raw, changed, offsets, take
-from tests.kafka.proxy import Api, Fate, Proxy
-from tests.waiting import eventually
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.adapters.kafka.source import KafkaSource
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from testing.waiting import eventually
 from tests.contract.cluster import admin, make_topics
 from tests.contract.place import Place
-from tests.waiting import eventually
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.errors import TransactionLost

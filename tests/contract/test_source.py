@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from testing.waiting import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, ends, make_topics, visible, write, writing_in_transaction
 from tests.contract.raw_topic import (
@@ -18,7 +19,6 @@ from tests.contract.raw_topic import (
     offsets,
     take,
 )
-from tests.waiting import eventually
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 

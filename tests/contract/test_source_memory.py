@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from testing.waiting import eventually
 from tests.contract.cluster import write
 from tests.contract.raw_topic import Raw, changed, offsets, take
-from tests.waiting import eventually
 from worker.adapters.kafka import consumer as kafka_consumer
 
 RECORDS = 200

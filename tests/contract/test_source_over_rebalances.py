@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from testing.waiting import eventually
 from tests.contract.cluster import delete_records
 from tests.contract.raw_topic import Raw, changed, offsets, take
-from tests.waiting import eventually
 from worker.adapters.kafka.source import KafkaSource
 
 

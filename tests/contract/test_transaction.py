@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from testing.waiting import eventually
 from tests.contract.cluster import visible
 from tests.contract.place import Place, write_all
-from tests.waiting import eventually
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.errors import TransactionLost
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from testing.waiting import eventually
 from tests.contract.cluster import make_topics, visible
 from tests.contract.place import Place, write_all
-from tests.waiting import eventually
 from worker.errors import TransactionLost
 
 

@@ -9,10 +9,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from testing.kafka.proxy import Api, Fate
+from testing.waiting import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.place import write_all
-from tests.kafka.proxy import Api, Fate
-from tests.waiting import eventually
 from worker.errors import TransactionLost
 
 IN_A_TRANSACTION = [

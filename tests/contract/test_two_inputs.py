@@ -8,10 +8,10 @@ import asyncio
 
 import pytest
 
+from testing.waiting import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import make_topics, reader, write, writing_in_transaction
 from tests.contract.raw_topic import Raw, becomes, changed, take
-from tests.waiting import eventually
 from worker.adapters.kafka.source import StartFrom
 from worker.model.events import InputRecord
 from worker.model.state import GroupOffset

@@ -6,12 +6,12 @@ import random
 from aiokafka import AIOKafkaProducer
 from msgspec import json
 
+from testing.waiting import eventually
 from tests.builders import click
 from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment, feeding
 from tests.chaos.promises import check_promises
 from tests.chaos.topics import read_all
-from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

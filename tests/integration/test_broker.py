@@ -4,9 +4,9 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from testing.kafka.broker import LocalBroker
 from tests.conftest import Kafka
 from tests.contract.cluster import make_topics
-from tests.kafka.broker import LocalBroker
 
 
 async def write_in_transaction(

@@ -7,8 +7,8 @@ import time
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment
-from tests.waiting import eventually
 from worker.demo.topics import reading
 from worker.demo.traffic import RawRecord
 

@@ -8,10 +8,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from msgspec import json
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.contract.cluster import reader, write
-from tests.waiting import eventually
 from worker.core.partitioner import Partitioning
 
 NOW_MS = 1_760_000_000_000

@@ -6,11 +6,11 @@ import asyncio
 import shutil
 import signal
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, feeding
 from tests.chaos.kills import KillPlan, run_kills
 from tests.chaos.promises import check_promises
 from tests.chaos.topics import end_offsets
-from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

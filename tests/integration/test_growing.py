@@ -7,11 +7,11 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
+from testing.waiting import eventually
 from tests.chaos.any_key import everything_is_read, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.conftest import Kafka
-from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.conftest import Kafka
-from tests.waiting import eventually
 from worker.demo.traffic import make_traffic
 
 

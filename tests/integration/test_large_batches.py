@@ -11,9 +11,9 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import committed_offsets, read_all
-from tests.waiting import eventually
 
 MEMORY_MB = 64
 GRANTED_MB = MEMORY_MB + 256

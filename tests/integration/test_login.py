@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from testing.kafka import rights
+from testing.kafka.certificates import Authority
+from testing.kafka.secured import SecuredBroker
+from testing.kafka.tokens import AUDIENCE, TokenEndpoint
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess, feeding
 from tests.commands import Sessionizer
-from tests.kafka import rights
-from tests.kafka.certificates import Authority
-from tests.kafka.secured import SecuredBroker
-from tests.kafka.tokens import AUDIENCE, TokenEndpoint
-from tests.waiting import eventually
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.login import MOST_TRIES
 from worker.config import load

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from testing.waiting import eventually, wait_until
 from tests.chaos.deployment import Deployment, WorkerProcess, feeding, gone
 from tests.chaos.promises import check_promises
 from tests.conftest import Kafka
-from tests.waiting import eventually, wait_until
 from worker.demo.traffic import make_traffic
 from worker.health import HealthFile
 

@@ -4,10 +4,10 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
+from testing.waiting import eventually
 from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
-from tests.waiting import eventually
 from worker.core.state_codec import hot_key
 from worker.demo.traffic import make_traffic
 

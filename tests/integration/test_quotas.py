@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from testing.kafka.broker import LocalBroker
+from testing.kafka.quotas import set_quotas
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
-from tests.kafka.broker import LocalBroker
-from tests.kafka.quotas import set_quotas
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

@@ -9,12 +9,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.commands import Sessionizer
 from tests.conftest import Kafka
 from tests.record_times import RECORD_TIMES_MS
-from tests.waiting import eventually
 from worker.core.partitioner import Partitioning
 from worker.model.events import OLDEST_TIMESTAMP_MS
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from testing.kafka import rights
+from testing.kafka.rights import Right
+from testing.kafka.secured import SecuredBroker
 from tests.chaos.deployment import Deployment
 from tests.commands import Sessionizer
-from tests.kafka import rights
-from tests.kafka.rights import Right
-from tests.kafka.secured import SecuredBroker
 from worker.config import Config
 from worker.demo.traffic import RawRecord, make_traffic
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from testing.kafka import rights
+from testing.kafka.rights import Kind, Right
+from testing.kafka.secured import PLAIN_USERS, SecuredBroker
+from testing.waiting import wait_until
 from tests.chaos.deployment import Deployment, WorkerProcess
-from tests.kafka import rights
-from tests.kafka.rights import Kind, Right
-from tests.kafka.secured import PLAIN_USERS, SecuredBroker
-from tests.waiting import wait_until
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

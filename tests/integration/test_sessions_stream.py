@@ -10,12 +10,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from msgspec import json
 
+from testing.waiting import eventually
 from tests.builders import RawEvent, click
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.promises import check_promises
 from tests.chaos.topics import read_all
 from tests.conftest import Kafka
-from tests.waiting import eventually
 from worker.demo.traffic import RawRecord
 
 GAP_MS, GRACE_MS = 2_000, 1_000

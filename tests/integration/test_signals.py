@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
-from tests.waiting import eventually
 
 NOBODY = "127.0.0.1:1"
 ONE, TWO = (), ("--processes", "2")

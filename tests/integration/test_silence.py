@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from testing.kafka.broker import LocalBroker
 from tests.chaos.deployment import Deployment
-from tests.kafka.broker import LocalBroker
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from testing.kafka.broker import LocalBroker
 from tests.chaos.deployment import Deployment
-from tests.kafka.broker import LocalBroker
 
 
 def test_a_worker_waits_for_brokers_that_are_away(local_broker: LocalBroker, tmp_path: Path) -> None:

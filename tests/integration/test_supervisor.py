@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from testing.waiting import wait_until
 from tests.chaos.deployment import gone
-from tests.waiting import wait_until
 
 SUPERVISOR = """
 import os, sys

@@ -11,9 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
+from testing.kafka.broker import LocalBroker
+from testing.waiting import eventually
 from tests.conftest import Kafka
-from tests.kafka.broker import LocalBroker
-from tests.waiting import eventually
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Role, Topic, topic_names
 from worker.cli.main import main

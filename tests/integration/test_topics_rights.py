@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from testing.kafka import rights
+from testing.kafka.rights import Right
+from testing.kafka.secured import SecuredBroker
 from tests.chaos.deployment import Deployment
-from tests.kafka import rights
-from tests.kafka.rights import Right
-from tests.kafka.secured import SecuredBroker
 from worker.adapters.kafka import topics as kafka_topics
 from worker.config import Config, load
 from worker.errors import Fatal

@@ -4,8 +4,8 @@ import asyncio
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment
-from tests.waiting import eventually
 from worker.adapters.kafka import topics as kafka_topics
 from worker.demo.traffic import make_traffic
 

@@ -6,10 +6,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from testing.kafka.broker import LocalBroker
+from testing.waiting import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.contract.cluster import writing_in_transaction
-from tests.kafka.broker import LocalBroker
-from tests.waiting import eventually
 
 
 async def reports(worker: WorkerProcess, what: str, **fields: Any) -> None:

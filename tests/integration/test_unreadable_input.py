@@ -8,12 +8,12 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.produce import ProduceRequest
 from msgspec import json
 
+from testing.kafka.broker import LocalBroker
+from testing.waiting import eventually
 from tests.built_batches import Built, built_batch
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import read_all
 from tests.contract.cluster import write
-from tests.kafka.broker import LocalBroker
-from tests.waiting import eventually
 from worker.adapters.kafka.unpacking import GZIP, ZSTD
 
 NOW_MS = 1_760_000_000_000

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.kafka.broker import end_with_parent
-from tests.waiting import wait_until
+from testing.kafka.broker import end_with_parent
+from testing.waiting import wait_until
 
 NEEDED = ("initdb", "postgres", "psql", "pg_isready")
 SUPERUSER = "recipes"

@@ -1,11 +1,11 @@
-"""Runs the golden cases of tests/corpus: each input has its fate, and its neighbours go on unharmed."""
+"""Runs the golden cases of testing/corpus: each input has its fate, and its neighbours go on unharmed."""
 
 from typing import Any
 
 import pytest
 from msgspec import json
 
-from tests.golden import Case, golden_cases, input_bytes, repeated
+from testing.golden import Case, golden_cases, input_bytes, repeated
 from worker.core.decode import Decoder
 from worker.model.events import DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules

@@ -1,6 +1,6 @@
 """The rules of decoding that a table of cases cannot say: details, hashes, limits, what is configured.
 
-The kinds of input and their fates are in tests/corpus.
+The kinds of input and their fates are in testing/corpus.
 """
 
 import hashlib

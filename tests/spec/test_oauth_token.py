@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiokafka.errors import KafkaConnectionError
 
-from tests.kafka.certificates import Authority
-from tests.kafka.tokens import TokenEndpoint
+from testing.kafka.certificates import Authority
+from testing.kafka.tokens import TokenEndpoint
 from worker.adapters.kafka import oauth_token
 from worker.adapters.kafka.oauth_token import TokenClient, TokenRefused
 from worker.config import Kafka

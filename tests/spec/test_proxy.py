@@ -2,8 +2,8 @@
 
 import asyncio
 
-from tests.kafka.broker import free_ports
-from tests.kafka.proxy import Proxy
+from testing.kafka.broker import free_ports
+from testing.kafka.proxy import Proxy
 
 
 def test_a_connection_that_is_cut_before_it_has_begun_is_closed() -> None:

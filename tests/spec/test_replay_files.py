@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.waiting import wait_until
 from tests.builders import click
 from tests.replaying import Replaying, text, wrapped
-from tests.waiting import wait_until
 from worker.adapters.file_lines import LineFile
 from worker.signals import DUMP, IGNORED, STOP
 

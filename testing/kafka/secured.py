@@ -13,11 +13,11 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from tests.kafka import rights, scram
-from tests.kafka.broker import QUICK_START, LocalBroker, free_ports
-from tests.kafka.certificates import Authority, Certificate
-from tests.kafka.relay import Relay
-from tests.kafka.rights import Right
+from testing.kafka import rights, scram
+from testing.kafka.broker import QUICK_START, LocalBroker, free_ports
+from testing.kafka.certificates import Authority, Certificate
+from testing.kafka.relay import Relay
+from testing.kafka.rights import Right
 
 PLAIN_USERS = {"plain-user": "plain-Pa55word-of-the-tests"}
 """Known from the start; those of SCRAM come with ``set_password``."""

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.kafka.broker import CLUSTER_ID, LocalBroker, answers, free_ports
-from tests.kafka.settings import IMAGE, SETTINGS, as_environment
-from tests.waiting import wait_until
+from testing.kafka.broker import CLUSTER_ID, LocalBroker, answers, free_ports
+from testing.kafka.settings import IMAGE, SETTINGS, as_environment
+from testing.waiting import wait_until
 
 ADDRESS_VARIABLE = "SESSIONIZER_TEST_KAFKA"
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests.kafka.broker import QUICK_START, LocalBroker, free_ports
-from tests.kafka.proxy import Proxy
+from testing.kafka.broker import QUICK_START, LocalBroker, free_ports
+from testing.kafka.proxy import Proxy
 
 SIZE = 3
 _JAVA = ("-Xmx384m", *QUICK_START)

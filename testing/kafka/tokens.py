@@ -18,7 +18,7 @@ from typing import Any, Self
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.kafka.certificates import Certificate
+from testing.kafka.certificates import Certificate
 
 AUDIENCE = "kafka-of-the-tests"
 

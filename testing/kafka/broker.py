@@ -1,8 +1,8 @@
 """One real Apache Kafka broker as a child process, for tests that need Kafka and for tests that break it.
 
-Decides how a broker is set up, started, found ready and ended. Must not know who uses it, nor where its jars
-come from (``tests.kafka.finding``). Its address and data stay the same from one start to the next, so clients
-and records outlive ``stop``, ``kill`` and ``restart``; and no broker outlives the process that started it.
+Decides how a broker is set up, started, found ready and ended. Must not know who uses it, nor where its
+jars come from (``testing.kafka.finding``). Address and data stay the same from one start to the
+next: clients and records outlive ``stop``, ``kill`` and ``restart``; and no broker outlives the process that started it.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.kafka.settings import SETTINGS, as_properties
-from tests.waiting import wait_until
+from testing.kafka.settings import SETTINGS, as_properties
+from testing.waiting import wait_until
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_TIMEOUT_S = 90.0
