@@ -1,8 +1,9 @@
-"""One real Apache Kafka broker as a child process, for tests that need Kafka and for tests that break it.
+"""One real Apache Kafka broker as a child process: for all that need Kafka, and for what breaks it.
 
-Decides how a broker is set up, started, found ready and ended. Must not know who uses it, nor where its
-jars come from (``testing.kafka.finding``). Address and data stay the same from one start to the
-next: clients and records outlive ``stop``, ``kill`` and ``restart``; and no broker outlives the process that started it.
+Decides how a broker is set up, started, found ready and ended. Must not know who uses it, nor where its jars
+come from (``testing.kafka.finding``). Invariants: address and data stay the same from one start to the next,
+so that clients and records outlive ``stop``, ``kill`` and ``restart``; no broker outlives the process that
+started it.
 """
 
 import contextlib
