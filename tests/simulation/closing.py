@@ -18,8 +18,7 @@ from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.transactions import committed_transactions
 from worker.core.expiry import expires_after_ms
 from worker.core.session_changes import closes_at_ms
-from worker.core.state_codec import decode_state, times_of
-from worker.core.timers import timer_key
+from worker.core.state_codec import decode_state, timer_key, times_of
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, Meta

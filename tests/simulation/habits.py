@@ -13,7 +13,7 @@ from tests.simulation.changelog import FakeChangelog
 from tests.simulation.topics import topics_of
 from tests.simulation.transaction import FakeTransaction
 from tests.simulation.world import until
-from worker.core.timers import TimerKind, whole_range
+from worker.core.state_codec import TimerKind, whole_range
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers

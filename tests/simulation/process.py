@@ -20,8 +20,7 @@ from tests.simulation.topics import RULES
 from tests.simulation.transaction import FakeTransaction
 from worker.core.decode import Decoder
 from worker.core.expiry import clock_ms
-from worker.core.state_codec import META_KEY, decode_meta
-from worker.core.timers import due_range
+from worker.core.state_codec import META_KEY, decode_meta, due_range
 from worker.task.commit_policy import CommitPolicy
 from worker.task.input_stage import Intake
 from worker.task.life_cycle import TaskState

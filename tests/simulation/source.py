@@ -11,8 +11,7 @@ from tests.simulation.broker import Broker, Entry, TopicPartition
 from tests.simulation.life import Life
 from tests.simulation.world import until
 from worker.adapters.kafka.records import FetchedRecord
-from worker.core.interleaving import oldest_piece
-from worker.core.repartition import origin_timestamp_ms
+from worker.core.repartition import oldest_piece, origin_timestamp_ms
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 

@@ -7,7 +7,7 @@ from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER, step
 from worker.core.continuation import ShortWay
 from worker.core.expiry import EXPIRY_DELAY_MS
-from worker.core.session_ids import session_id
+from worker.core.sessions import session_id
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import Rules, SessionRules

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.interleaving import PIECE_MS, oldest_piece
+from worker.core.repartition import PIECE_MS, oldest_piece
 
 
 def test_the_input_whose_first_record_is_the_oldest_comes_first() -> None:

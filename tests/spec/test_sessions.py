@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import RawEvent, click, ms
 from tests.enriching import enriched, remembered
-from worker.core.session_ids import session_id
+from worker.core.sessions import session_id
 from worker.model.rules import SessionRules
 
 # --- Gap ---

@@ -7,7 +7,7 @@ import pytest
 
 from tests.contract.dying_writer import checkpoint_of
 from worker.adapters.memory_store import MemoryStore
-from worker.core.timers import timer_key
+from worker.core.state_codec import timer_key
 from worker.ports import StateRecord
 from worker.task.timer_index import TimerIndex
 

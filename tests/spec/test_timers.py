@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.core.timers import (
+from worker.core.state_codec import (
     TimerKind,
     device_of_timer,
     due_range,

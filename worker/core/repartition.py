@@ -29,6 +29,9 @@ _TOPIC, _PARTITION, _OFFSET = "origin-topic", "origin-partition", "origin-offset
 _TIMESTAMP, _INDEX = "origin-timestamp", "origin-index"
 _OFFSET_LIMIT = 2**63
 
+PIECE_MS = 1_000
+"""Of two inputs the older is read until it is this much newer than the other."""
+
 
 def foreign_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
     """Those among the devices that belong to another partition."""
@@ -173,3 +176,18 @@ def _at_origin(record: InputRecord, value: DecodedValue) -> DecodedValue:
         for rejection in value.rejections
     ]
     return DecodedValue(value.events, rejections)
+
+
+def oldest_piece(waiting: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """(which input, how many of its waiting records): for each input the times (ms) of what waits, in order.
+
+    At least one input has something waiting. The piece ends before the first record that is more than a
+    second newer than the first one of another input; it has at least one record.
+    """
+    first_ms, place = min((times_ms[0], place) for place, times_ms in enumerate(waiting) if times_ms)
+    others_ms = [times_ms[0] for other, times_ms in enumerate(waiting) if times_ms and other != place]
+    last_ms = min(others_ms, default=first_ms) + PIECE_MS
+    times_ms = waiting[place]
+    if not others_ms:
+        return place, len(times_ms)
+    return place, next((count for count, time in enumerate(times_ms) if time > last_ms), len(times_ms))

@@ -10,10 +10,10 @@ Rules: docs/semantics.md, Sessions. The common event does not come here: ``core.
 """
 
 from copy import copy
+from hashlib import blake2b
 from operator import attrgetter
 
 from worker.core.session_changes import Changes, close, due_among
-from worker.core.session_ids import session_id
 from worker.core.session_merging import merge_neighbours
 from worker.model.events import Event
 from worker.model.outputs import SessionCause
@@ -22,6 +22,8 @@ from worker.model.state import DeviceState, EventRef, Session
 
 _by_end = attrgetter("end_ms", "start_ms", "number")
 _by_touch = attrgetter("touched")
+_48_BITS = (1 << 48) - 1
+_VARIANTS = {f"{digit:x}": "89ab"[digit & 3] for digit in range(16)}  # the first two bits are 10
 
 
 def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
@@ -241,3 +243,14 @@ def _remember(state: DeviceState, sessions: list[Session], remembered: int, chan
     for forgotten in others[remembered - 1 :]:
         if forgotten.closed is None:
             close(copy(forgotten), "inactivity", changes)
+
+
+def session_id(device_id: str, t_ms: int, number: int) -> str:
+    """A UUID version 8 (RFC 9562) for the device's session of that number, opened at ``t_ms``.
+
+    The opening time in ms fills the first 48 bits, so that ids sort by it; the rest is a hash of device id,
+    time and session number.
+    """
+    digits = blake2b(f"{number} {t_ms} {device_id}".encode(), digest_size=10).hexdigest()
+    time = f"{t_ms & _48_BITS:012x}"
+    return f"{time[:8]}-{time[8:]}-8{digits[1:4]}-{_VARIANTS[digits[4]]}{digits[5:8]}-{digits[8:]}"

@@ -1,8 +1,13 @@
-"""Turns what the store remembers into keys and bytes, and back. Store and changelog hold the same ones.
+"""Keys and bytes of what the store remembers: hot, cold, meta and timer records.
 
 A device has two records: a small hot one, written whenever the device is seen, and a cold one, written only
-when it changed. A partition has one meta record. Invariant: ``decode(encode(state)) == state``; bytes of
-another schema version are never misread, they raise ``ValueError``.
+when it changed. A partition has one meta record. Store and changelog hold the same ones. Timers, which say
+when a device is due, are in the store only: the changelog has their times in each device's hot record.
+
+Must not know where records are kept, nor what is done when a timer is due. Invariants: ``decode_state`` of a
+state's two records is the state; bytes of another schema version raise ``ValueError`` and are never misread;
+a timer's key sorts by kind, then time, then device, so that the timers that are due are one range. A timer
+that does not agree with its device's state is stale, and is dropped when it fires.
 
 Layout of a device's record: one byte schema version, in the hot one the times of its two timers (eight bytes
 each, big-endian ms, 0 for none: a restore fills the timers without decoding the rest), then a MessagePack
@@ -10,6 +15,7 @@ array.
 """
 
 import struct
+from typing import Literal
 
 from msgspec import Struct, json, msgpack
 
@@ -23,6 +29,12 @@ _COLD = b"c"
 _VERSION_BYTE = bytes([SCHEMA_VERSION])
 _TIMES = struct.Struct(">BQQ")
 _HOT_PREFIX_BYTES = _TIMES.size
+
+TimerKind = Literal["close", "forget"]
+"""``close``: sessions of the device are due to close. ``forget``: the device is due to expire."""
+
+_TIMER_PREFIXES: dict[TimerKind, bytes] = {"close": b"tc", "forget": b"tf"}
+_TIME_BYTES = 8
 
 
 class _Hot(Struct, array_like=True, gc=False):
@@ -134,3 +146,61 @@ def encode_meta(meta: Meta) -> bytes:
 def decode_meta(value: bytes) -> Meta:
     """The meta record. Raises ValueError when it is none."""
     return _meta_decoder.decode(value)
+
+
+# --- Timers ---
+
+
+def timer_key(kind: TimerKind, at_ms: int, device_id: bytes) -> bytes:
+    """The key of one timer."""
+    return _TIMER_PREFIXES[kind] + at_ms.to_bytes(_TIME_BYTES, "big") + device_id
+
+
+def due_range(kind: TimerKind, now_ms: int) -> tuple[bytes, bytes]:
+    """(first key, key after the last) of the timers that are due: their time is before ``now_ms``."""
+    return _TIMER_PREFIXES[kind], timer_key(kind, max(0, now_ms), b"")
+
+
+def whole_range(kind: TimerKind) -> tuple[bytes, bytes]:
+    """The range of all timers of that kind."""
+    return _TIMER_PREFIXES[kind], _TIMER_PREFIXES[kind] + b"\xff" * (_TIME_BYTES + 1)
+
+
+def kind_of_timer(key: bytes) -> TimerKind:
+    """What it is for."""
+    return "close" if key.startswith(_TIMER_PREFIXES["close"]) else "forget"
+
+
+def device_of_timer(key: bytes) -> str:
+    """Whose timer it is."""
+    return key[2 + _TIME_BYTES :].decode()
+
+
+def restored_timers(
+    device_id: bytes, close_at_ms: int, forget_at_ms: int
+) -> list[tuple[bytes, bytes | None]]:
+    """The timers of a device whose hot record was read from the changelog. Former ones stay and are stale."""
+    times: tuple[tuple[TimerKind, int], ...] = (("close", close_at_ms), ("forget", forget_at_ms))
+    return [(timer_key(kind, at_ms, device_id), b"") for kind, at_ms in times if at_ms]
+
+
+def moved_timers(
+    device_id: str, state: DeviceState | None, armed: tuple[int, int], *, fired: bool
+) -> list[tuple[bytes, bytes | None]]:
+    """What has to change in the index for the device: (key, empty value) to set, (key, None) to delete.
+
+    ``fired``: one of its timers has, and is gone from the index; a session that was closed by it and opened
+    again by a late event is due at the very same time.
+    """
+    times = (0, 0) if state is None else (state.close_at_ms, state.forget_at_ms)
+    if times == armed and not fired:  # as for most devices
+        return []
+    device = device_id.encode()
+    moved: list[tuple[bytes, bytes | None]] = []
+    for kind, before, after in zip(_TIMER_PREFIXES, armed, times, strict=True):
+        if before != after or fired:
+            if before and before != after:
+                moved.append((timer_key(kind, before, device), None))
+            if after:
+                moved.append((timer_key(kind, after, device), b""))
+    return moved

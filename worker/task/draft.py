@@ -18,12 +18,13 @@ from worker.core.state_codec import (
     META_KEY,
     SCHEMA_VERSION,
     cold_key,
+    device_of_timer,
     encode_cold,
     encode_hot,
     encode_meta,
     hot_key,
+    moved_timers,
 )
-from worker.core.timers import device_of_timer, moved_timers
 from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import RepartitionedRecord

@@ -12,8 +12,14 @@ from itertools import chain
 from msgspec import Struct
 
 from worker import telemetry
-from worker.core.state_codec import META_KEY, SCHEMA_VERSION, decode_meta, device_of_hot_key, times_of
-from worker.core.timers import restored_timers
+from worker.core.state_codec import (
+    META_KEY,
+    SCHEMA_VERSION,
+    decode_meta,
+    device_of_hot_key,
+    restored_timers,
+    times_of,
+)
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
 from worker.ports import Changelog, Clock, StateRecord, StateStore

@@ -8,7 +8,7 @@ of them, due at the same time, took 30 s instead of 9 (2026-11).
 
 from collections.abc import Sequence
 
-from worker.core.timers import TimerKind, due_range, kind_of_timer, whole_range
+from worker.core.state_codec import TimerKind, due_range, kind_of_timer, whole_range
 from worker.ports import StateRecord, StateStore
 
 

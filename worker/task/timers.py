@@ -12,7 +12,7 @@ from typing import Protocol
 
 from worker.core.closing import tend
 from worker.core.expiry import clock_ms
-from worker.core.timers import device_of_timer
+from worker.core.state_codec import device_of_timer
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Source, StateRecord, StateStore

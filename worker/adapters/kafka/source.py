@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aiokafka import TopicPartition
 
 from worker.adapters.kafka.offsets import Offsets
-from worker.core.interleaving import oldest_piece
-from worker.core.repartition import origin_timestamp_ms
+from worker.core.repartition import oldest_piece, origin_timestamp_ms
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.state import GroupOffset
