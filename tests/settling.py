@@ -15,7 +15,7 @@ def settled(hot: bytes, cold: bytes) -> tuple[int, bytes]:
     state = decode_state(hot, cold)
     state.older = tuple(_settled(session) for session in state.older)
     state.current = None if state.current is None else _settled(state.current)
-    state.close_at_ms = state.forget_at_ms = 0
+    state.close_at_ms = state.expire_at_ms = 0
     return state.newest_ms, encode_hot(state) + encode_cold(state)
 
 

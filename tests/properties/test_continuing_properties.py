@@ -8,7 +8,7 @@ from tests.properties.streams import Stream, any_streams
 from worker.core.continuation import ShortWay
 from worker.core.device_step import enrich
 from worker.core.pipeline import decode_records, process
-from worker.core.session_changes import Changes
+from worker.core.session_changes import SessionChanges
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event
 from worker.model.outputs import EnrichedEvent, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
@@ -57,7 +57,15 @@ def _assert_same(
     for event, short_one in zip(events, taken, strict=False):
         assert event.timestamp <= limit_ms
         in_full = enrich(
-            event, full, event.timestamp, received, watermark_ms, rules, Changes(), sessions, identities
+            event,
+            full,
+            event.timestamp,
+            received,
+            watermark_ms,
+            rules,
+            SessionChanges(),
+            sessions,
+            identities,
         )
         assert short_one == in_full
         if received is not None:

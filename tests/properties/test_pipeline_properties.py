@@ -62,7 +62,7 @@ def test_states_kept_as_records_between_the_calls_give_the_same_bytes(stream: St
     assert enriched == encode_step(whole).enriched
     for device_id, state in whole.states.items():
         state.cold_changed = False
-        state.armed = (state.close_at_ms, state.forget_at_ms)
+        state.armed = (state.close_at_ms, state.expire_at_ms)
         assert stored_state(store, device_id) == state
 
 

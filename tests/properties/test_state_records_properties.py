@@ -40,7 +40,7 @@ states = st.builds(
     event_count=counts,
     current=sessions,
     close_at_ms=times,
-    forget_at_ms=times,
+    expire_at_ms=times,
     older=st.lists(sessions, max_size=3).map(tuple),
     links=st.lists(st.builds(Link, since_ms=times, user_id=st.none() | texts), max_size=8).map(tuple),
     first_seen_ms=times,
@@ -50,7 +50,7 @@ states = st.builds(
 
 @given(states)
 def test_a_device_comes_back_as_it_was_written(state: DeviceState) -> None:
-    state.armed = (state.close_at_ms, state.forget_at_ms)
+    state.armed = (state.close_at_ms, state.expire_at_ms)
     assert decode_state(encode_hot(state), encode_cold(state)) == state
 
 

@@ -54,17 +54,17 @@ def _check_armed(what: str, state: DeviceState, rules: Rules) -> None:
         if session.closed is None and not 0 < state.close_at_ms <= due_ms:
             raise BrokenPromiseError(f"{what} is looked at {state.close_at_ms}, {session.id} closes {due_ms}")
     due_ms = state.newest_ms + expires_after_ms(rules)
-    if not 0 < state.forget_at_ms <= due_ms:
-        raise BrokenPromiseError(f"{what} is looked at {state.forget_at_ms}, to be forgotten {due_ms}")
+    if not 0 < state.expire_at_ms <= due_ms:
+        raise BrokenPromiseError(f"{what} is looked at {state.expire_at_ms}, to be forgotten {due_ms}")
 
 
 def check_timers(what: str, content: Mapping[bytes, bytes]) -> None:
     """P6: whatever time a device's record has, there is a timer in the store. More timers do no harm."""
     for key, hot in content.items():
         if key.startswith(b"h"):
-            close_at_ms, forget_at_ms = times_of(hot)
+            close_at_ms, expire_at_ms = times_of(hot)
             wanted = {timer_key("close", close_at_ms, key[1:])} if close_at_ms else set()
-            wanted.add(timer_key("forget", forget_at_ms, key[1:]))
+            wanted.add(timer_key("expire", expire_at_ms, key[1:]))
             missing = wanted - content.keys()
             if missing:
                 raise BrokenPromiseError(f"P6 timers: {what}: {missing} of {key!r} is missing")

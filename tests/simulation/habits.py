@@ -124,7 +124,7 @@ class ForgetsTimersWhenItRestores(PartitionTask):
         await super()._start()
         after = self._store.checkpoint()
         if after is not None and after != before and self.state is TaskState.RUNNING:
-            kinds: tuple[TimerKind, ...] = ("close", "forget")
+            kinds: tuple[TimerKind, ...] = ("close", "expire")
             timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
             self._store.write([(key, None) for key in timers], after)
             self._timekeeper.restored()

@@ -134,7 +134,7 @@ class RunningTask:
         return (
             meta.next_offsets == next_offsets
             and not self.store.keys(*due_range("close", wall_ms), 1)
-            and not self.store.keys(*due_range("forget", clock_ms(meta.expiry, RULES)), 1)
+            and not self.store.keys(*due_range("expire", clock_ms(meta.expiry, RULES)), 1)
         )
 
 

@@ -62,7 +62,7 @@ class Reference:
                 identities += encoded.identities
         tended = tend(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
         self.sessions = last_sessions(sessions + encode_sessions(tended.sessions))
-        identities += [(d.encode(), None, None) for d, state in tended.forgotten.items() if state.links]
+        identities += [(d.encode(), None, None) for d, state in tended.expired.items() if state.links]
         self.identities: dict[bytes, list[Any]] = {}
         for key, value, _ in identities:
             self.identities.setdefault(key or b"", []).append(None if value is None else json.decode(value))

@@ -13,7 +13,7 @@ from tests.simulation.source import FakeInput, FakeSource
 from tests.simulation.topics import REPARTITION_TOPIC
 from tests.simulation.transaction import FakeTransaction
 from worker.core.pipeline import decode_records
-from worker.core.repartition import arrived, divide, foreign_devices
+from worker.core.repartition import arrived, divide, misplaced_devices
 from worker.model.events import InputRecord
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
 from worker.task.draft import Draft
@@ -92,8 +92,8 @@ class _SuspiciousIntake(Intake):
         other = structs.replace(self.partitioning, partitioner="crc32")
         came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
         decoded = decode_records(came, DECODER)
-        foreign = foreign_devices(decoded.device_ids, self._partition, other.partition_of)
-        return Taken(*divide(decoded, foreign, other.partition_of, DECODER.elements))
+        misplaced = misplaced_devices(decoded.device_ids, self._partition, other.partition_of)
+        return Taken(*divide(decoded, misplaced, other.partition_of, DECODER.elements))
 
 
 class ReadsWhatIsNotDecided(FakeSource):

@@ -203,7 +203,7 @@ def test_a_timer_that_is_set_is_kept_unless_it_would_come_too_late(armed_for: in
 
 def test_without_published_sessions_a_device_has_one_timer_only() -> None:
     state = after(click("d", "10:00:00"), rules=UNPUBLISHED)["d"]
-    assert (state.close_at_ms, state.forget_at_ms) == (
+    assert (state.close_at_ms, state.expire_at_ms) == (
         0,
         ms("10:00:00") + RULES.retention_ms + MONTH_MS,
     )
@@ -211,11 +211,11 @@ def test_without_published_sessions_a_device_has_one_timer_only() -> None:
 
 def test_the_timer_that_forgets_is_left_where_it_is_until_it_fires() -> None:
     states = after(click("d", "10:00:00"), click("d", "16:00:00"))
-    assert states["d"].forget_at_ms == ms("10:00:00") + RULES.retention_ms + MONTH_MS
+    assert states["d"].expire_at_ms == ms("10:00:00") + RULES.retention_ms + MONTH_MS
 
     looked = tend(states, ms("10:00:00") + RULES.retention_ms + MONTH_MS + 1, 0, RULES).states
 
-    assert looked["d"].forget_at_ms == ms("16:00:00") + RULES.retention_ms + MONTH_MS
+    assert looked["d"].expire_at_ms == ms("16:00:00") + RULES.retention_ms + MONTH_MS
 
 
 # --- devices are forgotten ---
@@ -228,8 +228,8 @@ def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_ex
     assert list(tend(states, last_ms, 2**53, RULES).states) == ["d"]
     gone = tend(states, last_ms + 1, 0, RULES)
 
-    assert (gone.states, list(gone.forgotten)) == ({}, ["d"])
-    assert gone.forgotten["d"] == states["d"]
+    assert (gone.states, list(gone.expired)) == ({}, ["d"])
+    assert gone.expired["d"] == states["d"]
 
 
 def test_what_is_open_of_a_forgotten_device_closes() -> None:
@@ -248,4 +248,4 @@ def test_what_was_closed_before_is_not_published_again_when_its_device_is_forgot
 
 def test_a_forgotten_device_is_silent_where_sessions_are_not_published() -> None:
     gone = tend(after(click("d", "10:00:00"), rules=UNPUBLISHED), 2**53, 0, UNPUBLISHED)
-    assert (gone.sessions, list(gone.forgotten)) == ([], ["d"])
+    assert (gone.sessions, list(gone.expired)) == ([], ["d"])

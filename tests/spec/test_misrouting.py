@@ -10,7 +10,7 @@ from worker import telemetry
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.core.pipeline import decode_records
-from worker.core.repartition import foreign_devices
+from worker.core.repartition import misplaced_devices
 from worker.model.rules import IdentityRules, InputRules
 from worker.task.misrouting import Misrouting
 
@@ -36,9 +36,9 @@ def told_after(
     for offset, (device_id, key, partition) in enumerate(records):
         raw = record(offset, [click(device_id)], key=key, partition=partition)
         decoded = decode_records([raw], DECODER)
-        foreign = foreign_devices(decoded.device_ids, partition, configured.partition_of)
-        if foreign:
-            misrouting.look_at(decoded, foreign, partition)
+        misplaced = misplaced_devices(decoded.device_ids, partition, configured.partition_of)
+        if misplaced:
+            misrouting.look_at(decoded, misplaced, partition)
     return told
 
 
@@ -99,8 +99,8 @@ def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
     strays = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == 0 and d not in at_home]
     records = [record(n, [click(d)], key=d) for n, d in enumerate([*at_home[:200], *strays[:200]])]
     decoded = decode_records([*records, record(400, b"broken", key="d1")], DECODER)
-    foreign = foreign_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
-    Misrouting(CONFIGURED).look_at(decoded, foreign, 0)
+    misplaced = misplaced_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
+    Misrouting(CONFIGURED).look_at(decoded, misplaced, 0)
     assert len(told) == 1
 
 

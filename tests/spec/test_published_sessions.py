@@ -9,7 +9,7 @@ from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER
 from worker.core.closing import tend
 from worker.core.pipeline import StepResult, decode_records, process
-from worker.core.session_changes import Changes, close
+from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord
 from worker.model.rules import Rules, SessionRules
@@ -159,7 +159,7 @@ def fork() -> DeviceState:
 
 
 def test_a_found_older_session_is_copied_and_written(fork: DeviceState) -> None:
-    before, changes, (shared,) = owners_of(fork), Changes(), fork.older
+    before, changes, (shared,) = owners_of(fork), SessionChanges(), fork.older
     fork.links, fork.cold_changed = (Link(ms("11:00:00"), "ann"),), False
 
     found = found_users(fork, before, changes)
@@ -172,7 +172,7 @@ def test_a_found_older_session_is_copied_and_written(fork: DeviceState) -> None:
 
 
 def test_a_found_session_that_is_the_forks_own_already_is_not_copied(fork: DeviceState) -> None:
-    before, changes = owners_of(fork), Changes()
+    before, changes = owners_of(fork), SessionChanges()
     own = copy(fork.older[0])
     own.event_count = 99
     fork.older, fork.links = (own,), (Link(ms("11:00:00"), "ann"),)
@@ -184,7 +184,7 @@ def test_a_found_session_that_is_the_forks_own_already_is_not_copied(fork: Devic
 
 
 def test_a_session_is_found_as_it_is_now_not_as_it_was_before(fork: DeviceState) -> None:
-    before, changes = owners_of(fork), Changes()
+    before, changes = owners_of(fork), SessionChanges()
     assert fork.current is not None
     fork.current = copy(fork.current)
     now = copy(fork.older[0])
@@ -198,7 +198,7 @@ def test_a_session_is_found_as_it_is_now_not_as_it_was_before(fork: DeviceState)
 
 
 def test_a_found_session_that_is_remembered_no_longer_writes_nothing_cold(fork: DeviceState) -> None:
-    before, changes = owners_of(fork), Changes()
+    before, changes = owners_of(fork), SessionChanges()
     fork.older, fork.links, fork.cold_changed = (), (Link(ms("11:00:00"), "ann"),), False
 
     assert len(found_users(fork, before, changes)) == 2
@@ -208,7 +208,7 @@ def test_a_found_session_that_is_remembered_no_longer_writes_nothing_cold(fork: 
 
 
 def test_a_session_that_merged_away_is_not_found(fork: DeviceState) -> None:
-    before, changes = owners_of(fork), Changes()
+    before, changes = owners_of(fork), SessionChanges()
     assert fork.current is not None
     changes.merged(fork.older[0], fork.current)
     fork.older, fork.links = (), (Link(ms("11:00:00"), "ann"),)
@@ -234,7 +234,7 @@ def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_se
     closed: CloseReason | None, ended: bool, reason: CloseReason, says: bool
 ) -> None:
     session = Session("s", 1, 10, 20, client=False, cause="first", ended=ended, closed=closed)
-    changes = Changes()
+    changes = SessionChanges()
 
     close(session, reason, changes)
 
@@ -244,7 +244,7 @@ def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_se
 
 
 def test_what_was_published_is_forgotten_and_the_count_of_the_closed_goes_on() -> None:
-    session, changes = Session("s", 1, 10, 20, client=False, cause="first"), Changes()
+    session, changes = Session("s", 1, 10, 20, client=False, cause="first"), SessionChanges()
     close(session, "inactivity", changes)
     changes.merged(session, copy(session))
 

@@ -11,7 +11,13 @@ from worker.adapters.kafka.records import FetchedRecord
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
-from worker.core.repartition import arrived, divide, foreign_devices, origin_timestamp_ms, with_origin_indexes
+from worker.core.repartition import (
+    arrived,
+    divide,
+    misplaced_devices,
+    origin_timestamp_ms,
+    with_origin_indexes,
+)
 from worker.model.events import InputRecord
 from worker.model.repartition import ArrivedRecord, RepartitionedRecord
 from worker.model.rules import IdentityRules, InputRules
@@ -41,8 +47,8 @@ def raw(value: Any, offset: int = 7, key: bytes | None = None) -> Record:
 
 def divided(*records: Record) -> tuple[DecodedRecords, list[RepartitionedRecord]]:
     decoded = decode_records(records, DECODER)
-    foreign = foreign_devices(decoded.device_ids, HERE, PARTITIONING.partition_of)
-    return divide(decoded, foreign, PARTITIONING.partition_of, DECODER.elements)
+    misplaced = misplaced_devices(decoded.device_ids, HERE, PARTITIONING.partition_of)
+    return divide(decoded, misplaced, PARTITIONING.partition_of, DECODER.elements)
 
 
 def through_the_topic(record: RepartitionedRecord, offset: int = 0) -> FetchedRecord:
@@ -204,8 +210,8 @@ def test_headers_that_say_all_are_believed() -> None:
 def test_every_time_that_a_raw_record_can_have_arrives(time_ms: int) -> None:
     """Producers write it, and brokers check it only where topics say so."""
     value = json.encode([click(ELSEWHERE)])
-    for foreign in (value, json.encode([click("here"), click(ELSEWHERE)])):
-        _, (leaving,) = divided(Record("events.raw", HERE, 7, time_ms, None, foreign))
+    for other in (value, json.encode([click("here"), click(ELSEWHERE)])):
+        _, (leaving,) = divided(Record("events.raw", HERE, 7, time_ms, None, other))
         came = through_the_topic(leaving)
         record = arrived(came)
         assert isinstance(record, ArrivedRecord)
@@ -243,9 +249,9 @@ NUMBERS = list(COMPLETE)[1:]
     ],
 )
 def test_what_somebody_else_put_into_the_topic_is_taken_as_it_is(headers: dict[str, Any]) -> None:
-    foreign = FetchedRecord(
+    other = FetchedRecord(
         "g.repartition", 1, 5, 1_772_445_600_000, None, json.encode([click("d1")]), list(headers.items())
     )
-    record: InputRecord = arrived(foreign)
+    record: InputRecord = arrived(other)
     assert not isinstance(record, ArrivedRecord)
     assert (record.topic, record.offset) == ("g.repartition", 5)

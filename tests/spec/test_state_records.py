@@ -91,7 +91,7 @@ def test_a_hot_record_with_ids_as_devices_have_them_is_small() -> None:
 def test_the_records_of_schema_one_never_change() -> None:
     """A change of these bytes is a new SCHEMA_VERSION: stores and changelogs outlive the release."""
     state = new_device()
-    state.close_at_ms, state.forget_at_ms = 258, 772
+    state.close_at_ms, state.expire_at_ms = 258, 772
     assert SCHEMA_VERSION == 1
     assert encode_hot(state).hex() == (
         "010000000000000102000000000000030496cf0000019cadfd89000101dc0012d92430313963616466642d38"
@@ -105,7 +105,7 @@ def test_the_records_of_schema_one_never_change() -> None:
 
 def test_the_times_of_the_timers_stand_in_front_where_they_are_read_without_decoding() -> None:
     state = new_device()
-    state.close_at_ms, state.forget_at_ms = ms("10:35:00"), ms("47:00:00")
+    state.close_at_ms, state.expire_at_ms = ms("10:35:00"), ms("47:00:00")
     prefix = encode_hot(state)[:17]
     assert [int.from_bytes(prefix[1:9], "big"), int.from_bytes(prefix[9:], "big")] == [
         ms("10:35:00"),
@@ -184,5 +184,5 @@ def busy_device() -> DeviceState:
 def clean(state: DeviceState) -> DeviceState:
     """The state as it is once everything of it has been written."""
     state.cold_changed = False
-    state.armed = (state.close_at_ms, state.forget_at_ms)
+    state.armed = (state.close_at_ms, state.expire_at_ms)
     return state

@@ -81,10 +81,10 @@ def test_those_due_come_earliest_first_and_at_most_as_many_as_asked_for(timers: 
 
 
 def test_the_two_kinds_do_not_see_each_other(timers: Timers) -> None:
-    timers.write(armed(1_000), (timer_key("forget", 5_000, b"d"), b""))
+    timers.write(armed(1_000), (timer_key("expire", 5_000, b"d"), b""))
     assert timers.index.due("close", 9_000, 10) == [closes(1_000)]
-    assert timers.index.due("forget", 9_000, 10) == [timer_key("forget", 5_000, b"d")]
-    assert not timers.index.is_due("forget", 5_000)
+    assert timers.index.due("expire", 9_000, 10) == [timer_key("expire", 5_000, b"d")]
+    assert not timers.index.is_due("expire", 5_000)
 
 
 def test_time_before_the_epoch_finds_nothing(timers: Timers) -> None:

@@ -14,7 +14,7 @@ from worker.core.state_codec import (
 )
 from worker.model.state import DeviceState
 
-KINDS: list[TimerKind] = ["close", "forget"]
+KINDS: list[TimerKind] = ["close", "expire"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -29,7 +29,7 @@ def test_a_key_says_its_kind_time_and_device(kind: TimerKind, at_ms: int, device
 
 def test_the_bytes_of_a_key_stay_for_stores_outlive_releases() -> None:
     assert timer_key("close", 258, b"d") == b"tc\0\0\0\0\0\0\1\2d"
-    assert timer_key("forget", 258, b"d") == b"tf\0\0\0\0\0\0\1\2d"
+    assert timer_key("expire", 258, b"d") == b"tf\0\0\0\0\0\0\1\2d"
 
 
 def test_keys_sort_by_kind_then_time_then_device() -> None:
@@ -45,7 +45,7 @@ def test_a_timer_is_due_after_its_time_and_not_at_it() -> None:
     assert first <= timer_key("close", 0, b"d")
     assert timer_key("close", 999, b"\xff" * 9) < end
     assert timer_key("close", 1000, b"") >= end
-    assert not first <= timer_key("forget", 0, b"d") < end
+    assert not first <= timer_key("expire", 0, b"d") < end
 
 
 @pytest.mark.parametrize("now_ms", [-1, 0])
@@ -72,21 +72,21 @@ def test_the_whole_range_has_every_timer_of_its_kind_and_no_other(kind: TimerKin
 def test_restored_timers_are_those_that_are_set() -> None:
     assert restored_timers(b"d", 5, 9) == [
         (timer_key("close", 5, b"d"), b""),
-        (timer_key("forget", 9, b"d"), b""),
+        (timer_key("expire", 9, b"d"), b""),
     ]
-    assert restored_timers(b"d", 0, 9) == [(timer_key("forget", 9, b"d"), b"")]
+    assert restored_timers(b"d", 0, 9) == [(timer_key("expire", 9, b"d"), b"")]
     assert restored_timers(b"d", 0, 0) == []
 
 
 def moved(
     before: tuple[int, int], after: tuple[int, int] | None, *, fired: bool = False
 ) -> list[tuple[bytes, bytes | None]]:
-    state = None if after is None else DeviceState(0, close_at_ms=after[0], forget_at_ms=after[1])
+    state = None if after is None else DeviceState(0, close_at_ms=after[0], expire_at_ms=after[1])
     return list(moved_timers("d", state, before, fired=fired))
 
 
 CLOSE_5, CLOSE_6 = timer_key("close", 5, b"d"), timer_key("close", 6, b"d")
-FORGET_9 = timer_key("forget", 9, b"d")
+EXPIRE_9 = timer_key("expire", 9, b"d")
 
 
 def test_a_timer_that_did_not_move_is_not_written() -> None:
@@ -99,14 +99,14 @@ def test_a_timer_that_moved_leaves_its_place() -> None:
 
 
 def test_a_first_timer_is_set_and_one_that_is_over_deleted() -> None:
-    assert moved((0, 0), (5, 9)) == [(CLOSE_5, b""), (FORGET_9, b"")]
+    assert moved((0, 0), (5, 9)) == [(CLOSE_5, b""), (EXPIRE_9, b"")]
     assert moved((5, 9), (0, 9)) == [(CLOSE_5, None)]
 
 
 def test_a_device_that_is_gone_has_no_timers() -> None:
-    assert moved((5, 9), None) == [(CLOSE_5, None), (FORGET_9, None)]
+    assert moved((5, 9), None) == [(CLOSE_5, None), (EXPIRE_9, None)]
 
 
 def test_after_one_has_fired_both_are_set_again_where_they_are() -> None:
-    assert moved((5, 9), (5, 9), fired=True) == [(CLOSE_5, b""), (FORGET_9, b"")]
-    assert moved((5, 9), (0, 9), fired=True) == [(CLOSE_5, None), (FORGET_9, b"")]
+    assert moved((5, 9), (5, 9), fired=True) == [(CLOSE_5, b""), (EXPIRE_9, b"")]
+    assert moved((5, 9), (0, 9), fired=True) == [(CLOSE_5, None), (EXPIRE_9, b"")]

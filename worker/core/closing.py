@@ -12,7 +12,7 @@ from copy import copy
 from msgspec import Struct
 
 from worker.core.expiry import expires_after_ms
-from worker.core.session_changes import Changes, close, closes_at_ms, due_among
+from worker.core.session_changes import SessionChanges, close, closes_at_ms, due_among
 from worker.core.session_records import session_records
 from worker.model.outputs import SessionRecord
 from worker.model.rules import Rules
@@ -22,13 +22,13 @@ from worker.model.state import DeviceState, Session
 class Tended(Struct):
     """What time did to some devices: their new states, the sessions to publish, and who is forgotten.
 
-    ``forgotten`` holds the last state of each device that is.
+    ``expired`` holds the last state of each device that is.
     """
 
     states: dict[str, DeviceState]
     sessions: list[SessionRecord]
     sessions_closed: int
-    forgotten: dict[str, DeviceState]
+    expired: dict[str, DeviceState]
 
 
 def arm(state: DeviceState, rules: Rules) -> None:
@@ -37,8 +37,8 @@ def arm(state: DeviceState, rules: Rules) -> None:
         close_at_ms = _close_at_ms(state, rules)
         if close_at_ms and not 0 < state.close_at_ms <= close_at_ms:
             state.close_at_ms = close_at_ms
-    if not state.forget_at_ms:
-        state.forget_at_ms = _forget_at_ms(state, rules)
+    if not state.expire_at_ms:
+        state.expire_at_ms = _expire_at_ms(state, rules)
 
 
 def tend(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: Rules) -> Tended:
@@ -47,11 +47,11 @@ def tend(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: 
     The given states are not changed. Timers that came too early are set anew. Never raises.
     """
     tended = Tended({}, [], 0, {})
-    changes = Changes()
+    changes = SessionChanges()
     for device_id, state in states.items():
-        if expiry_ms > _forget_at_ms(state, rules):
+        if expiry_ms > _expire_at_ms(state, rules):
             tended.sessions += close_forever(device_id, state.fork(), rules, changes)
-            tended.forgotten[device_id] = state
+            tended.expired[device_id] = state
             continue
         fork = state.fork()
         if rules.publish_sessions:
@@ -59,13 +59,15 @@ def tend(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: 
             tended.sessions += session_records(device_id, fork, changes)
             changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
-        fork.forget_at_ms = _forget_at_ms(fork, rules)
+        fork.expire_at_ms = _expire_at_ms(fork, rules)
         tended.states[device_id] = fork
     tended.sessions_closed = changes.closed
     return tended
 
 
-def close_forever(device_id: str, state: DeviceState, rules: Rules, changes: Changes) -> list[SessionRecord]:
+def close_forever(
+    device_id: str, state: DeviceState, rules: Rules, changes: SessionChanges
+) -> list[SessionRecord]:
     """The last records of a device (a fork) that is forgotten: what is open closes. ``changes`` is empty
     before and after.
     """
@@ -79,7 +81,7 @@ def _sessions(state: DeviceState) -> tuple[Session, ...]:
     return state.older if state.current is None else (*state.older, state.current)
 
 
-def _close(state: DeviceState, over: Sequence[Session], changes: Changes) -> None:
+def _close(state: DeviceState, over: Sequence[Session], changes: SessionChanges) -> None:
     for session in over:
         owned = session
         if session is not state.current:
@@ -95,6 +97,6 @@ def _close_at_ms(state: DeviceState, rules: Rules) -> int:
     return min(closing, default=0)
 
 
-def _forget_at_ms(state: DeviceState, rules: Rules) -> int:
+def _expire_at_ms(state: DeviceState, rules: Rules) -> int:
     """The time of the expiry clock up to which the device is remembered."""
     return state.newest_ms + expires_after_ms(rules)

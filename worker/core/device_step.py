@@ -10,7 +10,7 @@ from typing import Literal
 
 from worker.core.closing import arm
 from worker.core.identity import linked, unlinked, user_at
-from worker.core.session_changes import Changes
+from worker.core.session_changes import SessionChanges
 from worker.core.session_records import found_users, identity_record, owners_of, session_records
 from worker.core.sessions import action_of, place
 from worker.model.events import Event
@@ -26,7 +26,7 @@ def enrich(
     received_at: int | None,
     watermark_ms: int,
     rules: Rules,
-    changes: Changes,
+    changes: SessionChanges,
     sessions: list[SessionRecord],
     identities: list[tuple[str, IdentityRecord | None]],
 ) -> EnrichedEvent:

@@ -15,7 +15,7 @@ from worker.core.continuation import ShortWay
 from worker.core.decode import Decoder
 from worker.core.device_step import enrich
 from worker.core.expiry import advanced, clock_ms, is_expired
-from worker.core.session_changes import Changes
+from worker.core.session_changes import SessionChanges
 from worker.model.events import (
     OLDEST_TIMESTAMP_MS,
     TIMESTAMP_LIMIT_MS,
@@ -80,7 +80,12 @@ def process(
     result = StepResult([], [], [], [], forks, watermark_ms, expiry, 0, 0, 0)
     max_future_ms = rules.session.max_future_ms
     take_plain = ShortWay(rules).take
-    enriched, sessions, identities, changes = result.enriched, result.sessions, result.identities, Changes()
+    enriched, sessions, identities, changes = (
+        result.enriched,
+        result.sessions,
+        result.identities,
+        SessionChanges(),
+    )
     for record, value in zip(decoded.records, decoded.values, strict=True):
         # When the record came in, by Kafka; None when it has no usable timestamp.
         received_at = record.timestamp if record.timestamp >= OLDEST_TIMESTAMP_MS else None

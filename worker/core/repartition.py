@@ -33,37 +33,37 @@ PIECE_MS = 1_000
 """Of two inputs the older is read until it is this much newer than the other."""
 
 
-def foreign_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
+def misplaced_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
     """Those among the devices that belong to another partition."""
     return frozenset([device_id for device_id in device_ids if partition_of(device_id) != partition])
 
 
 def divide(
-    decoded: DecodedRecords, foreign: frozenset[str], partition_of: PartitionOf, elements_of: ElementsOf
+    decoded: DecodedRecords, misplaced: frozenset[str], partition_of: PartitionOf, elements_of: ElementsOf
 ) -> tuple[DecodedRecords, list[RepartitionedRecord]]:
     """What stays of the decoded records, and what is to be sent to other partitions.
 
-    The devices in ``foreign`` are not ours; a record from whose batch every event has left stays, empty.
+    The devices in ``misplaced`` are not ours; a record from whose batch every event has left stays, empty.
     """
     stay: list[DecodedValue] = []
     leave: list[RepartitionedRecord] = []
     for record, value in zip(decoded.records, decoded.values, strict=True):
-        if all(event.device_id not in foreign for event in value.events):
+        if all(event.device_id not in misplaced for event in value.events):
             stay.append(value)
             continue
         stay.append(
             DecodedValue(
-                [event for event in value.events if event.device_id not in foreign], value.rejections
+                [event for event in value.events if event.device_id not in misplaced], value.rejections
             )
         )
-        leave += _leaving(record, value, foreign, partition_of, elements_of)
-    return DecodedRecords(decoded.records, stay, decoded.device_ids - foreign), leave
+        leave += _leaving(record, value, misplaced, partition_of, elements_of)
+    return DecodedRecords(decoded.records, stay, decoded.device_ids - misplaced), leave
 
 
 def _leaving(
     record: InputRecord,
     value: DecodedValue,
-    foreign: frozenset[str],
+    misplaced: frozenset[str],
     partition_of: PartitionOf,
     elements_of: ElementsOf,
 ) -> list[RepartitionedRecord]:
@@ -73,7 +73,7 @@ def _leaving(
     rejected = {rejection.index for rejection in value.rejections}
     indexes = (index for index in range(len(value.events) + len(rejected)) if index not in rejected)
     for index, event in zip(indexes, value.events, strict=False):
-        if event.device_id in foreign:
+        if event.device_id in misplaced:
             by_partition.setdefault(partition_of(event.device_id), []).append((index, event))
 
     headers = _headers_of(record)

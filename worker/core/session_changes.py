@@ -12,7 +12,7 @@ from worker.model.rules import SessionRules
 from worker.model.state import Session
 
 
-class Changes:
+class SessionChanges:
     """The sessions of one device that changed in a way that readers must learn of, while one event was
     placed.
     """
@@ -40,7 +40,7 @@ class Changes:
         self.sessions[survivor.number] = survivor
 
 
-def close(session: Session, reason: CloseReason, changes: Changes) -> None:
+def close(session: Session, reason: CloseReason, changes: SessionChanges) -> None:
     """Close the session (the fork's own): it is published once more, unless it was closed for that reason
     before.
 

@@ -8,13 +8,13 @@ merge.
 
 from copy import copy
 
-from worker.core.session_changes import Changes
+from worker.core.session_changes import SessionChanges
 from worker.model.rules import SessionRules
 from worker.model.state import Session
 
 
 def merge_neighbours(
-    sessions: list[Session], grown: Session, rules: SessionRules, changes: Changes
+    sessions: list[Session], grown: Session, rules: SessionRules, changes: SessionChanges
 ) -> Session:
     """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became.
 

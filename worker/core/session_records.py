@@ -9,7 +9,7 @@ from copy import copy
 from typing import NamedTuple
 
 from worker.core.identity import user_at
-from worker.core.session_changes import Changes
+from worker.core.session_changes import SessionChanges
 from worker.model.events import Event
 from worker.model.outputs import EventName, IdentityRecord, LinkRecord, SessionRecord
 from worker.model.state import DeviceState, EventRef, Link, Session
@@ -36,7 +36,7 @@ def owners_of(state: DeviceState) -> list[Owned]:
     return [Owned(session, session_user(session, links)) for session in sessions]
 
 
-def found_users(state: DeviceState, before: list[Owned], changes: Changes) -> tuple[str, ...]:
+def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges) -> tuple[str, ...]:
     """Add the sessions that have another user than ``before`` the event; their ids, in order of opening.
 
     Also those that the event made the device forget: it is the last that is said of them. Not those that it
@@ -70,7 +70,7 @@ def found_users(state: DeviceState, before: list[Owned], changes: Changes) -> tu
     return tuple(session.id for session in sorted(found, key=lambda s: s.number))
 
 
-def session_records(device_id: str, state: DeviceState, changes: Changes) -> list[SessionRecord]:
+def session_records(device_id: str, state: DeviceState, changes: SessionChanges) -> list[SessionRecord]:
     """The records of what changed, in order; each is the session's next revision."""
     records = []
     for number, session in changes.sessions.items():

@@ -13,7 +13,7 @@ from copy import copy
 from hashlib import blake2b
 from operator import attrgetter
 
-from worker.core.session_changes import Changes, close, due_among
+from worker.core.session_changes import SessionChanges, close, due_among
 from worker.core.session_merging import merge_neighbours
 from worker.model.events import Event
 from worker.model.outputs import SessionCause
@@ -33,7 +33,12 @@ def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
 
 
 def place(
-    state: DeviceState, event: Event, t_ms: int, rules: SessionRules, watermark_ms: int, changes: Changes
+    state: DeviceState,
+    event: Event,
+    t_ms: int,
+    rules: SessionRules,
+    watermark_ms: int,
+    changes: SessionChanges,
 ) -> tuple[Session | None, SessionCause | None]:
     """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
 
@@ -169,7 +174,12 @@ def _open(
 
 
 def _extend(
-    state: DeviceState, sessions: list[Session], target: Session, event: Event, t_ms: int, changes: Changes
+    state: DeviceState,
+    sessions: list[Session],
+    target: Session,
+    event: Event,
+    t_ms: int,
+    changes: SessionChanges,
 ) -> Session:
     """The session with the event in it; a copy where it is an older one, shared with the committed state."""
     session = _own(state, sessions, target)
@@ -199,7 +209,7 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
     return owned
 
 
-def _count(state: DeviceState, target: Session, changes: Changes) -> Session:
+def _count(state: DeviceState, target: Session, changes: SessionChanges) -> Session:
     """A passive event: one more in the session, and nothing else of it or of the memory changes."""
     if target is not state.current:
         older = list(state.older)
@@ -229,7 +239,7 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
         session.user_at_ms = t_ms
 
 
-def _remember(state: DeviceState, sessions: list[Session], remembered: int, changes: Changes) -> None:
+def _remember(state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges) -> None:
     """Keep the newest session and the others most recently touched; the rest is forgotten, and closed."""
     newest = max(sessions, key=_by_end)
     others = sorted([s for s in sessions if s is not newest], key=_by_touch, reverse=True)

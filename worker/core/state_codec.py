@@ -30,10 +30,10 @@ _VERSION_BYTE = bytes([SCHEMA_VERSION])
 _TIMES = struct.Struct(">BQQ")
 _HOT_PREFIX_BYTES = _TIMES.size
 
-TimerKind = Literal["close", "forget"]
-"""``close``: sessions of the device are due to close. ``forget``: the device is due to expire."""
+TimerKind = Literal["close", "expire"]
+"""``close``: sessions of the device are due to close. ``expire``: the device is due to expire."""
 
-_TIMER_PREFIXES: dict[TimerKind, bytes] = {"close": b"tc", "forget": b"tf"}
+_TIMER_PREFIXES: dict[TimerKind, bytes] = {"close": b"tc", "expire": b"tf"}
 _TIME_BYTES = 8
 
 
@@ -88,7 +88,7 @@ def encode_hot(state: DeviceState) -> bytes:
         first, current.first = current.first, None
         packed = _encoder.encode(hot)
         current.first = first
-    return _TIMES.pack(SCHEMA_VERSION, state.close_at_ms, state.forget_at_ms) + packed
+    return _TIMES.pack(SCHEMA_VERSION, state.close_at_ms, state.expire_at_ms) + packed
 
 
 def encode_cold(state: DeviceState) -> bytes:
@@ -110,7 +110,7 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
     c = _cold_decoder.decode(memoryview(cold)[1:])
     if h.current is not None:
         h.current.first = c.current_first
-    _, close_at_ms, forget_at_ms = _TIMES.unpack_from(hot)
+    _, close_at_ms, expire_at_ms = _TIMES.unpack_from(hot)
     links = c.links if h.link_count > 1 else (h.newest_link,) if h.newest_link is not None else ()
     return DeviceState(
         newest_ms=h.newest_ms,
@@ -118,12 +118,12 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         event_count=h.event_count,
         current=h.current,
         close_at_ms=close_at_ms,
-        forget_at_ms=forget_at_ms,
+        expire_at_ms=expire_at_ms,
         older=c.older,
         links=links,
         first_seen_ms=c.first_seen_ms,
         cold_changed=False,
-        armed=(close_at_ms, forget_at_ms),
+        armed=(close_at_ms, expire_at_ms),
     )
 
 
@@ -134,8 +134,8 @@ def times_of(hot: bytes) -> tuple[int, int]:
     """
     if hot[:1] != _VERSION_BYTE or len(hot) < _HOT_PREFIX_BYTES:
         return 0, 0
-    _, close_at_ms, forget_at_ms = _TIMES.unpack_from(hot)
-    return close_at_ms, forget_at_ms
+    _, close_at_ms, expire_at_ms = _TIMES.unpack_from(hot)
+    return close_at_ms, expire_at_ms
 
 
 def encode_meta(meta: Meta) -> bytes:
@@ -168,7 +168,7 @@ def whole_range(kind: TimerKind) -> tuple[bytes, bytes]:
 
 def kind_of_timer(key: bytes) -> TimerKind:
     """What it is for."""
-    return "close" if key.startswith(_TIMER_PREFIXES["close"]) else "forget"
+    return "close" if key.startswith(_TIMER_PREFIXES["close"]) else "expire"
 
 
 def device_of_timer(key: bytes) -> str:
@@ -177,10 +177,10 @@ def device_of_timer(key: bytes) -> str:
 
 
 def restored_timers(
-    device_id: bytes, close_at_ms: int, forget_at_ms: int
+    device_id: bytes, close_at_ms: int, expire_at_ms: int
 ) -> list[tuple[bytes, bytes | None]]:
     """The timers of a device whose hot record was read from the changelog. Former ones stay and are stale."""
-    times: tuple[tuple[TimerKind, int], ...] = (("close", close_at_ms), ("forget", forget_at_ms))
+    times: tuple[tuple[TimerKind, int], ...] = (("close", close_at_ms), ("expire", expire_at_ms))
     return [(timer_key(kind, at_ms, device_id), b"") for kind, at_ms in times if at_ms]
 
 
@@ -192,7 +192,7 @@ def moved_timers(
     ``fired``: one of its timers has, and is gone from the index; a session that was closed by it and opened
     again by a late event is due at the very same time.
     """
-    times = (0, 0) if state is None else (state.close_at_ms, state.forget_at_ms)
+    times = (0, 0) if state is None else (state.close_at_ms, state.expire_at_ms)
     if times == armed and not fired:  # as for most devices
         return []
     device = device_id.encode()

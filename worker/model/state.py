@@ -63,7 +63,7 @@ class DeviceState(Struct, gc=False):
 
     Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
     newest session: greatest end) and when timers look at it: ``close_at_ms`` for the first open session that
-    may be due (0: none is open), ``forget_at_ms`` for the device itself. Cold, written only when
+    may be due (0: none is open), ``expire_at_ms`` for the device itself. Cold, written only when
     ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in order
     of time, ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
     store's timers have, as last committed; they are not stored again.
@@ -74,7 +74,7 @@ class DeviceState(Struct, gc=False):
     event_count: int = 0
     current: Session | None = None
     close_at_ms: int = 0
-    forget_at_ms: int = 0
+    expire_at_ms: int = 0
     older: tuple[Session, ...] = ()
     links: tuple[Link, ...] = ()
     first_seen_ms: int = 0

@@ -139,7 +139,7 @@ class Draft:
         self.sessions_closed += tended.sessions_closed
         self.states.update(tended.states)
         self._upsert(encode_sessions(tended.sessions))
-        for device_id, state in tended.forgotten.items():
+        for device_id, state in tended.expired.items():
             self.states[device_id] = None
             self._forgotten_armed[device_id] = state.armed
             if publish_identities and state.links:
@@ -191,5 +191,5 @@ class Draft:
         for state in self.states.values():
             if state is not None:
                 state.cold_changed = False
-                state.armed = (state.close_at_ms, state.forget_at_ms)
+                state.armed = (state.close_at_ms, state.expire_at_ms)
         return self.states

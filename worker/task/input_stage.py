@@ -12,7 +12,7 @@ from msgspec import Struct
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.core.pipeline import DecodedRecords, decode_records
-from worker.core.repartition import arrived, divide, foreign_devices, with_origin_indexes
+from worker.core.repartition import arrived, divide, misplaced_devices, with_origin_indexes
 from worker.model.events import InputRecord
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
 from worker.task.misrouting import Misrouting
@@ -53,8 +53,8 @@ class Intake:
         decoded = decode_records(records, self._decoder)
         if not self.partitioning.repartitions:
             return Taken(decoded, ())
-        foreign = foreign_devices(decoded.device_ids, self._partition, self._partition_of)
-        if not foreign:
+        misplaced = misplaced_devices(decoded.device_ids, self._partition, self._partition_of)
+        if not misplaced:
             return Taken(decoded, ())
-        self._misrouting.look_at(decoded, foreign, self._partition)
-        return Taken(*divide(decoded, foreign, self._partition_of, self._decoder.elements))
+        self._misrouting.look_at(decoded, misplaced, self._partition)
+        return Taken(*divide(decoded, misplaced, self._partition_of, self._decoder.elements))

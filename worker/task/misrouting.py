@@ -28,7 +28,7 @@ class Misrouting:
         self._explained = 0
         self._told = partitioning.partitions < 2
 
-    def look_at(self, decoded: DecodedRecords, foreign: frozenset[str], partition: int) -> None:
+    def look_at(self, decoded: DecodedRecords, misplaced: frozenset[str], partition: int) -> None:
         """Count the keyed ones among records whose devices do not belong to the partition."""
         if self._told:
             return
@@ -36,7 +36,7 @@ class Misrouting:
             if record.key is None or not value.events:
                 continue
             device_id = value.events[0].device_id
-            if device_id in foreign and record.key == device_id.encode():
+            if device_id in misplaced and record.key == device_id.encode():
                 self._seen += 1
                 self._explained += self._other.partition_of(device_id) == partition
         if self._seen >= _ENOUGH:

@@ -51,7 +51,7 @@ class Timekeeper:
             return False
         closing_ms = self._closing_time_ms(committed.watermark_ms, nothing_in_hand=True)
         return self._timers.is_due("close", closing_ms) or self._timers.is_due(
-            "forget", clock_ms(committed.expiry, self._rules)
+            "expire", clock_ms(committed.expiry, self._rules)
         )
 
     def tend(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_in_hand: bool) -> None:
@@ -62,7 +62,7 @@ class Timekeeper:
         expiry_ms = clock_ms(draft.expiry, self._rules)
         now_ms = self._closing_time_ms(draft.watermark_ms, nothing_in_hand=nothing_in_hand)
         fired = self._timers.due("close", now_ms, most)
-        fired += self._timers.due("forget", expiry_ms, most - len(fired))
+        fired += self._timers.due("expire", expiry_ms, most - len(fired))
         if fired:
             device_ids = dict.fromkeys(map(device_of_timer, fired))
             states = states_of(device_ids, draft.states, self._live_states, self._store)
