@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from worker.adapters.kafka.consumer import ConsumerGroup
+from aiokafka import TopicPartition
+
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.records import FetchedRecord
-from worker.adapters.kafka.source import KafkaInput, KafkaSource
+from worker.adapters.kafka.source import Fetcher, FetchProgress, KafkaSource
 from worker.model.repartition import Headers
 
 RAW, REPARTITION = "events.raw", "g.repartition"
@@ -20,41 +21,41 @@ def fetched(topic: str, offset: int, time_ms: int, headers: Headers = ()) -> Fet
     return FetchedRecord(topic, 3, offset, time_ms, None, None, headers)
 
 
-class ToldGroup(ConsumerGroup):
-    """A member that was told how much there is to fetch, and fetches nothing by itself."""
+class ToldFetcher(Fetcher):
+    """Was told how much there is to fetch, and fetches nothing by itself."""
 
     def __init__(self) -> None:
         self.to_fetch = {RAW: 0, REPARTITION: 0}
         self.silent: set[str] = set()
         self.in_transactions = {RAW: 0, REPARTITION: 0}
-        self.sought: list[tuple[str, int | None]] = []
+        self.sought: list[tuple[str, int]] = []
         self.times_asked = 0
 
     def room_made(self) -> None:
         self.times_asked += 1
 
-    def seek(self, wanted: KafkaInput) -> None:
-        self.sought.append((wanted.topic_partition.topic, wanted.position))
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None:
+        self.sought.append((topic_partition.topic, offset))
 
-    def unfetched(self, topic_partition: Any) -> int:
-        return self.to_fetch[topic_partition.topic]
+    def progress(self, topic_partition: TopicPartition) -> FetchProgress:
+        topic = topic_partition.topic
+        return FetchProgress(
+            unfetched=self.to_fetch[topic],
+            in_open_transactions=self.in_transactions[topic],
+            at_end=topic not in self.silent and not self.to_fetch[topic],
+            unknown_because="no fetch has been answered" if topic in self.silent else "",
+        )
 
-    def unheard_because(self, topic_partition: Any) -> str:
-        return "no fetch has been answered" if topic_partition.topic in self.silent else ""
-
-    def undecided(self, topic_partition: Any) -> int:
-        return self.in_transactions[topic_partition.topic]
-
-    def at_end(self, topic_partition: Any) -> bool:
-        return topic_partition.topic not in self.silent and not self.to_fetch[topic_partition.topic]
+    async def still_assigned(self, partition: int) -> bool:
+        return True
 
 
 class Fetching:
     """A source of both topics and what fetches bring to it."""
 
     def __init__(self) -> None:
-        self.group = ToldGroup()
-        self.source = KafkaSource(self.group, cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+        self.fetcher = ToldFetcher()
+        self.source = KafkaSource(self.fetcher, cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
         self.raw, self.repartition = self.source.inputs
         self.source.seek({RAW: 0, REPARTITION: 0})
 

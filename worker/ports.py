@@ -34,6 +34,22 @@ class Clock(Protocol):
         ...
 
 
+class Lag(Struct, frozen=True):
+    """What the inputs of a task hold that is not yet returned to it.
+
+    ``records``: up to the end that the brokers reported in the last 10 s; None where that is not known, for
+    the reason in ``unknown_because``, in words that are the same for all partitions of one cause.
+    ``in_open_transactions``: offsets behind the first open transaction of some producer, which nobody may
+    read yet, as reported last. ``caught_up``: everything was returned, and the brokers said so in the last
+    seconds; never while they are away.
+    """
+
+    records: int | None
+    in_open_transactions: int = 0
+    caught_up: bool = False
+    unknown_because: str = ""
+
+
 class Source(Protocol):
     """The inputs of one task: its partition's records, each input's in order, each offset at most once after
     a seek.
@@ -60,22 +76,8 @@ class Source(Protocol):
         """
         ...
 
-    def lag(self) -> int | None:
-        """Records between what was returned and the end that the broker told lately; 0 = caught up, None =
-        nobody knows.
-        """
-        ...
-
-    def unknown_because(self) -> str:
-        """Why the lag is not known, in words that are the same for all partitions of one cause."""
-        ...
-
-    def in_open_transactions(self) -> int:
-        """Offsets behind the first open transaction in an input, as the broker told last."""
-        ...
-
-    def caught_up(self) -> bool:
-        """Whether everything has been returned, and the broker said so just now: not while it is away."""
+    def lag(self) -> Lag:
+        """What is not yet returned, of all inputs together."""
         ...
 
     async def first_offsets(self) -> dict[str, int]:

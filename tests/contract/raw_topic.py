@@ -145,9 +145,9 @@ async def becomes(source: KafkaSource, *, caught_up: bool) -> None:
     """Wait, without reading, until it says so."""
 
     async def says_so() -> bool:
-        return source.caught_up() is caught_up
+        return source.lag().caught_up is caught_up
 
-    await eventually(says_so, what=f"caught_up() is {caught_up}", timeout_s=20)
+    await eventually(says_so, what=f"caught_up is {caught_up}", timeout_s=20)
 
 
 async def goes_on_at(source: KafkaSource, next_offsets: Mapping[str, int]) -> None:
@@ -164,9 +164,9 @@ async def becomes_known(source: KafkaSource, *, lag: int) -> None:
     """Wait, without reading, until it tells this lag."""
 
     async def says_so() -> bool:
-        return source.lag() == lag
+        return source.lag().records == lag
 
-    await eventually(says_so, what=f"lag() is {lag}", timeout_s=20)
+    await eventually(says_so, what=f"the lag is {lag}", timeout_s=20)
 
 
 def offsets(records: list[InputRecord]) -> list[int]:

@@ -17,11 +17,11 @@ def test_a_source_is_caught_up_when_all_is_returned_and_not_a_record_before(raw:
             source.seek(raw.at(500))
             taken = 0
             while taken < 1_500:
-                assert not source.caught_up()
+                assert not source.lag().caught_up
                 taken += len(await source.next_records(1.0))
             await becomes(source, caught_up=True)
             source.seek(raw.at(1_999))
-            assert not source.caught_up(), "it goes back to where something is left to read"
+            assert not source.lag().caught_up, "it goes back to where something is left to read"
 
     asyncio.run(scenario())
 
@@ -89,13 +89,13 @@ def test_a_source_whose_broker_is_silent_is_not_caught_up_until_it_answers_again
             await becomes(source, caught_up=False)
 
             async def is_unknown() -> bool:
-                return source.lag() is None
+                return source.lag().records is None
 
             await eventually(is_unknown, what="the lag is not known", timeout_s=30)
-            assert source.unknown_because().startswith("no fetch has been answered")
+            assert source.lag().unknown_because.startswith("no fetch has been answered")
             local_broker.resume()
             await becomes(source, caught_up=True)
-            assert source.lag() == 0
+            assert source.lag().records == 0
 
     asyncio.run(scenario())
 
@@ -113,7 +113,7 @@ def test_a_source_whose_partition_was_given_away_is_not_caught_up(raw_of_two: Ra
             async with raw.member() as second:
                 (kept,) = await changed(first)
                 assert await changed(second) == {1 - kept}
-                assert not sources[1 - kept].caught_up()
+                assert not sources[1 - kept].lag().caught_up
                 await becomes(sources[kept], caught_up=True)
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ from worker.adapters.kafka.records import FetchedRecord
 from worker.core.repartition import oldest_piece, origin_timestamp_ms
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
+from worker.ports import Lag
 
 HEARTBEAT_S = 1.0
 LONGEST_FETCH = 6  # records
@@ -101,7 +102,7 @@ class FakeSource:
         world = self._life.world
         deadline = world.now + timeout_s
         world.wake_at(deadline)
-        await until(lambda: self._woken or world.now >= deadline or self._lag() > 0)
+        await until(lambda: self._woken or world.now >= deadline or self._records_left() > 0)
         self._woken = False
         if not self._is_positioned():
             return []
@@ -113,7 +114,7 @@ class FakeSource:
         if waiting:
             place, count = oldest_piece([fetched.times_ms() for fetched in waiting])
             taken = waiting[place].take(count)
-        if self.lag() == 0:
+        if self.lag().records == 0:
             positions = tuple(read.position or 0 for read in self.inputs)
             world.fully_read.add((self._partition, positions))
         return taken
@@ -128,20 +129,15 @@ class FakeSource:
     def next_offsets(self) -> dict[str, int]:
         return {read.place[0]: read.next_offset() for read in self.inputs}
 
-    def lag(self) -> int | None:
-        return self._lag() if self._is_positioned() else None
+    def lag(self) -> Lag:
+        in_open_transactions = sum([len(read.broker.log(read.place)) - read.end() for read in self.inputs])
+        if not self._is_positioned():
+            return Lag(None, in_open_transactions, unknown_because="not positioned yet")
+        records = self._records_left()
+        return Lag(records, in_open_transactions, caught_up=records == 0)
 
-    def unknown_because(self) -> str:
-        return "" if self._is_positioned() else "not positioned yet"
-
-    def in_open_transactions(self) -> int:
-        return sum([len(read.broker.log(read.place)) - read.end() for read in self.inputs])
-
-    def _lag(self) -> int:
+    def _records_left(self) -> int:
         return sum([len(read.waiting) + read.unfetched() for read in self.inputs])
-
-    def caught_up(self) -> bool:
-        return self._is_positioned() and self.lag() == 0
 
     async def first_offsets(self) -> dict[str, int]:
         await self._life.call("query", lambda: None)

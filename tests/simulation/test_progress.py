@@ -11,9 +11,10 @@ from tests.simulation.source import FakeSource
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import Fate
+from worker.ports import Lag
 from worker.task.commit_policy import CommitPolicy
-from worker.task.lag import Lag, unknown_by_reason
 from worker.task.partition_task import PartitionTask
+from worker.task.status import unknown_by_reason
 
 
 def test_a_task_has_work_for_as_long_as_a_transaction_is_open_and_none_when_all_is_committed() -> None:
@@ -46,23 +47,20 @@ class DeafSource(FakeSource):
 
     heard = True
 
-    def lag(self) -> int | None:
-        return super().lag() if self.heard else None
-
-    def unknown_because(self) -> str:
-        return super().unknown_because() if self.heard else "no fetch has been answered"
+    def lag(self) -> Lag:
+        return super().lag() if self.heard else Lag(None, unknown_because="no fetch has been answered")
 
 
 def test_an_idle_task_whose_brokers_do_not_answer_is_not_caught_up() -> None:
     with Simulation(seed=3, parts=Parts(source=DeafSource)) as simulation:
         running = simulation.start_worker().tasks[0]
-        assert running.task.lag == Lag(None, 0, "new")
+        assert running.task.lag == Lag(None, unknown_because="new")
         simulation.run_until(lambda: running.task.progress.caught_up, "it idles")
-        assert running.task.lag == Lag(0)
+        assert running.task.lag == Lag(0, caught_up=True)
         assert isinstance(running.source, DeafSource)
         running.source.heard = False
         assert not running.task.progress.caught_up
-        assert running.task.lag == Lag(None, 0, "no fetch has been answered")
+        assert running.task.lag == Lag(None, unknown_because="no fetch has been answered")
         assert unknown_by_reason({"0": running.task.lag, "1": Lag(0)}) == {"no fetch has been answered": 1}
 
 

@@ -13,6 +13,7 @@ from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
 from tests.simulation.world import World
 from worker.adapters.kafka.records import FetchedRecord
 from worker.model.state import GroupOffset
+from worker.ports import Lag
 
 RAW, REPARTITION = (RAW_TOPIC, 0), (REPARTITION_TOPIC, 0)
 NOON_MS = 1_772_452_800_000
@@ -68,7 +69,7 @@ def both(offset: int, repartition_offset: int) -> Mapping[str, int]:
 def test_nothing_is_returned_before_the_first_seek(world: World, source: FakeSource) -> None:
     write(world, RAW, NOON_MS)
     assert done(world, source.next_records(1.0)) == []
-    assert not source.caught_up()
+    assert not source.lag().caught_up
 
 
 def test_each_inputs_records_come_once_and_in_order_from_where_it_was_sought(
@@ -95,12 +96,12 @@ def test_what_was_received_first_comes_first_where_both_have_some_waiting(
 
 def test_lag_and_caught_up_speak_of_both(world: World, source: FakeSource) -> None:
     source.seek(both(0, 0))
-    assert source.caught_up()
+    assert source.lag().caught_up
     for place in (RAW, REPARTITION):
         write(world, place, NOON_MS, NOON_MS)
-        assert (source.lag(), source.caught_up()) == (2, False)
+        assert source.lag() == Lag(2)
         take(world, source, 2)
-        assert (source.lag(), source.caught_up()) == (0, True)
+        assert source.lag() == Lag(0, caught_up=True)
 
 
 def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
@@ -112,7 +113,7 @@ def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
     source.seek(both(0, 0))
     (record,) = take(world, source, 1)
     assert record.topic == RAW_TOPIC
-    assert source.caught_up()
+    assert source.lag().caught_up
     world.broker.end(7, epoch, committed=True)
     while world.broker.owes_markers:
         world.broker.write_a_marker()

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from tests.fetching import RAW, REPARTITION, Fetching, ToldGroup, fetched, run
+from tests.fetching import RAW, REPARTITION, Fetching, ToldFetcher, fetched, run
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.source import KafkaSource
 from worker.errors import Fatal
@@ -47,8 +47,8 @@ def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
         f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
         f.source.seek({RAW: 70, REPARTITION: 80})
-        assert f.group.sought[-2:] == [(RAW, 70), (REPARTITION, 80)]
-        assert f.source.lag() == 0
+        assert f.fetcher.sought[-2:] == [(RAW, 70), (REPARTITION, 80)]
+        assert f.source.lag().records == 0
         f.bring_raw(60_000, 60_001)
         f.bring_repartitioned(70_000)
         assert await f.next() == [(RAW, 70), (RAW, 71)]
@@ -87,7 +87,7 @@ def test_a_wait_for_which_there_is_no_time_ends_at_once_with_nothing() -> None:
 def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_have() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REPARTITION] = 1
+        f.fetcher.to_fetch[REPARTITION] = 1
         asyncio.get_running_loop().call_later(0.01, f.bring_repartitioned, 1_000)
         assert await f.next() == [(REPARTITION, 0)]
 
@@ -97,7 +97,7 @@ def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_h
 def test_records_do_not_wait_for_others_for_ever() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REPARTITION] = 1
+        f.fetcher.to_fetch[REPARTITION] = 1
         assert await f.next() == [(RAW, 0)]
 
     run(scenario)
@@ -106,7 +106,7 @@ def test_records_do_not_wait_for_others_for_ever() -> None:
 def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[REPARTITION] = 1
+        f.fetcher.to_fetch[REPARTITION] = 1
         asyncio.get_running_loop().call_later(0.1, f.bring_repartitioned, 1_000)
         assert [r.topic for r in await f.source.next_records(0.0)] == [RAW]
 
@@ -116,7 +116,7 @@ def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
 def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(10_000)
-        f.group.to_fetch[RAW] = 5
+        f.fetcher.to_fetch[RAW] = 5
         asyncio.get_running_loop().call_soon(f.bring_repartitioned, 1_000)
         assert await f.next() == [(RAW, 0)]
 
@@ -148,7 +148,7 @@ def test_a_wait_ends_when_an_input_is_gone() -> None:
 
 
 def test_nothing_is_fetched_for_an_input_before_its_first_seek() -> None:
-    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
     assert not source.inputs[0].has_room(100)
 
 
@@ -179,7 +179,7 @@ def test_room_is_made_by_each_piece_that_is_taken() -> None:
         f.bring_raw(1_000, 90_000, 90_001, bytes_each=50)
         f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
-        assert f.group.times_asked == 1
+        assert f.fetcher.times_asked == 1
         assert f.raw.has_room(101)
         assert not f.raw.has_room(100)
         f.bring_raw(91_000, bytes_each=50)
@@ -212,7 +212,7 @@ def test_nothing_more_is_fetched_for_a_source_of_which_an_input_is_gone() -> Non
 def test_the_group_is_asked_for_more_before_the_task_waits() -> None:
     async def scenario(f: Fetching) -> None:
         await f.source.next_records(0.0)
-        assert f.group.times_asked == 1
+        assert f.fetcher.times_asked == 1
 
     run(scenario)
 
@@ -224,64 +224,64 @@ def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
     async def scenario(f: Fetching) -> None:
         f.bring_raw(1_000, 1_001, 90_000)
         f.bring_repartitioned(50_000)
-        f.group.to_fetch |= {RAW: 100, REPARTITION: 1_000}
-        assert f.source.lag() == 1_104
+        f.fetcher.to_fetch |= {RAW: 100, REPARTITION: 1_000}
+        assert f.source.lag().records == 1_104
         await f.next()
-        assert f.source.lag() == 1_102
+        assert f.source.lag().records == 1_102
 
     run(scenario)
 
 
 def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> None:
     async def scenario(f: Fetching) -> None:
-        assert f.source.caught_up()
-        f.group.silent = {REPARTITION}
-        assert not f.source.caught_up()
-        f.group.silent = set()
+        assert f.source.lag().caught_up
+        f.fetcher.silent = {REPARTITION}
+        assert not f.source.lag().caught_up
+        f.fetcher.silent = set()
         f.bring_raw(1_000)
-        assert not f.source.caught_up()
+        assert not f.source.lag().caught_up
         await f.next()
-        assert f.source.caught_up()
+        assert f.source.lag().caught_up
 
     run(scenario)
 
 
 def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
-    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
-    assert not source.caught_up()
-    assert source.lag() is None
-    assert source.unknown_because() == "not positioned yet"
+    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+    assert not source.lag().caught_up
+    assert source.lag().records is None
+    assert source.lag().unknown_because == "not positioned yet"
 
 
 def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it_waits() -> None:
     async def scenario(f: Fetching) -> None:
-        f.group.silent = {REPARTITION}
-        assert f.source.lag() is None
-        assert f.source.unknown_because() == "no fetch has been answered"
+        f.fetcher.silent = {REPARTITION}
+        assert f.source.lag().records is None
+        assert f.source.lag().unknown_because == "no fetch has been answered"
         f.bring_raw(1_000)
-        assert f.source.lag() is None
+        assert f.source.lag().records is None
         f.bring_repartitioned(1_000)
-        assert f.source.lag() == 2
-        f.group.silent = set()
+        assert f.source.lag().records == 2
+        f.fetcher.silent = set()
         await f.next()
         await f.next()
-        assert f.source.lag() == 0
-        assert f.source.unknown_because() == ""
+        assert f.source.lag().records == 0
+        assert f.source.lag().unknown_because == ""
 
     run(scenario)
 
 
 def test_what_is_in_open_transactions_is_counted_apart() -> None:
     async def scenario(f: Fetching) -> None:
-        f.group.in_transactions = {RAW: 5, REPARTITION: 2}
-        assert f.source.in_open_transactions() == 7
-        assert f.source.lag() == 0
+        f.fetcher.in_transactions = {RAW: 5, REPARTITION: 2}
+        assert f.source.lag().in_open_transactions == 7
+        assert f.source.lag().records == 0
 
     run(scenario)
 
 
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
-    source = KafkaSource(ToldGroup(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
     source.seek({RAW: 4})
     source.inputs[0].deliver([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)], 30)
     assert source.inputs[0].position == 10

@@ -21,7 +21,7 @@ from worker.errors import Fatal, StateCorrupted, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.rules import Rules
 from worker.model.state import Meta
-from worker.ports import Changelog, Clock, Source, StateStore, Transaction
+from worker.ports import Changelog, Clock, Lag, Source, StateStore, Transaction
 from worker.task.checkpoints import checkpoint_at, refuse_another_life
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_cache import states_of
@@ -29,7 +29,6 @@ from worker.task.draft import Draft
 from worker.task.draft_limits import DraftLimits
 from worker.task.failures import Setbacks
 from worker.task.input_stage import Intake
-from worker.task.lag import Lag, lag_of
 from worker.task.life_cycle import TaskState, moved
 from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
@@ -118,8 +117,10 @@ class PartitionTask:
 
     @property
     def lag(self) -> Lag:
-        """What of the input is not yet returned to this task, where that is known."""
-        return lag_of(self.state, self._source)
+        """What of the inputs is not yet returned to this task; not known unless it runs."""
+        if self.state is not TaskState.RUNNING:
+            return Lag(None, unknown_because=self.state.name.lower())
+        return self._source.lag()
 
     @property
     def watermark_ms(self) -> int | None:
@@ -130,7 +131,7 @@ class PartitionTask:
     def progress(self) -> Progress:
         """Whether it has work, and how far it has come."""
         idle = self._draft is None and self.lag.records == 0  # not where nobody knows
-        caught_up = idle and (not self._setbacks.lost or self._source.caught_up())
+        caught_up = idle and (not self._setbacks.lost or self._source.lag().caught_up)
         checkpoint = self._store.checkpoint()
         return Progress(caught_up, -1 if checkpoint is None else checkpoint.changelog_offset)
 
@@ -227,7 +228,7 @@ class PartitionTask:
 
     async def _consume(self) -> None:
         while not self._abandoned:
-            at_the_end = self._source.caught_up()
+            at_the_end = self._source.lag().caught_up
             records = await self._source.next_records(self._wait_s())
             if at_the_end and records:
                 self._wall_clock.arrived(records[-1], self._topics.timed_by_brokers)
@@ -303,7 +304,9 @@ class PartitionTask:
         draft = self._draft
         if draft is None:
             return 0.0 if self._has_something_due() else _IDLE_WAIT_S
-        due_at = self._policy.due_at(draft.opened_at, self._source.lag(), repartitioning=bool(draft.leaving))
+        due_at = self._policy.due_at(
+            draft.opened_at, self._source.lag().records, repartitioning=bool(draft.leaving)
+        )
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:

@@ -3,10 +3,11 @@ log.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from worker.ports import Lag
 from worker.task.draft import Draft
 
 
@@ -82,3 +83,8 @@ def percentile(values: Sequence[float], share: float) -> float | None:
         return None
     ordered = sorted(values)
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+
+
+def unknown_by_reason(lags: Mapping[str, Lag]) -> dict[str, int]:
+    """How many partitions have no known lag, by the reason."""
+    return dict(Counter(lag.unknown_because for lag in lags.values() if lag.records is None))

@@ -78,6 +78,6 @@ class Timekeeper:
         self._timers.clear()
 
     def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
-        if nothing_in_hand and self._source.caught_up():
+        if nothing_in_hand and self._source.lag().caught_up:
             return max(watermark_ms, self._clock.wall_ms())
         return watermark_ms

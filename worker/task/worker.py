@@ -12,12 +12,11 @@ from typing import Any, Protocol
 
 from worker import telemetry
 from worker.ports import Clock
-from worker.task.lag import unknown_by_reason
 from worker.task.life_cycle import TaskState
 from worker.task.memory_budget import MemoryBudget
 from worker.task.partition_task import PartitionTask
 from worker.task.progress import Progress
-from worker.task.status import TaskStatistics, Totals, percentile
+from worker.task.status import TaskStatistics, Totals, percentile, unknown_by_reason
 
 _STOP_S = 6.0
 

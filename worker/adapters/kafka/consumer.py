@@ -28,7 +28,7 @@ from worker.adapters.kafka.records import (
     UnreadableError,
     use_light_records,
 )
-from worker.adapters.kafka.source import KafkaInput, KafkaSource, StartFrom
+from worker.adapters.kafka.source import FetchProgress, KafkaInput, KafkaSource, StartFrom
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
 from worker.ports import Clock
@@ -36,9 +36,10 @@ from worker.ports import Clock
 _BUFFERED_BYTES = 16 * 1024 * 1024
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
-_HEARD_JUST_NOW_MS = 3_000
-_HEARD_LATELY_MS = 10_000
+_REPORTED_JUST_NOW_MS = 3_000
+_REPORTED_LATELY_MS = 10_000
 """So long a partition's end counts as known after a fetch; an idle one is asked for twice a second."""
+_REBALANCING = "the group is being rebalanced"
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
 _TOPICS_LOOKED_AT_MS = 30_000
@@ -197,7 +198,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - always all
         """The eager protocol takes everything at every rebalance; tasks stay until it is over."""
         for kept in self._inputs.values():
-            self.update_position(kept)
+            kept.passed(self.progress(kept.topic_partition).position)  # fetches may have brought only markers
         self._rebalancing = True
         self._settled.clear()
 
@@ -209,7 +210,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         assert self._membership is not None
         self._membership.joined()
         for kept in self._inputs.values():
-            self.seek(kept)
+            self._seek_where_it_stands(kept)
         self._changed.set()
         self._settled.set()
         self._polling.sought()
@@ -221,54 +222,42 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """A source can take more."""
         self._polling.wake()
 
-    def seek(self, wanted: KafkaInput) -> None:
-        """Position the client where the input wants to go on, if the partition is ours at the moment."""
-        if wanted.position is not None and self._is_assigned(wanted.topic_partition):
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None:
+        """Fetch from this offset on, if the partition is assigned at the moment."""
+        if self._is_assigned(topic_partition):
             assert self._consumer is not None
-            self._consumer.seek(wanted.topic_partition, wanted.position)
+            self._consumer.seek(topic_partition, offset)
             self._polling.sought()
 
-    def update_position(self, read: KafkaInput) -> None:
-        """Tell the input where the client stands: a fetch may have brought nothing but markers."""
-        state = self._partition_state(read.topic_partition)
-        if state is not None and self._is_assigned(read.topic_partition) and state.has_valid_position:
-            read.passed(int(state.position))
-
-    def unfetched(self, topic_partition: TopicPartition) -> int:
-        """Offsets between the client's position and the last stable offset, as of the last fetch."""
-        state = self._partition_state(topic_partition)
-        if state is None or not state.has_valid_position or state.lso is None:
-            return 0
-        return max(0, int(state.lso) - int(state.position))
-
-    def undecided(self, topic_partition: TopicPartition) -> int:
-        """Offsets between the last stable offset and the end, as of the last fetch."""
-        state = self._partition_state(topic_partition)
-        if state is None or state.lso is None or state.highwater is None:
-            return 0
-        return max(0, int(state.highwater) - int(state.lso))
-
-    def unheard_because(self, topic_partition: TopicPartition) -> str:
-        """Why no fetch has said lately where the partition ends; empty where one has."""
+    def progress(self, topic_partition: TopicPartition) -> FetchProgress:
+        """How far the client has fetched the partition."""
         assert self._consumer is not None
-        if not self._is_assigned(topic_partition):
-            return "the group is being rebalanced"
         state = self._partition_state(topic_partition)
-        if state is not None and state.has_valid_position and state.lso is not None:
-            if abs(time.time() * 1000 - state.timestamp) < _HEARD_LATELY_MS:
-                return ""
-            if isinstance(self._consumer._fetcher._records.get(topic_partition), BoundedFetchResult):
-                return ""  # what it brought is still to be taken, and nothing more is asked for before
-        return "no fetch has been answered" + (f": {self._failure}" if self._failure else "")
-
-    def at_end(self, topic_partition: TopicPartition) -> bool:
-        """Whether the client stands at the last stable offset, as a fetch told within the last seconds."""
-        state = self._partition_state(topic_partition)
-        if state is None or not self._is_assigned(topic_partition) or not state.has_valid_position:
-            return False
-        if state.lso is None or state.timestamp is None or state.position < state.lso:
-            return False
-        return bool(abs(time.time() * 1000 - state.timestamp) < _HEARD_JUST_NOW_MS)
+        position = int(state.position) if state is not None and state.has_valid_position else None
+        assigned = self._is_assigned(topic_partition)
+        unanswered = "no fetch has been answered" + (f": {self._failure}" if self._failure else "")
+        if state is None or state.lso is None:
+            reason = unanswered if assigned else _REBALANCING
+            return FetchProgress(position if assigned else None, unknown_because=reason)
+        stable_end, end = int(state.lso), int(state.highwater)
+        unfetched = 0 if position is None else max(0, stable_end - position)
+        in_open_transactions = max(0, end - stable_end)
+        if not assigned:
+            return FetchProgress(None, unfetched, in_open_transactions, unknown_because=_REBALANCING)
+        if position is None:
+            return FetchProgress(None, 0, in_open_transactions, unknown_because=unanswered)
+        age_ms = abs(time.time() * 1000 - state.timestamp)
+        # While its records wait in the client, nothing more is asked for.
+        known = age_ms < _REPORTED_LATELY_MS or isinstance(
+            self._consumer._fetcher._records.get(topic_partition), BoundedFetchResult
+        )
+        return FetchProgress(
+            position,
+            unfetched,
+            in_open_transactions,
+            at_end=not unfetched and age_ms < _REPORTED_JUST_NOW_MS,
+            unknown_because="" if known else unanswered,
+        )
 
     async def still_assigned(self, partition: int) -> bool:
         """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""
@@ -299,7 +288,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # What the call had taken of other partitions went with it, and the client stands behind that.
             for topic_partition in wanted:
                 if (read := self._inputs.get(topic_partition)) is not None:
-                    self.seek(read)
+                    self._seek_where_it_stands(read)
             raise
 
     def _give_up_stalled(self) -> None:
@@ -307,7 +296,12 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         for filled in self._inputs.values():
             if filled.is_stalled(_STALLED_S) and self._is_assigned(filled.topic_partition):
                 filled.give_up()
-                self.seek(filled)
+                self._seek_where_it_stands(filled)
+
+    def _seek_where_it_stands(self, read: KafkaInput) -> None:
+        """Let the client go on where the input wants to, which has the last word."""
+        if read.position is not None:
+            self.seek(read.topic_partition, read.position)
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
         return not self._rebalancing and topic_partition in self._assigned
@@ -328,7 +322,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 continue
             if generation != self._generation or records[0].offset < filled.position:
                 # The fetch was under way over a rebalance or a seek and may begin at the committed offset.
-                self.seek(filled)
+                self._seek_where_it_stands(filled)
             else:
                 filled.deliver(records, size_bytes)
                 self._unreadable_times.pop(topic_partition, None)

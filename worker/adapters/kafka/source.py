@@ -12,23 +12,59 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from aiokafka import TopicPartition
+from msgspec import Struct
 
 from worker.adapters.kafka.offsets import Offsets
 from worker.core.repartition import oldest_piece, origin_timestamp_ms
 from worker.errors import Fatal, TransactionLost
 from worker.model.events import InputRecord
 from worker.model.state import GroupOffset
-
-if TYPE_CHECKING:
-    from worker.adapters.kafka.consumer import ConsumerGroup
+from worker.ports import Lag
 
 StartFrom = Literal["earliest", "latest"]
 
 _OTHER_INPUT_S = 0.2
 """How long records wait for older ones that another input is known to have."""
+
+
+class FetchProgress(Struct, frozen=True):
+    """How far the client has fetched one partition, and what it knows of the partition's end.
+
+    ``position``: the client's next offset; None where the partition is not assigned or not positioned.
+    ``unfetched``: offsets from there to the last stable offset. ``in_open_transactions``: offsets from there
+    to the end of the log. Both are as of the last fetch, 0 before the first. ``at_end``: nothing is
+    unfetched, as a fetch reported in the last seconds. ``unknown_because``: why no fetch has reported the end
+    lately; empty where one has.
+    """
+
+    position: int | None = None
+    unfetched: int = 0
+    in_open_transactions: int = 0
+    at_end: bool = False
+    unknown_because: str = ""
+
+
+class Fetcher(Protocol):
+    """What a source needs of whoever fetches for it: the consumer group."""
+
+    def room_made(self) -> None:
+        """A source can take more."""
+        ...
+
+    def seek(self, topic_partition: TopicPartition, offset: int) -> None:
+        """Fetch from this offset on, if the partition is assigned at the moment."""
+        ...
+
+    def progress(self, topic_partition: TopicPartition) -> FetchProgress:
+        """How far the partition has been fetched."""
+        ...
+
+    async def still_assigned(self, partition: int) -> bool:
+        """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        ...
 
 
 class KafkaInput:
@@ -64,9 +100,11 @@ class KafkaInput:
         self.position = records[-1].offset + 1
         self._source.wake()
 
-    def passed(self, position: int) -> None:
-        """The client stands here; what lies between the last record delivered and this holds none."""
-        if self.position is not None:
+    def passed(self, position: int | None) -> None:
+        """The client stands here, if it is known where; what lies between the last record delivered and this
+        holds none.
+        """
+        if self.position is not None and position is not None:
             self.position = max(self.position, position)
 
     def fail(self, failure: Fatal | TransactionLost) -> None:
@@ -128,11 +166,11 @@ class KafkaInput:
 
 
 class KafkaSource:
-    """Implements ``ports.Source`` for one task; a hand of ``ConsumerGroup``."""
+    """Implements ``ports.Source`` for one task. ``ConsumerGroup`` fetches its records."""
 
     def __init__(
         self,
-        group: "ConsumerGroup",
+        fetcher: Fetcher,
         offsets: Offsets,
         partition: int,
         topics: Sequence[str],
@@ -141,7 +179,7 @@ class KafkaSource:
         """``topics``: the raw topic, of which a first life reads ``start_from``; then the repartition topic,
         if it is read, which is always read whole.
         """
-        self._group = group
+        self._fetcher = fetcher
         self._offsets = offsets
         self._start_from = start_from
         self._partition = partition
@@ -167,7 +205,7 @@ class KafkaSource:
         something_waits = any(taken.waiting_records for taken in self.inputs)
         if not self._failure and not (something_waits and self._knows_the_oldest()):
             self._arrived.clear()
-            self._group.room_made()
+            self._fetcher.room_made()
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(timeout_s, _OTHER_INPUT_S) if something_waits else timeout_s):
                     await self._arrived.wait()
@@ -175,7 +213,7 @@ class KafkaSource:
             raise self._failure
         records = self._take()
         if records:
-            self._group.room_made()
+            self._fetcher.room_made()
         return records
 
     def silent_s(self) -> float:
@@ -192,42 +230,35 @@ class KafkaSource:
         if isinstance(self._failure, TransactionLost):
             self._failure = None
         for wanted in self.inputs:
-            wanted.seek(next_offsets[wanted.topic_partition.topic])
-            self._group.seek(wanted)
+            offset = next_offsets[wanted.topic_partition.topic]
+            wanted.seek(offset)
+            self._fetcher.seek(wanted.topic_partition, offset)
 
     def next_offsets(self) -> dict[str, int]:
         """Where each input goes on after what was returned."""
         for read in self.inputs:
-            self._group.update_position(read)
+            read.passed(self._fetcher.progress(read.topic_partition).position)
         return {read.topic_partition.topic: read.next_offset() for read in self.inputs}
 
-    def lag(self) -> int | None:
-        """Records not yet returned, where fetches of every input have told that lately."""
-        if self.unknown_because():
-            return None
-        return sum([i.waiting_records + self._group.unfetched(i.topic_partition) for i in self.inputs])
-
-    def unknown_because(self) -> str:
-        """Why the lag is not known; empty where it is."""
+    def lag(self) -> Lag:
+        """What is not yet returned; its records are known where fetches of every input have reported lately
+        how many there are.
+        """
+        records = in_open_transactions = 0
+        unknown_because, caught_up = "", True
         for read in self.inputs:
+            fetched = self._fetcher.progress(read.topic_partition)
+            records += read.waiting_records + fetched.unfetched
+            in_open_transactions += fetched.in_open_transactions
             if read.position is None:
-                return "not positioned yet"
-            if not read.waiting_records and (reason := self._group.unheard_because(read.topic_partition)):
-                return reason  # with records waiting it is asked for no more
-        return ""
-
-    def in_open_transactions(self) -> int:
-        """Offsets between the last stable offset and the end of every input."""
-        return sum([self._group.undecided(read.topic_partition) for read in self.inputs])
-
-    def caught_up(self) -> bool:
-        """Whether all was returned, as fetches of every input answered just now."""
-        return all(
-            known.position is not None
-            and not known.waiting_records
-            and self._group.at_end(known.topic_partition)
-            for known in self.inputs
-        )
+                reason = "not positioned yet"
+            else:  # with records waiting it is asked for no more
+                reason = "" if read.waiting_records else fetched.unknown_because
+            unknown_because = unknown_because or reason
+            caught_up = caught_up and not reason and not read.waiting_records and fetched.at_end
+        if unknown_because:
+            return Lag(None, in_open_transactions, unknown_because=unknown_because)
+        return Lag(records, in_open_transactions, caught_up)
 
     async def first_offsets(self) -> dict[str, int]:
         """Where a first life begins."""
@@ -255,7 +286,7 @@ class KafkaSource:
 
     async def still_assigned(self) -> bool:
         """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
-        return await self._group.still_assigned(self._partition)
+        return await self._fetcher.still_assigned(self._partition)
 
     @property
     def has_failed(self) -> bool:
@@ -269,7 +300,10 @@ class KafkaSource:
 
     def _knows_the_oldest(self) -> bool:
         """Whether no input is known to have records that have not come yet, while none of it waits."""
-        return all(i.waiting_records or not self._group.unfetched(i.topic_partition) for i in self.inputs)
+        return all(
+            read.waiting_records or not self._fetcher.progress(read.topic_partition).unfetched
+            for read in self.inputs
+        )
 
     def _take(self) -> Sequence[InputRecord]:
         waiting = [taken for taken in self.inputs if taken.waiting_records]
