@@ -19,7 +19,7 @@ from worker.adapters.files import LinesOut
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.config import Config
-from worker.core.closing import tend
+from worker.core.closing import run_timers
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
 from worker.core.encode import encode_step
 from worker.core.expiry import clock_ms
@@ -211,8 +211,8 @@ class _Replay:
         for keys in self._pages(hot_key("")):
             device_ids = [key[1:].decode() for key in keys]
             states = states_of(device_ids, {}, self._live_states, self._store)
-            tended = tend(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
-            self._draft.tend((), tended, publish_identities=self._rules.publish_identities)
+            result = run_timers(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
+            self._draft.add_timers(result, publish_identities=self._rules.publish_identities)
             self.commit()
         for prefix, name in ((_SESSION, SESSIONS), (_IDENTITY, IDENTITIES)):
             for keys in self._pages(prefix):

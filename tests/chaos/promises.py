@@ -24,7 +24,7 @@ from tests.careful import CarefulDecoder
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.settling import settled
 from worker.config import Config
-from worker.core.closing import tend
+from worker.core.closing import run_timers
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_codec import (
@@ -97,8 +97,8 @@ def expect_decoded(steps: Iterable[DecodedRecords], config: Config) -> Expected:
         expected.sessions += result.sessions_opened
         expected.watermark_ms, expected.expiry = result.watermark_ms, result.expiry
         expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
-    tended = tend(expected.states, 0, _NEVER_MS, config.rules)
-    expected.rows.update(last_rows((key, value) for key, value, _ in encode_sessions(tended.sessions)))
+    closed = run_timers(expected.states, 0, _NEVER_MS, config.rules)
+    expected.rows.update(last_rows((key, value) for key, value, _ in encode_sessions(closed.sessions)))
     return expected
 
 

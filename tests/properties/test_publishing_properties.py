@@ -10,7 +10,7 @@ from msgspec import json
 from tests.builders import Record
 from tests.properties.streams import Stream, any_streams, pieces
 from tests.reference.publishing import Publishing
-from worker.core.closing import tend
+from worker.core.closing import run_timers
 from worker.core.encode import encode_sessions, encode_step, session_key
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
@@ -45,9 +45,9 @@ class Run:
 
     def close(self, now_ms: int) -> None:
         """Time has come to this instant."""
-        tended = tend(self.states, self.watermark_ms, now_ms, self.rules)
-        self.states |= tended.states
-        self.sessions += encode_sessions(tended.sessions)
+        result = run_timers(self.states, self.watermark_ms, now_ms, self.rules)
+        self.states |= result.states
+        self.sessions += encode_sessions(result.sessions)
 
 
 def run(stream: Stream, cuts: Iterable[int], closings: Sequence[tuple[int, int]]) -> Run:

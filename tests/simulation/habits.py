@@ -24,7 +24,7 @@ from worker.task.draft_limits import DraftLimits
 from worker.task.failures import Setbacks
 from worker.task.life_cycle import TaskState
 from worker.task.partition_task import PartitionTask
-from worker.task.timers import Timekeeper
+from worker.task.timers import TimerService
 
 
 class WritesTheStoreBeforeTheCommit(PartitionTask):
@@ -46,7 +46,7 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
         self._store.write([*records, *timer_records], checkpoint)
         await transaction.commit()
         self._committed = meta
-        self._timekeeper.written(timer_records)
+        self._timers.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
 
@@ -127,7 +127,7 @@ class ForgetsTimersWhenItRestores(PartitionTask):
             kinds: tuple[TimerKind, ...] = ("close", "expire")
             timers = [key for kind in kinds for key in self._store.keys(*whole_range(kind), 10**6)]
             self._store.write([(key, None) for key in timers], after)
-            self._timekeeper.restored()
+            self._timers.restored()
 
 
 class NeverShrinks(DraftLimits):
@@ -160,10 +160,10 @@ class TriesForEverWhatIsRefused(PartitionTask):
         await super().run()
 
 
-class HastyTimekeeper(Timekeeper):
+class HastyTimerService(TimerService):
     """Looks at the wall clock whatever is still to be read."""
 
-    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
+    def _closing_time_ms(self, watermark_ms: int, *, nothing_pending: bool) -> int:
         return max(watermark_ms, self._clock.wall_ms())
 
 
@@ -171,7 +171,7 @@ class ClosesByTheClockWhileLagging(PartitionTask):
     """The events that go on with those sessions are only a little further down."""
 
     async def run(self) -> None:
-        self._timekeeper = HastyTimekeeper(
+        self._timers = HastyTimerService(
             self._rules, self._source, self._store, self._clock, self._live_states
         )
         await super().run()

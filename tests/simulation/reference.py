@@ -13,7 +13,7 @@ from msgspec import json
 from tests.builders import Record
 from tests.simulation.closing import last_sessions
 from tests.simulation.topics import RULES
-from worker.core.closing import tend
+from worker.core.closing import run_timers
 from worker.core.decode import Decoder
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.expiry import clock_ms
@@ -60,9 +60,9 @@ class Reference:
                 self.enriched += encoded.enriched
                 sessions += encoded.sessions
                 identities += encoded.identities
-        tended = tend(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
-        self.sessions = last_sessions(sessions + encode_sessions(tended.sessions))
-        identities += [(d.encode(), None, None) for d, state in tended.expired.items() if state.links]
+        closed = run_timers(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
+        self.sessions = last_sessions(sessions + encode_sessions(closed.sessions))
+        identities += [(d.encode(), None, None) for d, state in closed.expired.items() if state.links]
         self.identities: dict[bytes, list[Any]] = {}
         for key, value, _ in identities:
             self.identities.setdefault(key or b"", []).append(None if value is None else json.decode(value))

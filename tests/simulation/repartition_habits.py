@@ -46,8 +46,8 @@ class SendsOnWhatALostDraftHeld(PartitionTask):
             self.lost = self._draft.leaving
         super()._drop_uncommitted()
 
-    def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
-        draft = super()._open_draft(nothing_in_hand=nothing_in_hand)
+    def _open_draft(self, *, nothing_pending: bool) -> Draft:
+        draft = super()._open_draft(nothing_pending=nothing_pending)
         for partition, records in self.lost.items():
             draft.leaving.setdefault(partition, []).extend(records)
         self.lost = {}
@@ -116,7 +116,7 @@ class TakesWhatComesAgainAfterARebalance(PartitionTask):
     """The client goes back to the committed offset, and with it the task."""
 
     def _step(self, records: Sequence[InputRecord]) -> None:
-        draft = self._draft or self._open_draft(nothing_in_hand=False)
+        draft = self._draft or self._open_draft(nothing_pending=False)
         topic = records[0].topic
         draft.next_offsets[topic] = min(draft.next_offsets[topic], records[0].offset)
         super()._step(records)

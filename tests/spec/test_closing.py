@@ -8,7 +8,7 @@ import pytest
 
 from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER
-from worker.core.closing import Tended, arm, tend
+from worker.core.closing import TimerResult, arm, run_timers
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.model.outputs import EventName
 from worker.model.rules import Rules, SessionRules
@@ -33,9 +33,9 @@ def published(
     return process(decode_records(records, DECODER), states or {}, 0, ExpiryClock(), rules)
 
 
-def at(instant_ms: int, states: Mapping[str, DeviceState], rules: Rules = RULES) -> Tended:
+def at(instant_ms: int, states: Mapping[str, DeviceState], rules: Rules = RULES) -> TimerResult:
     """What the wall clock does where nothing is left to read."""
-    return tend(states, 0, instant_ms, rules)
+    return run_timers(states, 0, instant_ms, rules)
 
 
 # --- sessions close ---
@@ -112,7 +112,7 @@ def test_time_changes_no_state_that_was_given() -> None:
     before = after(click("d", "10:00:00"), click("d", "11:00:00"))
 
     at(ms("20:00:00"), states)
-    tend(states, ms("10:00:00") + 500 * DAY_MS, 0, RULES)
+    run_timers(states, ms("10:00:00") + 500 * DAY_MS, 0, RULES)
 
     assert states == before
 
@@ -143,23 +143,23 @@ def test_a_closed_session_that_a_late_event_joins_is_open_again_and_closes_again
 def test_where_sessions_are_not_published_none_closes() -> None:
     states = after(click("d", "10:00:00"), rules=UNPUBLISHED)
 
-    tended = at(ms("20:00:00"), states, UNPUBLISHED)
+    result = at(ms("20:00:00"), states, UNPUBLISHED)
 
-    assert (tended.sessions, tended.sessions_closed, tended.states["d"].close_at_ms) == ([], 0, 0)
-    assert tended.states["d"].current is not None
-    assert tended.states["d"].current.closed is None
+    assert (result.sessions, result.sessions_closed, result.states["d"].close_at_ms) == ([], 0, 0)
+    assert result.states["d"].current is not None
+    assert result.states["d"].current.closed is None
 
 
 def test_what_a_device_published_does_not_come_again_with_the_next_devices() -> None:
     states = after(click("d1", "10:00:00"), click("d1", "11:00:00"), click("d2", "11:00:00"))
 
-    for tended in (at(ms("20:00:00"), states), tend(states, 2**53, 0, RULES)):
-        assert [(one.device_id, one.session_number) for one in tended.sessions] == [
+    for result in (at(ms("20:00:00"), states), run_timers(states, 2**53, 0, RULES)):
+        assert [(one.device_id, one.session_number) for one in result.sessions] == [
             ("d1", 1),
             ("d1", 2),
             ("d2", 1),
         ]
-        assert tended.sessions_closed == 3
+        assert result.sessions_closed == 3
 
 
 def test_a_device_without_sessions_has_none_to_close() -> None:
@@ -167,7 +167,7 @@ def test_a_device_without_sessions_has_none_to_close() -> None:
     states = after(click("d", "10:00:00", type="ping"), rules=rules)
 
     assert at(ms("20:00:00"), states, rules).sessions == []
-    assert tend(states, 2**53, 0, rules).sessions == []
+    assert run_timers(states, 2**53, 0, rules).sessions == []
 
 
 # --- timers ---
@@ -213,7 +213,7 @@ def test_the_timer_that_forgets_is_left_where_it_is_until_it_fires() -> None:
     states = after(click("d", "10:00:00"), click("d", "16:00:00"))
     assert states["d"].expire_at_ms == ms("10:00:00") + RULES.retention_ms + MONTH_MS
 
-    looked = tend(states, ms("10:00:00") + RULES.retention_ms + MONTH_MS + 1, 0, RULES).states
+    looked = run_timers(states, ms("10:00:00") + RULES.retention_ms + MONTH_MS + 1, 0, RULES).states
 
     assert looked["d"].expire_at_ms == ms("16:00:00") + RULES.retention_ms + MONTH_MS
 
@@ -225,8 +225,8 @@ def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_ex
     states = after(click("d", "10:00:00"))
     last_ms = ms("10:00:00") + RULES.retention_ms + MONTH_MS
 
-    assert list(tend(states, last_ms, 2**53, RULES).states) == ["d"]
-    gone = tend(states, last_ms + 1, 0, RULES)
+    assert list(run_timers(states, last_ms, 2**53, RULES).states) == ["d"]
+    gone = run_timers(states, last_ms + 1, 0, RULES)
 
     assert (gone.states, list(gone.expired)) == ({}, ["d"])
     assert gone.expired["d"] == states["d"]
@@ -235,7 +235,7 @@ def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_ex
 def test_what_is_open_of_a_forgotten_device_closes() -> None:
     states = after(click("d", "10:00:00"), click("d", "10:20:00", session="s1"))
 
-    gone = tend(states, 2**53, 0, RULES)
+    gone = run_timers(states, 2**53, 0, RULES)
 
     assert [(one.session_number, one.status) for one in gone.sessions] == [(1, "closed"), (2, "closed")]
     assert gone.sessions_closed == 2
@@ -243,9 +243,9 @@ def test_what_is_open_of_a_forgotten_device_closes() -> None:
 
 def test_what_was_closed_before_is_not_published_again_when_its_device_is_forgotten() -> None:
     closed = at(ms("12:00:00"), after(click("d", "10:00:00"))).states
-    assert tend(closed, 2**53, 0, RULES).sessions == []
+    assert run_timers(closed, 2**53, 0, RULES).sessions == []
 
 
 def test_a_forgotten_device_is_silent_where_sessions_are_not_published() -> None:
-    gone = tend(after(click("d", "10:00:00"), rules=UNPUBLISHED), 2**53, 0, UNPUBLISHED)
+    gone = run_timers(after(click("d", "10:00:00"), rules=UNPUBLISHED), 2**53, 0, UNPUBLISHED)
     assert (gone.sessions, list(gone.expired)) == ([], ["d"])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.builders import RawEvent, click, ms, record
 from tests.enriching import DECODER
-from worker.core.closing import tend
+from worker.core.closing import run_timers
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
@@ -118,7 +118,7 @@ def test_after_a_logout_a_session_is_whose_it_was_at_its_end_else_at_its_start()
 
     result = published(login, click("d", "11:50:00"), logout, click("d", "12:10:00"), rules=rules)
     later = published(click("d", "14:00:00"), states=result.states, rules=rules)
-    [closed] = tend(result.states, 0, ms("20:00:00"), rules).sessions[-1:]
+    [closed] = run_timers(result.states, 0, ms("20:00:00"), rules).sessions[-1:]
 
     assert (closed.session_number, closed.user_id) == (2, "ann")
     assert [one.user_id for one in later.sessions] == [None]
@@ -131,7 +131,7 @@ def test_an_identity_names_the_user_of_its_newest_link() -> None:
 
 def test_a_closed_session_that_merges_has_no_reason_of_closing() -> None:
     states = after(click("d", "10:00:00"), click("d", "10:50:00"))
-    closed = tend(states, 0, ms("20:00:00"), RULES).states
+    closed = run_timers(states, 0, ms("20:00:00"), RULES).states
 
     for at in ("10:24:00", "10:25:00", "10:26:00"):  # it joins the one or the other
         [gone] = [

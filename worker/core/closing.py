@@ -19,16 +19,18 @@ from worker.model.rules import Rules
 from worker.model.state import DeviceState, Session
 
 
-class Tended(Struct):
-    """What time did to some devices: their new states, the sessions to publish, and who is forgotten.
+class TimerResult(Struct):
+    """What timers did: new states of devices, the sessions to publish, and the devices that expired.
 
-    ``expired`` holds the last state of each device that is.
+    ``expired`` holds the last state of each device that did. ``fired`` holds the keys of the timers, which
+    the store then deletes; the caller who read them there sets it.
     """
 
     states: dict[str, DeviceState]
     sessions: list[SessionRecord]
     sessions_closed: int
     expired: dict[str, DeviceState]
+    fired: Sequence[bytes] = ()
 
 
 def arm(state: DeviceState, rules: Rules) -> None:
@@ -41,28 +43,28 @@ def arm(state: DeviceState, rules: Rules) -> None:
         state.expire_at_ms = _expire_at_ms(state, rules)
 
 
-def tend(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: Rules) -> Tended:
-    """Close the sessions that are due at ``now_ms``, forget the devices that are due at ``expiry_ms``.
+def run_timers(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: Rules) -> TimerResult:
+    """Close the sessions that are due at ``now_ms``; expire the devices that are due at ``expiry_ms``.
 
-    The given states are not changed. Timers that came too early are set anew. Never raises.
+    The given states are not changed. Timers that fired too early are set again. Never raises.
     """
-    tended = Tended({}, [], 0, {})
+    result = TimerResult({}, [], 0, {})
     changes = SessionChanges()
     for device_id, state in states.items():
         if expiry_ms > _expire_at_ms(state, rules):
-            tended.sessions += close_forever(device_id, state.fork(), rules, changes)
-            tended.expired[device_id] = state
+            result.sessions += close_forever(device_id, state.fork(), rules, changes)
+            result.expired[device_id] = state
             continue
         fork = state.fork()
         if rules.publish_sessions:
             _close(fork, due_among(_sessions(fork), now_ms, rules.session), changes)
-            tended.sessions += session_records(device_id, fork, changes)
+            result.sessions += session_records(device_id, fork, changes)
             changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
         fork.expire_at_ms = _expire_at_ms(fork, rules)
-        tended.states[device_id] = fork
-    tended.sessions_closed = changes.closed
-    return tended
+        result.states[device_id] = fork
+    result.sessions_closed = changes.closed
+    return result
 
 
 def close_forever(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
-from worker.core.closing import Tended
+from worker.core.closing import TimerResult
 from worker.core.encode import EncodedStep, encode_sessions
 from worker.core.pipeline import StepResult
 from worker.core.state_codec import (
@@ -52,14 +52,14 @@ class Draft:
         self.rejections: Counter[str] = Counter()
         self.last_rejection: str | None = None  # topic/partition/offset
         self.received_ms: int | None = None  # the earliest of those noted
-        self.states: dict[str, DeviceState | None] = {}  # None: forgotten
+        self.states: dict[str, DeviceState | None] = {}  # None: expired
         self.fired: list[bytes] = []  # keys of timers that have done their work
         self.enriched: list[OutputRecord] = []
         self.dead_letters: list[OutputRecord] = []
         self.identities: list[OutputRecord] = []
         self.leaving: dict[int, list[RepartitionedRecord]] = {}  # by partition
         self._sessions: dict[bytes | None, OutputRecord] = {}
-        self._forgotten_armed: dict[str, tuple[int, int]] = {}
+        self._expired_armed: dict[str, tuple[int, int]] = {}
 
     @property
     def is_empty(self) -> bool:
@@ -133,15 +133,15 @@ class Draft:
             self.events_repartitioned += record.events
             self.output_bytes += len(record.value)
 
-    def tend(self, fired: Sequence[bytes], tended: Tended, *, publish_identities: bool) -> None:
-        """Take in what time did to the devices whose timers have fired."""
-        self.fired += fired
-        self.sessions_closed += tended.sessions_closed
-        self.states.update(tended.states)
-        self._upsert(encode_sessions(tended.sessions))
-        for device_id, state in tended.expired.items():
+    def add_timers(self, result: TimerResult, *, publish_identities: bool) -> None:
+        """Add what the timers that fired did: sessions closed, devices expired."""
+        self.fired += result.fired
+        self.sessions_closed += result.sessions_closed
+        self.states.update(result.states)
+        self._upsert(encode_sessions(result.sessions))
+        for device_id, state in result.expired.items():
             self.states[device_id] = None
-            self._forgotten_armed[device_id] = state.armed
+            self._expired_armed[device_id] = state.armed
             if publish_identities and state.links:
                 self.identities.append((device_id.encode(), None, None))
 
@@ -182,7 +182,7 @@ class Draft:
         records: list[StateRecord] = [(key, None) for key in self.fired]
         fired = set(map(device_of_timer, self.fired))
         for device_id, state in self.states.items():
-            armed = self._forgotten_armed.get(device_id, (0, 0)) if state is None else state.armed
+            armed = self._expired_armed.get(device_id, (0, 0)) if state is None else state.armed
             records += moved_timers(device_id, state, armed, fired=device_id in fired)
         return records
 

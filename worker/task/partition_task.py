@@ -39,7 +39,7 @@ from worker.task.restore import restore
 from worker.task.slices import from_offset, slices
 from worker.task.starts import Starts
 from worker.task.status import TaskStatistics
-from worker.task.timers import TIMERS_A_DRAFT, Timekeeper
+from worker.task.timers import TIMERS_A_DRAFT, TimerService
 from worker.task.topics import TaskTopics
 from worker.task.wall_clock import WallClock
 
@@ -88,7 +88,7 @@ class PartitionTask:
         self._starts = starts
         self._live_states = LiveStates(memory)
         self._wall_clock = wall_clock
-        self._timekeeper = Timekeeper(rules, source, store, wall_clock, self._live_states)
+        self._timers = TimerService(rules, source, store, wall_clock, self._live_states)
         self._new_incarnation = new_incarnation
         self._max_store_age_s = max_store_age_s
         self._committed: Meta | None = None
@@ -190,7 +190,7 @@ class PartitionTask:
             raise
         await self._changelog.close()  # an open reader would fetch for ever what this task writes
         assert self._committed is not None
-        self._timekeeper.restored()
+        self._timers.restored()
         self._source.seek(self._committed.next_offsets)
         self._enter(TaskState.RUNNING)
         self._next_flush = self._clock.monotonic()  # what was restored is not to be restored again
@@ -233,7 +233,7 @@ class PartitionTask:
             if at_the_end and records:
                 self._wall_clock.arrived(records[-1], self._topics.timed_by_brokers)
             if not records and self._draft is None and self._has_something_due():
-                self._open_draft(nothing_in_hand=True)
+                self._open_draft(nothing_pending=True)
             for piece in slices(records, self._limits.part_of(_SLICE_BYTES)):
                 self._step(piece)
                 if self._is_full():
@@ -253,7 +253,7 @@ class PartitionTask:
 
     def _step(self, records: Sequence[InputRecord]) -> None:
         """Take records into the draft. Pure but for the look-ups of states; nothing is sent yet."""
-        draft = self._draft or self._open_draft(nothing_in_hand=False)
+        draft = self._draft or self._open_draft(nothing_pending=False)
         topic = records[0].topic
         records = from_offset(records, draft.next_offsets[topic])
         if not records:
@@ -266,17 +266,18 @@ class PartitionTask:
             draft.note_received(taken.decoded.records[0].timestamp)
         draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
 
-    def _open_draft(self, *, nothing_in_hand: bool) -> Draft:
+    def _open_draft(self, *, nothing_pending: bool) -> Draft:
         """Begin with what time has done to silent devices."""
         assert self._committed is not None
         draft = self._draft = Draft(self._committed, self._clock.monotonic())
         timers = self._limits.part_of(TIMERS_A_DRAFT)
-        self._timekeeper.tend(draft, timers, nothing_in_hand=nothing_in_hand)
+        result = self._timers.run_due(draft, timers, nothing_pending=nothing_pending)
+        draft.add_timers(result, publish_identities=self._rules.publish_identities)
         return draft
 
     def _has_something_due(self) -> bool:
         """Whether a transaction is due though no record came."""
-        return self._timekeeper.time_has_come(self._committed) or self._passed_for_long()
+        return self._timers.is_due(self._committed) or self._passed_for_long()
 
     def _passed_for_long(self) -> bool:
         """Whether inputs have been read past what is committed, without a record, for long enough."""
@@ -296,7 +297,7 @@ class PartitionTask:
     def _pass_what_holds_no_record(self) -> None:
         """Everything that was returned has been stepped: let the draft go on where the source does."""
         if self._draft is not None or self._has_passed():
-            draft = self._draft or self._open_draft(nothing_in_hand=False)
+            draft = self._draft or self._open_draft(nothing_pending=False)
             draft.go_on_at(self._source.next_offsets())
             self._passed_since = None
 
@@ -340,7 +341,7 @@ class PartitionTask:
         refuse_another_life(self.partition, self._store.checkpoint(), changelog_offset)
         checkpoint = checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
         self._store.write([*state_records, *timer_records], checkpoint)
-        self._timekeeper.written(timer_records)
+        self._timers.written(timer_records)
         self._live_states.keep(draft.committed_states())
         self._setbacks.committed()
         seconds = self._clock.monotonic() - started

@@ -10,7 +10,7 @@ several transactions, and heartbeats go on between them.
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.core.closing import tend
+from worker.core.closing import TimerResult, run_timers
 from worker.core.expiry import clock_ms
 from worker.core.state_codec import device_of_timer
 from worker.model.rules import Rules
@@ -32,7 +32,7 @@ class TimeOfDay(Protocol):
         ...
 
 
-class Timekeeper:
+class TimerService:
     """The timers of one task."""
 
     def __init__(
@@ -43,41 +43,41 @@ class Timekeeper:
         self._store = store
         self._clock = clock
         self._live_states = live_states
-        self._timers = TimerIndex(store)
+        self._index = TimerIndex(store)
 
-    def time_has_come(self, committed: Meta | None) -> bool:
+    def is_due(self, committed: Meta | None) -> bool:
         """Whether a session is due to close, or a device to be forgotten, while there is nothing to step."""
         if committed is None:
             return False
-        closing_ms = self._closing_time_ms(committed.watermark_ms, nothing_in_hand=True)
-        return self._timers.is_due("close", closing_ms) or self._timers.is_due(
+        closing_ms = self._closing_time_ms(committed.watermark_ms, nothing_pending=True)
+        return self._index.is_due("close", closing_ms) or self._index.is_due(
             "expire", clock_ms(committed.expiry, self._rules)
         )
 
-    def tend(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_in_hand: bool) -> None:
-        """Take into an empty draft what is due, or the first ``most`` of it.
+    def run_due(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_pending: bool) -> TimerResult:
+        """Run the timers that are due on top of an empty draft, at most ``most`` of them.
 
-        ``nothing_in_hand``: no record that the source has returned is still to be stepped.
+        ``nothing_pending``: no record that the source has returned is still to be stepped.
         """
         expiry_ms = clock_ms(draft.expiry, self._rules)
-        now_ms = self._closing_time_ms(draft.watermark_ms, nothing_in_hand=nothing_in_hand)
-        fired = self._timers.due("close", now_ms, most)
-        fired += self._timers.due("expire", expiry_ms, most - len(fired))
-        if fired:
-            device_ids = dict.fromkeys(map(device_of_timer, fired))
-            states = states_of(device_ids, draft.states, self._live_states, self._store)
-            tended = tend(states, expiry_ms, now_ms, self._rules)
-            draft.tend(fired, tended, publish_identities=self._rules.publish_identities)
+        now_ms = self._closing_time_ms(draft.watermark_ms, nothing_pending=nothing_pending)
+        fired = self._index.due("close", now_ms, most)
+        fired += self._index.due("expire", expiry_ms, most - len(fired))
+        device_ids = dict.fromkeys(map(device_of_timer, fired))
+        states = states_of(device_ids, draft.states, self._live_states, self._store)
+        result = run_timers(states, expiry_ms, now_ms, self._rules)
+        result.fired = fired
+        return result
 
     def written(self, timer_records: Sequence[StateRecord]) -> None:
         """The store has taken in these timers."""
-        self._timers.written(timer_records)
+        self._index.written(timer_records)
 
     def restored(self) -> None:
         """The store has changed otherwise."""
-        self._timers.clear()
+        self._index.clear()
 
-    def _closing_time_ms(self, watermark_ms: int, *, nothing_in_hand: bool) -> int:
-        if nothing_in_hand and self._source.lag().caught_up:
+    def _closing_time_ms(self, watermark_ms: int, *, nothing_pending: bool) -> int:
+        if nothing_pending and self._source.lag().caught_up:
             return max(watermark_ms, self._clock.wall_ms())
         return watermark_ms
