@@ -64,7 +64,7 @@ chaos: setup ## Do harm to workers, brokers and their network, then check every 
 
 .PHONY: fast
 fast: setup ## Check that the worker has not become slower beside a fixed yardstick (10 seconds)
-	@$(BIN)/python -m bench.kept_fast
+	@$(BIN)/python -m bench.speed_check
 
 .PHONY: bench
 bench: setup ## Measure the cost of an event beside its yardsticks (about 15 minutes; docs/performance.md)

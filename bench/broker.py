@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.load import BOOTSTRAP_VARIABLE
 from testing.kafka.broker import LocalBroker
-from testing.kafka.finding import jars
+from testing.kafka.discovery import jars
 
 JAVA_OPTIONS = ("-Xms1g", "-Xmx1g")
 SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}

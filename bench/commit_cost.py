@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.broker import throw_away_broker
-from bench.measuring import ProcessTree, listening_pid
+from bench.process_cost import ProcessTree, listening_pid
 from bench.report import write
 from bench.run import environment_of
 from bench.stage import Load, Worker, wait_until

@@ -29,7 +29,7 @@ from bench.run import environment_of
 from bench.stage import Worker, wait_until
 from bench.topics import Topics
 from testing.kafka.broker import LocalBroker
-from testing.kafka.finding import jars
+from testing.kafka.discovery import jars
 from worker.core.state_codec import META_KEY, device_of_hot_key
 
 PARTITIONS = 4

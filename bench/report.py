@@ -18,7 +18,7 @@ import msgspec
 from rich import box
 from rich.table import Table
 
-from bench.measuring import Figures
+from bench.process_cost import Figures
 
 RESULTS = Path(__file__).parent / "results"
 

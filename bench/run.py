@@ -3,7 +3,7 @@ took.
 
 Decides what one run is: fresh topics, a fresh group, a fresh state directory; the command in the worker's
 own environment variables; watched until it has put out one record for every event. What is read and how it
-becomes figures is ``bench.measuring``'s. A command that loses or repeats events is not fast: the outputs
+becomes figures is ``bench.process_cost``'s. A command that loses or repeats events is not fast: the outputs
 are counted after each run, and a wrong count is shown as one.
 """
 
@@ -22,7 +22,7 @@ import msgspec
 from rich.console import Console
 
 from bench.load import BOOTSTRAP_VARIABLE
-from bench.measuring import (
+from bench.process_cost import (
     ProcessTree,
     Sample,
     figures,

@@ -17,7 +17,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.measuring import ProcessTree
+from bench.process_cost import ProcessTree
 from bench.run import stop
 from bench.silences import Arrival
 from testing.kafka.broker import end_with_parent

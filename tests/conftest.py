@@ -15,8 +15,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from testing.kafka import finding, secured
+from testing.kafka import discovery
 from testing.kafka.broker import LocalBroker
+from testing.kafka.secured_broker import SecuredBroker, running
 from tests.commands import Sessionizer, command_line
 from tests.recipes import postgresql
 
@@ -42,10 +43,10 @@ class Kafka:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """The test run's broker."""
-    with contextlib.ExitStack() as running:
+    with contextlib.ExitStack() as stack:
         try:
-            address = running.enter_context(finding.found_broker(tmp_path_factory.mktemp("broker")))
-        except finding.NoBrokerError as error:
+            address = stack.enter_context(discovery.found_broker(tmp_path_factory.mktemp("broker")))
+        except discovery.NoBrokerError as error:
             pytest.fail(str(error), pytrace=False)
         yield Kafka(bootstrap_servers=address)
 
@@ -54,19 +55,17 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 def kafka_jars() -> Path:
     """The jars for a ``LocalBroker`` with settings of its own."""
     try:
-        return finding.jars()
-    except finding.NoBrokerError as error:
+        return discovery.jars()
+    except discovery.NoBrokerError as error:
         pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
-def secured_broker(
-    kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[secured.SecuredBroker]:
+def secured_broker(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
     """The test run's broker that asks for logins and rights: begin names of topics, groups and users with
     ``topic_prefix``, so that no test meets the rights of another.
     """
-    with secured.running(kafka_jars, tmp_path_factory.mktemp("secured")) as broker:
+    with running(kafka_jars, tmp_path_factory.mktemp("secured")) as broker:
         yield broker
 
 

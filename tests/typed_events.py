@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.builders import RawEvent, click
-from tests.enriching import enriched, remembered
+from tests.core_step import enriched, remembered
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import SessionRules
 from worker.model.state import Session

@@ -1,9 +1,9 @@
 """One real Apache Kafka broker as a child process: for all that need Kafka, and for what breaks it.
 
 Decides how a broker is set up, started, found ready and ended. Must not know who uses it, nor where its jars
-come from (``testing.kafka.finding``). Invariants: address and data stay the same from one start to the next,
-so that clients and records outlive ``stop``, ``kill`` and ``restart``; no broker outlives the process that
-started it.
+come from (``testing.kafka.discovery``). Invariants: address and data stay the same from one start to the
+next, so that clients and records outlive ``stop``, ``kill`` and ``restart``; no broker outlives the process
+that started it.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from testing.kafka.settings import SETTINGS, as_properties
-from testing.waiting import wait_until
+from testing.wait import wait_until
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_TIMEOUT_S = 90.0

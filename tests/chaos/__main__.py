@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from testing.kafka import finding
+from testing.kafka import discovery
 from testing.kafka.cluster import SIZE
 from tests.chaos.deployment import Deployment
 from tests.chaos.journal import Journal
@@ -55,7 +55,7 @@ def _chaos(options: argparse.Namespace, directory: Path) -> int:
     )
     journal = Journal(options.report / "faults.ndjson")
     with contextlib.closing(journal):
-        outcome = asyncio.run(run_chaos(finding.jars(), directory, plan, journal))
+        outcome = asyncio.run(run_chaos(discovery.jars(), directory, plan, journal))
         report = write_report(options.report, plan, outcome, journal.lines)
     print("\n".join(outcome.verdict.broken) or "all promises held", f"- see {report}")
     return 1 if outcome.verdict.broken else 0
@@ -70,7 +70,7 @@ def _kills(options: argparse.Namespace, directory: Path) -> int:
         seed=options.seed,
     )
     with contextlib.ExitStack() as running:
-        servers = running.enter_context(finding.found_broker(directory / "broker"))
+        servers = running.enter_context(discovery.found_broker(directory / "broker"))
         prefix = f"chaos-{int(time.time())}."
         deployment = running.enter_context(Deployment(servers, prefix, directory))
         started = time.monotonic()

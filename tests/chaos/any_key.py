@@ -15,7 +15,7 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment
 from tests.chaos.promises import (
     Expected,

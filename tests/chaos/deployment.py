@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 from msgspec import structs
 
 from testing.kafka.broker import end_with_parent
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.topics import committed_offsets, end_offsets
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.security import client_options

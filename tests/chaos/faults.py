@@ -1,4 +1,4 @@
-"""Carries out a schedule: what each kind of fault means for a crew and a cluster.
+"""Carries out a schedule: what each kind of fault means for a pool and a cluster.
 
 Every lane goes its own way; a lane's next fault begins when its last is over. Invariant: when ``carry_out``
 returns all is well again: every broker runs, the network passes everything, every static worker is started,
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from testing.kafka.cluster import SIZE, Cluster
 from testing.kafka.proxy import Api, Fate
 from tests.chaos.administration import Administration
-from tests.chaos.crew import Crew
 from tests.chaos.damage import DAMAGES
 from tests.chaos.journal import Journal
 from tests.chaos.schedule import Fault, Lanes
+from tests.chaos.worker_pool import WorkerPool
 
 _FATES = {
     "request lost": Fate.REQUEST_LOST,
@@ -28,12 +28,12 @@ _PATIENCE_S = 15.0
 
 
 class Faults:
-    """Does harm to a crew of workers and the cluster that they work on."""
+    """Does harm to a pool of workers and the cluster that they work on."""
 
     def __init__(
-        self, crew: Crew, cluster: Cluster, administration: Administration, journal: Journal
+        self, pool: WorkerPool, cluster: Cluster, administration: Administration, journal: Journal
     ) -> None:
-        self._crew = crew
+        self._pool = pool
         self._cluster = cluster
         self._administration = administration
         self._journal = journal
@@ -50,8 +50,8 @@ class Faults:
         async with asyncio.TaskGroup() as group:
             for name, faults in lanes.items():
                 group.create_task(self._lane(ways[name], faults, deadline))
-        if self._crew.extra.running:
-            await self._crew.stop(self._crew.extra)
+        if self._pool.extra.running:
+            await self._pool.stop(self._pool.extra)
         for proxy in self._cluster.proxies:
             proxy.speak_again()
 
@@ -66,31 +66,31 @@ class Faults:
     # --- workers ---
 
     async def _to_worker(self, fault: Fault) -> None:
-        crew, worker, rng = self._crew, self._crew.workers[fault.target], random.Random(fault.chance)
+        pool, worker, rng = self._pool, self._pool.workers[fault.target], random.Random(fault.chance)
         if fault.kind == "scale":
             await self._scale()
             return
         if fault.kind == "kill":
             self._note(fault, worker=worker.name)
-            crew.kill(worker)
+            pool.kill(worker)
             await asyncio.sleep(fault.seconds)
-            crew.let_run(worker)
+            pool.let_run(worker)
         elif fault.kind == "damage":
-            crew.kill(worker)
-            done = DAMAGES[fault.detail](crew.state_of(worker), rng)
+            pool.kill(worker)
+            done = DAMAGES[fault.detail](pool.state_of(worker), rng)
             self._note(fault, worker=worker.name, done=done)
-            crew.let_run(worker)
+            pool.let_run(worker)
         elif fault.kind == "crash":
-            crew.kill(worker)
+            pool.kill(worker)
             passage = rng.choice((1, 2, 5, 20))
-            reached = await crew.run_into(worker, fault.detail, passage, _PATIENCE_S)
+            reached = await pool.run_into(worker, fault.detail, passage, _PATIENCE_S)
             self._note(fault, worker=worker.name, passage=passage, reached=reached)
         elif fault.kind == "stop":
             started = time.monotonic()
-            code = await crew.stop(worker)
+            code = await pool.stop(worker)
             seconds = round(time.monotonic() - started, 2)
             self._note(fault, worker=worker.name, code=code, took_s=seconds)
-            crew.let_run(worker)
+            pool.let_run(worker)
         elif fault.kind == "zombie" and worker.running:
             worker.signal(signal.SIGSTOP)
             self._note(fault, worker=worker.name)
@@ -99,19 +99,19 @@ class Faults:
 
         elif fault.kind == "disk full" and worker.running:
             self._note(fault, worker=worker.name)
-            with crew.disk_full(worker):
+            with pool.disk_full(worker):
                 await asyncio.sleep(fault.seconds / 2)
                 await self._scale()  # partitions move: stores are closed and opened
                 await asyncio.sleep(fault.seconds / 2)
 
     async def _scale(self) -> None:
         """One dynamic worker more, or that one less."""
-        crew = self._crew
-        if crew.extra.running:
-            self._journal.note("scale", workers=len(crew.workers), code=await crew.stop(crew.extra))
+        pool = self._pool
+        if pool.extra.running:
+            self._journal.note("scale", workers=len(pool.workers), code=await pool.stop(pool.extra))
         else:
-            crew.let_run(crew.extra)
-            self._journal.note("scale", workers=len(crew.workers) + 1)
+            pool.let_run(pool.extra)
+            self._journal.note("scale", workers=len(pool.workers) + 1)
 
     # --- brokers ---
 

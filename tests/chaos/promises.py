@@ -20,9 +20,9 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from msgspec import json
 
-from tests.careful import CarefulDecoder
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
-from tests.settling import settled
+from tests.settled_state import settled
+from tests.slow_path_decoder import SlowPathDecoder
 from worker.config import Config
 from worker.core.closing import run_timers
 from worker.core.encode import encode_sessions, encode_step
@@ -72,7 +72,7 @@ class Verdict:
 
 def expect(records: Sequence[ConsumerRecord], config: Config) -> Expected:
     """Run the pure core over one partition's records, in order, with nothing between."""
-    decoder = CarefulDecoder(config.input, config.identity)
+    decoder = SlowPathDecoder(config.input, config.identity)
     return expect_decoded(
         (
             decode_records(records[start : start + _RECORDS_A_STEP], decoder)

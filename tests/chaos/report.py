@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.picture import FAULTS, draw
+from tests.chaos.chart import FAULTS, draw
 from tests.chaos.run import LIVENESS_S, Outcome, Plan
 
 

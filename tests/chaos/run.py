@@ -1,4 +1,4 @@
-"""One run: a cluster, a crew, steady traffic, a schedule of faults, and then every promise checked.
+"""One run: a cluster, a pool, steady traffic, a schedule of faults, and then every promise checked.
 
 Decides the order of things and what the verdict is made of; what faults do is ``faults``, what promises mean
 ``any_key``. The platform around the workers is part of the run: it starts again what ends, and nothing else
@@ -20,16 +20,16 @@ from pathlib import Path
 from testing.kafka import cluster as kafka_cluster
 from testing.kafka.broker import end_with_parent
 from testing.kafka.cluster import Cluster
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.administration import Administration
 from tests.chaos.any_key import check_any_key
-from tests.chaos.crew import Crew, Holdings
 from tests.chaos.deployment import Deployment
 from tests.chaos.faults import Faults
 from tests.chaos.journal import Journal
 from tests.chaos.promises import Verdict
 from tests.chaos.schedule import Lanes
 from tests.chaos.watch import Sample, Watch
+from tests.chaos.worker_pool import Holdings, WorkerPool
 
 LIVENESS_S = 180.0
 """P5: after the last fault everything is read within this time."""
@@ -97,22 +97,22 @@ class _Run:
         self._journal = journal
         self._administration = Administration(deployment.direct, deployment.directory / "password")
         options = {"KAFKA_BOOTSTRAP_SERVERS": cluster.proxied_servers, **self._administration.login}
-        self._crew = Crew(deployment, plan.workers, options, journal)
+        self._pool = WorkerPool(deployment, plan.workers, options, journal)
         self._watch = Watch(self._config, cluster, journal, plan.partitions)
         self._outcome = Outcome(Verdict(), self._watch.samples)
         self._ends_badly: list[str] = []
 
     async def carry_out(self) -> Outcome:
-        outcome, crew, journal = self._outcome, self._crew, self._journal
+        outcome, pool, journal = self._outcome, self._pool, self._journal
         await self._administration.make_user()
         async with self._looked_after():
             async with self._load():
-                crew.start()
+                pool.start()
                 await self._warmed_up()
-                outcome.before = crew.holdings(crew.survivor)
+                outcome.before = pool.holdings(pool.survivor)
                 journal.note("faults begin")
                 started = time.monotonic()
-                faults = Faults(crew, self._cluster, self._administration, journal)
+                faults = Faults(pool, self._cluster, self._administration, journal)
                 await faults.carry_out(self._plan.lanes, self._plan.duration_s)
                 outcome.faults_s = time.monotonic() - started
                 journal.note("faults end")
@@ -120,14 +120,14 @@ class _Run:
             if await self._everything_read(LIVENESS_S):
                 outcome.settled_s = time.monotonic() - settled
                 journal.note("all is read")
-            outcome.after = crew.holdings(crew.survivor)
-            outcome.ends = dict(crew.ends)
+            outcome.after = pool.holdings(pool.survivor)
+            outcome.ends = dict(pool.ends)
             await self._stop_all()
-        outcome.told = crew.warnings()
+        outcome.told = pool.warnings()
         outcome.longest_hang_s = self._watch.longest_hang_s
         if outcome.settled_s is not None:
             journal.note("checking")
-            directories = [crew.state_of(worker) for worker in [*crew.workers, crew.extra]]
+            directories = [pool.state_of(worker) for worker in [*pool.workers, pool.extra]]
             try:
                 raw = await self._administration.retention.raw()
                 outcome.verdict = await check_any_key(self._config, directories, raw)
@@ -143,7 +143,7 @@ class _Run:
         broken += self._ends_badly
         if outcome.settled_s is None:
             broken.append(f"P5: not everything was read {LIVENESS_S:.0f} s after the last fault")
-        broken += [f"P5: ended without a reason: {end}" for end in self._crew.silent_ends]
+        broken += [f"P5: ended without a reason: {end}" for end in self._pool.silent_ends]
         limit_s = self._config.kafka.transaction_timeout_ms / 1000 + _HANG_BEYOND_TIMEOUT_S
         if outcome.longest_hang_s > limit_s:
             broken.append(
@@ -163,9 +163,9 @@ class _Run:
 
     async def _stop_all(self) -> None:
         """SIGTERM to everybody: each has to end with 0, and leave a store that is up to date."""
-        for worker in [*self._crew.workers, self._crew.extra]:
+        for worker in [*self._pool.workers, self._pool.extra]:
             if worker.running:
-                code = await self._crew.stop(worker)
+                code = await self._pool.stop(worker)
                 self._journal.note("stopped", worker=worker.name, code=code)
                 if code != 0:
                     self._outcome.verdict.broken.append(
@@ -182,7 +182,7 @@ class _Run:
         await eventually(warm, what="every partition is run", timeout_s=_WARM_UP_S)
 
     def _all_run(self) -> bool:
-        return sum(w.partitions_running() for w in self._crew.workers) == self._plan.partitions
+        return sum(w.partitions_running() for w in self._pool.workers) == self._plan.partitions
 
     async def _everything_read(self, within_s: float) -> bool:
         """Whether the lag becomes 0 and nothing moves any more: the last sessions have closed."""
@@ -204,7 +204,7 @@ class _Run:
     async def _looked_after(self) -> AsyncIterator[None]:
         """The platform and the watch, as long as the block lasts."""
         spawn = asyncio.get_running_loop().create_task
-        beside = [spawn(self._crew.look_after()), spawn(self._watch.look())]
+        beside = [spawn(self._pool.look_after()), spawn(self._watch.look())]
         try:
             yield
         finally:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from aiokafka import ConsumerRecord
 
-from tests.careful import CarefulDecoder
+from tests.slow_path_decoder import SlowPathDecoder
 from worker.config import Config
 from worker.core.encode import encode_step
 from worker.core.pipeline import DecodedRecords, process
@@ -35,7 +35,7 @@ class Sent:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._decoder = CarefulDecoder(config.input, config.identity)
+        self._decoder = SlowPathDecoder(config.input, config.identity)
         self._records: dict[int, Sequence[ConsumerRecord]] = {}
         self._left: dict[str, int] = {}
         self._left_again: dict[str, list[int]] = {}

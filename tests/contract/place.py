@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import committed_offset, ends, make_topics, visible
 from worker.adapters.kafka.transaction import KafkaTransaction
 

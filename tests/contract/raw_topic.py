@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import ends, reader, write
 from tests.contract.place import transaction_of
 from worker.adapters.kafka.consumer import ConsumerGroup

@@ -10,7 +10,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import InconsistentGroupProtocolError
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import admin, make_topics
 from tests.contract.machine import Machine

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from testing.kafka.broker import LocalBroker
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import make_topics, writing_in_transaction
 from tests.contract.raw_topic import Raw, becomes, changed, offsets, take
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from testing.kafka.broker import free_ports
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, ends, make_topics, write
 from worker.adapters.kafka.changelog import KafkaChangelog

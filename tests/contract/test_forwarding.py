@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import ends, visible_records
 from tests.contract.place import Place, write_all

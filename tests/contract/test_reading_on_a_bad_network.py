@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from testing.kafka.proxy import Api, Fate, Proxy
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
 from tests.contract.raw_topic import Raw, changed, offsets, take

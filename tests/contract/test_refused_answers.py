@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import admin, make_topics
 from tests.contract.place import Place
 from worker.adapters.kafka.changelog import KafkaChangelog

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, ends, make_topics, visible, write, writing_in_transaction
 from tests.contract.raw_topic import (

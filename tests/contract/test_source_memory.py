@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import write
 from tests.contract.raw_topic import Raw, changed, offsets, take
 from worker.adapters.kafka import consumer as kafka_consumer

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import delete_records
 from tests.contract.raw_topic import Raw, changed, offsets, take
 from worker.adapters.kafka.source import KafkaSource

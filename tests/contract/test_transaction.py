@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import visible
 from tests.contract.place import Place, write_all
 from worker.adapters.kafka.transaction import KafkaTransaction

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.cluster import make_topics, visible
 from tests.contract.place import Place, write_all
 from worker.errors import TransactionLost

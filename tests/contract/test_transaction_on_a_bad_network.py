@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from testing.kafka.proxy import Api, Fate
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.place import write_all
 from worker.errors import TransactionLost

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import make_topics, reader, write, writing_in_transaction
 from tests.contract.raw_topic import Raw, becomes, changed, take

@@ -6,7 +6,7 @@ import random
 from aiokafka import AIOKafkaProducer
 from msgspec import json
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.builders import click
 from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment, feeding

@@ -7,7 +7,7 @@ import time
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment
 from worker.demo.topics import reading
 from worker.demo.traffic import RawRecord
@@ -36,7 +36,7 @@ def test_open_sessions_stay_open_and_the_log_says_how_far_the_clock_is_off(deplo
         await _create_raw(deployment)
         await deployment.create_topics(1)
         worker = deployment.worker("ahead")
-        worker.start(module="tests.integration.skewed_worker")
+        worker.start(module="tests.integration.skewed_clock_worker")
         await worker.wait_for("partition.founded")
         numbers = itertools.count()
 

@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from msgspec import json
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.contract.cluster import reader, write

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import signal
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, feeding
 from tests.chaos.kills import KillPlan, run_kills
 from tests.chaos.promises import check_promises

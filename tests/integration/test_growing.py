@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.any_key import everything_is_read, verdict_once_all_is_read
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all

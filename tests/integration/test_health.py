@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.conftest import Kafka
 from worker.demo.traffic import make_traffic

@@ -12,9 +12,9 @@ import pytest
 
 from testing.kafka import rights
 from testing.kafka.certificates import Authority
-from testing.kafka.secured import SecuredBroker
+from testing.kafka.secured_broker import SecuredBroker
 from testing.kafka.tokens import AUDIENCE, TokenEndpoint
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess, feeding
 from tests.commands import Sessionizer
 from worker.adapters.kafka import topics as kafka_topics
@@ -24,7 +24,7 @@ from worker.demo.traffic import RawRecord, make_traffic
 from worker.errors import BrokersAway, LoginRefused
 
 SESSION_S = 5.0
-HASTY = "tests.integration.hasty_worker"
+HASTY = "tests.integration.short_waits_worker"
 
 
 @dataclass

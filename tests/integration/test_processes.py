@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from testing.waiting import eventually, wait_until
+from testing.wait import eventually, wait_until
 from tests.chaos.deployment import Deployment, WorkerProcess, feeding, gone
 from tests.chaos.promises import check_promises
 from tests.conftest import Kafka

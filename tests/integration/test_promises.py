@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka import AIOKafkaProducer
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.any_key import check_any_key, everything_is_read, shuffled_traffic
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.commands import Sessionizer

@@ -10,7 +10,7 @@ import pytest
 
 from testing.kafka import rights
 from testing.kafka.rights import Right
-from testing.kafka.secured import SecuredBroker
+from testing.kafka.secured_broker import SecuredBroker
 from tests.chaos.deployment import Deployment
 from tests.commands import Sessionizer
 from worker.config import Config

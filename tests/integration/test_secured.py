@@ -14,8 +14,8 @@ import pytest
 
 from testing.kafka import rights
 from testing.kafka.rights import Kind, Right
-from testing.kafka.secured import PLAIN_USERS, SecuredBroker
-from testing.waiting import wait_until
+from testing.kafka.secured_broker import PLAIN_USERS, SecuredBroker
+from testing.wait import wait_until
 from tests.chaos.deployment import Deployment, WorkerProcess
 from worker.demo.traffic import make_traffic
 

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from msgspec import json
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.builders import RawEvent, click
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.promises import check_promises

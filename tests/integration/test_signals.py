@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 
 NOBODY = "127.0.0.1:1"

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from testing.waiting import wait_until
+from testing.wait import wait_until
 from tests.chaos.deployment import gone
 
 SUPERVISOR = """

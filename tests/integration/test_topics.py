@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from testing.kafka.broker import LocalBroker
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.conftest import Kafka
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Role, Topic, topic_names

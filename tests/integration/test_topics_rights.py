@@ -7,7 +7,7 @@ import pytest
 
 from testing.kafka import rights
 from testing.kafka.rights import Right
-from testing.kafka.secured import SecuredBroker
+from testing.kafka.secured_broker import SecuredBroker
 from tests.chaos.deployment import Deployment
 from worker.adapters.kafka import topics as kafka_topics
 from worker.config import Config, load

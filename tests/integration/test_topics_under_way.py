@@ -4,7 +4,7 @@ import asyncio
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment
 from worker.adapters.kafka import topics as kafka_topics
 from worker.demo.traffic import make_traffic

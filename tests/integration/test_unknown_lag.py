@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from testing.kafka.broker import LocalBroker
-from testing.waiting import eventually
+from testing.wait import eventually
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.contract.cluster import writing_in_transaction
 

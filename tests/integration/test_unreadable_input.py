@@ -9,8 +9,8 @@ from aiokafka.protocol.produce import ProduceRequest
 from msgspec import json
 
 from testing.kafka.broker import LocalBroker
-from testing.waiting import eventually
-from tests.built_batches import Built, built_batch
+from testing.wait import eventually
+from tests.batch_builder import Built, built_batch
 from tests.chaos.deployment import Deployment, WorkerProcess
 from tests.chaos.topics import read_all
 from tests.contract.cluster import write

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import Struct, json, structs
 
 from tests.builders import Record, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from tests.reference.enriching import Reference
 from worker.core.encode import encode_step
 from worker.core.pipeline import StepResult

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.enriching import DECODER
+from tests.core_step import DECODER
 from tests.properties.streams import Stream, any_streams
 from worker.core.continuation import ShortWay
 from worker.core.device_step import enrich

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from tests.properties.streams import (
     Stream,
     any_streams,

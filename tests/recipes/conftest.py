@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recipes import by_hand, traffic
+from tests.recipes import traffic, worked_example
 from tests.recipes.postgresql import programs
 
 collect_ignore = [] if programs() else ["test_postgresql.py"]
@@ -18,5 +18,5 @@ Outputs = dict[str, Path]
 @pytest.fixture(scope="session")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     """What became of each traffic, by its name."""
-    lines = {"by hand": by_hand.by_hand(), "invented": traffic.invented()}
+    lines = {"by hand": worked_example.lines(), "invented": traffic.invented()}
     return {name: traffic.replayed(lines[name], tmp_path_factory.mktemp("recipes")) for name in lines}

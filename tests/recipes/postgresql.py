@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from testing.kafka.broker import end_with_parent
-from testing.waiting import wait_until
+from testing.wait import wait_until
 
 NEEDED = ("initdb", "postgres", "psql", "pg_isready")
 SUPERUSER = "recipes"

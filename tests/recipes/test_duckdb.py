@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.recipes import by_hand, figures
+from tests.recipes import figures, worked_example
 from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, Row, assert_same
 
 TABLES = RECIPES_DIRECTORY / "duckdb" / "tables.sql"
@@ -28,12 +28,12 @@ def plain(value: object) -> object:
 
 def test_every_query_is_held_against_figures() -> None:
     queries = {path.stem for path in QUERIES.glob("*.sql")}
-    assert queries == figures.RECIPES.keys() == by_hand.FIGURES.keys()
+    assert queries == figures.RECIPES.keys() == worked_example.FIGURES.keys()
 
 
 @pytest.mark.parametrize("recipe", figures.RECIPES)
 def test_a_recipe_answers_what_one_counts_by_hand(recipe: str, outputs: dict[str, Path]) -> None:
-    assert_same(answer(outputs["by hand"], recipe), by_hand.FIGURES[recipe])
+    assert_same(answer(outputs["by hand"], recipe), worked_example.FIGURES[recipe])
 
 
 @pytest.mark.parametrize("traffic", ["by hand", "invented"])

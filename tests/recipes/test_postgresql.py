@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.recipes import by_hand, figures
+from tests.recipes import figures, worked_example
 from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, Row, assert_same
 from tests.recipes.postgresql import Database, described, programs, running_server
 
@@ -68,7 +68,7 @@ def test_every_query_is_held_against_figures() -> None:
 
 @pytest.mark.parametrize("recipe", figures.RECIPES)
 def test_a_recipe_answers_what_one_counts_by_hand(recipe: str, loaded: dict[str, Database]) -> None:
-    assert_same(answer(loaded["by hand"], recipe), by_hand.FIGURES[recipe])
+    assert_same(answer(loaded["by hand"], recipe), worked_example.FIGURES[recipe])
 
 
 @pytest.mark.parametrize("traffic", ["by hand", "invented"])
@@ -83,7 +83,7 @@ def test_loading_the_files_again_changes_nothing(
     loaded: dict[str, Database], outputs: dict[str, Path]
 ) -> None:
     loaded["by hand"].run_file(POSTGRESQL / "load_files.sql", directory=outputs["by hand"])
-    assert_same(answer(loaded["by hand"], "whose_events"), by_hand.FIGURES["whose_events"])
+    assert_same(answer(loaded["by hand"], "whose_events"), worked_example.FIGURES["whose_events"])
 
 
 # --- what arrives from Kafka: records with their offsets ---

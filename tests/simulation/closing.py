@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import json
 
-from tests.settling import settled
+from tests.settled_state import settled
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.transactions import committed_transactions

@@ -8,14 +8,14 @@ import pytest
 import structlog
 
 from tests.commands import Sessionizer
-from tests.configuring import File
-from tests.replaying import Replaying, wrapped
+from tests.configurations import File
+from tests.replay_directory import ReplayDirectory, wrapped
 from worker.demo.traffic import make_traffic
 
 
 @pytest.fixture
-def replaying(sessionizer: Sessionizer, tmp_path: Path) -> Replaying:
-    return Replaying(sessionizer, tmp_path)
+def replay(sessionizer: Sessionizer, tmp_path: Path) -> ReplayDirectory:
+    return ReplayDirectory(sessionizer, tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A run of faults can be had again: its schedule is a function of the seed."""
 
+from tests.chaos.chart import FAULTS
 from tests.chaos.crashing_worker import POINTS
 from tests.chaos.damage import DAMAGES
-from tests.chaos.picture import FAULTS
 from tests.chaos.schedule import Lanes, schedule
 
 LONG_S = 20_000.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import DECODER
+from tests.core_step import DECODER
 from worker.core.closing import TimerResult, arm, run_timers
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.model.outputs import EventName

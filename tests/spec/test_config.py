@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.configuring import File, faults
+from tests.configurations import File, faults
 from worker.config import Config, ConfigError, load
 from worker.config.values import OPTIONS, default_of
 from worker.model.rules import InputRules, SessionRules

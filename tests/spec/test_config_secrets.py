@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Sessionizer
-from tests.configuring import File, faults
+from tests.configurations import File, faults
 from worker.config import load
 
 # --- secrets -----------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from msgspec import Struct, structs
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import DECODER, step
+from tests.core_step import DECODER, step
 from worker.core.continuation import ShortWay
 from worker.core.expiry import EXPIRY_DELAY_MS
 from worker.core.sessions import session_id

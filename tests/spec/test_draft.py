@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from tests.builders import RawEvent, Record, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from worker.core.encode import encode_step
 from worker.core.state_codec import META_KEY, cold_key, decode_meta, decode_state, hot_key
 from worker.model.state import DeviceState, ExpiryClock, Meta

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import json
 
 from tests.builders import Record, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from worker.core.encode import EncodedStep, encode_step
 from worker.model.outputs import OutputRecord
 

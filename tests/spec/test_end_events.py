@@ -1,7 +1,7 @@
 """Events that end their session (docs/semantics.md, Event types)."""
 
 from tests.builders import ms
-from tests.enriching import step
+from tests.core_step import step
 from tests.typed_events import RULES, campaign, checkout, numbers, page, sessions
 
 # --- end ---

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.waiting import wait_until
+from testing.wait import wait_until
 from worker import __version__
 
 ROOT = Path(__file__).parents[2]

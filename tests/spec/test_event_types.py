@@ -1,7 +1,7 @@
 """Types of events that open, end or only accompany a session (docs/semantics.md, Event types)."""
 
 from tests.builders import click, ms
-from tests.enriching import enriched, step
+from tests.core_step import enriched, step
 from tests.typed_events import RULES, campaign, causes, checkout, events, numbers, page, ping, sessions
 from worker.model.rules import SessionRules
 

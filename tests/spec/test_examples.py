@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.builders import RawEvent, click
-from tests.enriching import DEFAULTS, enriched
+from tests.core_step import DEFAULTS, enriched
 from worker.config import Config, load
 from worker.model.rules import SessionRules
 

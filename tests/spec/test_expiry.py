@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.builders import Record, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from worker.core.expiry import EXPIRY_DELAY_MS, advanced, expires_after_ms, is_expired
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import Rules

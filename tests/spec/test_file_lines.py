@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.replaying import Replaying, text, wrapped
+from tests.replay_directory import ReplayDirectory, text, wrapped
 from worker.adapters.file_lines import LineFile
 from worker.errors import Fatal
 
@@ -112,9 +112,9 @@ def test_why_a_zstandard_file_cannot_be_read_is_told_as_it_is(
     assert ("damaged" in str(failed.value)) == ("damaged" in reason)
 
 
-def test_too_little_memory_for_the_window_is_told_as_that(replaying: Replaying) -> None:
+def test_too_little_memory_for_the_window_is_told_as_that(replay: ReplayDirectory) -> None:
     """Here the process may have 1 GiB of addresses, and the file asks for a window of 2 GiB."""
-    path = written(replaying.directory, long_frame(ONE, 31))
+    path = written(replay.directory, long_frame(ONE, 31))
     most = (1024**3, 1024**3)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; from pathlib import Path; {READ_ALL}", path],
@@ -178,15 +178,15 @@ def test_a_pipe_that_brings_a_packed_file_byte_by_byte_is_read_as_one(tmp_path: 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_a_byte_order_mark_at_the_front_of_any_line_is_no_part_of_it(
-    replaying: Replaying, count: int, end: bytes
+    replay: ReplayDirectory, count: int, end: bytes
 ) -> None:
     """Each file that an editor wrote with a mark brings one, and an empty file brings nothing else."""
     marks = BOM * count
     event = {"id": "e", "type": "page", "device_id": "d", "timestamp": 1_780_000_000_000}
     lines = [marks + wrapped([event], 1_780_000_000_000), wrapped([event], 1_780_000_000_001)]
     lines += [text([event]), marks + text([event]), marks + wrapped(json_text(event), 1_780_000_000_002)]
-    replaying.input.write_bytes(end.join(lines) + end + BOM)
-    enriched = replaying.enriched()
+    replay.input.write_bytes(end.join(lines) + end + BOM)
+    enriched = replay.enriched()
     assert [event.get("received_at", 0) - 1_780_000_000_000 for event in enriched] == [
         0,
         1,
@@ -194,7 +194,7 @@ def test_a_byte_order_mark_at_the_front_of_any_line_is_no_part_of_it(
         -1_780_000_000_000,
         2,
     ]
-    assert replaying.read("dead-letters.ndjson") == []
+    assert replay.read("dead-letters.ndjson") == []
 
 
 def json_text(value: object) -> str:

@@ -1,7 +1,7 @@
 """A device that was away for longer than the retention is a new one (docs/semantics.md, Forgetting)."""
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import step
+from tests.core_step import step
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import Rules, SessionRules
 from worker.model.state import DeviceState, Link

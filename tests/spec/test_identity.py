@@ -1,7 +1,7 @@
 """Which user an event belongs to, rule by rule (docs/semantics.md, Identity)."""
 
 from tests.builders import click, ms, record
-from tests.enriching import enriched, step
+from tests.core_step import enriched, step
 from worker.core.identity import MAX_LINKS, linked, unlinked, user_at
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import SessionRules

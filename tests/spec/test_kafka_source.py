@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from tests.fetching import RAW, REPARTITION, Fetching, ToldFetcher, fetched, run
+from tests.scripted_source import RAW, REPARTITION, ScriptedFetcher, ScriptedSource, fetched, run
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.source import KafkaSource
 from worker.errors import Fatal
@@ -16,7 +16,7 @@ from worker.errors import Fatal
 
 
 def test_a_fetch_is_given_whole_where_nothing_else_waits() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 90_000)
         f.bring_raw(91_000)
         assert await f.next() == [(RAW, 0), (RAW, 1)]
@@ -26,7 +26,7 @@ def test_a_fetch_is_given_whole_where_nothing_else_waits() -> None:
 
 
 def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 1_500, 20_000, 20_100)
         f.bring_repartitioned(10_000, 10_500, 30_000)
         f.bring_raw(40_000)
@@ -42,7 +42,7 @@ def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> 
 
 
 def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 90_000)
         f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
@@ -58,7 +58,7 @@ def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
 
 
 def test_a_producers_word_of_an_earlier_time_is_not_believed_of_the_raw_topic() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.raw.deliver([fetched(RAW, 0, 90_000, [("origin-timestamp", b"1000")])], 10)
         f.bring_repartitioned(50_000)
         assert await f.next() == [(REPARTITION, 0)]
@@ -70,7 +70,7 @@ def test_a_producers_word_of_an_earlier_time_is_not_believed_of_the_raw_topic() 
 
 
 def test_a_wait_ends_with_what_a_fetch_brings_and_not_before() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         asyncio.get_running_loop().call_later(0.3, f.bring_raw, 1_000)
         assert await f.next() == [(RAW, 0)]
 
@@ -78,14 +78,14 @@ def test_a_wait_ends_with_what_a_fetch_brings_and_not_before() -> None:
 
 
 def test_a_wait_for_which_there_is_no_time_ends_at_once_with_nothing() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         assert await f.source.next_records(0.0) == ()
 
     run(scenario)
 
 
 def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_have() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(10_000)
         f.fetcher.to_fetch[REPARTITION] = 1
         asyncio.get_running_loop().call_later(0.01, f.bring_repartitioned, 1_000)
@@ -95,7 +95,7 @@ def test_records_wait_a_moment_for_older_ones_that_the_other_input_is_known_to_h
 
 
 def test_records_do_not_wait_for_others_for_ever() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(10_000)
         f.fetcher.to_fetch[REPARTITION] = 1
         assert await f.next() == [(RAW, 0)]
@@ -104,7 +104,7 @@ def test_records_do_not_wait_for_others_for_ever() -> None:
 
 
 def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(10_000)
         f.fetcher.to_fetch[REPARTITION] = 1
         asyncio.get_running_loop().call_later(0.1, f.bring_repartitioned, 1_000)
@@ -114,7 +114,7 @@ def test_records_do_not_wait_longer_than_the_task_has_time() -> None:
 
 
 def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(10_000)
         f.fetcher.to_fetch[RAW] = 5
         asyncio.get_running_loop().call_soon(f.bring_repartitioned, 1_000)
@@ -124,7 +124,7 @@ def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> 
 
 
 def test_an_input_that_is_gone_is_told_at_once_and_before_anything_that_waits() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.repartition.fail(Fatal("gone"))
         with pytest.raises(Fatal, match="gone"):
             await f.next()
@@ -136,7 +136,7 @@ def test_an_input_that_is_gone_is_told_at_once_and_before_anything_that_waits() 
 
 
 def test_a_wait_ends_when_an_input_is_gone() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         asyncio.get_running_loop().call_soon(f.raw.fail, Fatal("gone"))
         with pytest.raises(Fatal, match="gone"):
             await f.next()
@@ -148,12 +148,12 @@ def test_a_wait_ends_when_an_input_is_gone() -> None:
 
 
 def test_nothing_is_fetched_for_an_input_before_its_first_seek() -> None:
-    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
     assert not source.inputs[0].has_room(100)
 
 
 def test_an_input_has_room_while_less_than_its_share_waits() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 90_000, bytes_each=50)
         assert f.raw.has_room(101)
         assert not f.raw.has_room(100)
@@ -165,7 +165,7 @@ def test_an_input_has_room_while_less_than_its_share_waits() -> None:
 
 
 def test_an_input_in_which_nothing_waits_has_room_whatever_its_share() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000)
         assert not f.raw.has_room(0)
         await f.next()
@@ -175,7 +175,7 @@ def test_an_input_in_which_nothing_waits_has_room_whatever_its_share() -> None:
 
 
 def test_room_is_made_by_each_piece_that_is_taken() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 90_000, 90_001, bytes_each=50)
         f.bring_repartitioned(50_000)
         assert await f.next() == [(RAW, 0)]
@@ -192,7 +192,7 @@ def test_room_is_made_by_each_piece_that_is_taken() -> None:
 
 
 def test_a_seek_makes_all_the_room_there_is() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, bytes_each=100)
         f.source.seek({RAW: 0, REPARTITION: 0})
         f.bring_raw(1_000, bytes_each=50)
@@ -202,7 +202,7 @@ def test_a_seek_makes_all_the_room_there_is() -> None:
 
 
 def test_nothing_more_is_fetched_for_a_source_of_which_an_input_is_gone() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.repartition.fail(Fatal("gone"))
         assert not f.raw.has_room(100)
 
@@ -210,7 +210,7 @@ def test_nothing_more_is_fetched_for_a_source_of_which_an_input_is_gone() -> Non
 
 
 def test_the_group_is_asked_for_more_before_the_task_waits() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         await f.source.next_records(0.0)
         assert f.fetcher.times_asked == 1
 
@@ -221,7 +221,7 @@ def test_the_group_is_asked_for_more_before_the_task_waits() -> None:
 
 
 def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 1_001, 90_000)
         f.bring_repartitioned(50_000)
         f.fetcher.to_fetch |= {RAW: 100, REPARTITION: 1_000}
@@ -233,7 +233,7 @@ def test_lag_is_what_waits_and_what_is_still_to_be_fetched_of_both() -> None:
 
 
 def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         assert f.source.lag().caught_up
         f.fetcher.silent = {REPARTITION}
         assert not f.source.lag().caught_up
@@ -247,14 +247,14 @@ def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> 
 
 
 def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
-    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
     assert not source.lag().caught_up
     assert source.lag().records is None
     assert source.lag().unknown_because == "not positioned yet"
 
 
 def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it_waits() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.fetcher.silent = {REPARTITION}
         assert f.source.lag().records is None
         assert f.source.lag().unknown_because == "no fetch has been answered"
@@ -272,7 +272,7 @@ def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it
 
 
 def test_what_is_in_open_transactions_is_counted_apart() -> None:
-    async def scenario(f: Fetching) -> None:
+    async def scenario(f: ScriptedSource) -> None:
         f.fetcher.in_transactions = {RAW: 5, REPARTITION: 2}
         assert f.source.lag().in_open_transactions == 7
         assert f.source.lag().records == 0
@@ -281,7 +281,7 @@ def test_what_is_in_open_transactions_is_counted_apart() -> None:
 
 
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
-    source = KafkaSource(ToldFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
     source.seek({RAW: 4})
     source.inputs[0].deliver([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)], 30)
     assert source.inputs[0].position == 10

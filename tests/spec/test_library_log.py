@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testing.waiting import eventually
+from testing.wait import eventually
 from worker import library_log, telemetry
 from worker.library_log import LibraryLog
 from worker.telemetry import LibraryWarning

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from tests.builders import Record, click, ms, record
-from tests.enriching import enriched, step
+from tests.core_step import enriched, step
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import SessionRules
 

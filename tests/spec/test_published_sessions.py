@@ -6,7 +6,7 @@ from copy import copy
 import pytest
 
 from tests.builders import RawEvent, click, ms, record
-from tests.enriching import DECODER
+from tests.core_step import DECODER
 from worker.core.closing import run_timers
 from worker.core.pipeline import StepResult, decode_records, process
 from worker.core.session_changes import SessionChanges, close

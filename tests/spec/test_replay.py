@@ -7,14 +7,14 @@ import pytest
 
 from tests.builders import click, ms
 from tests.record_times import RECORD_TIMES_MS
-from tests.replaying import Replaying, text, wrapped
+from tests.replay_directory import ReplayDirectory, text, wrapped
 
 # --- The forms of a line ---
 
 
-def test_a_line_is_an_event_or_an_array_of_events(replaying: Replaying) -> None:
-    replaying.lines(text(click("d1", id="a")), text([click("d1", id="b"), click("d2", id="c")]))
-    enriched = replaying.enriched()
+def test_a_line_is_an_event_or_an_array_of_events(replay: ReplayDirectory) -> None:
+    replay.lines(text(click("d1", id="a")), text([click("d1", id="b"), click("d2", id="c")]))
+    enriched = replay.enriched()
     assert [event["id"] for event in enriched] == ["a", "b", "c"]
     assert [event["event_number"] for event in enriched] == [1, 2, 1]
     assert all("received_at" not in event for event in enriched)
@@ -22,15 +22,15 @@ def test_a_line_is_an_event_or_an_array_of_events(replaying: Replaying) -> None:
 
 @pytest.mark.parametrize("as_value", [lambda batch: batch, lambda batch: json.dumps(batch)])
 def test_a_wrapper_tells_when_the_record_came_in(
-    replaying: Replaying, as_value: Callable[[object], object]
+    replay: ReplayDirectory, as_value: Callable[[object], object]
 ) -> None:
     batch = [click("d1", "20:00:00")]
-    (event,) = replaying.lines(wrapped(as_value(batch), ms("10:00:00"))).enriched()
+    (event,) = replay.lines(wrapped(as_value(batch), ms("10:00:00"))).enriched()
     assert event["received_at"] == ms("10:00:00")
     assert event["flags"] == ["new_device", "session_start", "clock_skew"]
 
 
-def test_what_is_inside_a_wrapper_is_taken_byte_for_byte(replaying: Replaying) -> None:
+def test_what_is_inside_a_wrapper_is_taken_byte_for_byte(replay: ReplayDirectory) -> None:
     data = rb'{"n": 12345678901234567890, "f":1.0,  "s":"\u00e9"}'
     event = text(click("d1"))[:-1] + b', "data": ' + data + b"}"
     for line in (
@@ -38,34 +38,34 @@ def test_what_is_inside_a_wrapper_is_taken_byte_for_byte(replaying: Replaying) -
         b'{"value":' + event + b',"received_at":1772445600000}',
         wrapped(f"[{event.decode()}]", 1772445600000),
     ):
-        replaying.lines(line).run(replaying.input, "--overwrite")
-        assert data in (replaying.output / "enriched.ndjson").read_bytes()
+        replay.lines(line).run(replay.input, "--overwrite")
+        assert data in (replay.output / "enriched.ndjson").read_bytes()
 
 
-def test_a_wrapper_may_say_that_the_time_or_the_value_is_missing(replaying: Replaying) -> None:
-    replaying.lines(wrapped(click("d1"), None), wrapped(click("d1"), -1), wrapped(None, ms("10:00:00")))
-    enriched = replaying.enriched()
+def test_a_wrapper_may_say_that_the_time_or_the_value_is_missing(replay: ReplayDirectory) -> None:
+    replay.lines(wrapped(click("d1"), None), wrapped(click("d1"), -1), wrapped(None, ms("10:00:00")))
+    enriched = replay.enriched()
     assert ["received_at" in event for event in enriched] == [False, False]
-    (letter,) = replaying.read("dead-letters.ndjson")
+    (letter,) = replay.read("dead-letters.ndjson")
     assert (letter["reason"], letter["received_at"]) == ("tombstone", ms("10:00:00"))
 
 
-def test_only_exactly_received_at_and_value_make_a_wrapper(replaying: Replaying) -> None:
+def test_only_exactly_received_at_and_value_make_a_wrapper(replay: ReplayDirectory) -> None:
     event = click("d1", received_at=5, value=[1])
-    (enriched,) = replaying.lines(text(event), text({"value": [click("d2")]})).enriched()
+    (enriched,) = replay.lines(text(event), text({"value": [click("d2")]})).enriched()
     assert enriched["extra"] == {"received_at": 5, "value": [1]}
-    (letter,) = replaying.read("dead-letters.ndjson")
+    (letter,) = replay.read("dead-letters.ndjson")
     assert (letter["reason"], letter["offset"]) == ("missing_field", 1)
 
 
 def test_every_time_that_a_raw_record_may_have_is_taken_and_one_below_1e11_counts_as_none(
-    replaying: Replaying,
+    replay: ReplayDirectory,
 ) -> None:
     lines = [wrapped([click("d1", at=10**14 - 1), {}], time_ms) for time_ms in RECORD_TIMES_MS]
     known = [time_ms if time_ms >= 10**11 else None for time_ms in RECORD_TIMES_MS]
-    enriched = replaying.lines(*lines).enriched()
+    enriched = replay.lines(*lines).enriched()
     assert [event.get("received_at") for event in enriched] == known
-    assert [letter.get("received_at") for letter in replaying.read("dead-letters.ndjson")] == known
+    assert [letter.get("received_at") for letter in replay.read("dead-letters.ndjson")] == known
     held = [time_ms is not None and time_ms + 300_000 < 10**14 - 1 for time_ms in known]
     assert ["clock_skew" in event.get("flags", ()) for event in enriched] == held
 
@@ -75,13 +75,13 @@ def test_every_time_that_a_raw_record_may_have_is_taken_and_one_below_1e11_count
     [("2026-03-02", "wrong_type"), (1.5, "wrong_type"), (2**63, "timestamp_out_of_range")],
 )
 def test_a_wrapper_with_a_wrong_time_is_refused_and_not_guessed_at(
-    replaying: Replaying, received_at: object, reason: str
+    replay: ReplayDirectory, received_at: object, reason: str
 ) -> None:
     line = wrapped([click("d1")], received_at)
-    (letter,) = replaying.lines(line, text(click("d2"))).dead_letters()
+    (letter,) = replay.lines(line, text(click("d2"))).dead_letters()
     assert (letter["reason"], letter["payload"]) == (reason, line.decode())
     assert letter["detail"].startswith("received_at: expected")
-    assert [event["device_id"] for event in replaying.read("enriched.ndjson")] == ["d2"]
+    assert [event["device_id"] for event in replay.read("enriched.ndjson")] == ["d2"]
 
 
 @pytest.mark.parametrize(
@@ -97,47 +97,47 @@ def test_a_wrapper_with_a_wrong_time_is_refused_and_not_guessed_at(
         (b'{"received_at":1772445600000,"value":[1,}', "malformed_json"),
     ],
 )
-def test_a_bad_line_costs_one_line(replaying: Replaying, line: bytes, reason: str) -> None:
-    (letter,) = replaying.lines(text(click("d1")), line, text(click("d2"))).dead_letters()
+def test_a_bad_line_costs_one_line(replay: ReplayDirectory, line: bytes, reason: str) -> None:
+    (letter,) = replay.lines(text(click("d1")), line, text(click("d2"))).dead_letters()
     assert (letter["reason"], letter["offset"]) == (reason, 1)
-    assert [event["device_id"] for event in replaying.read("enriched.ndjson")] == ["d1", "d2"]
+    assert [event["device_id"] for event in replay.read("enriched.ndjson")] == ["d1", "d2"]
 
 
-def test_a_line_may_end_as_on_windows_and_the_last_one_not_at_all(replaying: Replaying) -> None:
-    replaying.input.write_bytes(
+def test_a_line_may_end_as_on_windows_and_the_last_one_not_at_all(replay: ReplayDirectory) -> None:
+    replay.input.write_bytes(
         b"\xef\xbb\xbf" + wrapped([click("d1")], ms("10:00:00")) + b"\r\n" + text(click("d2"))
     )
-    assert [event.get("received_at") for event in replaying.enriched()] == [ms("10:00:00"), None]
+    assert [event.get("received_at") for event in replay.enriched()] == [ms("10:00:00"), None]
 
 
-def test_white_space_inside_a_value_does_not_break_the_output_s_lines(replaying: Replaying) -> None:
+def test_white_space_inside_a_value_does_not_break_the_output_s_lines(replay: ReplayDirectory) -> None:
     value = json.dumps([click("d1", data={"a": 1, "b": "x"}, note=[1, 2])], indent=2)
-    (event,) = replaying.lines(wrapped(value, ms("10:00:00"))).enriched()
+    (event,) = replay.lines(wrapped(value, ms("10:00:00"))).enriched()
     assert event["data"] == {"a": 1, "b": "x"}
     assert event["extra"] == {"note": [1, 2]}
 
 
-def test_an_empty_file_has_no_records(replaying: Replaying) -> None:
-    assert replaying.lines().enriched() == []
-    assert replaying.read("dead-letters.ndjson") == []
+def test_an_empty_file_has_no_records(replay: ReplayDirectory) -> None:
+    assert replay.lines().enriched() == []
+    assert replay.read("dead-letters.ndjson") == []
 
 
 # --- Where a record stands ---
 
 
-def test_records_are_numbered_by_file_and_line_in_the_order_given(replaying: Replaying) -> None:
-    first, second = replaying.directory / "b.ndjson", replaying.directory / "a.ndjson"
+def test_records_are_numbered_by_file_and_line_in_the_order_given(replay: ReplayDirectory) -> None:
+    first, second = replay.directory / "b.ndjson", replay.directory / "a.ndjson"
     first.write_bytes(text(click("d1", id="1")) + b"\n[]\nbad\n")
     second.write_bytes(text(click("d1", id="2")) + b"\nbad\n")
-    assert [event["id"] for event in replaying.enriched(first, second)] == ["1", "2"]
-    letters = replaying.read("dead-letters.ndjson")
+    assert [event["id"] for event in replay.enriched(first, second)] == ["1", "2"]
+    letters = replay.read("dead-letters.ndjson")
     places = [(letter["topic"], letter["partition"], letter["offset"]) for letter in letters]
     assert places == [("b.ndjson", 0, 2), ("a.ndjson", 0, 1)]
 
 
-def test_files_of_one_name_are_told_apart_by_their_paths(replaying: Replaying) -> None:
-    files = [replaying.directory / day / "raw.ndjson" for day in ("monday", "tuesday")]
+def test_files_of_one_name_are_told_apart_by_their_paths(replay: ReplayDirectory) -> None:
+    files = [replay.directory / day / "raw.ndjson" for day in ("monday", "tuesday")]
     for file in files:
         file.parent.mkdir()
         file.write_bytes(b"bad\n")
-    assert [letter["topic"] for letter in replaying.dead_letters(*files)] == [str(file) for file in files]
+    assert [letter["topic"] for letter in replay.dead_letters(*files)] == [str(file) for file in files]

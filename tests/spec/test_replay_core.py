@@ -3,81 +3,77 @@
 import pytest
 
 from tests.builders import click
-from tests.replaying import Replaying, text
+from tests.replay_directory import ReplayDirectory, text
 from worker.replay import OUTPUTS
 
 # --- The same core ---
 
 
-def test_the_same_input_gives_the_same_output_byte_for_byte(replaying: Replaying, traffic: bytes) -> None:
-    replaying.lines(traffic[:-1])
+def test_the_same_input_gives_the_same_output_byte_for_byte(replay: ReplayDirectory, traffic: bytes) -> None:
+    replay.lines(traffic[:-1])
     outputs = []
     for name in ("first", "second"):
-        replaying.output = replaying.directory / name
-        assert replaying.run().code == 0
-        assert replaying.left_behind() == sorted(OUTPUTS)
-        outputs.append([(replaying.output / file).read_bytes() for file in replaying.left_behind()])
+        replay.output = replay.directory / name
+        assert replay.run().code == 0
+        assert replay.left_behind() == sorted(OUTPUTS)
+        outputs.append([(replay.output / file).read_bytes() for file in replay.left_behind()])
     assert outputs[0] == outputs[1]
-    assert len(replaying.read("enriched.ndjson")) + len(replaying.read("dead-letters.ndjson")) == 5_000
+    assert len(replay.read("enriched.ndjson")) + len(replay.read("dead-letters.ndjson")) == 5_000
 
 
-def test_the_end_of_the_input_closes_every_session_and_each_has_one_line(replaying: Replaying) -> None:
+def test_the_end_of_the_input_closes_every_session_and_each_has_one_line(replay: ReplayDirectory) -> None:
     visit = [click("d1", at) for at in ("10:00:00", "10:50:00", "10:25:00")]
-    replaying.lines(
-        *map(text, visit), text(click("d2", "12:00:00")), text(click("d2", "12:01:00", user="ann"))
-    )
-    assert replaying.run().code == 0
-    rows = {(row["device_id"], row["status"]): row for row in replaying.read("sessions.ndjson")}
+    replay.lines(*map(text, visit), text(click("d2", "12:00:00")), text(click("d2", "12:01:00", user="ann")))
+    assert replay.run().code == 0
+    rows = {(row["device_id"], row["status"]): row for row in replay.read("sessions.ndjson")}
     assert rows.keys() == {("d1", "merged"), ("d1", "closed"), ("d2", "closed")}
     assert rows["d1", "merged"]["merged_into"] == rows["d1", "closed"]["session_id"]
     assert rows["d1", "closed"]["event_count"] == 3
     assert rows["d2", "closed"]["close_reason"] == "inactivity"
     assert rows["d2", "closed"]["user_id"] == "ann"
-    (identity,) = replaying.read("identities.ndjson")
+    (identity,) = replay.read("identities.ndjson")
     assert (identity["device_id"], identity["user_id"]) == ("d2", "ann")
 
 
-def test_how_the_input_is_cut_into_files_changes_no_event(replaying: Replaying, traffic: bytes) -> None:
-    replaying.lines(traffic[:-1]).run()
-    whole = (replaying.output / "enriched.ndjson").read_bytes()
+def test_how_the_input_is_cut_into_files_changes_no_event(replay: ReplayDirectory, traffic: bytes) -> None:
+    replay.lines(traffic[:-1]).run()
+    whole = (replay.output / "enriched.ndjson").read_bytes()
     lines = traffic.splitlines(keepends=True)
-    files = [replaying.directory / name for name in ("one", "two", "three")]
+    files = [replay.directory / name for name in ("one", "two", "three")]
     for number, file in enumerate(files):
         file.write_bytes(b"".join(lines[number * 500 : (number + 1) * 500 if number < 2 else None]))
-    replaying.run(*files, "--overwrite")
-    assert (replaying.output / "enriched.ndjson").read_bytes() == whole
+    replay.run(*files, "--overwrite")
+    assert (replay.output / "enriched.ndjson").read_bytes() == whole
 
 
 @pytest.mark.parametrize("store", ["rocksdb", "memory"])
-def test_devices_that_do_not_fit_in_memory_are_found_again(replaying: Replaying, store: str) -> None:
+def test_devices_that_do_not_fit_in_memory_are_found_again(replay: ReplayDirectory, store: str) -> None:
     """16 MiB keep 4,000 devices at most; each of 6,000 comes twice."""
     devices = [f"d{number}" for number in range(6_000)]
     batches = [[click(device, at) for device in devices] for at in ("10:00:00", "10:20:00")]
-    enriched = replaying.lines(*map(text, batches)).enriched(STATE_MEMORY_MB="16", STATE_STORE=store)
+    enriched = replay.lines(*map(text, batches)).enriched(STATE_MEMORY_MB="16", STATE_STORE=store)
     assert [event["event_number"] for event in enriched] == [1] * 6_000 + [2] * 6_000
 
 
-def test_the_configuration_s_rules_apply(replaying: Replaying) -> None:
-    config = replaying.directory / "my.toml"
+def test_the_configuration_s_rules_apply(replay: ReplayDirectory) -> None:
+    config = replay.directory / "my.toml"
     config.write_text('[session]\ngap_ms = 60000\nevent_types = { "ping" = "passive" }\n', encoding="utf-8")
-    replaying.lines(
-        text(click("d1", "10:00:00")), text(click("d1", "10:02:00")), text(click("d2", type="ping"))
-    )
-    enriched = replaying.enriched(replaying.input, "--config", config)
+    replay.lines(text(click("d1", "10:00:00")), text(click("d1", "10:02:00")), text(click("d2", type="ping")))
+    enriched = replay.enriched(replay.input, "--config", config)
     assert [event.get("session_number") for event in enriched] == [1, 2, None]
 
 
 # --- What is told ---
 
 
-def test_the_summary_tells_what_became_of_the_input(replaying: Replaying) -> None:
-    replaying.lines(
+def test_the_summary_tells_what_became_of_the_input(replay: ReplayDirectory) -> None:
+    replay.lines(
         text([click("d1", "10:00:00", user="ann"), click("d1", "10:01:00", user="bob"), {}]),
         text([click("d2", "10:00:00"), click("d2", "14:00:00"), 7]),
         b"bad",
         text([]),
     )
-    told = [line.split() for line in replaying.run().out.splitlines()]
+    told = [line.split() for line in replay.run().out.splitlines()]
     assert ["records", "4"] in told
     assert [words[:2] for words in told if words[0] == "events"] == [["events", "7"]]
     assert ["enriched", "4", "on", "2", "devices"] in told
@@ -87,8 +83,8 @@ def test_the_summary_tells_what_became_of_the_input(replaying: Replaying) -> Non
     assert ["devices", "linked", "1", "to", "a", "user"] in told
 
 
-def test_progress_is_told_in_bytes_on_standard_error(replaying: Replaying) -> None:
-    replaying.lines(*[text(click("d1"))] * 10_000)
-    size = replaying.input.stat().st_size
-    lines = replaying.run().err.splitlines()
+def test_progress_is_told_in_bytes_on_standard_error(replay: ReplayDirectory) -> None:
+    replay.lines(*[text(click("d1"))] * 10_000)
+    size = replay.input.stat().st_size
+    lines = replay.run().err.splitlines()
     assert lines == [f"read {part} % of {size:,} bytes" for part in (25, 50, 75, 100)]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from testing.waiting import wait_until
+from testing.wait import wait_until
 from tests.builders import click
-from tests.replaying import Replaying, text, wrapped
+from tests.replay_directory import ReplayDirectory, text, wrapped
 from worker.adapters.file_lines import LineFile
 from worker.signals import DUMP, IGNORED, STOP
 
@@ -38,53 +38,53 @@ def packed(directory: Path, content: bytes, packing: str) -> Path:
 @pytest.mark.parametrize("packing", ["gz", "zst"])
 @pytest.mark.parametrize("renamed", [False, True])
 def test_a_packed_file_gives_the_same_whatever_its_name(
-    replaying: Replaying, traffic: bytes, packing: str, renamed: bool
+    replay: ReplayDirectory, traffic: bytes, packing: str, renamed: bool
 ) -> None:
-    replaying.lines(traffic[:-1]).run()
-    plain = (replaying.output / "enriched.ndjson").read_bytes()
-    path = packed(replaying.directory, traffic, packing)
+    replay.lines(traffic[:-1]).run()
+    plain = (replay.output / "enriched.ndjson").read_bytes()
+    path = packed(replay.directory, traffic, packing)
     if renamed:
-        path = path.rename(replaying.directory / "raw")
-    assert replaying.run(path, "--overwrite").code == 0
-    assert (replaying.output / "enriched.ndjson").read_bytes() == plain
+        path = path.rename(replay.directory / "raw")
+    assert replay.run(path, "--overwrite").code == 0
+    assert (replay.output / "enriched.ndjson").read_bytes() == plain
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
 def test_a_packed_file_that_was_cut_off_is_told_with_its_place(
-    replaying: Replaying, traffic: bytes, packing: str
+    replay: ReplayDirectory, traffic: bytes, packing: str
 ) -> None:
-    path = packed(replaying.directory, traffic * 4, packing)
+    path = packed(replay.directory, traffic * 4, packing)
     size = path.stat().st_size
     os.truncate(path, size - 30)
-    ended = replaying.run(path)
+    ended = replay.run(path)
     assert ended.code == 1
     assert ended.out == ""
     line = ended.err.splitlines()[-1]
     assert line.startswith(f"{path}: after line ")
     assert f"near byte {size - 30:,} of {size - 30:,}: " in line
     assert "cut off" in line
-    assert replaying.left_behind() == []
+    assert replay.left_behind() == []
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
 def test_a_damaged_packed_file_is_told_in_one_line(
-    replaying: Replaying, traffic: bytes, packing: str
+    replay: ReplayDirectory, traffic: bytes, packing: str
 ) -> None:
-    path = packed(replaying.directory, traffic, packing)
+    path = packed(replay.directory, traffic, packing)
     content = bytearray(path.read_bytes())
     content[len(content) // 3 : len(content) // 3 + 400] = bytes(400)
     path.write_bytes(content)
-    ended = replaying.run(path)
+    ended = replay.run(path)
     assert ended.code == 1
     assert "data is damaged: " in ended.err.splitlines()[-1]
     assert "Traceback" not in ended.err
-    assert replaying.left_behind() == []
+    assert replay.left_behind() == []
 
 
-def test_a_file_whose_name_promises_a_packing_that_it_has_not_is_damaged(replaying: Replaying) -> None:
-    path = replaying.directory / "raw.gz"
+def test_a_file_whose_name_promises_a_packing_that_it_has_not_is_damaged(replay: ReplayDirectory) -> None:
+    path = replay.directory / "raw.gz"
     path.write_bytes(text(click("d1")))
-    ended = replaying.run(path)
+    ended = replay.run(path)
     assert ended.code == 1
     assert f"{path}: after line 0" in ended.err
 
@@ -92,51 +92,51 @@ def test_a_file_whose_name_promises_a_packing_that_it_has_not_is_damaged(replayi
 # --- Files that cannot be used ---
 
 
-def test_all_unfit_files_are_told_at_once_before_anything_is_done(replaying: Replaying) -> None:
-    replaying.output.mkdir()
-    (replaying.output / "enriched.ndjson").write_text("mine")
-    missing = replaying.directory / "missing.ndjson"
-    ended = replaying.run(missing, replaying.directory)
+def test_all_unfit_files_are_told_at_once_before_anything_is_done(replay: ReplayDirectory) -> None:
+    replay.output.mkdir()
+    (replay.output / "enriched.ndjson").write_text("mine")
+    missing = replay.directory / "missing.ndjson"
+    ended = replay.run(missing, replay.directory)
     assert ended.code == 2
     assert ended.err.splitlines() == [
         f"{missing}: cannot be read: No such file or directory",
-        f"{replaying.directory}: cannot be read: Is a directory",
-        f"{replaying.output / 'enriched.ndjson'}: exists already: name another directory, or say --overwrite",
+        f"{replay.directory}: cannot be read: Is a directory",
+        f"{replay.output / 'enriched.ndjson'}: exists already: name another directory, or say --overwrite",
     ]
-    assert (replaying.output / "enriched.ndjson").read_text() == "mine"
+    assert (replay.output / "enriched.ndjson").read_text() == "mine"
 
 
-def test_an_output_directory_that_cannot_be_made_ends_with_2(replaying: Replaying) -> None:
-    replaying.output = replaying.lines(text(click("d1"))).input / "out"
-    ended = replaying.run()
+def test_an_output_directory_that_cannot_be_made_ends_with_2(replay: ReplayDirectory) -> None:
+    replay.output = replay.lines(text(click("d1"))).input / "out"
+    ended = replay.run()
     assert ended.code == 2
-    assert ended.err == f"{replaying.output}: cannot be written into: Not a directory\n"
+    assert ended.err == f"{replay.output}: cannot be written into: Not a directory\n"
 
 
-def test_earlier_output_is_replaced_only_at_the_end_of_a_whole_replay(replaying: Replaying) -> None:
-    replaying.lines(text(click("d1", id="old"))).run()
-    cut_off = packed(replaying.directory, text(click("d1", id="new")) * 100, "gz")
+def test_earlier_output_is_replaced_only_at_the_end_of_a_whole_replay(replay: ReplayDirectory) -> None:
+    replay.lines(text(click("d1", id="old"))).run()
+    cut_off = packed(replay.directory, text(click("d1", id="new")) * 100, "gz")
     os.truncate(cut_off, cut_off.stat().st_size - 5)
-    assert replaying.run(cut_off, "--overwrite").code == 1
-    assert [event["id"] for event in replaying.read("enriched.ndjson")] == ["old"]
-    replaying.lines(text(click("d1", id="new"))).run(replaying.input, "--overwrite")
-    assert [event["id"] for event in replaying.read("enriched.ndjson")] == ["new"]
+    assert replay.run(cut_off, "--overwrite").code == 1
+    assert [event["id"] for event in replay.read("enriched.ndjson")] == ["old"]
+    replay.lines(text(click("d1", id="new"))).run(replay.input, "--overwrite")
+    assert [event["id"] for event in replay.read("enriched.ndjson")] == ["new"]
 
 
-def test_output_never_replaces_its_own_input(replaying: Replaying) -> None:
-    replaying.lines(text(click("d1"))).run()
-    file = replaying.output / "enriched.ndjson"
-    ended = replaying.run(file, "--overwrite")
+def test_output_never_replaces_its_own_input(replay: ReplayDirectory) -> None:
+    replay.lines(text(click("d1"))).run()
+    file = replay.output / "enriched.ndjson"
+    ended = replay.run(file, "--overwrite")
     assert ended.code == 2
     assert ended.err == f"{file}: is input too: name another output directory\n"
 
 
-def test_a_disk_that_is_full_is_told_in_one_line(replaying: Replaying, traffic: bytes) -> None:
+def test_a_disk_that_is_full_is_told_in_one_line(replay: ReplayDirectory, traffic: bytes) -> None:
     """Here files may not grow beyond 1 MiB, which is told as a full disk is."""
-    replaying.lines(traffic[:-1])
+    replay.lines(traffic[:-1])
     most = (1024 * 1024, 1024 * 1024)
     done = subprocess.run(
-        [sys.executable, "-m", "worker", "replay", replaying.input, "--output", replaying.output],
+        [sys.executable, "-m", "worker", "replay", replay.input, "--output", replay.output],
         capture_output=True,
         text=True,
         check=False,
@@ -144,54 +144,54 @@ def test_a_disk_that_is_full_is_told_in_one_line(replaying: Replaying, traffic: 
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        f"{replaying.output / 'enriched.ndjson'}: cannot be written: File too large"
+        f"{replay.output / 'enriched.ndjson'}: cannot be written: File too large"
     )
-    assert replaying.left_behind() == []
+    assert replay.left_behind() == []
 
 
 @pytest.mark.parametrize("number", [*STOP, *DUMP, *IGNORED])
-def test_a_stopped_replay_leaves_nothing_behind(replaying: Replaying, number: signal.Signals) -> None:
-    os.mkfifo(replaying.input)
+def test_a_stopped_replay_leaves_nothing_behind(replay: ReplayDirectory, number: signal.Signals) -> None:
+    os.mkfifo(replay.input)
     process = subprocess.Popen(
-        [sys.executable, "-m", "worker", "replay", replaying.input, "--output", replaying.output],
+        [sys.executable, "-m", "worker", "replay", replay.input, "--output", replay.output],
         stderr=subprocess.PIPE,
         text=True,
     )
-    with replaying.input.open("wb") as pipe, process:
+    with replay.input.open("wb") as pipe, process:
         pipe.write(text(click("d1")) + b"\n")
         pipe.flush()
-        wait_until(lambda: len(replaying.left_behind()) == 5, what="it writes and has a state directory")
+        wait_until(lambda: len(replay.left_behind()) == 5, what="it writes and has a state directory")
         process.send_signal(number)
         assert process.stderr is not None
         assert process.stderr.read() == "stopped before the end: no output was written\n"
     assert process.returncode == 1
-    assert replaying.left_behind() == []
+    assert replay.left_behind() == []
 
 
 # --- Long lines ---
 
 
-def test_a_line_that_is_too_long_is_refused_by_its_beginning_and_its_hash(replaying: Replaying) -> None:
+def test_a_line_that_is_too_long_is_refused_by_its_beginning_and_its_hash(replay: ReplayDirectory) -> None:
     long = b'{"received_at": 1772445600000, "value": "' + b"x" * 1_000_000 + b'"}'
-    replaying.lines(text(click("d1")), long, text(click("d2")))
-    (letter,) = replaying.dead_letters(INPUT_MAX_VALUE_BYTES="65536")
+    replay.lines(text(click("d1")), long, text(click("d2")))
+    (letter,) = replay.dead_letters(INPUT_MAX_VALUE_BYTES="65536")
     assert (letter["reason"], letter["offset"]) == ("too_large", 1)
     assert letter["payload"] == long[: 64 * 1024].decode()
     assert letter["detail"] == (
         f"the line has {len(long)} bytes, at most 394240 are allowed; "
         f"the sha256 of all of it is {hashlib.sha256(long).hexdigest()}"
     )
-    assert [event["device_id"] for event in replaying.read("enriched.ndjson")] == ["d1", "d2"]
+    assert [event["device_id"] for event in replay.read("enriched.ndjson")] == ["d1", "d2"]
 
 
-def test_a_value_within_the_limit_is_accepted_however_it_is_spelt(replaying: Replaying) -> None:
+def test_a_value_within_the_limit_is_accepted_however_it_is_spelt(replay: ReplayDirectory) -> None:
     value = json.dumps([click("d1", data={"a": "é" * 400})], ensure_ascii=False)
     line = json.dumps({"received_at": 1772445600000, "value": value}).encode()
     limits = {"INPUT_MAX_VALUE_BYTES": "1024", "INPUT_MAX_OBJECT_BYTES": "1024"}
     assert len(value.encode()) <= 1024 < len(line)
-    assert len(replaying.lines(line).enriched(**limits)) == 1
+    assert len(replay.lines(line).enriched(**limits)) == 1
     over = json.dumps([click("d1", data={"a": "é" * 500})], ensure_ascii=False)
-    (letter,) = replaying.lines(wrapped(over, 1)).dead_letters(replaying.input, "--overwrite", **limits)
+    (letter,) = replay.lines(wrapped(over, 1)).dead_letters(replay.input, "--overwrite", **limits)
     assert letter["detail"].startswith(f"the value has {len(over.encode())} bytes")
 
 

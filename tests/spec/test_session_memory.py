@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from tests.builders import RawEvent, click
-from tests.enriching import enriched, remembered, step
+from tests.core_step import enriched, remembered, step
 from worker.model.rules import SessionRules
 
 

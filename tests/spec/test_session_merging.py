@@ -1,7 +1,7 @@
 """When two sessions become one, and what is known of them (docs/semantics.md, Out of order and merge)."""
 
 from tests.builders import click, ms
-from tests.enriching import enriched, remembered
+from tests.core_step import enriched, remembered
 from worker.model.rules import SessionRules
 
 

@@ -5,7 +5,7 @@ from uuid import RFC_4122, UUID
 import pytest
 
 from tests.builders import RawEvent, click, ms
-from tests.enriching import enriched, remembered
+from tests.core_step import enriched, remembered
 from worker.core.sessions import session_id
 from worker.model.rules import SessionRules
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import click, ms
-from tests.enriching import step
+from tests.core_step import step
 from worker.core.state_codec import (
     META_KEY,
     SCHEMA_VERSION,

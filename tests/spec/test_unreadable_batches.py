@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
-from tests.built_batches import Built, built_batch
+from tests.batch_builder import Built, built_batch
 from worker.adapters.kafka.fetched_batches import FetchedBatches
 from worker.adapters.kafka.records import (
     BoundedFetchResult,

@@ -17,7 +17,7 @@ def wrapped(value: object, received_at: object) -> bytes:
     return text({"received_at": received_at, "value": value})
 
 
-class Replaying:
+class ReplayDirectory:
     """A directory with an input file, and what came of it."""
 
     def __init__(self, sessionizer: Sessionizer, directory: Path) -> None:
@@ -26,7 +26,7 @@ class Replaying:
         self.input = directory / "raw.ndjson"
         self.output = directory / "out"
 
-    def lines(self, *lines: bytes) -> "Replaying":
+    def lines(self, *lines: bytes) -> "ReplayDirectory":
         self.input.write_bytes(b"".join(line + b"\n" for line in lines))
         return self
 

@@ -21,7 +21,7 @@ def fetched(topic: str, offset: int, time_ms: int, headers: Headers = ()) -> Fet
     return FetchedRecord(topic, 3, offset, time_ms, None, None, headers)
 
 
-class ToldFetcher(Fetcher):
+class ScriptedFetcher(Fetcher):
     """Was told how much there is to fetch, and fetches nothing by itself."""
 
     def __init__(self) -> None:
@@ -50,11 +50,11 @@ class ToldFetcher(Fetcher):
         return True
 
 
-class Fetching:
+class ScriptedSource:
     """A source of both topics and what fetches bring to it."""
 
     def __init__(self) -> None:
-        self.fetcher = ToldFetcher()
+        self.fetcher = ScriptedFetcher()
         self.source = KafkaSource(self.fetcher, cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
         self.raw, self.repartition = self.source.inputs
         self.source.seek({RAW: 0, REPARTITION: 0})
@@ -82,13 +82,13 @@ class Fetching:
             return [(r.topic, r.offset) for r in await self.source.next_records(LONG_S)]
 
 
-Scenario = Callable[[Fetching], Coroutine[Any, Any, None]]
+Scenario = Callable[[ScriptedSource], Coroutine[Any, Any, None]]
 
 
 def run(scenario: Scenario) -> None:
     """The scenario in a loop of its own."""
 
     async def scene() -> None:
-        await scenario(Fetching())
+        await scenario(ScriptedSource())
 
     asyncio.run(scene())

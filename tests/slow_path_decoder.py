@@ -7,7 +7,7 @@ from worker.model.events import DecodedValue
 from worker.model.rules import IdentityRules, InputRules
 
 
-class CarefulDecoder(Decoder):
+class SlowPathDecoder(Decoder):
     """Decodes each value event by event."""
 
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from testing.kafka.broker import CLUSTER_ID, LocalBroker, answers, free_ports
 from testing.kafka.settings import IMAGE, SETTINGS, as_environment
-from testing.waiting import wait_until
+from testing.wait import wait_until
 
 ADDRESS_VARIABLE = "SESSIONIZER_TEST_KAFKA"
 HERE = Path(__file__).parent

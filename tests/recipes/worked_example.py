@@ -10,7 +10,7 @@ YEAR_LATER = 400 * 24
 """Hours; longer than state.retention_days."""
 
 
-def by_hand() -> Lines:
+def lines() -> Lines:
     """Raw records, each device's with its reason to be there."""
     return [
         # A bounce.

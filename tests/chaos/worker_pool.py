@@ -32,7 +32,7 @@ class Holdings(Struct, frozen=True):
     partitions: int
 
 
-class Crew:
+class WorkerPool:
     """Static workers, of whom the last is never killed; and an extra, dynamic one that comes and goes."""
 
     def __init__(

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench.measuring import ProcessTree, Sample, figures
+from bench.process_cost import ProcessTree, Sample, figures
 
 
 def sample(
