@@ -18,7 +18,6 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from worker.adapters.kafka.topic_rules import topic_names
 from worker.config import Config
 
 Kind = Literal["topic", "group", "transactional_id", "cluster"]
@@ -46,7 +45,7 @@ class Right:
 
 def of_worker(config: Config) -> list[Right]:
     """What ``run`` needs, to the letter of docs/operations.md."""
-    names, group_id = topic_names(config), config.kafka.group_id
+    names, group_id = config.topic_names, config.kafka.group_id
     rights = [Right("group", group_id, "Read")]
     for role, topic in names.items():
         if role in ("raw", "changelog", "repartition"):
@@ -62,7 +61,7 @@ def of_worker(config: Config) -> list[Right]:
 
 def of_topics_create(config: Config) -> list[Right]:
     """What ``topics create`` needs besides."""
-    return [Right("topic", topic, "Create") for topic in topic_names(config).values()]
+    return [Right("topic", topic, "Create") for topic in config.topic_names.values()]
 
 
 def grant(admin: AdminClient, user: str, rights: Iterable[Right]) -> None:

@@ -22,8 +22,9 @@ from testing.kafka.quotas import Quota, set_quotas
 from testing.kafka.rights import Right
 from testing.kafka.scram import set_password
 from tests.chaos.retention import Retention
-from worker.adapters.kafka.topic_rules import topic_names
+from worker.adapters.kafka.rights import OPERATIONS
 from worker.config import Config
+from worker.model.topics import TOPICS, Role
 
 USER = "chaos-worker"
 _AGAIN_S = 1.0
@@ -33,15 +34,7 @@ _DELETED_WITHIN_S = 20.0
 _FAILURES = (KafkaException, KafkaError, AdminTimeout, TimeoutError, OSError)
 
 RIGHTS = (
-    "Write enriched",
-    "Write sessions",
-    "Write identities",
-    "Write dead_letters",
-    "Write changelog",
-    "Write repartition",
-    "Read raw",
-    "Read repartition",
-    "Read changelog",
+    *(f"{operation} {role}" for role, spec in TOPICS.items() for operation in OPERATIONS[spec.kind]),
     "Write transactional ids",
     "Read group",
 )
@@ -129,7 +122,7 @@ class Administration:
         return Right("topic", self._topic(what), operation)
 
     def _topic(self, role: str) -> str:
-        return next(name for known, name in topic_names(self._config).items() if known == role)
+        return self._config.topic_name(cast("Role", role))
 
     def _write_password(self, password: str) -> None:
         """Whole or not at all, as stores of secrets do it."""

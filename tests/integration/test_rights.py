@@ -3,7 +3,7 @@ has lost it ends by its name.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,30 +13,29 @@ from testing.kafka.rights import Right
 from testing.kafka.secured_broker import SecuredBroker
 from tests.chaos.deployment import Deployment
 from tests.commands import Sessionizer
+from worker.adapters.kafka.rights import OPERATIONS
 from worker.config import Config
 from worker.demo.traffic import RawRecord, make_traffic
+from worker.model.topics import TOPICS
 
 NOW_MS = 1_760_000_000_000
 PASSWORD = "rights-Pa55word-of-the-tests"
 QUICK = {"KAFKA_HEARTBEAT_INTERVAL_MS": "100", "KAFKA_TRANSACTION_TIMEOUT_MS": "6000"}
 USER = "rights-user"
 
-Chosen = Callable[[Config], Right]
-RIGHTS: dict[str, Chosen] = {
-    "group": lambda config: Right("group", config.kafka.group_id, "Read"),
-    "transactional id": lambda config: Right(
-        "transactional_id", f"{config.kafka.group_id}/", "Write", prefixed=True
-    ),
-    "read raw": lambda config: Right("topic", config.topics.raw, "Read"),
-    "read repartition": lambda config: Right("topic", config.repartition_topic, "Read"),
-    "read changelog": lambda config: Right("topic", config.changelog_topic, "Read"),
-    "write repartition": lambda config: Right("topic", config.repartition_topic, "Write"),
-    "write changelog": lambda config: Right("topic", config.changelog_topic, "Write"),
-    "write enriched": lambda config: Right("topic", config.topics.enriched, "Write"),
-    "write sessions": lambda config: Right("topic", config.topics.sessions, "Write"),
-    "write identities": lambda config: Right("topic", config.topics.identities, "Write"),
-    "write dead letters": lambda config: Right("topic", config.topics.dead_letters, "Write"),
-}
+
+def every_right(config: Config) -> dict[str, Right]:
+    """What a worker needs, by a name for each."""
+    group_id = config.kafka.group_id
+    return {
+        "group": Right("group", group_id, "Read"),
+        "transactional id": Right("transactional_id", f"{group_id}/", "Write", prefixed=True),
+        **{
+            f"{operation.lower()} {role}": Right("topic", config.topic_name(role), operation)
+            for role, spec in TOPICS.items()
+            for operation in OPERATIONS[spec.kind]
+        },
+    }
 
 
 def resource(right: Right) -> list[str]:
@@ -91,8 +90,7 @@ def test_check_names_each_missing_right_with_the_command_that_grants_it(
         assert shown.code == 0, shown.out
         assert "warning: " in shown.out
         assert "replication factor 1" in shown.out
-        for chosen in RIGHTS.values():
-            right = chosen(deployment.config)
+        for right in every_right(deployment.config).values():
             command = (
                 f"kafka-acls.sh --bootstrap-server {deployment.config.kafka.bootstrap_servers} --add "
                 f"--allow-principal User:{USER} --operation {right.operation} {' '.join(resource(right))}"
@@ -140,7 +138,8 @@ def test_a_right_that_is_missing_at_the_start_ends_the_worker_by_name(place: Pla
 
     with place.deployment("start") as deployment:
         missing = [
-            RIGHTS[name](deployment.config) for name in ("read raw", "write repartition", "transactional id")
+            every_right(deployment.config)[name]
+            for name in ("read raw", "write repartition", "transactional id")
         ]
         with place.broker.without(USER, *missing):
             told = asyncio.run(reason(deployment))
@@ -148,7 +147,8 @@ def test_a_right_that_is_missing_at_the_start_ends_the_worker_by_name(place: Pla
         assert f"--operation {right.operation} {' '.join(resource(right))}" in told
 
 
-LIVE = [name for name in RIGHTS if name != "read changelog"]  # nobody reads it before the next restore
+# Nobody reads the changelog before the next restore.
+LIVE = [name for name in every_right(Config()) if name != "read changelog"]
 
 
 def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> None:
@@ -163,7 +163,7 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
             await deployment.feed(traffic[:half])
             await worker.wait_for("partition.founded", count=2)
             await deployment.caught_up()
-            right = RIGHTS[name](deployment.config)
+            right = every_right(deployment.config)[name]
             await asyncio.to_thread(place.broker.take_away, USER, [right])
             await deployment.feed(
                 misplaced(traffic[half:]) if name == "write repartition" else traffic[half:]
@@ -184,7 +184,7 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
         for deployment in deployments.values():
             deployment.__exit__(None, None, None)
     for name, deployment in deployments.items():
-        right = RIGHTS[name](deployment.config)
+        right = every_right(deployment.config)[name]
         kind = right.kind.replace("_", " ")
         assert f"the user needs the operation {right.operation} on {kind} {right.name}" in reasons[name]
 
@@ -199,7 +199,7 @@ def test_a_right_that_is_granted_again_in_time_ends_no_worker(place: Place) -> N
         await deployment.caught_up()
         for name in ("write enriched", "transactional id"):
             before = len(worker.log("transaction.lost"))
-            right = RIGHTS[name](deployment.config)
+            right = every_right(deployment.config)[name]
             await asyncio.to_thread(place.broker.take_away, USER, [right])
             await deployment.feed(traffic[50:100])
             await worker.wait_for("transaction.lost", count=before + 1)

@@ -15,10 +15,11 @@ from testing.kafka.broker import LocalBroker
 from testing.wait import eventually
 from tests.conftest import Kafka
 from worker.adapters.kafka import topics as kafka_topics
-from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Role, Topic, topic_names
+from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Topic
 from worker.cli.main import main
 from worker.config import Config, load
 from worker.errors import Fatal
+from worker.model.topics import OUTPUTS, TOPICS
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def created(outcomes: list[kafka_topics.Outcome]) -> set[str]:
 
 
 def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
-    names = topic_names(config)
+    names = config.topic_names
     outcomes = asyncio.run(kafka_topics.create(config, partitions=3))
     assert created(outcomes) == set(names.values())
     topics, problems = checked(config)
@@ -91,15 +92,10 @@ def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
     assert changelog["cleanup.policy"] == "compact"
     assert changelog["delete.retention.ms"] == "604800000"
     assert changelog["segment.bytes"] == "67108864"
-    upserts: tuple[Role, ...] = ("sessions", "identities")
-    for role in upserts:
+    for role in (*OUTPUTS, "changelog"):
         settings = topics[names[role]].settings
         assert settings is not None
-        assert settings["cleanup.policy"] == "compact"
-    outputs: tuple[Role, ...] = ("enriched", "sessions", "identities", "dead_letters", "changelog")
-    for role in outputs:
-        settings = topics[names[role]].settings
-        assert settings is not None
+        assert settings["cleanup.policy"] == TOPICS[role].cleanup
         assert settings["message.timestamp.type"] == "CreateTime"
         assert settings["message.timestamp.after.max.ms"] == str(UNLIMITED)
         assert settings["message.timestamp.before.max.ms"] == str(UNLIMITED)
@@ -163,7 +159,7 @@ async def _records_once_the_control_is_deleted(servers: str, topics: list[str]) 
 
 
 def test_existing_topics_are_left_as_they_are_and_give_the_number_of_partitions(config: Config) -> None:
-    names = topic_names(config)
+    names = config.topic_names
     asyncio.run(make_by_hand(config, names["raw"], 2))
     asyncio.run(make_by_hand(config, names["enriched"], 2, retention_ms="1234567"))
     outcomes = asyncio.run(kafka_topics.create(config, partitions=None))
@@ -182,7 +178,7 @@ def test_creating_twice_creates_once(config: Config) -> None:
 def test_without_a_raw_topic_the_number_of_partitions_must_be_given(config: Config) -> None:
     with pytest.raises(kafka_topics.WrongPartitionCount, match="does not exist yet"):
         asyncio.run(kafka_topics.create(config, partitions=None))
-    assert asyncio.run(kafka_topics.describe(config.kafka, topic_names(config).values())) == {}
+    assert asyncio.run(kafka_topics.describe(config.kafka, config.topic_names.values())) == {}
 
 
 def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) -> None:
@@ -207,7 +203,7 @@ def test_asking_for_a_topic_does_not_create_it(kafka_jars: Path, tmp_path: Path)
         for _ in range(2):
             topics, problems = checked(config)
             assert topics == {}
-            assert len(problems) == len(topic_names(config))
+            assert len(problems) == len(config.topic_names)
 
 
 def test_what_one_can_live_with_does_not_stop_the_worker(config: Config) -> None:
@@ -291,7 +287,7 @@ def sessionizer(
 def test_the_commands_lead_from_nothing_to_all_right(
     sessionizer: Callable[..., tuple[int, str, str]], config: Config
 ) -> None:
-    names = topic_names(config)
+    names = config.topic_names
     code, out, _ = sessionizer("check")
     assert code == 1
     assert f"stops the worker: {names['raw']}: does not exist, or may not be seen" in out

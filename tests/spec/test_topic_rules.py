@@ -6,23 +6,22 @@ import pytest
 from msgspec.structs import replace
 
 from worker.adapters.kafka.topic_rules import (
-    RAW_TIMES,
-    ROLES,
     SEVEN_DAYS_MS,
     UNLIMITED,
     Problem,
-    Role,
     Topic,
     problems,
     replication_warnings,
     settings,
-    topic_names,
 )
 from worker.config import Config, Kafka
 from worker.config.options import Input, Topics
+from worker.model.topics import OUTPUTS, TOPICS, Role
 
 CONFIG = Config()
-NAMES = topic_names(CONFIG)
+NAMES = CONFIG.topic_names
+RAW_TIMES = [role for role, spec in TOPICS.items() if spec.time == "raw record"]
+UPSERTS = [role for role, spec in OUTPUTS.items() if spec.cleanup == "compact"]
 THIRTY_DAYS_MS = 30 * 86_400_000
 BROKER_DEFAULTS = {
     "cleanup.policy": "delete",
@@ -39,7 +38,7 @@ BROKER_DEFAULTS = {
 def made(role: Role, config: Config = CONFIG, raw: Topic | None = None) -> Topic:
     """A topic as ``topics create`` makes it on a broker with default settings."""
     return Topic(
-        name=topic_names(config)[role],
+        name=config.topic_names[role],
         partitions=6,
         replication_factor=1,
         settings=BROKER_DEFAULTS | settings(role, config, raw, -1),
@@ -47,7 +46,7 @@ def made(role: Role, config: Config = CONFIG, raw: Topic | None = None) -> Topic
 
 
 def all_made(config: Config = CONFIG, raw: Topic | None = None) -> dict[str, Topic]:
-    topics = {name: made(role, config, raw) for role, name in topic_names(config).items()}
+    topics = {name: made(role, config, raw) for role, name in config.topic_names.items()}
     return topics | ({raw.name: raw} if raw else {})
 
 
@@ -153,7 +152,7 @@ def test_a_whole_value_of_the_greatest_size_fits_the_dead_letters_in_base64() ->
 
 
 def test_with_three_copies_two_must_have_a_record_before_it_counts() -> None:
-    for role in ROLES:
+    for role in TOPICS:
         assert settings(role, CONFIG, None, 3)["min.insync.replicas"] == "2"
         assert "min.insync.replicas" not in settings(role, CONFIG, None, 2)
 
@@ -162,15 +161,15 @@ def test_the_raw_topic_is_left_to_the_brokers() -> None:
     assert settings("raw", CONFIG, None, -1) == {}
 
 
-@pytest.mark.parametrize("role", ["sessions", "identities"])
+@pytest.mark.parametrize("role", UPSERTS)
 def test_a_topic_of_last_records_is_compacted_and_one_that_is_turned_off_is_not_asked_for(role: Role) -> None:
     assert settings(role, CONFIG, None, -1)["cleanup.policy"] == "compact"
     off = Config(topics=Topics(sessions="", identities=""))
-    assert role not in topic_names(off)
+    assert role not in off.topic_names
     assert found(without=NAMES[role], config=off) == []
 
 
-@pytest.mark.parametrize("role", ["enriched", "sessions", "identities", "dead_letters", "changelog"])
+@pytest.mark.parametrize("role", [*OUTPUTS, "changelog"])
 def test_a_missing_topic_stops_the_worker_and_names_the_command(role: Role) -> None:
     (problem,) = found(without=NAMES[role])
     assert problem.fatal
@@ -195,7 +194,7 @@ def test_a_repartition_topic_or_changelog_of_fewer_partitions_stops_the_worker()
     )
 
 
-@pytest.mark.parametrize("role", ["enriched", "sessions", "identities", "dead_letters"])
+@pytest.mark.parametrize("role", OUTPUTS)
 def test_outputs_may_have_any_number_of_partitions(role: Role) -> None:
     assert found(replace(made(role), partitions=4)) == []
     assert found(replace(made(role), partitions=7)) == []
@@ -277,7 +276,7 @@ def test_a_setting_that_just_suffices_is_none(role: Role, changes: dict[str, obj
 
 
 def test_the_remedy_of_each_setting_mends_it() -> None:
-    roles: tuple[Role, ...] = ("enriched", "sessions", "identities", "dead_letters", "changelog")
+    roles: tuple[Role, ...] = (*OUTPUTS, "changelog")
     for role in roles:
         # As somebody makes it by hand; with a raw topic that accepts any time and keeps it for long.
         before = BROKER_DEFAULTS | {"message.timestamp.before.max.ms": "1000"}

@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from worker.adapters.kafka.topic_rules import Problem, Topic
     from worker.config import Config
 
-SHOWN: dict[str, tuple[str, ...]] = {
-    "raw": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "repartition": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "enriched": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "sessions": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
-    "identities": ("cleanup.policy", "message.timestamp.type", "max.message.bytes"),
-    "dead_letters": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "retention.ms"),
-    "changelog": ("cleanup.policy", "message.timestamp.type", "max.message.bytes", "delete.retention.ms"),
-}
-"""The settings of each topic that the table shows, of those that matter."""
-
 
 def check(config: ConfigPath = None) -> None:
     """Compare brokers and topics with what the worker needs. Changes nothing.
@@ -55,18 +44,20 @@ def print_problems(problems: "Iterable[Problem]") -> None:
 def _print_table(options: "Config", topics: "Mapping[str, Topic]", wrong: set[str]) -> None:
     from rich.table import Table
 
-    from worker.adapters.kafka.topic_rules import topic_names
+    from worker.adapters.kafka.topic_rules import shown_settings
     from worker.cli.tables import console
 
     table = Table("role", "topic", "state", "partitions", "replicas", "settings")
     table.columns[1].overflow = table.columns[-1].overflow = "fold"
-    for role, name in topic_names(options).items():
+    for role, name in options.topic_names.items():
         topic = topics.get(name)
         if topic is None:
             table.add_row(role, name, "missing")
         else:
             found = topic.settings or {}
-            settings = "\n".join(f"{setting}={found[setting]}" for setting in SHOWN[role] if setting in found)
+            settings = "\n".join(
+                f"{setting}={found[setting]}" for setting in shown_settings(role) if setting in found
+            )
             state = "wrong" if name in wrong else "right"
             table.add_row(role, name, state, str(topic.partitions), str(topic.replication_factor), settings)
     console().print(table)

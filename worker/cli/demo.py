@@ -90,11 +90,9 @@ def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
                 "the demo's own broker needs the package confluent-kafka: pip install 'sessionizer[demo]'; "
                 "or name a real broker with --bootstrap-servers"
             ) from error
-        from worker.adapters.kafka.topic_rules import topic_names
-
         with embedded_broker() as broker:
             config = load(None, _options(broker.bootstrap_servers, state_directory))
-            broker.create_topics(topic_names(config).values())
+            broker.create_topics(config.topic_names.values())
             yield config
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from msgspec.structs import asdict
-
 from worker.config.options import Config
 from worker.config.values import value_of
+from worker.model.topics import TOPICS
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -102,15 +101,14 @@ def _names(config: Config) -> Iterator[Fault]:
 
 
 def _topics(config: Config) -> Iterator[Fault]:
-    topics: dict[str, str] = asdict(config.topics)
-    may_be_empty = ("sessions", "identities", "changelog", "repartition")
-    for option, name in topics.items():
-        if name and not _is_legal(name):
-            yield Fault((f"topics.{option}",), _LEGAL_NAME_IN_WORDS)
-        if not name and option not in may_be_empty:
-            yield Fault((f"topics.{option}",), "must not be empty: the worker cannot do without this topic")
-    topics |= {"changelog": config.changelog_topic, "repartition": config.repartition_topic}
-    legal = [(option, name) for option, name in topics.items() if _is_legal(name)]
+    names = {role: config.topic_name(role) for role in TOPICS}
+    for role, name in names.items():
+        given: str = getattr(config.topics, role)
+        if given and not _is_legal(given):
+            yield Fault((f"topics.{role}",), _LEGAL_NAME_IN_WORDS)
+        if not name and not TOPICS[role].optional:
+            yield Fault((f"topics.{role}",), "must not be empty: the worker cannot do without this topic")
+    legal = [(role, name) for role, name in names.items() if _is_legal(name)]
     for (option, name), (other, other_name) in combinations(legal, 2):
         if name.replace(".", "_") == other_name.replace(".", "_"):
             yield Fault(

@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
+from worker.model.topics import TOPICS, Role
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
@@ -83,9 +84,7 @@ class Kafka(Struct, frozen=True, kw_only=True):
 
 
 class Topics(Struct, frozen=True, kw_only=True):
-    """Names of topics. Empty turns ``sessions`` or ``identities`` off; ``changelog`` and ``repartition`` are
-    then named after the group.
-    """
+    """Names of topics, by their role in ``model.topics``, which says what an empty name means."""
 
     raw: str = "events.raw"
     enriched: str = "events.enriched"
@@ -158,15 +157,27 @@ class Config(Struct, frozen=True, kw_only=True):
             publish_identities=bool(self.topics.identities),
         )
 
+    def topic_name(self, role: Role) -> str:
+        """The topic of that role; empty where it is turned off. Internal ones are named after the group."""
+        name: str = getattr(self.topics, role)
+        return name or (f"{self.kafka.group_id}.{role}" if TOPICS[role].kind == "internal" else "")
+
+    @property
+    def topic_names(self) -> dict[Role, str]:
+        """The topics that are read and written, by role; without those that are turned off."""
+        unused = () if self.input.repartition == "auto" else ("repartition",)
+        names = {role: self.topic_name(role) for role in TOPICS if role not in unused}
+        return {role: name for role, name in names.items() if name}
+
     @property
     def changelog_topic(self) -> str:
         """The topic that holds the state."""
-        return self.topics.changelog or f"{self.kafka.group_id}.changelog"
+        return self.topic_name("changelog")
 
     @property
     def repartition_topic(self) -> str:
         """The internal topic of events on their way to their device's partition."""
-        return self.topics.repartition or f"{self.kafka.group_id}.repartition"
+        return self.topic_name("repartition")
 
 
 SECTIONS: dict[str, type[Struct]] = {

@@ -6,9 +6,10 @@ Meaning, units and rules of every field: docs/semantics.md.
 
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from worker.model.events import NO_JSON, Reason
+from worker.model.rules import InputRules
 
 Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew"]
 SessionCause = Literal["first", "client", "event_type", "user_changed", "max_duration", "late", "gap"]
@@ -108,3 +109,19 @@ class IdentityRecord(Struct, gc=False, omit_defaults=True):
 
 OutputRecord = tuple[bytes | None, bytes | None, int | None]
 """(key, value, timestamp in ms): a record to be sent. A plain tuple: one is made for every event."""
+
+_GROWTH_IN_JSON = 6
+"""How much longer JSON may write a text: a control character becomes ``\\u0000``."""
+
+_OTHER_FIELDS_BYTES = 4_096
+
+
+def largest_bytes(record: type[Struct], limits: InputRules) -> int:
+    """The most bytes of such a record's value: its texts, its objects as they were sent, and a little.
+
+    Lists and nested records are not counted: what has them has no objects, and fits in any batch.
+    """
+    kinds = [field.type for field in structs.fields(record)]
+    texts = sum(kind in (str, str | None) for kind in kinds)
+    objects_bytes = kinds.count(Raw) * limits.max_object_bytes
+    return objects_bytes + _GROWTH_IN_JSON * texts * limits.max_text_bytes + _OTHER_FIELDS_BYTES

@@ -2,7 +2,7 @@
 
 Decides what is asked for and how: nothing that is asked changes anything, and none of it needs a right on
 the cluster, as reading the rules themselves would. Knows aiokafka's requests; nothing of settings. Invariant:
-what ``run`` does with a topic, the group or a transactional id is in ``_OPERATIONS`` or in
+what ``run`` does with a topic, the group or a transactional id is in ``OPERATIONS`` or in
 ``missing_rights``, and docs/operations.md, Security, says the same.
 """
 
@@ -23,21 +23,18 @@ from worker.adapters.kafka.answers import (
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     grant_command,
 )
-from worker.adapters.kafka.topic_rules import Problem, Role, Topic, topic_names
+from worker.adapters.kafka.topic_rules import Problem, Topic
 from worker.config import Config, Kafka
+from worker.model.topics import TOPICS, Kind
 
 Operation = Literal["Read", "Write"]
 
-_OPERATIONS: Mapping[Role, tuple[Operation, ...]] = {
-    "raw": ("Read",),
-    "repartition": ("Read", "Write"),
-    "enriched": ("Write",),
-    "sessions": ("Write",),
-    "identities": ("Write",),
-    "dead_letters": ("Write",),
-    "changelog": ("Read", "Write"),
+OPERATIONS: Mapping[Kind, tuple[Operation, ...]] = {
+    "input": ("Read",),
+    "internal": ("Read", "Write"),
+    "output": ("Write",),
 }
-"""What is done with each topic. Either operation implies Describe."""
+"""What is done with a topic. Either operation implies Describe."""
 
 _BITS: Mapping[Operation, int] = {"Read": 1 << 3, "Write": 1 << 4}
 _NOT_TOLD = -(2**31)
@@ -94,7 +91,7 @@ async def missing_rights(
 
 
 def _needed(config: Config, topics: Mapping[str, Topic]) -> dict[str, tuple[Operation, ...]]:
-    needed = {name: _OPERATIONS[role] for role, name in topic_names(config).items()}
+    needed = {name: OPERATIONS[TOPICS[role].kind] for role, name in config.topic_names.items()}
     if config.repartition_topic in topics:  # where it exists it is read, whatever is sent to it
         needed.setdefault(config.repartition_topic, ("Read",))
     return needed

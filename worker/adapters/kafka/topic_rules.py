@@ -1,23 +1,18 @@
-"""What the worker demands of its topics: how it makes them, and what is wrong with those it finds.
+"""What the worker demands of its topics: the settings it creates them with, and what is wrong with others.
 
-Pure: descriptions in, problems out; reaches no broker. The invariant: topics made with ``settings`` have no
-``problems``. Why each setting matters stands beside it, and docs/operations.md, Topics, has the whole list.
+Decides which settings follow from a topic's row in ``model.topics``, and why. Pure: descriptions in, problems
+out; it reaches no broker. Invariant: topics created with ``settings`` have no ``problems``. The whole list is
+in docs/operations.md, Topics.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Literal, get_args
 
 from msgspec import Struct
 
 from worker.adapters.kafka.answers import grant_command
 from worker.config import Config
-
-Role = Literal["raw", "repartition", "enriched", "sessions", "identities", "dead_letters", "changelog"]
-ROLES: tuple[Role, ...] = get_args(Role)
-UPSERTS: tuple[Role, ...] = ("sessions", "identities")
-"""Topics of which the last record of a key counts."""
-RAW_TIMES: tuple[Role, ...] = ("enriched", "dead_letters")
-"""Topics whose records bear the raw record's time, however old. Others bear the time of writing."""
+from worker.model.outputs import largest_bytes
+from worker.model.topics import TOPICS, Role, TopicSpec
 
 SEVEN_DAYS_MS = 604_800_000
 UNLIMITED = 2**63 - 1
@@ -25,6 +20,9 @@ _BEHIND = ("message.timestamp.before.max.ms", "message.timestamp.difference.max.
 """How old a record may be when it comes. Brokers before 4.0 have the second too, and both hold there."""
 LARGEST_BATCH_BYTES = 1_048_588
 """Kafka's own default of ``max.message.bytes``; the worker's batches stay below it."""
+
+_BESIDE_A_VALUE_BYTES = 65_536
+"""What stands beside a raw value in a record: where it is from, and why it was refused."""
 
 LARGEST_RAW_BATCH_BYTES = 20 * 1024 * 1024
 """What the memory beside ``state.memory_mb`` has room for: a batch, packed, as it comes and as it is read."""
@@ -40,9 +38,9 @@ class Topic(Struct, frozen=True, kw_only=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Something missing or wrong, and the command or change that mends it.
+    """Something missing or wrong, and the command or change that fixes it.
 
-    ``fatal`` when the worker cannot keep its promises and must not start; ``unwise`` when it can, and only an
+    ``fatal``: the worker cannot keep its promises and must not start. ``unwise``: it can, and only an
     accident would show the difference.
     """
 
@@ -56,65 +54,52 @@ class Problem(Struct, frozen=True, kw_only=True):
         return f"{self.topic}: {self.what}. Remedy: {self.remedy}"
 
 
-def topic_names(config: Config) -> dict[Role, str]:
-    """The topics that the worker reads and writes, by their role; without those that are turned off."""
-    topics = config.topics
-    names: dict[Role, str] = {
-        "raw": topics.raw,
-        "repartition": config.repartition_topic if config.input.repartition == "auto" else "",
-        "enriched": topics.enriched,
-        "sessions": topics.sessions,
-        "identities": topics.identities,
-        "dead_letters": topics.dead_letters,
-        "changelog": config.changelog_topic,
-    }
-    return {role: name for role, name in names.items() if name}
-
-
 def names_to_know(config: Config) -> set[str]:
-    """The topics that a worker has to know of: its own, and the repartition topic also where it sends nothing
-    to it.
+    """The topics that a worker asks the brokers for: its own, and the repartition topic also where nothing is
+    sent to it.
     """
-    return {*topic_names(config).values(), config.repartition_topic}
+    return {*config.topic_names.values(), config.repartition_topic}
 
 
 def settings(role: Role, config: Config, raw: Topic | None, replication_factor: int) -> dict[str, str]:
-    """What a topic is made with; all else is left to the brokers.
+    """The settings that a topic is created with; the brokers' defaults hold for all others.
 
-    ``raw`` as it is, None when it is made too. A ``replication_factor`` of -1 is the brokers' default.
+    ``raw``: the raw topic, None when it is created too. ``replication_factor``: -1 is the brokers' default.
     """
+    spec = TOPICS[role]
     wanted: dict[str, str] = {}
     if replication_factor >= 3:
         wanted["min.insync.replicas"] = "2"  # with 1 an acknowledged commit may be lost with one broker
-    if role == "raw":
+    if spec.kind == "input":
         return wanted
-    if role == "repartition":
+    wanted["max.message.bytes"] = str(_roomy_message_bytes(spec, config, raw))
+    if spec.time == "broker":
         # By the time of arrival: raw records may be years old, and would be deleted before they are read.
         wanted["message.timestamp.type"] = "LogAppendTime"
         wanted["retention.ms"] = str(SEVEN_DAYS_MS)
-        wanted["max.message.bytes"] = str(2 * _least_message_bytes(role, config, raw))
         return wanted
-    # Outputs bear the raw record's time, which may be ahead or long ago: a broker that refuses it stops the
-    # partition.
+    # The raw record's time may be ahead or long ago: a broker that refuses it stops the partition.
     wanted["message.timestamp.type"] = "CreateTime"
     wanted["message.timestamp.after.max.ms"] = str(UNLIMITED)
     wanted["message.timestamp.before.max.ms"] = str(UNLIMITED)
-    if role in RAW_TIMES and raw is not None and raw.settings is not None:
-        # Brokers delete by that time: what raw still holds must not be too old here. Where raw is made too,
-        # all have the brokers' default.
+    if spec.time == "raw record" and raw is not None and raw.settings is not None:
+        # Brokers delete by that time: what raw still holds must not be too old here. Where raw is created
+        # too, all have the brokers' default.
         wanted["retention.ms"] = _as_setting(max(_kept_ms(raw.settings), SEVEN_DAYS_MS))
-    wanted["max.message.bytes"] = str(max(2 * LARGEST_BATCH_BYTES, _least_message_bytes(role, config, raw)))
-    if role == "changelog" or role in UPSERTS:
+    if spec.cleanup == "compact":
         wanted["cleanup.policy"] = "compact"
     if role == "changelog":
         wanted["delete.retention.ms"] = str(SEVEN_DAYS_MS)
-        wanted["segment.bytes"] = str(
-            64 * 1024 * 1024
-        )  # only closed segments are compacted: restore reads less
-    if role == "dead_letters":
-        roomy = max(16 * 1024 * 1024, 2 * _max_message_bytes(raw), 2 * config.input.max_value_bytes)
-        wanted["max.message.bytes"] = str(roomy)
+        wanted["segment.bytes"] = str(64 * 1024 * 1024)  # only closed segments are compacted: less to restore
     return wanted
+
+
+def shown_settings(role: Role) -> tuple[str, ...]:
+    """The settings of a topic that a table of topics shows, of those that matter."""
+    always = ("cleanup.policy", "message.timestamp.type", "max.message.bytes")
+    if role == "changelog":
+        return *always, "delete.retention.ms"
+    return always if TOPICS[role].cleanup == "compact" else (*always, "retention.ms")
 
 
 def timed_by_brokers(topic: Topic) -> bool:
@@ -124,10 +109,9 @@ def timed_by_brokers(topic: Topic) -> bool:
 
 def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
     """Everything missing or wrong among the described ``topics`` (by name), the fatal ones first."""
-    names = topic_names(config)
-    raw = topics.get(names["raw"])
+    raw = topics.get(config.topics.raw)
     found: list[Problem] = []
-    for role, name in names.items():
+    for role, name in config.topic_names.items():
         topic = topics.get(name)
         if topic is None:
             found.append(_missing(name, raw))
@@ -175,8 +159,8 @@ def _missing(name: str, raw: Topic | None) -> Problem:
 
 
 def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) -> Iterator[Problem]:
-    if topic.partitions == raw.partitions or role not in ("repartition", "changelog"):
-        return  # outputs of another number are partitioned by device
+    if topic.partitions == raw.partitions or TOPICS[role].kind != "internal":
+        return  # outputs with another number are partitioned by device
     if topic.partitions < raw.partitions:
         remedy = (
             f"if {raw.name} has grown, replay into a new group (docs/operations.md, More partitions); if "
@@ -207,47 +191,50 @@ def _setting_problems(
             fatal=fatal,
         )
 
+    spec = TOPICS[role]
     policy = found.get("cleanup.policy", "delete")
-    if role in UPSERTS:
-        if "compact" not in policy:
-            yield wrong("cleanup.policy", "compact", "the last record of what has not changed since is lost")
-    elif role != "changelog" and "compact" in policy:
+    if spec.cleanup == "delete" and "compact" in policy:
         yield wrong("cleanup.policy", "delete", "compaction deletes all but the last event of a device")
-    if role == "raw":
+    if spec.kind == "input":
         if int(found.get("max.message.bytes", 0)) > LARGEST_RAW_BATCH_BYTES:
             why = "a batch of that size takes three times as much memory, beside what operations.md grants"
             yield wrong("max.message.bytes", LARGEST_RAW_BATCH_BYTES, why)
         return
-    if role == "repartition":
-        if found.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
-            yield wrong(
-                "message.timestamp.type", "LogAppendTime", "old events are deleted before they are read"
-            )
-        kept_ms = int(found.get("retention.ms", SEVEN_DAYS_MS))
-        if 0 <= kept_ms < SEVEN_DAYS_MS:
-            yield wrong("retention.ms", SEVEN_DAYS_MS, "what a worker that is away has not read is deleted")
-        if int(found.get("retention.bytes", -1)) >= 0:
-            yield wrong("retention.bytes", -1, "what a worker that is behind has not read is deleted")
-    elif found.get("message.timestamp.type", "CreateTime") != "CreateTime":
-        yield wrong(
-            "message.timestamp.type", "CreateTime", "records lose the time at which they were received"
-        )
     if role == "changelog":
         if policy != "compact":
             yield wrong("cleanup.policy", "compact", "state that nobody touches is lost", fatal=True)
         if int(found.get("delete.retention.ms", SEVEN_DAYS_MS)) < SEVEN_DAYS_MS:
-            why = "a worker that was away longer misses deletions and brings forgotten devices back"
+            why = "a worker that was away longer misses deletions and brings expired devices back"
             yield wrong("delete.retention.ms", SEVEN_DAYS_MS, why)
-    least = _least_message_bytes(role, config, raw)
+    elif spec.cleanup == "compact" and "compact" not in policy:
+        yield wrong("cleanup.policy", "compact", "the last record of what has not changed since is lost")
+    least = _least_message_bytes(spec, config, raw)
     if int(found.get("max.message.bytes", least)) < least:
         yield wrong("max.message.bytes", least, f"a record or batch of {least} bytes must fit")
+    for setting, wanted, why in _time_problems(spec, found, raw):
+        yield wrong(setting, wanted, why)
+
+
+def _time_problems(
+    spec: TopicSpec, found: Mapping[str, str], raw: Topic | None
+) -> Iterator[tuple[str, object, str]]:
+    """(setting, the right value, why) where brokers would change, refuse or delete by the records' times."""
+    if spec.time == "broker":
+        if found.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
+            yield "message.timestamp.type", "LogAppendTime", "old events are deleted before they are read"
+        if 0 <= int(found.get("retention.ms", SEVEN_DAYS_MS)) < SEVEN_DAYS_MS:
+            yield "retention.ms", SEVEN_DAYS_MS, "what a worker that is away has not read is deleted"
+        if int(found.get("retention.bytes", -1)) >= 0:
+            yield "retention.bytes", -1, "what a worker that is behind has not read is deleted"
+        return
+    if found.get("message.timestamp.type", "CreateTime") != "CreateTime":
+        yield "message.timestamp.type", "CreateTime", "records lose the time at which they were received"
     # What raw accepted is ahead by no more than raw allows; in tables of older brokers neither is named.
     ahead = "message.timestamp.after.max.ms"
-    if role != "repartition" and int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
-        yield wrong(ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker")
-    if role in RAW_TIMES:
-        for setting, wanted, why in _age_problems(found, raw):
-            yield wrong(setting, wanted, why)
+    if int(found.get(ahead, UNLIMITED)) < _most_ahead_ms(raw):
+        yield ahead, UNLIMITED, "times that the raw topic accepts are refused, which stops the worker"
+    if spec.time == "raw record":
+        yield from _age_problems(found, raw)
 
 
 def _age_problems(found: Mapping[str, str], raw: Topic | None) -> Iterator[tuple[str, object, str]]:
@@ -275,19 +262,25 @@ def _as_setting(kept_ms: int) -> str:
     return "-1" if kept_ms == UNLIMITED else str(kept_ms)
 
 
-def _least_message_bytes(role: Role, config: Config, raw: Topic | None) -> int:
+def _least_message_bytes(spec: TopicSpec, config: Config, raw: Topic | None) -> int:
     """The largest record or batch that the topic must take."""
-    if role == "dead_letters":
-        # A whole value in base64, and a little beside it.
-        largest_value = max(_max_message_bytes(raw), config.input.max_value_bytes)
-        return (largest_value + 2) // 3 * 4 + 65_536
-    if role == "repartition":  # a whole value, and where it is from
-        return max(_max_message_bytes(raw), config.input.max_value_bytes) + 65_536
-    if role == "enriched":
-        # `data` and `extra`, six ids that JSON may write six times as long, and the rest.
-        event_bytes = 2 * config.input.max_object_bytes + 36 * config.input.max_text_bytes + 4_096
-        return max(LARGEST_BATCH_BYTES, event_bytes)
-    return LARGEST_BATCH_BYTES
+    largest_value = max(_max_message_bytes(raw), config.input.max_value_bytes)
+    if spec.raw_value == "base64":
+        return (largest_value + 2) // 3 * 4 + _BESIDE_A_VALUE_BYTES
+    if spec.raw_value == "whole":
+        return largest_value + _BESIDE_A_VALUE_BYTES
+    record_bytes = 0 if spec.record is None else largest_bytes(spec.record, config.input)
+    return max(LARGEST_BATCH_BYTES, record_bytes)
+
+
+def _roomy_message_bytes(spec: TopicSpec, config: Config, raw: Topic | None) -> int:
+    """``max.message.bytes`` of a new topic: enough also after limits or the raw topic's settings grew."""
+    least = _least_message_bytes(spec, config, raw)
+    if spec.raw_value == "base64":
+        return max(16 * 1024 * 1024, 2 * max(_max_message_bytes(raw), config.input.max_value_bytes))
+    if spec.raw_value == "whole":
+        return 2 * least
+    return max(2 * LARGEST_BATCH_BYTES, least)
 
 
 def _max_message_bytes(raw: Topic | None) -> int:

@@ -1,7 +1,7 @@
 """The topics as the brokers have them: describe, create.
 
 Decides how the brokers are asked and how their refusals read; what the topics ought to be like is
-``kafka_topic_rules``. Asking never creates a topic: aiokafka's metadata request for named topics would, so
+``topic_rules``. Asking never creates a topic: aiokafka's metadata request for named topics would, so
 all are listed and ours picked out. The invariant: topics that exist are never changed.
 """
 
@@ -30,7 +30,6 @@ from worker.adapters.kafka.topic_rules import (
     problems,
     replication_warnings,
     settings,
-    topic_names,
 )
 from worker.config import Config, Kafka
 from worker.errors import BrokersAway, Fatal
@@ -92,7 +91,7 @@ async def create(config: Config, *, partitions: int | None, replication_factor: 
     A ``replication_factor`` of -1 is the brokers' default. Raises ``WrongPartitionCount`` before anything is
     made, and ``Fatal`` when no broker answers or a topic is refused.
     """
-    names = topic_names(config)
+    names = config.topic_names
     async with _admin(config.kafka, within_s=CREATE_WITHIN_S) as client:
         before = await _describe(client, names.values())
         raw = before.get(names["raw"])
