@@ -84,6 +84,7 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
         sessions=config.topics.sessions,
         identities=config.topics.identities,
         changelog=config.changelog_topic,
+        group_id=config.kafka.group_id,
         timed_by_brokers=found.timed_by_brokers,
     )
     spread = Partitioning(

@@ -86,3 +86,33 @@ def test_a_changelog_deleted_under_the_worker_ends_it_by_name_with_the_way_out(
     assert first == f"send to {changelog}: there is no such topic"
     assert f"the changelog {changelog} is gone" in reason
     assert "start a new group" in reason
+
+
+def test_a_deleted_raw_topic_has_one_remedy_while_running_at_a_restart_and_recreated(
+    deployment: Deployment,
+) -> None:
+    async def scenario() -> list[str]:
+        await deployment.create_topics(1)
+        # Dynamic: a static member that is back in time gets what it had, which is nothing.
+        worker = deployment.worker("only", {**QUICK, "KAFKA_GROUP_INSTANCE_ID": ""})
+        worker.start()
+        await deployment.feed(make_traffic(500, seed=2, now_ms=NOW_MS).records)
+        await deployment.caught_up()
+        await delete(deployment, deployment.config.topics.raw)
+        assert await worker.ended(timeout_s=90) == 1
+        worker.start()
+        assert await worker.ended() == 1
+        await deployment.create_topics(1)
+        worker.start()
+        assert await worker.ended() == 1
+        return [str(line["reason"]) for line in worker.log("worker.failed")]
+
+    running, restarted, recreated = asyncio.run(scenario())
+    raw, group_id = deployment.config.topics.raw, deployment.config.kafka.group_id
+    assert running.startswith(f"{raw} is gone, or may not be seen any more. Do not recreate it")
+    assert f"{raw}: does not exist, or may not be seen; group {group_id} has run before" in restarted
+    assert "do not recreate it for this group: set another kafka.group_id" in restarted
+    assert "recreated" in recreated
+    for reason in (running, restarted, recreated):
+        assert "kafka.group_id" in reason
+        assert "reset-offsets" not in reason

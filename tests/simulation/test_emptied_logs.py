@@ -99,7 +99,11 @@ def test_deleted_records_are_refused_until_an_operator_sets_the_group_to_the_log
         broker.delete_below(RAW, 13)
         if not group_knows:  # the group's offsets have expired
             broker.group_offsets.clear()
-        refused(simulation, machine, "begins at offset 13 and has been read up to 10.*--to-earliest")
+        refused(
+            simulation,
+            machine,
+            "begins at offset 13 and has been read up to 10.*--group sessionizer --topic events.raw:0",
+        )
         set_by_hand(broker, RAW, 12)
         refused(simulation, machine, "somebody reset the one or the other|begins at offset 13")
         set_by_hand(broker, RAW, 13)
@@ -126,3 +130,14 @@ def test_a_log_that_ends_below_what_was_read_is_refused() -> None:
         machine = stopped_when_read(simulation, {RAW: 10})
         del simulation.world.broker.log(RAW)[5:]
         refused(simulation, machine, "ends at offset 5 and has been read up to 10.*kafka.group_id")
+
+
+def test_an_input_without_offsets_beside_one_with_them_was_recreated() -> None:
+    """Brokers delete the group's offsets of a topic with the topic."""
+    with Simulation(seed=7, partitions=2).feed(one_stray()) as simulation:
+        ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 2}
+        machine = stopped_when_read(simulation, ends)
+        del simulation.world.broker.group_offsets[RAW_TOPIC, 0]
+        refused(
+            simulation, machine, r"and none of events.raw: the topic was deleted and recreated.*new group"
+        )

@@ -18,4 +18,5 @@ def topics_of(partitions: int) -> TaskTopics:
         sessions="events.sessions",
         identities="events.identities",
         changelog="sessionizer.changelog",
+        group_id="sessionizer",
     )

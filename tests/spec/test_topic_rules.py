@@ -1,6 +1,6 @@
 """What is wrong with a topic, and how its owner is told: docs/operations.md, Topics."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pytest
 from msgspec.structs import replace
@@ -130,6 +130,52 @@ def test_where_the_raw_topic_is_made_too_all_have_the_brokers_retention() -> Non
     assert all("retention.ms" not in settings(role, CONFIG, None, -1) for role in RAW_TIMES)
 
 
+def missing(role: Role, *, also: Role | None = None, committed: Collection[Role] = ()) -> Problem:
+    """What is said of one missing topic where the group has committed offsets of these."""
+    topics = all_made()
+    for gone in (role, also):
+        topics.pop(NAMES[gone] if gone else "", None)
+    (problem,) = [
+        problem
+        for problem in problems(topics, CONFIG, {NAMES[of] for of in committed})
+        if problem.topic == NAMES[role]
+    ]
+    assert problem.fatal
+    return problem
+
+
+def test_a_missing_raw_topic_is_created_only_where_the_group_has_not_run() -> None:
+    assert missing("raw", also="changelog").remedy == "sessionizer topics create --partitions N"
+    committed_of: list[list[Role]] = [[], ["repartition"]]
+    for committed in committed_of:
+        problem = missing("raw", committed=committed)
+        assert "group sessionizer has run before" in problem.what
+        assert problem.remedy.startswith("do not recreate it for this group: set another kafka.group_id")
+    assert "If this group has never run" in missing("raw").remedy
+    assert "never run" not in missing("raw", committed=["repartition"]).remedy
+
+
+def test_a_missing_changelog_of_a_group_with_offsets_is_not_created_empty() -> None:
+    assert missing("changelog").remedy == "sessionizer topics create"
+    problem = missing("changelog", committed=["raw"])
+    assert problem.what.endswith(
+        "group sessionizer has committed offsets, so its state is lost with the topic"
+    )
+    assert problem.remedy.startswith("restore the topic from a copy, or set another kafka.group_id")
+
+
+def test_a_missing_repartition_topic_is_created_where_the_group_never_used_it() -> None:
+    assert missing("repartition").remedy == "sessionizer topics create"
+    remedy = missing("repartition", committed=["raw"]).remedy
+    assert remedy.startswith('if group sessionizer has run with input.repartition = "auto"')
+    assert remedy.endswith("Else: sessionizer topics create")
+
+
+@pytest.mark.parametrize("role", ["enriched", "sessions", "identities", "dead_letters"])
+def test_a_missing_output_is_created_whatever_the_group_has_done(role: Role) -> None:
+    assert missing(role, committed=["raw", "repartition"]).remedy == "sessionizer topics create"
+
+
 def test_without_raws_settings_its_retention_is_not_guessed_and_that_is_told() -> None:
     unreadable = replace(made("raw"), settings=None)
     assert all("retention.ms" not in settings(role, CONFIG, unreadable, -1) for role in RAW_TIMES)
@@ -176,11 +222,6 @@ def test_a_missing_topic_stops_the_worker_and_names_the_command(role: Role) -> N
     assert str(problem) == (
         f"{NAMES[role]}: does not exist, or may not be seen. Remedy: sessionizer topics create"
     )
-
-
-def test_when_the_raw_topic_is_missing_the_number_of_partitions_must_be_said() -> None:
-    (problem,) = found(without=NAMES["raw"])
-    assert problem.remedy == "sessionizer topics create --partitions N"
 
 
 def test_a_repartition_topic_or_changelog_of_fewer_partitions_stops_the_worker() -> None:

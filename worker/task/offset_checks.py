@@ -118,7 +118,7 @@ def _pass_gap(
             f"partition {partition}: {topic} begins at offset {first} and has been read up to {known}: what "
             "stood between was deleted before it was read (retention too short, records deleted by hand, or "
             "the topic was recreated). To accept the loss and keep the state, stop all workers and set the "
-            f"group's offset to the log's start: kafka-consumer-groups --group <kafka.group_id> --topic "
+            f"group's offset to the log's start: kafka-consumer-groups.sh --group {topics.group_id} --topic "
             f"{topic}:{partition} --reset-offsets --to-earliest --execute. Or start a new group "
             "(kafka.group_id), which builds the state again"
         )
@@ -160,14 +160,26 @@ async def _agreed_with_group(
         # An earlier version's commits bear no author, and a broker answers those before the last one until
         # its markers are written.
         if asked_at > deadline:
-            raise Fatal(
-                f"partition {partition}: the group's committed offsets {_told(committed)} are not the "
-                f"changelog's {dict(known)}: somebody reset the one or the other, or recreated a "
-                "topic. Either set the group's offsets back to the changelog's (kafka-consumer-groups "
-                "--reset-offsets), which keeps the state, or start a new group (kafka.group_id), which "
-                "builds it again"
-            )
+            raise _contradiction(partition, known, committed)
         await clock.sleep(_ASK_AGAIN_S)
+
+
+def _contradiction(partition: int, known: Mapping[str, int], committed: Mapping[str, GroupOffset]) -> Fatal:
+    """Why changelog and group cannot both be right, and what to do about it."""
+    without = [topic for topic in known if topic not in committed]
+    if without:  # brokers delete a topic's offsets with the topic
+        return Fatal(
+            f"partition {partition}: the group has committed offsets {_told(committed)} and none of "
+            f"{', '.join(without)}: the topic was deleted and recreated. Do not set its offsets by hand: "
+            "what lies before them would be skipped. Start a new group (kafka.group_id), which builds the "
+            "state again"
+        )
+    return Fatal(
+        f"partition {partition}: the group's committed offsets {_told(committed)} are not the changelog's "
+        f"{dict(known)}: somebody reset the one or the other. Either set the group's offsets back to the "
+        "changelog's (kafka-consumer-groups.sh --reset-offsets --to-offset), which keeps the state, or start "
+        "a new group (kafka.group_id), which builds it again"
+    )
 
 
 def _agrees(committed: Mapping[str, GroupOffset], known: Mapping[str, int], incarnation: str) -> bool:

@@ -1,4 +1,4 @@
-"""The topics that a task reads from and writes to, by role. Their settings are the adapters' matter."""
+"""The topics that a task reads from and writes to, by role; the adapters decide their settings."""
 
 from msgspec import Struct
 
@@ -17,6 +17,8 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
     sessions: str
     identities: str
     changelog: str
+    group_id: str = ""
+    """The group that has committed offsets of the inputs; only messages need its name."""
     timed_by_brokers: frozenset[str] = frozenset()
     """Inputs whose records bear the time at which a broker took them (``LogAppendTime``)."""
 

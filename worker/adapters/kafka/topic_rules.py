@@ -107,14 +107,19 @@ def timed_by_brokers(topic: Topic) -> bool:
     return topic.settings is not None and topic.settings.get("message.timestamp.type") == "LogAppendTime"
 
 
-def problems(topics: Mapping[str, Topic], config: Config) -> list[Problem]:
-    """Everything missing or wrong among the described ``topics`` (by name), the fatal ones first."""
+def problems(topics: Mapping[str, Topic], config: Config, committed: Collection[str] = ()) -> list[Problem]:
+    """Everything missing or wrong among the described ``topics`` (by name), the fatal ones first.
+
+    ``committed``: the topics of which the group has committed offsets; they are asked for only where an input
+    or the changelog is missing. Brokers delete a topic's offsets with the topic.
+    """
     raw = topics.get(config.topics.raw)
     found: list[Problem] = []
     for role, name in config.topic_names.items():
         topic = topics.get(name)
         if topic is None:
-            found.append(_missing(name, raw))
+            has_changelog = config.changelog_topic in topics
+            found.append(_missing(role, raw, config, has_changelog=has_changelog, committed=committed))
             continue
         if raw is not None:
             found.extend(_partition_problems(role, topic, raw, config))
@@ -148,14 +153,37 @@ def replication_warnings(topics: Collection[Topic]) -> Iterator[Problem]:
         )
 
 
-def _missing(name: str, raw: Topic | None) -> Problem:
-    count = "" if raw else " --partitions N"
-    return Problem(
-        topic=name,
-        what="does not exist, or may not be seen",
-        remedy=f"sessionizer topics create{count}",
-        fatal=True,
-    )
+def depends_on_group(missing: Collection[str], config: Config) -> bool:
+    """Whether one of the ``missing`` topics must not be recreated for a group that has run."""
+    return not {config.topics.raw, config.repartition_topic, config.changelog_topic}.isdisjoint(missing)
+
+
+def _missing(
+    role: Role, raw: Topic | None, config: Config, *, has_changelog: bool, committed: Collection[str]
+) -> Problem:
+    """``has_changelog``: whether that topic exists. ``committed`` as for ``problems``."""
+    group_id = config.kafka.group_id
+    create = "sessionizer topics create" + ("" if raw else " --partitions N")
+    what, remedy = "does not exist, or may not be seen", create
+    if role == "raw" and (committed or has_changelog):
+        what = (
+            f"{what}; group {group_id} has run before. In a recreated topic it would go on at its old offsets"
+        )
+        remedy = f"do not recreate it for this group: set another kafka.group_id, then {create}"
+        if not committed:
+            remedy += f". If this group has never run: delete its changelog {config.changelog_topic} first"
+    elif role == "repartition" and has_changelog and committed:
+        remedy = (
+            f'if group {group_id} has run with input.repartition = "auto", the topic was deleted, with '
+            f"events in it: set another kafka.group_id. Else: {create}"
+        )
+    elif role == "changelog" and committed:
+        what = f"{what}; group {group_id} has committed offsets, so its state is lost with the topic"
+        remedy = (
+            "restore the topic from a copy, or set another kafka.group_id and read the raw topic again: "
+            "recreated it is empty, and the worker refuses to start"
+        )
+    return Problem(topic=config.topic_names[role], what=what, remedy=remedy, fatal=True)
 
 
 def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) -> Iterator[Problem]:

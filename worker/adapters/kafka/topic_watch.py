@@ -42,6 +42,6 @@ class TopicWatch:
         now_s = self._clock.monotonic()
         if now_s - self._missing_since.setdefault(topic, now_s) > _MISSING_S:
             raise Fatal(
-                f"{topic} is gone, or may not be seen any more. Made anew it must not be read by this group, "
-                "which would go on at its old offsets: start a new one (kafka.group_id)"
+                f"{topic} is gone, or may not be seen any more. Do not recreate it for this group, which "
+                "would go on at its old offsets: start a new group (kafka.group_id)"
             )

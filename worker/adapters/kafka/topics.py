@@ -26,6 +26,7 @@ from worker.adapters.kafka.security import client_options, login_of
 from worker.adapters.kafka.topic_rules import (
     Problem,
     Topic,
+    depends_on_group,
     names_to_know,
     problems,
     replication_warnings,
@@ -75,11 +76,12 @@ async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
     async with _admin(config.kafka, within_s=ASK_WITHIN_S) as client:
         found = await _describe(client, [*names, TRANSACTION_STATE])
         topics = {name: topic for name, topic in found.items() if name in names}
+        committed = await _committed(client, config) if depends_on_group(names - found.keys(), config) else ()
         missing = await missing_rights(client, config, topics)
     hidden = {right.name for right in missing if right.hidden}
     return topics, [
         *[right.problem(config.kafka) for right in missing],
-        *[problem for problem in problems(topics, config) if problem.topic not in hidden],
+        *[problem for problem in problems(topics, config, committed) if problem.topic not in hidden],
         *replication_warnings(found.values()),
     ]
 
@@ -170,6 +172,15 @@ async def _describe(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[s
         )
         for topic in found
     }
+
+
+async def _committed(client: AIOKafkaAdminClient, config: Config) -> set[str]:
+    """The topics of which the group has committed offsets; none where that cannot be known."""
+    try:
+        known = await client.list_consumer_group_offsets(config.kafka.group_id)
+    except KafkaError:  # no coordinator yet, as on new brokers; or no right, which is reported by itself
+        return set()
+    return {partition.topic for partition in known}
 
 
 @asynccontextmanager
