@@ -1,6 +1,6 @@
 """The figures of every recipe, once more: by plain loops over the output files.
 
-It knows docs/semantics.md and no SQL. Figures are not rounded.
+It knows docs/outputs.md and docs/sessions.md and no SQL. Figures are not rounded.
 """
 
 import datetime

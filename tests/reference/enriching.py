@@ -1,6 +1,6 @@
 """Raw batches to enriched events, one event after another: what the whole core must equal.
 
-Written from docs/semantics.md, not from ``worker.core``. A batch is a dict of ``received_at`` (ms, None where
+Written from docs/sessions.md, not from ``worker.core``. A batch is a dict of ``received_at`` (ms, None where
 the record has no timestamp) and ``events`` (dicts as ``tests.builders`` makes them, all legal); an enriched
 event is a dict with the names of the wire, absent values left out.
 """

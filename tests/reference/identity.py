@@ -1,4 +1,4 @@
-"""The identity rules of docs/semantics.md, as slowly and plainly as they can be said.
+"""The identity rules of docs/sessions.md, as slowly and plainly as they can be said.
 
 Written from the rules, not from ``worker.core``. A timeline is a list of (since, user) pairs in order of
 time; the user is None from a logout on.

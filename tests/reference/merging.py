@@ -1,4 +1,4 @@
-"""When two sessions become one, for the slow reference; written from docs/semantics.md, not from the core."""
+"""When two sessions become one, for the slow reference; written from docs/sessions.md, not from the core."""
 
 from tests.reference.devices import Device, Options, Session
 

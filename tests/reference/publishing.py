@@ -1,6 +1,6 @@
 """What the streams of sessions and identities come to, for the slow reference.
 
-Written from docs/semantics.md, Sessions topic and Identities topic, not from ``worker.core``. It knows
+Written from docs/outputs.md, Sessions and Identities, not from ``worker.core``. It knows
 nothing of transactions, watermarks and clocks: only what the last record of each session, and every record of
 a device's timeline, has to say. Rows are dicts with the names of the wire, absent values left out, without
 ``revision``; an identity's without ``sessions``.

@@ -1,4 +1,4 @@
-"""The session rules of docs/semantics.md, as slowly and plainly as they can be said.
+"""The session rules of docs/sessions.md, as slowly and plainly as they can be said.
 
 Written from the rules, not from ``worker.core``, and compared with it by properties. A session is a dict, a
 device's memory is a list of them, and every question is answered by looking at all of them: no case is told

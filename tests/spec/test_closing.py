@@ -1,4 +1,4 @@
-"""When a silent session closes, what is published of it, and when a device is tidied away (docs/semantics.md,
+"""When a silent session closes, what is published of it, and when a device is tidied away (docs/sessions.md,
 Closing).
 """
 

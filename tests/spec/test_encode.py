@@ -1,4 +1,4 @@
-"""The bytes of the output topics, as consumers have come to rely on them (docs/semantics.md, Delivery)."""
+"""The bytes of the output topics, as consumers have come to rely on them (docs/outputs.md)."""
 
 from base64 import b64decode
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events that end their session (docs/semantics.md, Event types)."""
+"""Events that end their session (docs/sessions.md, Event types)."""
 
 from tests.builders import ms
 from tests.core_step import step

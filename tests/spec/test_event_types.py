@@ -1,4 +1,4 @@
-"""Types of events that open, end or only accompany a session (docs/semantics.md, Event types)."""
+"""Types of events that open, end or only accompany a session (docs/sessions.md, Event types)."""
 
 from tests.builders import click, ms
 from tests.core_step import enriched, step

@@ -1,5 +1,5 @@
 """A silent device expires by its own next event, or by its partition's expiry clock, which no record moves
-alone (docs/semantics.md, Forgetting).
+alone (docs/sessions.md, Expiry).
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A device that was away for longer than the retention is a new one (docs/semantics.md, Forgetting)."""
+"""A device that was away for longer than the retention is a new one (docs/sessions.md, Expiry)."""
 
 from tests.builders import RawEvent, click, ms, record
 from tests.core_step import step

@@ -1,4 +1,4 @@
-"""Which user an event belongs to, rule by rule (docs/semantics.md, Identity)."""
+"""Which user an event belongs to, rule by rule (docs/sessions.md, Users)."""
 
 from tests.builders import click, ms, record
 from tests.core_step import enriched, step

@@ -1,4 +1,4 @@
-"""From raw records to what is sent: time, flags, fates and order (docs/semantics.md, Time and Delivery)."""
+"""From raw records to what is sent: time, flags, fates and order (docs/input.md, Time; docs/outputs.md)."""
 
 from copy import deepcopy
 

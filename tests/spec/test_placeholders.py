@@ -1,4 +1,4 @@
-"""Which ids name nobody, and which only look so (docs/semantics.md, Identity)."""
+"""Which ids name nobody, and which only look so (docs/input.md, Ids that name nobody)."""
 
 import hashlib
 import sys

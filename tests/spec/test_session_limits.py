@@ -1,4 +1,4 @@
-"""Sessions that another user or their length cuts short (docs/semantics.md, Limits)."""
+"""Sessions that another user or their length cuts short (docs/sessions.md, Limits)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which sessions of a device are remembered (docs/semantics.md, Memory)."""
+"""Which sessions of a device are remembered (docs/sessions.md, Memory)."""
 
 from copy import deepcopy
 

@@ -1,4 +1,4 @@
-"""When two sessions become one, and what is known of them (docs/semantics.md, Out of order and merge)."""
+"""When two sessions become one, and what is known of them (docs/sessions.md, Out of order and merge)."""
 
 from tests.builders import click, ms
 from tests.core_step import enriched, remembered

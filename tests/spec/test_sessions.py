@@ -1,4 +1,4 @@
-"""Which session an event belongs to, rule by rule (docs/semantics.md, Sessions)."""
+"""Which session an event belongs to, rule by rule (docs/sessions.md)."""
 
 from uuid import RFC_4122, UUID
 

@@ -2,7 +2,7 @@
 
 Knows one device's links and nothing else: no sessions, no other device. Invariant: links are in order of
 time, at most one at any instant, neighbours have different users, at most ``MAX_LINKS`` (the newest are
-kept). Rules: docs/semantics.md, Identity.
+kept). Rules: docs/sessions.md, Users.
 """
 
 from worker.model.state import Link

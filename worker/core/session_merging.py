@@ -2,7 +2,7 @@
 
 Knows sessions and rules, no events. Invariant: only assigned sessions merge; the one that starts earlier
 (then: was opened earlier) keeps its id; no merge undoes what an event type decided: nothing older flows into
-a session with a fixed start, and the end of an ended one stays. Rules: docs/semantics.md, Out of order and
+a session with a fixed start, and the end of an ended one stays. Rules: docs/sessions.md, Out of order and
 merge.
 """
 

@@ -6,7 +6,7 @@ transaction. Everything is a function of the device's events in their order of a
 of each other unless a client session, an event type or a limit kept them apart; a session's id never changes,
 also when its start moves back.
 
-Rules: docs/semantics.md, Sessions. The common event does not come here: ``core.continuation``.
+Rules: docs/sessions.md. The common event does not come here: ``core.continuation``.
 """
 
 from copy import copy

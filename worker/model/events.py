@@ -13,10 +13,10 @@ NO_JSON = Raw(b"")
 """Stands for an absent ``data`` or ``extra``; one object, so that encoders can omit it by identity."""
 
 OLDEST_TIMESTAMP_MS = 100_000_000_000
-"""1e11. Below it a number of milliseconds is really one of seconds, or none (docs/semantics.md, Time)."""
+"""1e11. Below it a number of milliseconds is really one of seconds, or none (docs/input.md, Time)."""
 
 TIMESTAMP_LIMIT_MS = 100_000_000_000_000
-"""1e14. From here on a number of milliseconds is really one of microseconds (docs/semantics.md, Time)."""
+"""1e14. From here on a number of milliseconds is really one of microseconds (docs/input.md, Time)."""
 
 LEAST_RECORD_TIME_MS = -(2**63)
 GREATEST_RECORD_TIME_MS = 2**63 - 1

@@ -1,7 +1,7 @@
 """What goes out: the wire format of the output topics.
 
 Field order is the order on the wire; absent values are left out. Times are ms since the epoch.
-Meaning, units and rules of every field: docs/semantics.md.
+Meaning, units and rules of every field: docs/outputs.md.
 """
 
 from typing import Literal

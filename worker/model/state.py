@@ -1,6 +1,6 @@
 """What the store remembers of one device, and of one partition.
 
-Times are held event times in ms (docs/semantics.md, Time). A state that has been committed is never
+Times are held event times in ms (docs/input.md, Time). A state that has been committed is never
 changed in place: the core works on forks, so that an abort loses nothing and leaves nothing behind.
 The bytes in store and changelog are made by ``core.state_codec``; change a struct here and
 ``SCHEMA_VERSION`` there decides who may still read it.
