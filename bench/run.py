@@ -32,6 +32,7 @@ from bench.process_cost import (
 from bench.report import RESULTS, Run, save, table
 from bench.topics import ENDS, Topics
 from testing.kafka.broker import end_with_parent
+from worker.model.topics import TOPICS
 
 INTERVAL_S = 0.2
 QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes
@@ -42,8 +43,7 @@ JOBS: dict[str, dict[str, str]] = {
     "default": {},
     # What other engines were measured at, and the least the worker can be asked for: enriched events only.
     "peers": {
-        "SESSIONIZER_TOPICS_SESSIONS": "",
-        "SESSIONIZER_TOPICS_IDENTITIES": "",
+        **{f"SESSIONIZER_TOPICS_{role.upper()}": "" for role, spec in TOPICS.items() if spec.optional},
         "SESSIONIZER_KAFKA_COMPRESSION": "none",
     },
 }

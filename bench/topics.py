@@ -20,6 +20,8 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from msgspec import Raw
 from msgspec.json import Decoder
 
+from worker.model.topics import TOPICS
+
 FOR_EVER_MS = str(2**63 - 1)
 KEPT = {
     "retention.ms": "-1",
@@ -29,12 +31,9 @@ KEPT = {
 COMPACTED = {**KEPT, "cleanup.policy": "compact", "delete.retention.ms": "604800000"}
 APPEND_TIME = {**KEPT, "message.timestamp.type": "LogAppendTime"}
 OUTPUTS = {
-    "ENRICHED": KEPT,
-    "DEAD_LETTERS": KEPT,
-    "SESSIONS": COMPACTED,
-    "IDENTITIES": COMPACTED,
-    "CHANGELOG": COMPACTED,
-    "REPARTITION": APPEND_TIME,
+    role.upper(): (APPEND_TIME if spec.time == "broker" else COMPACTED if spec.cleanup == "compact" else KEPT)
+    for role, spec in TOPICS.items()
+    if spec.kind != "input"
 }
 """What a worker writes to, by the option that names it."""
 

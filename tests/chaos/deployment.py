@@ -26,7 +26,7 @@ from testing.wait import eventually
 from tests.chaos.topics import committed_offsets, end_offsets
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.security import client_options
-from worker.config import Config, load
+from worker.config import Config, load, topic_variables
 from worker.demo.topics import feed
 from worker.demo.traffic import RawRecord
 
@@ -162,11 +162,7 @@ class Deployment:
         self.environment = {
             "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
             "SESSIONIZER_KAFKA_GROUP_ID": f"{prefix}group",
-            "SESSIONIZER_TOPICS_RAW": f"{prefix}raw",
-            "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}enriched",
-            "SESSIONIZER_TOPICS_SESSIONS": f"{prefix}sessions",
-            "SESSIONIZER_TOPICS_IDENTITIES": f"{prefix}identities",
-            "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}dead-letters",
+            **topic_variables(prefix),
             "SESSIONIZER_KAFKA_SESSION_TIMEOUT_MS": "4000",
             "SESSIONIZER_KAFKA_HEARTBEAT_INTERVAL_MS": "500",
             "SESSIONIZER_LOG_STATS_INTERVAL_S": "1",

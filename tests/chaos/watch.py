@@ -18,6 +18,7 @@ from testing.kafka.cluster import Cluster
 from tests.chaos.journal import Journal
 from tests.chaos.topics import committed_offsets
 from worker.config import Config
+from worker.model.topics import TOPICS
 
 _EVERY_S = 2.0
 _ANSWER_S = 6.0
@@ -44,10 +45,8 @@ class Watch:
         self._config = config
         self._cluster = cluster
         self._journal = journal
-        topics = config.topics
-        self._inputs = [TopicPartition(topics.raw, number) for number in range(partitions)]
-        outputs = (topics.enriched, topics.sessions, topics.identities, topics.dead_letters)
-        names = (*outputs, config.changelog_topic, config.repartition_topic)
+        self._inputs = [TopicPartition(config.topics.raw, number) for number in range(partitions)]
+        names = [config.topic_name(role) for role, spec in TOPICS.items() if spec.kind != "input"]
         self._written = [TopicPartition(t, p) for t in names for p in range(partitions)]
         self._stands: dict[TopicPartition, tuple[int, float]] = {}
         self._committed: dict[TopicPartition, int] = {}

@@ -91,13 +91,9 @@ def test_a_changelog_of_another_raw_topic_is_refused(deployment: Deployment) -> 
             "unused.",
             deployment.directory,
             {
+                **{f"TOPICS_{role.upper()}": name for role, name in deployment.config.topic_names.items()},
                 "TOPICS_RAW": deployment.config.topics.enriched,
                 "TOPICS_ENRICHED": deployment.config.topics.raw,
-                "TOPICS_SESSIONS": deployment.config.topics.sessions,
-                "TOPICS_IDENTITIES": deployment.config.topics.identities,
-                "TOPICS_DEAD_LETTERS": deployment.config.topics.dead_letters,
-                "TOPICS_CHANGELOG": deployment.config.changelog_topic,
-                "TOPICS_REPARTITION": deployment.config.repartition_topic,
                 "KAFKA_GROUP_ID": f"{deployment.config.kafka.group_id}-other",
             },
         )

@@ -17,7 +17,7 @@ from tests.conftest import Kafka
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.topic_rules import UNLIMITED, Problem, Topic
 from worker.cli.main import main
-from worker.config import Config, load
+from worker.config import Config, load, topic_variables
 from worker.errors import Fatal
 from worker.model.topics import OUTPUTS, TOPICS
 
@@ -28,11 +28,7 @@ def variables(kafka: Kafka, topic_prefix: str) -> dict[str, str]:
     return {
         "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "SESSIONIZER_KAFKA_GROUP_ID": f"{topic_prefix}group",
-        "SESSIONIZER_TOPICS_RAW": f"{topic_prefix}raw",
-        "SESSIONIZER_TOPICS_ENRICHED": f"{topic_prefix}enriched",
-        "SESSIONIZER_TOPICS_SESSIONS": f"{topic_prefix}sessions",
-        "SESSIONIZER_TOPICS_IDENTITIES": f"{topic_prefix}identities",
-        "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{topic_prefix}dead-letters",
+        **topic_variables(topic_prefix),
     }
 
 

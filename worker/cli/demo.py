@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from worker.config import Config, load
+from worker.config import Config, load, topic_variables
 from worker.errors import Fatal
+from worker.model.topics import OUTPUTS, TOPICS
 from worker.signals import interrupted_by_signals
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from worker.demo.show import Outcome
 
+RAW = TOPICS["raw"]
 PARTITIONS = 4  # what the embedded broker gives; the same on a real one
 
 
@@ -114,11 +116,7 @@ def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> C
             **{name: value for name, value in os.environ.items() if name.startswith(login)},
             **_options(servers, state_directory),
             "SESSIONIZER_KAFKA_GROUP_ID": prefix,
-            "SESSIONIZER_TOPICS_RAW": f"{prefix}.raw",
-            "SESSIONIZER_TOPICS_ENRICHED": f"{prefix}.enriched",
-            "SESSIONIZER_TOPICS_SESSIONS": f"{prefix}.sessions",
-            "SESSIONIZER_TOPICS_IDENTITIES": f"{prefix}.identities",
-            "SESSIONIZER_TOPICS_DEAD_LETTERS": f"{prefix}.dead-letters",
+            **topic_variables(f"{prefix}."),
         },
     )
 
@@ -137,11 +135,9 @@ def _logging_to(path: Path) -> Iterator[None]:
 def _write(outcome: "Outcome", output: Path) -> None:
     from worker.demo.summary import write_raw, write_values
 
-    write_raw(output / "raw.ndjson", outcome.raw)
-    write_values(output / "enriched.ndjson", outcome.enriched_records)
-    write_values(output / "sessions.ndjson", outcome.session_records)
-    write_values(output / "identities.ndjson", outcome.identity_records)
-    write_values(output / "dead-letters.ndjson", outcome.dead_letter_records)
+    write_raw(output / RAW.file_name, outcome.records["raw"])
+    for role, spec in OUTPUTS.items():
+        write_values(output / spec.file_name, outcome.records[role])
 
 
 def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) -> None:
@@ -164,11 +160,7 @@ def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) 
 
 
 FILES = {
-    "enriched.ndjson": "events with session and user",
-    "sessions.ndjson": "each session as it is at the end",
-    "identities.ndjson": "each device's users, and since when",
-    "dead-letters.ndjson": "refused events, each with reason and place",
-    "raw.ndjson": "the batches as they came",
+    **{spec.file_name: spec.holds for spec in (*OUTPUTS.values(), RAW)},
     "worker.log": "what the worker said meanwhile",
 }
 
@@ -181,8 +173,9 @@ def _point_on(output: Path, console: "Console", device_id: str | None, seed: int
         console.print(f"  {output / name!s:<{width}}  {what}", markup=False)
     console.print("\n[bold]What to try next[/bold]\n")
     if device_id is not None:
-        console.print(f"  the device above   grep {device_id} {output / 'enriched.ndjson'}", markup=False)
-    raw = output / "raw.ndjson"
+        enriched = output / OUTPUTS["enriched"].file_name
+        console.print(f"  the device above   grep {device_id} {enriched}", markup=False)
+    raw = output / RAW.file_name
     called = Path(sys.argv[0])  # as it was: it need not be on the PATH
     program = called if called.name == "sessionizer" else "sessionizer"
     console.print(f"  without a broker   {program} replay {raw} --output replayed", markup=False)

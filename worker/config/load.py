@@ -16,6 +16,7 @@ from worker.config.checks import faults
 from worker.config.options import SECTIONS, Config, Secret
 from worker.config.plausibility import implausible
 from worker.config.values import OPTIONS, convert, from_text, is_secret, show, value_of
+from worker.model.topics import TOPICS
 
 PREFIX = "SESSIONIZER_"
 _of_kubernetes = re.compile(
@@ -51,6 +52,15 @@ def load(path: Path | None, environ: Mapping[str, str], *, connects: bool = True
         reading.file(path)
     reading.environment(environ)
     return reading.result()
+
+
+def topic_variables(prefix: str) -> dict[str, str]:
+    """The variables that give the raw topic and every output a name with this prefix."""
+    return {
+        f"{PREFIX}TOPICS_{role.upper()}": f"{prefix}{spec.slug}"
+        for role, spec in TOPICS.items()
+        if spec.kind != "internal"
+    }
 
 
 def warnings(config: Config, machine_mb: int | None, processes: int = 1) -> list[str]:

@@ -26,6 +26,7 @@ from worker.demo.worker_log import running_since_s
 from worker.errors import Fatal
 from worker.model.events import InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, SessionRecord
+from worker.model.topics import OUTPUTS, Role
 
 PATIENCE_S = 30.0
 """How long nothing may come out before the demo takes the rest for lost."""
@@ -40,13 +41,12 @@ Output = TypeVar("Output", EnrichedEvent, DeadLetter, SessionRecord)
 
 
 class Outcome(Struct, frozen=True):
-    """All that went in and came out, and the figures of it. Of sessions and identities the last records."""
+    """All that went in and came out, and the figures of it.
 
-    raw: Sequence[InputRecord]
-    enriched_records: Sequence[InputRecord]
-    dead_letter_records: Sequence[InputRecord]
-    session_records: Sequence[InputRecord]
-    identity_records: Sequence[InputRecord]
+    ``records`` has those of the raw topic and of each output; of a compacted one the last of each key.
+    """
+
+    records: Mapping[Role, Sequence[InputRecord]]
     enriched: Sequence[EnrichedEvent]
     sessions: Sequence[SessionRecord]
     figures: Figures
@@ -90,8 +90,8 @@ async def _play(
     try:
         async for batches in feed(client, topics.raw, traffic.records):
             view.sent(batches)
-        outputs = (topics.enriched, topics.dead_letters, topics.sessions, topics.identities)
-        async with reading(client, outputs, check_checksums=check_checksums) as reader:
+        outputs = {role: config.topic_name(role) for role in OUTPUTS}
+        async with reading(client, outputs.values(), check_checksums=check_checksums) as reader:
             last_s = await _watch(reader, worker, config, traffic.event_count, view)
             stop.set()
             await worker
@@ -102,22 +102,17 @@ async def _play(
     async with reading(client, (topics.raw,), check_checksums=check_checksums) as raw_reader:
         await raw_reader.read_to_end()
     raw = raw_reader.records[topics.raw]
-    enriched_records, dead_letter_records = (
-        reader.records[topics.enriched],
-        reader.records[topics.dead_letters],
-    )
-    session_records = last_of_each(reader.records[topics.sessions])
-    enriched = _decoded(enriched_records, EnrichedEvent)
-    sessions = _decoded(session_records, SessionRecord)
-    dead_letters = _decoded(dead_letter_records, DeadLetter)
+    records: dict[Role, Sequence[InputRecord]] = {"raw": raw}
+    for role, topic in outputs.items():
+        found = reader.records[topic]
+        records[role] = last_of_each(found) if OUTPUTS[role].cleanup == "compact" else found
+    enriched = _decoded(records["enriched"], EnrichedEvent)
+    sessions = _decoded(records["sessions"], SessionRecord)
+    dead_letters = _decoded(records["dead_letters"], DeadLetter)
     account = settle(traffic.event_count, raw, enriched, dead_letters)
     events_per_s = _rate(len(enriched) + len(dead_letters), log, last_s)
     return Outcome(
-        raw=raw,
-        enriched_records=enriched_records,
-        dead_letter_records=dead_letter_records,
-        session_records=session_records,
-        identity_records=last_of_each(reader.records[topics.identities]),
+        records=records,
         enriched=enriched,
         sessions=sessions,
         figures=count(account, raw, enriched, dead_letters, sessions, events_per_s),

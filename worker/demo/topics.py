@@ -4,7 +4,7 @@ It knows topics and records, not what is in them, and takes no part in the worke
 is what any ``read_committed`` reader would see.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -56,7 +56,7 @@ class TopicReader:
     ``records`` has what was read so far, by topic, each partition in its order.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, topics: Sequence[str]) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
         self._consumer = consumer
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
 
@@ -78,7 +78,7 @@ class TopicReader:
 
 @asynccontextmanager
 async def reading(
-    client: Mapping[str, Any], topics: Sequence[str], *, check_checksums: bool
+    client: Mapping[str, Any], topics: Collection[str], *, check_checksums: bool
 ) -> AsyncIterator[TopicReader]:
     """A reader of these existing topics, for the length of the block."""
     consumer = AIOKafkaConsumer(
