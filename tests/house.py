@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
     "demo": {"model", "config", "errors", "telemetry", "app"},
     "cli": {
-        *("config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
+        *("model", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
         *("processes", "log_output", "preflight", "process_limits", "signals"),
     },
     "__main__": {"cli"},
