@@ -47,8 +47,9 @@ types: setup ## Check types, strictly
 	@$(BIN)/mypy
 
 .PHONY: docs
-docs: setup ## Make the generated pages anew
+docs: setup ## Write the generated pages again
 	@$(BIN)/python docs/generate_log_events.py
+	@$(BIN)/python -m docs.generate_tour
 
 .PHONY: simulate
 simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories FROM=0, or the one of SEED=17
