@@ -20,6 +20,7 @@ from worker.model.outputs import (
     SessionRecord,
     SessionStatus,
 )
+from worker.model.topics import OUTPUTS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -168,3 +169,16 @@ def test_outputs_names_every_field(heading: str, kind: type) -> None:
 def test_a_closed_list_is_whole_in_its_document(page: str, heading: str, values: object) -> None:
     missing = set(get_args(values)) - in_code_marks(section(page, heading))
     assert not missing
+
+
+def test_outputs_says_of_each_topic_what_the_table_of_topics_says() -> None:
+    rows = re.findall(
+        r"^\| `topics\.(\w+)` \| (.*?) \|.*\| (.*?) \|$", (DOCS / "outputs.md").read_text(), re.M
+    )
+    keys = {"device": "device id", "session": "session id", "raw record": "the raw record's key"}
+    kept = {"compact": "compacted", "delete": "kept by time"}
+    assert {role for role, *_ in rows} == set(OUTPUTS)
+    for role, key, cleanup in rows:
+        spec = OUTPUTS[role]
+        assert key.endswith(keys[spec.key])
+        assert cleanup == kept[spec.cleanup]
