@@ -41,7 +41,7 @@ class Outcome(msgspec.Struct, frozen=True):
     caught_up: list[float]
     stayed: list[float]  # longest silence, seconds, a partition
     restored_records: int
-    restored_devices: int
+    restored_device_records: int
     restore_seconds: list[float]
 
 
@@ -116,8 +116,8 @@ class Stage:
             caught_up=[found[number].caught_up_after_s for number in found if number not in stayed],
             stayed=[found[number].longest_s for number in found if number in stayed],
             restored_records=sum(line["records"] for line in restored),
-            restored_devices=sum(line["devices"] for line in restored),
-            restore_seconds=[line["seconds"] for line in restored],
+            restored_device_records=sum(line["device_records"] for line in restored),
+            restore_seconds=[line["duration_s"] for line in restored],
         )
         tell(f"{name}: {before} -> {after} {msgspec.json.encode(outcome).decode()}")
         return outcome

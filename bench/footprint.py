@@ -115,7 +115,7 @@ def weigh(shape: Shape, raw_compression: str, broker: LocalBroker, data: Path, d
         store_bytes=store_bytes,
         compacted_store_bytes=compacted_store_bytes,
         restored_records=sum(line["records"] for line in restored),
-        restore_s=max(line["seconds"] for line in restored),
+        restore_s=max(line["duration_s"] for line in restored),
         restore_cpu_s=restore_cpu_s,
         startup_cpu_s=startup_cpu_s,
     )

@@ -1,7 +1,7 @@
 """Writes docs/log_events.md from the catalogue of log events: ``python docs/generate_log_events.py``.
 
-The docstring of an event's struct is its documentation; what follows "Alert:" in a paragraph says when to
-wake somebody.
+The docstring of an event's struct is its documentation. A paragraph that begins with "Alert:" says when to
+alert, one that begins with "Remedy:" what to do.
 """
 
 import inspect
@@ -20,7 +20,7 @@ HEAD = """\
 
 # Log events
 
-One JSON object a line on stdout (`log.format = "console"` is for people). Each begins with the same three:
+Written to stdout. Each line begins with the same three fields:
 
     {"event": "partition.assigned", "level": "info", "timestamp": "2026-03-02T10:00:00.123456Z", ...}
 
@@ -29,13 +29,17 @@ One JSON object a line on stdout (`log.format = "console"` is for people). Each 
 | `event` | what happened: one of the names below, which stay the same from release to release |
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
-| `instance` | which worker wrote the line: `log.instance`, or host name and process id |
-| `slot` | only under `run --processes`: which of the processes wrote the line, from 0 |
-| `log_lines_lost` | only after lines could not be written, on a full disk say: how many |
+| `instance` | the worker that wrote the line: `log.instance`, or host name and process id |
+| `slot` | only under `run --processes`: the process that wrote the line, from 0 |
+| `log_lines_lost` | only after lines could not be written, as on a full disk: how many |
 
-Lines are written per transaction or interval, never per event of the raw topic, and hold no event data, no
-ids of people or devices and no secrets. What libraries log, from `warning` on, becomes `library.warning`.
+With `log.format = "json"` (the default where stdout is no terminal) each is one JSON object a line. The
+worker's own lines are written per transaction or interval, never per event of the raw topic, and hold no
+event data, no ids of people or devices and no secrets. What libraries log, from `warning` on, becomes
+`library.warning`: once a minute for each cause.
 """
+
+LABELS = ("Alert", "Remedy")
 
 WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
 
@@ -43,7 +47,7 @@ WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", ty
 def document() -> str:
     """The whole page."""
     rows = [
-        f"| [`{kind.NAME}`](#{kind.NAME.replace('.', '')}) | {kind.LEVEL} | {alert(kind)} |"
+        f"| [`{kind.NAME}`](#{kind.NAME.replace('.', '')}) | {kind.LEVEL} | {part_of(kind, 'Alert')} |"
         for kind in CATALOGUE
     ]
     overview = ["| event | level | alert |", "|---|---|---|", *rows]
@@ -51,25 +55,25 @@ def document() -> str:
 
 
 def section(kind: type[LogEvent]) -> str:
-    """One event: meaning, alert, fields."""
+    """One event: meaning, alert, remedy, fields."""
     lines = [f"## {kind.NAME}", *meaning(kind)]
-    if alert(kind):
-        lines.append(f"**Alert:** {alert(kind)}")
+    lines += [f"**{label}:** {part_of(kind, label)}" for label in LABELS if part_of(kind, label)]
     hints = typing.get_type_hints(kind)
     rows = [f"| `{field.name}` | {in_words(hints[field.name])} |" for field in structs.fields(kind)]
-    lines.append("\n".join(["| field | value |", "|---|---|", *rows]))
+    if rows:
+        lines.append("\n".join(["| field | value |", "|---|---|", *rows]))
     return "\n\n".join(lines)
 
 
 def meaning(kind: type[LogEvent]) -> list[str]:
-    """The paragraphs of the docstring without what is to be alerted on."""
-    texts = [paragraph.partition("Alert:")[0].strip() for paragraph in paragraphs(kind)]
-    return [text for text in texts if text]
+    """The paragraphs of the docstring that have no label."""
+    return [text for text in paragraphs(kind) if not text.startswith(tuple(f"{label}:" for label in LABELS))]
 
 
-def alert(kind: type[LogEvent]) -> str:
-    """When to wake somebody; empty for never."""
-    return " ".join(paragraph.partition("Alert:")[2].strip() for paragraph in paragraphs(kind)).strip()
+def part_of(kind: type[LogEvent], label: str) -> str:
+    """The paragraph with the label, without it; empty where there is none."""
+    marked = (text for text in paragraphs(kind) if text.startswith(f"{label}:"))
+    return next(marked, "").removeprefix(f"{label}:").strip()
 
 
 def paragraphs(kind: type[LogEvent]) -> list[str]:

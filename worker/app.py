@@ -74,7 +74,7 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None 
                 task.cancel()
     finally:
         directory.unlock()
-    telemetry.emit(telemetry.WorkerStopped(seconds=round(time.monotonic() - started, 1)))
+    telemetry.emit(telemetry.WorkerStopped(uptime_s=round(time.monotonic() - started, 1)))
 
 
 def _names_of(config: Config) -> AskTopics:
@@ -90,7 +90,7 @@ async def _tidy(directory: StateDirectory, worker: Worker) -> None:
     """Remove stores of partitions that went elsewhere and did not come back. Until cancelled."""
     while True:
         for partition, age_s in directory.remove_old(worker.progress(), MAX_STORE_AGE_S).items():
-            telemetry.emit(telemetry.StateRemoved(partition=partition, days=round(age_s / 86_400, 1)))
+            telemetry.emit(telemetry.StateRemoved(partition=partition, unused_days=round(age_s / 86_400, 1)))
         await asyncio.sleep(_TIDY_S)
 
 
@@ -116,7 +116,7 @@ async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
         for partition in sorted(stuck.keys() - told)[:_MOST_LOGGED]:
             telemetry.emit(
                 telemetry.PartitionStuck(
-                    partition=partition, seconds=round(stuck[partition], 1), partitions_stuck=len(stuck)
+                    partition=partition, stuck_s=round(stuck[partition], 1), partitions_stuck=len(stuck)
                 )
             )
         told = set(stuck)
@@ -140,7 +140,7 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopic
         except BrokersAway as away:
             if time.monotonic() > deadline:
                 raise
-            telemetry.emit(telemetry.ConsumerFailed(cause=str(away)))
+            telemetry.emit(telemetry.RequestFailed(reason=str(away)))
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _ASK_AGAIN_S)
     return None
@@ -156,7 +156,7 @@ async def _fit_topics(config: Config) -> FoundTopics:
     if fatal:
         raise Fatal("; ".join(fatal))
     for problem in problems:
-        telemetry.emit(telemetry.TopicProblem(problem=str(problem)))
+        telemetry.emit(telemetry.TopicWarning(problem=str(problem)))
     return FoundTopics(
         {name: topic.partitions for name, topic in topics.items()},
         frozenset(name for name, topic in topics.items() if timed_by_brokers(topic)),

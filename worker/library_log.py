@@ -1,9 +1,10 @@
-"""What libraries log, most of all the Kafka client: each cause once a minute, with the number passed over.
+"""What libraries log, most of all the Kafka client: each cause once a minute, with the number suppressed.
 
 While brokers are away the client logs 70 lines a second, all alike. Decides which lines are alike (the same
-logger and the same text but for numbers) and when one is written again. Invariants: the first line of each
-cause is written at once, and no line is lost uncounted; memory is bounded; no line holds variables, and the
-text of an asyncio task's exception not its arguments: both may be people's data.
+logger and the same text but for numbers) and when one is written again. Knows nothing of what they mean.
+Invariants: the first line of each cause is written at once; every line is written or counted; memory is
+bounded; no line holds variables, and what asyncio logs of a failed task not the exception's arguments: both
+may be people's data.
 """
 
 import asyncio
@@ -19,26 +20,29 @@ from msgspec import Struct
 
 from worker import telemetry
 
-_QUIET_S = 60.0
-_MOST_CAUSES = 200
-_MOST_CHARACTERS = 500
-_MOST_FRAMES = 12
+_INTERVAL_S = 60.0
+_MAX_CAUSES = 200
+_MAX_CHARACTERS = 500
+_MAX_FRAMES = 12
 _numbers = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 Key = tuple[str, str]
+"""A cause: the logger, and the message with 0 for each number."""
 
 
 class _Cause(Struct):
-    """Since its last line: when the next one may be written, how many were passed over, and the newest."""
+    """Since its last line: when the next one may be written, how many were suppressed, and the newest of
+    them.
+    """
 
-    quiet_until: float
-    passed_over: int
-    newest: str
-    newest_at: float
+    next_line_at_s: float
+    suppressed: int
+    message: str
+    logged_at_s: float
 
 
 class LibraryLog(logging.Handler):
-    """Handles the records of all libraries, as ``telemetry.LibraryWarning``."""
+    """Writes the log records of all libraries as ``telemetry.LibraryWarning``."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
@@ -47,73 +51,75 @@ class LibraryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record, or count it. Called under the handler's lock."""
-        text = _text_of(record)
-        key = self._key(record.name, text)
-        known = self._causes.get(key)
-        now = self._now()
-        if known is not None and now < known.quiet_until:
-            known.passed_over += 1
-            known.newest, known.newest_at = text, now
+        message = _message_of(record)
+        key = self._key(record.name, message)
+        cause = self._causes.get(key)
+        now_s = self._now()
+        if cause is not None and now_s < cause.next_line_at_s:
+            cause.suppressed += 1
+            cause.message, cause.logged_at_s = message, now_s
             return
-        passed_over = 0 if known is None else known.passed_over
-        self._write(key, text, passed_over, now, _raised_at(record))
+        suppressed = 0 if cause is None else cause.suppressed
+        self._write(key, message, suppressed, now_s, _traceback_of(record))
 
-    def _key(self, logger: str, text: str) -> Key:
-        key = logger, _numbers.sub("0", text)
-        if key in self._causes or len(self._causes) < _MOST_CAUSES:
+    def _key(self, logger: str, message: str) -> Key:
+        key = logger, _numbers.sub("0", message)
+        if key in self._causes or len(self._causes) < _MAX_CAUSES:
             return key
         for other, cause in list(self._causes.items()):
-            if self._now() >= cause.quiet_until and not cause.passed_over:
+            if self._now() >= cause.next_line_at_s and not cause.suppressed:
                 del self._causes[other]
-        return key if len(self._causes) < _MOST_CAUSES else (logger, "")  # all the rest is one cause
+        return key if len(self._causes) < _MAX_CAUSES else (logger, "")  # all the rest is one cause
 
-    def _write(self, key: Key, text: str, passed_over: int, at: float, raised_at: list[str]) -> None:
-        now = self._now()
-        self._causes[key] = _Cause(now + _QUIET_S, 0, text, at)
+    def _write(self, key: Key, message: str, suppressed: int, logged_at_s: float, frames: list[str]) -> None:
+        now_s = self._now()
+        self._causes[key] = _Cause(now_s + _INTERVAL_S, 0, message, logged_at_s)
         telemetry.emit(
             telemetry.LibraryWarning(
                 logger=key[0],
-                cause=text,
-                passed_over=passed_over,
-                seconds_ago=round(now - at, 1),
-                raised_at=raised_at,
+                message=message,
+                suppressed=suppressed,
+                age_s=round(now_s - logged_at_s, 1),
+                traceback=frames,
             )
         )
-        with contextlib.suppress(RuntimeError):  # no event loop here: the next line of this cause ends it
-            asyncio.get_running_loop().call_later(_QUIET_S, self._end_quiet, key)
+        with contextlib.suppress(
+            RuntimeError
+        ):  # no event loop here: the next line of this cause writes the count
+            asyncio.get_running_loop().call_later(_INTERVAL_S, self._end_interval, key)
 
-    def _end_quiet(self, key: Key) -> None:
-        """Write the newest of the lines that were passed over, if there are any; else forget the cause."""
+    def _end_interval(self, key: Key) -> None:
+        """Write the newest suppressed line of the cause. Where there is none, the cause is removed."""
         self.acquire()
         try:
-            known = self._causes.get(key)
-            if known is None or self._now() < known.quiet_until:
+            cause = self._causes.get(key)
+            if cause is None or self._now() < cause.next_line_at_s:
                 return
-            if known.passed_over:
-                self._write(key, known.newest, known.passed_over - 1, known.newest_at, [])
+            if cause.suppressed:
+                self._write(key, cause.message, cause.suppressed - 1, cause.logged_at_s, [])
             else:
                 del self._causes[key]
         finally:
             self.release()
 
 
-def _text_of(record: logging.LogRecord) -> str:
+def _message_of(record: logging.LogRecord) -> str:
     try:
-        text = record.getMessage()
+        message = record.getMessage()
     except (TypeError, ValueError, KeyError):  # arguments that do not fit
-        text = str(record.msg)
+        message = str(record.msg)
     if record.name == "asyncio":
-        text = text.partition("\n")[0]  # what follows shows a task, with its exception's arguments
+        message = message.partition("\n")[0]  # the next lines show a task, with its exception's arguments
     error = record.exc_info[1] if record.exc_info else None
     if error is not None:
-        text = f"{text}: {type(error).__name__}: {error}"
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."
+        message = f"{message}: {type(error).__name__}: {error}"
+    return message if len(message) <= _MAX_CHARACTERS else f"{message[:_MAX_CHARACTERS]}..."
 
 
-def _raised_at(record: logging.LogRecord) -> list[str]:
-    """Where an exception comes from, innermost last."""
+def _traceback_of(record: logging.LogRecord) -> list[str]:
+    """Where an exception was raised, innermost last: file, line and function."""
     trace = record.exc_info[2] if record.exc_info else None
-    frames = traceback.extract_tb(trace)[-_MOST_FRAMES:]
+    frames = traceback.extract_tb(trace)[-_MAX_FRAMES:]
     return [
         f"{'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}" for frame in frames
     ]

@@ -147,7 +147,7 @@ def test_a_loss_is_refused_and_may_be_accepted_without_losing_the_state(deployme
         async with reader(servers, raw, config.kafka.group_id) as (operator, partition):
             await operator.commit({partition: 3})
         await read(deployment, worker, "first", "last")
-        [passed] = worker.log("input.gap_passed")
+        [passed] = worker.log("input.gap_skipped")
         assert (passed["topic"], passed["from_offset"], passed["to_offset"]) == (raw, 1, 3)
         found = (await read_all(servers, config.topics.enriched))[0]
         assert "new_device" not in json.decode(found[-1].value).get("flags", ()), "its state is kept"

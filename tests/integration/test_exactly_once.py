@@ -121,7 +121,7 @@ def test_a_deleted_state_directory_is_restored_from_the_changelog(deployment: De
         verdict = await check_promises(deployment.config)
         assert verdict.broken == []
         restored = worker.log("partition.restored")
-        assert sum(line["devices"] for line in restored) > 1_000
+        assert sum(line["device_records"] for line in restored) > 1_000
 
     asyncio.run(scenario())
 

@@ -50,7 +50,7 @@ def test_a_worker_touches_its_file_while_it_works_and_removes_it_when_it_ends(
         status = worker.log("worker.status")[-1]
         assert status["records_total"] >= status["transactions_total"] > 0
         assert status["uptime_s"] > 0
-        assert any(line["delay_p99_ms"] is not None for line in worker.log("worker.status"))
+        assert any(line["latency_p99_ms"] is not None for line in worker.log("worker.status"))
         state = [deployment.directory / "only", *(deployment.directory / "only").rglob("*")]
         assert len(state) > 5
         assert [path for path in state if path.stat().st_mode & 0o077] == [], "others may read the state"

@@ -120,7 +120,7 @@ def test_a_rotated_password_is_used_from_the_next_connection_on(
             place.broker.set_password(user, "second-secret")
             file.write_text("second-secret")
             relay.cut()
-            await worker.wait_for("login.changed")
+            await worker.wait_for("credentials.reloaded")
             await deployment.feed(traffic(2))
             await deployment.caught_up()
             assert await worker.stop() == 0
@@ -152,7 +152,7 @@ def test_an_idle_worker_whose_password_is_refused_ends_after_a_few_logins_with_t
             (failed,) = worker.log("worker.failed")
             assert f'refuses the login of "{user}" by SASL_SSL with SCRAM-SHA-512' in failed["reason"]
             assert f"set kafka.sasl_username and kafka.sasl_password, read from {file}" in failed["reason"]
-            assert [line["in_a_row"] for line in worker.log("login.refused")] == [1, 2, 4]
+            assert [line["attempt"] for line in worker.log("authentication.failed")] == [1, 2, 4]
             written(worker, "first-secret", "second-secret")
 
     with Deployment(place.broker.direct_servers, topic_prefix, tmp_path, options) as deployment:
@@ -176,7 +176,7 @@ def test_a_worker_that_starts_with_a_wrong_password_ends_after_as_many_logins(
             assert place.refused_logins() - before == MOST_TRIES
             (failed,) = worker.log("worker.failed")
             assert f'refuses the login of "{user}"' in failed["reason"]
-            assert not worker.log("consumer.failed")
+            assert not worker.log("request.failed")
             written(worker, "another-secret")
 
     with Deployment(place.broker.direct_servers, topic_prefix, tmp_path, options) as deployment:
@@ -195,17 +195,17 @@ def test_a_renewed_certificate_is_used_and_one_written_by_half_harms_nobody(
             worker = await running(deployment)
             shutil.copy(renewed.key, used.key)
             relay.cut()
-            await worker.wait_for("login.files_unusable")
+            await worker.wait_for("credentials.unusable")
             await deployment.feed(traffic(2))
             await deployment.caught_up()
             shutil.copy(renewed.certificate, used.certificate)
             place.broker.take_away(old, rights.of_worker(deployment.config))
             relay.cut()
-            await worker.wait_for("login.changed")
+            await worker.wait_for("credentials.reloaded")
             await deployment.feed(traffic(3))
             await deployment.caught_up()
             assert await worker.stop() == 0
-            assert len(worker.log("login.files_unusable")) == 1
+            assert len(worker.log("credentials.unusable")) == 1
 
     options = place.broker.mutual_options(used)
     with Deployment(place.broker.direct_servers, topic_prefix, tmp_path, options) as deployment:
@@ -241,7 +241,7 @@ def test_tokens_are_renewed_while_it_runs_and_no_transaction_is_lost(
             assert relay.connections > first
             written(worker, "client secret: 100% + 1", *issued)
             assert not worker.log("transaction.lost"), worker.raw_log()
-            assert not worker.log("login.refused")
+            assert not worker.log("authentication.failed")
 
     with Deployment(place.broker.direct_servers, topic_prefix, tmp_path, options) as deployment:
         place.broker.grant(client, rights.of_worker(deployment.config))

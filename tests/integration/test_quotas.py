@@ -51,5 +51,5 @@ def test_a_backlog_gets_through_a_produce_quota_once(deployment: Deployment) -> 
     assert found
     assert set(found.values()) == {1}
     lost = worker.log("transaction.lost")
-    assert "half of kafka.transaction_timeout_ms" in lost[0]["cause"]
+    assert "half of kafka.transaction_timeout_ms" in lost[0]["reason"]
     assert not worker.log("partition.stuck")

@@ -35,7 +35,7 @@ def test_a_signal_that_would_kill_stops_in_order(
     async def scenario() -> None:
         worker = waiting.worker("only", arguments=arguments)
         worker.start()
-        await worker.wait_for("consumer.failed", 1 if arguments == ONE else 2)
+        await worker.wait_for("request.failed", 1 if arguments == ONE else 2)
         worker.signal(number)
         assert await worker.ended() == 0
         assert (None, number.name, "stop") in heard(worker)
@@ -51,7 +51,7 @@ def test_stacks_are_written_when_asked_for_and_the_work_goes_on(
         worker = waiting.worker("only", arguments=arguments)
         worker.start()
         slots = [None] if arguments == ONE else [None, 0, 1]
-        await worker.wait_for("consumer.failed", max(1, len(slots) - 1))
+        await worker.wait_for("request.failed", max(1, len(slots) - 1))
         worker.signal(signal.SIGUSR1)
 
         async def dumped() -> bool:
@@ -80,7 +80,7 @@ def test_what_was_started_by_nohup_does_not_hear_the_terminal_close(waiting: Dep
         signal.signal(signal.SIGHUP, before)
 
     async def scenario() -> None:
-        await worker.wait_for("consumer.failed")
+        await worker.wait_for("request.failed")
         os.kill(worker.pid, signal.SIGHUP)
         os.kill(worker.pid, signal.SIGUSR2)
         await worker.wait_for("signal.received")

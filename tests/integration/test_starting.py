@@ -15,7 +15,7 @@ def test_a_worker_waits_for_brokers_that_are_away(local_broker: LocalBroker, tmp
             local_broker.stop()
             worker = deployment.worker("early")
             worker.start()
-            await worker.wait_for("consumer.failed")
+            await worker.wait_for("request.failed")
             local_broker.start()
             await worker.wait_for("partition.founded")
             assert await worker.stop() == 0
@@ -30,7 +30,7 @@ def test_a_worker_that_is_told_to_stop_meanwhile_stops(local_broker: LocalBroker
         async def scenario() -> None:
             worker = deployment.worker("early")
             worker.start()
-            await worker.wait_for("consumer.failed")
+            await worker.wait_for("request.failed")
             assert await worker.stop() == 0
 
         asyncio.run(scenario())

@@ -79,7 +79,7 @@ def test_a_changelog_deleted_under_the_worker_ends_it_by_name_with_the_way_out(
         await deployment.feed(records[-20:])
         assert await worker.ended(timeout_s=120) == 1
         (failed,) = worker.log("worker.failed")
-        return str(worker.log("transaction.lost")[0]["cause"]), str(failed["reason"])
+        return str(worker.log("transaction.lost")[0]["reason"]), str(failed["reason"])
 
     first, reason = asyncio.run(scenario())
     changelog = deployment.config.changelog_topic

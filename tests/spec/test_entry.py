@@ -80,7 +80,7 @@ def test_so_is_it_by_the_processes_of_a_supervisor(tmp_path: Path) -> None:
         # Both have loaded all that a worker is made of, and cannot reach the brokers.
         wait_until(
             lambda: all(
-                any(f'"slot":{slot}' in line and "consumer.failed" in line for line in _compact(log))
+                any(f'"slot":{slot}' in line and "request.failed" in line for line in _compact(log))
                 for slot in (0, 1)
             ),
             what="both processes look for brokers",

@@ -100,4 +100,4 @@ def test_keyed_records_that_the_other_partitioner_would_have_put_here_are_told_o
     devices = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == HERE]
     way_in = intake()
     way_in.take([record(n, [click(d)], topic="raw", key=d) for n, d in enumerate(devices)])
-    assert told == [telemetry.PartitionerMismatch(partitioner="murmur2", producers="crc32")]
+    assert told == [telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")]

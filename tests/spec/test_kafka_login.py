@@ -84,7 +84,7 @@ def test_a_refused_login_is_tried_six_times_in_two_minutes_and_then_ends_the_wor
         'kafka-1:9093 refuses the login of "worker" by SASL_PLAINTEXT with PLAIN: invalid credentials: '
         "set kafka.sasl_username and kafka.sasl_password (tried 6 times in 120 s)"
     )
-    counted = [event.in_a_row for event in emitted if isinstance(event, telemetry.LoginRefused)]
+    counted = [event.attempt for event in emitted if isinstance(event, telemetry.AuthenticationFailed)]
     assert counted == [1, 2, 4]
 
 
@@ -233,7 +233,7 @@ def test_a_changed_password_file_is_used_at_the_next_attempt_and_tried_at_once(
     file.write_text("second\n")
     assert tried(of, A) is None
     assert password_of(of) == "second"
-    assert emitted[-1] == telemetry.LoginChanged(files=[str(file)])
+    assert emitted[-1] == telemetry.CredentialsReloaded(files=[str(file)])
 
 
 def test_a_file_that_is_empty_or_gone_for_a_moment_is_told_once_and_changes_nothing(
@@ -247,8 +247,8 @@ def test_a_file_that_is_empty_or_gone_for_a_moment_is_told_once_and_changes_noth
     file.unlink()
     assert (tried(of, A), password_of(of)) == (None, "first")
     assert emitted == [
-        telemetry.LoginFilesUnusable(cause=f"{file} is empty"),
-        telemetry.LoginFilesUnusable(cause=f"{file} cannot be read: No such file or directory"),
+        telemetry.CredentialsUnusable(reason=f"{file} is empty"),
+        telemetry.CredentialsUnusable(reason=f"{file} cannot be read: No such file or directory"),
     ]
     file.write_text("second")
     assert (tried(of, A), password_of(of)) == (None, "second")

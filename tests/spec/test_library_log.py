@@ -47,21 +47,21 @@ def test_ninety_seconds_of_seventy_lines_a_second_are_two(
     for number in range(90 * 70):
         clock.now_s = number / 70
         library.error("Unable connect to node with id %s: %s", number % 3, f"('127.0.0.1', {number})")
-    assert [line.passed_over for line in written] == [0, 60 * 70 - 1]
-    assert written[0].cause == "Unable connect to node with id 0: ('127.0.0.1', 0)"
+    assert [line.suppressed for line in written] == [0, 60 * 70 - 1]
+    assert written[0].message == "Unable connect to node with id 0: ('127.0.0.1', 0)"
 
 
 def test_what_is_different_is_written_at_once(library: logging.Logger, written: list[LibraryWarning]) -> None:
     library.error("Unable connect to node with id %s: %s", 1, "refused")
     library.error("Unable connect to node with id %s: %s", 1, "certificate has expired")
     library.warning("Heartbeat failed")
-    assert [line.passed_over for line in written] == [0, 0, 0]
+    assert [line.suppressed for line in written] == [0, 0, 0]
 
 
 def test_the_end_of_a_flood_is_counted_too(
     monkeypatch: pytest.MonkeyPatch, written: list[LibraryWarning]
 ) -> None:
-    monkeypatch.setattr(library_log, "_QUIET_S", 0.05)
+    monkeypatch.setattr(library_log, "_INTERVAL_S", 0.05)
     handler = LibraryLog()
 
     async def scenario() -> None:
@@ -74,13 +74,13 @@ def test_the_end_of_a_flood_is_counted_too(
         await eventually(told, what="the end of the flood is written")
 
     asyncio.run(scenario())
-    assert [(line.cause, line.passed_over) for line in written] == [("line 0", 0), ("line 9", 8)]
+    assert [(line.message, line.suppressed) for line in written] == [("line 0", 0), ("line 9", 8)]
 
 
 def test_a_line_that_is_written_later_says_how_long_ago_it_was_logged(
     monkeypatch: pytest.MonkeyPatch, clock: Clock, written: list[LibraryWarning]
 ) -> None:
-    monkeypatch.setattr(library_log, "_QUIET_S", 0.05)
+    monkeypatch.setattr(library_log, "_INTERVAL_S", 0.05)
     handler = LibraryLog(clock)
 
     async def scenario() -> None:
@@ -94,7 +94,7 @@ def test_a_line_that_is_written_later_says_how_long_ago_it_was_logged(
         await eventually(reported, what="the line that was passed over is written")
 
     asyncio.run(scenario())
-    assert [line.seconds_ago for line in written] == [0.0, 55.0]
+    assert [line.age_s for line in written] == [0.0, 55.0]
 
 
 def test_memory_is_bounded_and_what_does_not_fit_is_one_cause(
@@ -107,7 +107,7 @@ def test_memory_is_bounded_and_what_does_not_fit_is_one_cause(
     clock.now_s = 61.0
     library.error("another")
     assert written[-1] == LibraryWarning(
-        logger=library.name, cause="another", passed_over=0, seconds_ago=0.0, raised_at=[]
+        logger=library.name, message="another", suppressed=0, age_s=0.0, traceback=[]
     ), "those that are over make room"
 
 
@@ -122,11 +122,11 @@ def test_of_a_task_that_failed_no_argument_is_shown(written: list[LibraryWarning
         info = type(raised), raised, raised.__traceback__
     handler.handle(logging.LogRecord("asyncio", logging.ERROR, "", 0, message, (), info))
     (line,) = written
-    assert line.cause.startswith("Task exception was never retrieved: UnicodeDecodeError: 'utf-8' codec")
-    assert "person" not in line.cause
-    assert line.raised_at[-1].startswith("spec/test_library_log.py:")
+    assert line.message.startswith("Task exception was never retrieved: UnicodeDecodeError: 'utf-8' codec")
+    assert "person" not in line.message
+    assert line.traceback[-1].startswith("spec/test_library_log.py:")
 
 
 def test_a_line_whose_arguments_do_not_fit_is_written_all_the_same(written: list[LibraryWarning]) -> None:
     LibraryLog().handle(logging.LogRecord("aiokafka", logging.ERROR, "", 0, "%d brokers", ("no",), None))
-    assert written[0].cause == "%d brokers"
+    assert written[0].message == "%d brokers"

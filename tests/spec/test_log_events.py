@@ -14,7 +14,7 @@ from unittest.mock import Mock
 import pytest
 from msgspec import structs
 
-from docs.generate_log_events import DOCUMENT, document
+from docs.generate_log_events import DOCUMENT, document, part_of
 from worker import log_output, telemetry
 from worker.telemetry import CATALOGUE, LogEvent
 
@@ -76,6 +76,12 @@ def test_every_event_says_what_it_means(kind: type[LogEvent]) -> None:
     assert kind.LEVEL in {"info", "warning", "error"}
 
 
+@pytest.mark.parametrize("kind", CATALOGUE, ids=lambda kind: kind.NAME)
+def test_every_warning_and_every_alert_says_what_to_do(kind: type[LogEvent]) -> None:
+    if kind.LEVEL != "info":
+        assert part_of(kind, "Remedy")
+
+
 def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -> None:
     log_output.configure("json", "error")
     for kind in CATALOGUE:
@@ -92,13 +98,13 @@ def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.
         "level",
         "timestamp",
         "logger",
-        "cause",
-        "passed_over",
-        "seconds_ago",
-        "raised_at",
+        "message",
+        "suppressed",
+        "age_s",
+        "traceback",
     ]
     assert (line["event"], line["level"]) == ("library.warning", "warning")
-    assert (line["logger"], line["cause"]) == ("aiokafka.consumer.fetcher", "partition 3 is\nlost")
+    assert (line["logger"], line["message"]) == ("aiokafka.consumer.fetcher", "partition 3 is\nlost")
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])

@@ -45,7 +45,7 @@ def told_after(
 def test_producers_with_the_other_partitioner_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = [f"d{number}" for number in range(1_000)]
     (told,) = told_after(((d, d, OTHER.partition_of(d)) for d in devices), monkeypatch)
-    assert told == telemetry.PartitionerMismatch(partitioner="murmur2", producers="crc32")
+    assert told == telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")
 
 
 def test_devices_in_partitions_at_random_are_not_the_partitioners_fault(

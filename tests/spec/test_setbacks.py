@@ -18,7 +18,7 @@ def test_of_the_transactions_lost_in_an_outage_the_log_tells_ever_fewer() -> Non
         setbacks.committed()
         setbacks.lose(AWAY, events=7, told=True)
 
-    assert [log["in_a_row"] for log in logs] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1]
+    assert [log["consecutive"] for log in logs] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1]
     assert {(log["event"], log["partition"]) for log in logs} == {("transaction.lost", 3)}
 
 

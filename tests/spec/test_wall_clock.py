@@ -56,7 +56,7 @@ def wall_clock_of(machine: Machine) -> WallClock:
 
 def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return [(line["against"], line["seconds"]) for line in lines if line["event"] == "clock.skew"]
+    return [(line["against"], line["skew_s"]) for line in lines if line["event"] == "clock.skew"]
 
 
 def test_a_clock_that_nothing_contradicts_is_believed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -145,7 +145,7 @@ def _signal(process: Process, number: signal.Signals) -> None:
 def _tell_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | None) -> None:
     telemetry.emit(
         telemetry.ProcessExited(
-            slot=slot.number, exit_code=exit_code, seconds=round(ran_s, 1), restart_in_s=restart_in_s
+            slot=slot.number, exit_code=exit_code, uptime_s=round(ran_s, 1), restart_in_s=restart_in_s
         )
     )
 

@@ -34,7 +34,7 @@ class Setbacks:
         if told and self.lost.bit_count() == 1:
             telemetry.emit(
                 telemetry.TransactionLost(
-                    partition=self._partition, cause=str(lost), events=events, in_a_row=self.lost
+                    partition=self._partition, reason=str(lost), events=events, consecutive=self.lost
                 )
             )
         self._refused = self._refused + 1 if lost.refused else 0

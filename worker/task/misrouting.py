@@ -44,6 +44,6 @@ class Misrouting:
             if self._explained >= _SHARE * self._seen:
                 telemetry.emit(
                     telemetry.PartitionerMismatch(
-                        partitioner=self._partitioning.partitioner, producers=self._other.partitioner
+                        configured=self._partitioning.partitioner, observed=self._other.partitioner
                     )
                 )

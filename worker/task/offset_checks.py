@@ -123,8 +123,8 @@ def _pass_gap(
             "(kafka.group_id), which builds the state again"
         )
     telemetry.emit(
-        telemetry.InputGapPassed(
-            partition=partition, topic=topic, from_offset=known, to_offset=first, cause=cause
+        telemetry.InputGapSkipped(
+            partition=partition, topic=topic, from_offset=known, to_offset=first, reason=cause
         )
     )
 

@@ -41,8 +41,8 @@ class Restored(Struct, frozen=True):
         return telemetry.PartitionRestored(
             partition=partition,
             records=self.records,
-            devices=self.devices,
-            seconds=round(self.seconds, 3),
+            device_records=self.devices,
+            duration_s=round(self.seconds, 3),
             next_offsets={} if self.meta is None else self.meta.next_offsets,
         )
 

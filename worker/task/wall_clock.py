@@ -93,4 +93,4 @@ class WallClock:
 
 
 def _tell(against: str, ahead_ms: int) -> None:
-    telemetry.emit(telemetry.ClockSkew(against=against, seconds=round(ahead_ms / 1000, 1)))
+    telemetry.emit(telemetry.ClockSkew(against=against, skew_s=round(ahead_ms / 1000, 1)))

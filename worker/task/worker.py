@@ -115,7 +115,7 @@ class Worker:
         self._ended.merge(self._tasks.pop(partition).take_statistics())
         self._group.release(partition)
         ended.result()
-        telemetry.emit(telemetry.PartitionReleased(partition=partition))
+        telemetry.emit(telemetry.PartitionRevoked(partition=partition))
 
     async def _stop(self) -> None:
         """Let every task finish its draft; what takes too long is left to its next owner, who fences it."""
@@ -165,8 +165,8 @@ class Worker:
                 else None,
                 commit_p50_ms=percentile(done.commit_ms, 0.5),
                 commit_p99_ms=percentile(done.commit_ms, 0.99),
-                delay_p50_ms=percentile(done.delay_ms, 0.5),
-                delay_p99_ms=percentile(done.delay_ms, 0.99),
+                latency_p50_ms=percentile(done.delay_ms, 0.5),
+                latency_p99_ms=percentile(done.delay_ms, 0.99),
                 sessions_opened=done.sessions_opened,
                 sessions_closed=done.sessions_closed,
                 devices_linked=done.devices_linked,
@@ -180,7 +180,11 @@ class Worker:
             )
         ]
         if done.last_rejection is not None:
-            events.append(telemetry.EventsRejected(by_reason=dict(done.rejections), last=done.last_rejection))
+            events.append(
+                telemetry.DeadLettersWritten(
+                    by_reason=dict(done.rejections), last_position=done.last_rejection
+                )
+            )
         return events
 
 

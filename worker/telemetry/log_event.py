@@ -1,10 +1,14 @@
-"""What every log event has. Decides the form, never what is said; the invariant is the catalogue's."""
+"""The form of a log event, and the one way to write one.
 
-from typing import ClassVar
+Knows no single event. What each event says is in the modules beside this one.
+"""
 
-from msgspec import Struct
+from typing import ClassVar, Literal
 
-Level = str
+import structlog
+from msgspec import Struct, structs
+
+Level = Literal["info", "warning", "error"]
 
 
 class LogEvent(Struct, frozen=True, kw_only=True):
@@ -12,3 +16,8 @@ class LogEvent(Struct, frozen=True, kw_only=True):
 
     NAME: ClassVar[str]
     LEVEL: ClassVar[Level] = "info"
+
+
+def emit(event: LogEvent) -> None:
+    """Write one event to the log."""
+    getattr(structlog.get_logger(), event.LEVEL)(event.NAME, **structs.asdict(event))

@@ -1,54 +1,51 @@
-"""The log events in the life of a partition: its assignment, state, input and transactions.
+"""The log events of a partition: its assignment, state, input and transactions.
 
-Part of the catalogue, whose invariant holds: no event data, no ids of people or devices, no secrets.
+The invariants of the package hold: no event data, no ids of people or devices, no secrets.
 """
 
 from worker.telemetry.log_event import LogEvent
 
 
 class PartitionAssigned(LogEvent, frozen=True, kw_only=True):
-    """A partition came to this worker; it is fenced and restored before it runs."""
+    """The group assigned the partition to this worker. It is fenced and restored before it runs."""
 
     NAME = "partition.assigned"
     partition: int
 
 
-class WorkerIdle(LogEvent, frozen=True, kw_only=True):
-    """The group has no partition for this worker: there are at least as many workers as partitions. It stands
-    by.
+class PartitionRevoked(LogEvent, frozen=True, kw_only=True):
+    """The partition was taken from this worker: it went to another one, or this one stops."""
 
-    Alert: where there are fewer workers than partitions.
-    """
-
-    NAME = "worker.idle"
-
-
-class PartitionReleased(LogEvent, frozen=True, kw_only=True):
-    """A partition went to another worker, or this one stops."""
-
-    NAME = "partition.released"
+    NAME = "partition.revoked"
     partition: int
 
 
 class PartitionRestored(LogEvent, frozen=True, kw_only=True):
-    """The local store has caught up with the changelog and the partition runs.
+    """The local store has caught up with the changelog, and the partition runs.
 
-    ``records`` were read from the changelog. Alert: many records at every restart, the state directory is not
-    kept.
+    ``records`` were read from the changelog; ``device_records`` of them hold a device's state, so that a
+    device counts as often as it was written. It took ``duration_s``.
+
+    Alert: many records at every restart.
+
+    Remedy: keep the state directory over restarts (``state.directory``).
     """
 
     NAME = "partition.restored"
     partition: int
     records: int
-    devices: int
-    seconds: float
+    device_records: int
+    duration_s: float
     next_offsets: dict[str, int]
 
 
 class PartitionFounded(LogEvent, frozen=True, kw_only=True):
-    """The changelog was empty: the partition's first life begins at these offsets.
+    """The changelog was empty; the partition starts at these offsets without state. Normal at the first start
+    of a group.
 
-    Alert: on a group that has run before (then the changelog was lost).
+    Alert: on a group that has run before.
+
+    Remedy: its changelog was lost; docs/operations.md says how to build the state again.
     """
 
     NAME = "partition.founded"
@@ -56,43 +53,51 @@ class PartitionFounded(LogEvent, frozen=True, kw_only=True):
     next_offsets: dict[str, int]
 
 
-class InputGapPassed(LogEvent, frozen=True, kw_only=True):
-    """The log of an input begins behind the offset that was read up to, and the partition goes on at its
-    start, for the reason in ``cause``: what was deleted held no record, or an operator has accepted the loss.
+class InputGapSkipped(LogEvent, frozen=True, kw_only=True):
+    """The records from ``from_offset`` to below ``to_offset`` of an input were deleted before they were read,
+    and the partition goes on behind them. ``reason``: nothing that was deleted held a record, or an operator
+    has accepted the loss.
 
     Alert: nobody has accepted a loss.
+
+    Remedy: keep the raw topic longer than the worker may be behind (``retention.ms``).
     """
 
-    NAME = "input.gap_passed"
+    NAME = "input.gap_skipped"
     LEVEL = "warning"
     partition: int
     topic: str
     from_offset: int
     to_offset: int
-    cause: str
+    reason: str
 
 
 class PartitionStuck(LogEvent, frozen=True, kw_only=True):
-    """The partition has work, or brokers do not tell whether it has, and for ``seconds`` nothing of it was
-    committed or restored. Logged once, until it moves again, and of many at once only the first 8;
-    ``partitions_stuck`` is how many stand still now. The health file is not touched meanwhile.
+    """The partition has work, or the brokers do not say whether it has, and for ``stuck_s`` nothing of it was
+    committed or restored. Logged once until it moves again, and for at most 8 partitions at a time;
+    ``partitions_stuck`` is how many there are. The health file is not touched meanwhile.
 
-    Alert: always. The lines before it say why, most often brokers that are away or refuse.
+    Alert: always.
+
+    Remedy: the lines before it say why, most often brokers that are away or refuse.
     """
 
     NAME = "partition.stuck"
     LEVEL = "warning"
     partition: int
-    seconds: float
+    stuck_s: float
     partitions_stuck: int
 
 
 class WatermarkAhead(LogEvent, frozen=True, kw_only=True):
-    """A record's time, and so the partition's watermark, is more than a day ahead of this machine's clock:
-    its sessions close early, and open again with their next event, until time has caught up. Nothing else is
-    affected. Logged once a partition and start; the record lies before ``next_offsets``.
+    """A record's time, and so the partition's watermark, is more than a day ahead of this machine's clock.
 
-    Alert: at once, a producer that writes its own record times has a wrong clock, or this machine has.
+    Until that time has come sessions close early, and are opened again by their next event; nothing else is
+    affected. Logged once for a partition and start; the record is before ``next_offsets``.
+
+    Alert: always.
+
+    Remedy: correct the clock of the producer that writes its own record times, or of this machine.
     """
 
     NAME = "watermark.ahead"
@@ -103,10 +108,12 @@ class WatermarkAhead(LogEvent, frozen=True, kw_only=True):
 
 
 class StateWiped(LogEvent, frozen=True, kw_only=True):
-    """A local store was unusable, too old or of another life; it is restored from the changelog. No data is
-    lost.
+    """A local store could not be used: it was damaged, too old, or made from another changelog. It was
+    emptied and is restored from the changelog. No data is lost.
 
-    Alert: repeatedly on one machine, its disk is failing.
+    Alert: several on one machine.
+
+    Remedy: check its disk.
     """
 
     NAME = "state.wiped"
@@ -116,26 +123,30 @@ class StateWiped(LogEvent, frozen=True, kw_only=True):
 
 
 class StateRemoved(LogEvent, frozen=True, kw_only=True):
-    """The local store of a partition that another worker has was not used for so long that it would have to
-    be restored whole: its disk space is free again.
+    """The local store of a partition that another worker has was deleted: after ``unused_days`` it would have
+    to be restored from the beginning anyway.
     """
 
     NAME = "state.removed"
     partition: int
-    days: float
+    unused_days: float
 
 
 class TransactionLost(LogEvent, frozen=True, kw_only=True):
-    """A transaction did not certainly commit; its draft was dropped and nothing of it is visible, or all of
-    it.
+    """A transaction was not certainly committed. Its draft was dropped; either nothing of it is visible or
+    all of it, and the changelog says which.
 
-    ``in_a_row`` counts since the last commit; only 1, 2, 4, 8 ... are told. Normal after a rebalance or while
-    a broker restarts. Alert: 64 in a row, for two minutes the brokers have been away or refused.
+    ``consecutive`` counts since the last commit; only 1, 2, 4, 8 ... are logged. Normal after a rebalance or
+    while a broker restarts.
+
+    Alert: ``consecutive`` of 64 or more: for two minutes the brokers have been away or refused.
+
+    Remedy: ``reason`` says what the brokers answered.
     """
 
     NAME = "transaction.lost"
     LEVEL = "warning"
     partition: int
-    cause: str
+    reason: str
     events: int
-    in_a_row: int
+    consecutive: int

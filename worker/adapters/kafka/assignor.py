@@ -191,5 +191,5 @@ def _read(decoder: msgpack.Decoder[_Known], user_data: bytes | None) -> _Known |
     return known
 
 
-def _tell(what: str, error: Exception) -> None:
-    telemetry.emit(telemetry.ClaimsIgnored(what=what, cause=f"{type(error).__name__}: {error}"))
+def _tell(problem: str, error: Exception) -> None:
+    telemetry.emit(telemetry.AssignmentNotSticky(problem=problem, reason=f"{type(error).__name__}: {error}"))

@@ -178,7 +178,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                     return
                 self._membership.judge(error)
                 self._failure = type(error).__name__
-                telemetry.emit(telemetry.ConsumerFailed(cause=f"{type(error).__name__}: {error}"))
+                telemetry.emit(telemetry.RequestFailed(reason=f"{type(error).__name__}: {error}"))
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._failure = "" if fetched else self._failure
@@ -329,7 +329,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     def _unreadable(self, error: UnreadableError) -> None:
         """What was damaged on its way is whole when it is fetched again; what is damaged on disk is not."""
-        telemetry.emit(telemetry.ConsumerFailed(cause=str(error)))
+        telemetry.emit(telemetry.RequestFailed(reason=str(error)))
         self._unreadable_times[error.topic_partition] += 1
         times = self._unreadable_times[error.topic_partition]
         damaged = self._inputs.get(error.topic_partition)

@@ -122,7 +122,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
                 refusal = refusal_of(error, self._kafka)
                 if refusal is not None:
                     self._count(address, refusal)
-                    raise RefusedLogin("the login was refused (login.refused says why)") from error
+                    raise RefusedLogin("the login was refused (authentication.failed says why)") from error
                 self._newest = ""
                 if isinstance(error, KafkaError | OSError | TimeoutError):
                     raise
@@ -146,14 +146,14 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         except (ConfigError, OSError, ValueError) as error:  # ssl.SSLError is an OSError
             if contents != self._unusable:
                 self._unusable = contents
-                telemetry.emit(telemetry.LoginFilesUnusable(cause=str(error)))
+                telemetry.emit(telemetry.CredentialsUnusable(reason=str(error)))
             return
         changed = [file for file, before in zip(contents, self._seen, strict=True) if file != before]
         self._seen = contents
         self._kafka, self._context, self._tokens = kafka, context, tokens
         self._refusals.clear()  # another login: it has not been refused yet
         self._newest = ""
-        telemetry.emit(telemetry.LoginChanged(files=[path for path, _ in changed]))
+        telemetry.emit(telemetry.CredentialsReloaded(files=[path for path, _ in changed]))
 
     def _contents(self) -> list[tuple[str, bytes | None]]:
         """Each file of the login, with what it holds; None where it cannot be read."""
@@ -186,7 +186,9 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         self._newest = line
         if tries.bit_count() == 1:
             telemetry.emit(
-                telemetry.LoginRefused(reason=line, in_a_row=tries, most=MOST_TRIES, retry_in_s=wait_s)
+                telemetry.AuthenticationFailed(
+                    reason=line, attempt=tries, max_attempts=MOST_TRIES, retry_in_s=wait_s
+                )
             )
 
     def _accept(self, address: str) -> None:
