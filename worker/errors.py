@@ -7,14 +7,17 @@ class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, no
     Remedy: drop the draft, throw the producer away, and if the partition is still assigned fence anew and
     restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the
     broker will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever
-    is no remedy. ``timed_out`` says that the brokers answered, but the transaction was not done in its time:
-    the next one must be smaller.
+    is no remedy. ``missing_topic`` names the topic that the brokers do not know. ``timed_out`` says that the
+    brokers answered, but the transaction was not done in its time: the next one must be smaller.
     """
 
-    def __init__(self, cause: str, *, refused: bool = False, timed_out: bool = False) -> None:
+    def __init__(
+        self, cause: str, *, refused: bool = False, timed_out: bool = False, missing_topic: str = ""
+    ) -> None:
         super().__init__(cause)
         self.refused = refused
         self.timed_out = timed_out
+        self.missing_topic = missing_topic
 
 
 class StateCorrupted(Exception):  # noqa: N818

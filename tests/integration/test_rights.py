@@ -187,6 +187,8 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
         right = every_right(deployment.config)[name]
         kind = right.kind.replace("_", " ")
         assert f"the user needs the operation {right.operation} on {kind} {right.name}" in reasons[name]
+        command = f"--allow-principal User:{USER} --operation {right.operation} {' '.join(resource(right))}"
+        assert command in reasons[name]
 
 
 def test_a_right_that_is_granted_again_in_time_ends_no_worker(place: Place) -> None:

@@ -156,7 +156,7 @@ class TriesForEverWhatIsRefused(PartitionTask):
     """It looks well, and commits nothing: nobody hears which right is missing."""
 
     async def run(self) -> None:
-        self._setbacks = EndlesslyPatient(self.partition)
+        self._setbacks = EndlesslyPatient(self.partition, self._topics)
         await super().run()
 
 

@@ -3,14 +3,16 @@
 import pytest
 from structlog.testing import capture_logs
 
+from tests.simulation.topics import topics_of
 from worker.errors import Fatal, TransactionLost
 from worker.task.failures import Setbacks
 
+TOPICS = topics_of(partitions=2)
 AWAY = TransactionLost("the brokers do not answer")
 
 
 def test_of_the_transactions_lost_in_an_outage_the_log_tells_ever_fewer() -> None:
-    setbacks = Setbacks(partition=3)
+    setbacks = Setbacks(3, TOPICS)
 
     with capture_logs() as logs:
         for _ in range(1_800):
@@ -24,16 +26,42 @@ def test_of_the_transactions_lost_in_an_outage_the_log_tells_ever_fewer() -> Non
 
 def test_what_was_given_up_is_not_told() -> None:
     with capture_logs() as logs:
-        Setbacks(partition=3).lose(AWAY, events=7, told=False)
+        Setbacks(3, TOPICS).lose(AWAY, events=7, told=False)
 
     assert logs == []
 
 
 def test_the_fifth_refusal_in_a_row_ends_the_worker_with_the_brokers_reason() -> None:
-    setbacks = Setbacks(partition=3)
+    setbacks = Setbacks(3, TOPICS)
     too_large = TransactionLost("the record is too large", refused=True)
     for lost in (too_large, AWAY, *[too_large] * 4):
         setbacks.lose(lost, events=7, told=True)
 
     with pytest.raises(Fatal, match="refused by the brokers 5 times in a row: the record is too large"):
         setbacks.lose(too_large, events=7, told=True)
+
+
+def missing(topic: str) -> TransactionLost:
+    return TransactionLost(f"send to {topic}: there is no such topic", refused=True, missing_topic=topic)
+
+
+@pytest.mark.parametrize(
+    ("topic", "remedy"),
+    [
+        (TOPICS.enriched, "Create it again (sessionizer topics create)"),
+        (TOPICS.dead_letters, "Create it again (sessionizer topics create)"),
+        (TOPICS.raw, "Do not recreate it for this group"),
+        (TOPICS.repartition, "Do not recreate it for this group"),
+        (TOPICS.changelog, "The state is lost with it. Restore it from a copy, or start a new group"),
+    ],
+)
+def test_a_topic_that_is_missing_twice_in_a_row_ends_the_worker_with_what_to_do(
+    topic: str, remedy: str
+) -> None:
+    setbacks = Setbacks(3, TOPICS)
+    for lost in (missing(topic), AWAY, missing(topic)):
+        setbacks.lose(lost, events=7, told=True)
+
+    with pytest.raises(Fatal) as ended:
+        setbacks.lose(missing(topic), events=7, told=True)
+    assert str(ended.value).startswith(f"{topic} is gone, or may not be seen any more. {remedy}")

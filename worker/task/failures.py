@@ -6,23 +6,28 @@ restored, are not: then the worker ends with the reason, instead of standing sti
 
 from worker import telemetry
 from worker.errors import Fatal, StateCorrupted, TransactionLost
+from worker.task.topics import TaskTopics
 
 _REFUSALS = 5
 _CORRUPTIONS = 3
+_MISSING = 2
+"""So often a topic is missing before it counts as deleted: each time for half of a transaction's timeout."""
 
 
 class Setbacks:
     """What went wrong in one task since its last commit."""
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, partition: int, topics: TaskTopics) -> None:
         self._partition = partition
+        self._topics = topics
         self.lost = 0
         self._refused = 0
+        self._missing = 0
         self._corrupted = 0
 
     def committed(self) -> None:
         """A success: all is forgotten."""
-        self.lost = self._refused = self._corrupted = 0
+        self.lost = self._refused = self._missing = self._corrupted = 0
 
     def lose(self, lost: TransactionLost, events: int, *, told: bool) -> None:
         """Count a lost transaction of so many events, and tell the log of the 1st, 2nd, 4th, 8th ... in a
@@ -37,6 +42,10 @@ class Setbacks:
                     partition=self._partition, reason=str(lost), events=events, consecutive=self.lost
                 )
             )
+        self._missing = self._missing + 1 if lost.missing_topic else 0
+        if self._missing >= _MISSING:
+            topic = lost.missing_topic
+            raise Fatal(f"{topic} is gone, or may not be seen any more. {self._topics.when_missing(topic)}")
         self._refused = self._refused + 1 if lost.refused else 0
         if self._refused >= _REFUSALS:
             raise Fatal(

@@ -95,7 +95,7 @@ class PartitionTask:
         self._draft: Draft | None = None
         self._stopping = False
         self._abandoned = False
-        self._setbacks = Setbacks(partition)
+        self._setbacks = Setbacks(partition, topics)
         self._limits = DraftLimits(policy.slow_s)
         self._next_flush = 0.0
         self._restored_to = -1

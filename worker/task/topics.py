@@ -22,6 +22,22 @@ class TaskTopics(Struct, frozen=True, kw_only=True):
     timed_by_brokers: frozenset[str] = frozenset()
     """Inputs whose records bear the time at which a broker took them (``LogAppendTime``)."""
 
+    def when_missing(self, topic: str) -> str:
+        """What to do when one of them was deleted under a worker."""
+        if topic in self.inputs:
+            return (
+                "Do not recreate it for this group, which would go on at its old offsets: start a new group "
+                "(kafka.group_id)"
+            )
+        if topic == self.changelog:
+            return (
+                "The state is lost with it. Restore it from a copy, or start a new group (kafka.group_id), "
+                "which reads the raw topic again"
+            )
+        return (
+            "Create it again (sessionizer topics create) and start the workers: nothing is lost or repeated"
+        )
+
     @property
     def inputs(self) -> list[str]:
         """The raw topic, and the repartition topic where it is read."""

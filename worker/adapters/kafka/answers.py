@@ -5,8 +5,8 @@ missing operation. Knows aiokafka's answers; nothing of transactions. Invariant:
 said of the topic, group or id that stands in it, never of what somebody happened to wait for.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, for_code
 from msgspec import Struct
@@ -14,7 +14,7 @@ from msgspec import Struct
 from worker.config import Kafka
 from worker.errors import TransactionLost
 
-_PRODUCE, _FIND_COORDINATOR, _INIT_PRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = (
+PRODUCE, _FIND_COORDINATOR, _INITPRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = (
     0, 10, 22, 24, 25, 26, 28,
 )  # fmt: skip
 """Kafka's numbers of the requests of a transaction."""
@@ -61,23 +61,25 @@ class Answer(Struct, frozen=True):
         """Whether the same will be answered again and again."""
         return self.code in _LASTING
 
-    def text(self, group_id: str, transactional_id: str) -> str:
-        """What was asked and answered; of a refused right the operation that is missing."""
+    def text(self, group_id: str, transactional_id: str, grants: "Grants") -> str:
+        """What was asked and answered; of a refused right, the operation and the command that grants it."""
         if self.code == UNKNOWN_TOPIC:
             error = "there is no such topic"
         else:
             error = _LASTING.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
         asked = {
-            _PRODUCE: f"send to {self.topic}",
+            PRODUCE: f"send to {self.topic}",
             _ADD_PARTITIONS: f"send to {self.topic}",
             _COMMIT_OFFSETS: f"commit offsets of {self.topic}",
-            _INIT_PRODUCER_ID: "fence",
+            _INITPRODUCER_ID: "fence",
         }.get(self.request, "transaction")
         operation = "Read" if self.request == _COMMIT_OFFSETS else "Write"
         needs = {
-            TOPIC_AUTHORIZATION_FAILED: needed(operation, "topic", self.topic),
-            GROUP_AUTHORIZATION_FAILED: needed("Read", "group", group_id),
-            TRANSACTIONAL_ID_AUTHORIZATION_FAILED: needed("Write", "transactional id", transactional_id),
+            TOPIC_AUTHORIZATION_FAILED: grants.needed(operation, "topic", self.topic),
+            GROUP_AUTHORIZATION_FAILED: grants.needed("Read", "group", group_id),
+            TRANSACTIONAL_ID_AUTHORIZATION_FAILED: grants.needed(
+                "Write", "transactional id", transactional_id
+            ),
         }.get(self.code)
         return f"{asked}: {error}" if needs is None else f"{asked}: {error}: {needs}"
 
@@ -87,33 +89,28 @@ def answer_of(error: Exception | None, topic: str | None) -> Answer | None:
     code = getattr(error, "errno", 0)
     if topic is None or not (code in _LASTING or code == UNKNOWN_TOPIC):
         return None
-    return Answer(_PRODUCE, code, topic)
+    return Answer(PRODUCE, code, topic)
 
 
-def lost_reading(what: str, error: BaseException, topic: str) -> TransactionLost:
+def lost_reading(what: str, error: BaseException, topic: str, grants: "Grants") -> TransactionLost:
     """A question about ``topic``, or about what the group has committed of it, that has failed."""
     if isinstance(error, TopicAuthorizationFailedError):
-        needs = needed("Read", "topic", topic)
+        needs = grants.needed("Read", "topic", topic)
     elif isinstance(error, GroupAuthorizationFailedError):
-        needs = needed("Read", "group", str(error.args[0]))
+        needs = grants.needed("Read", "group", str(error.args[0]))
     else:
         return TransactionLost(f"{what}: {type(error).__name__}: {error}")
     return TransactionLost(f"{what}: {needs}", refused=True)
 
 
-def needed(operation: str, kind: str, name: str) -> str:
-    """The words for a missing right, the same wherever one is found."""
-    return f"the user needs the operation {operation} on {kind} {name}"
-
-
 def errors_in(response: Any) -> Iterator[Answer]:
     """The errors of an answer to a request of a transaction, in its order; of other answers none."""
     request = response.API_KEY
-    if request == _PRODUCE:
+    if request == PRODUCE:
         found = [(topic, entry[1]) for topic, entries in response.topics for entry in entries]
     elif request in (_ADD_PARTITIONS, _COMMIT_OFFSETS):
         found = [(topic, code) for topic, entries in response.errors for _partition, code in entries]
-    elif request in (_FIND_COORDINATOR, _INIT_PRODUCER_ID, _ADD_OFFSETS, _END):
+    elif request in (_FIND_COORDINATOR, _INITPRODUCER_ID, _ADD_OFFSETS, _END):
         found = [("", response.error_code)]
     else:
         return
@@ -122,13 +119,43 @@ def errors_in(response: Any) -> Iterator[Answer]:
             yield Answer(request, code, topic)
 
 
-def grant_command(kafka: Kafka, operation: str, resource: str) -> str:
-    """The command that grants the operation to our user. ``resource``: as its options say it.
+class Grants(Struct, frozen=True):
+    """Where rights are granted, and to whom: what a message about a missing right needs besides.
 
-    Of a certificate or a token only the brokers know the user's name.
+    ``user`` is empty for a certificate or a token: only the brokers know that name.
     """
-    user = f"User:{kafka.sasl_username}" if kafka.sasl_username else "'User:<as the brokers call it>'"
-    return (
-        f"kafka-acls.sh --bootstrap-server {kafka.bootstrap_servers} --add --allow-principal {user} "
-        f"--operation {operation} {resource}"
-    )
+
+    bootstrap_servers: str
+    user: str
+
+    @classmethod
+    def of(cls, kafka: Kafka) -> Self:
+        """By the configuration."""
+        return cls(kafka.bootstrap_servers, kafka.sasl_username)
+
+    def needed(self, operation: str, kind: str, name: str) -> str:
+        """The words for a missing right of a running worker, with the command that grants it."""
+        command = self.command(operation, resource_options(kind, name))
+        return f"the user needs the operation {operation} on {kind} {name}. Remedy: {command}"
+
+    def command(self, operation: str, resource: str) -> str:
+        """The command that grants the operation to our user. ``resource``: as its options say it."""
+        user = f"User:{self.user}" if self.user else "'User:<as the brokers call it>'"
+        return (
+            f"kafka-acls.sh --bootstrap-server {self.bootstrap_servers} --add --allow-principal {user} "
+            f"--operation {operation} {resource}"
+        )
+
+
+def grants_of(client: Mapping[str, Any]) -> Grants:
+    """By the options of a client."""
+    servers = client["bootstrap_servers"]
+    addresses = servers if isinstance(servers, str) else ",".join(servers)
+    return Grants(addresses, client.get("sasl_plain_username", ""))
+
+
+def resource_options(kind: str, name: str) -> str:
+    """How kafka-acls.sh names a group, topics (with commas between), or the prefix of transactional ids."""
+    if kind == "transactional id":
+        return f"--transactional-id {name.rpartition('/')[0]}/ --resource-pattern-type prefixed"
+    return " ".join(f"--{kind} {one}" for one in name.split(", "))

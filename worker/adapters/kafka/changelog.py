@@ -13,7 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
-from worker.adapters.kafka.answers import lost_reading
+from worker.adapters.kafka.answers import grants_of, lost_reading
 from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
@@ -51,7 +51,9 @@ class KafkaChangelog:
                     end = await consumer.end_offsets([self._partition])
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
-            raise lost_reading("read the changelog's bounds", error, self._partition.topic) from error
+            raise lost_reading(
+                "read the changelog's bounds", error, self._partition.topic, grants_of(self._client)
+            ) from error
         if self._partition.partition not in known:
             raise Fatal(
                 f"partition {self._partition.partition}: the changelog {self._partition.topic} has only "
@@ -89,7 +91,9 @@ class KafkaChangelog:
             ) from error
         except (KafkaError, OSError) as error:
             await self.close()
-            raise lost_reading("read the changelog", error, self._partition.topic) from error
+            raise lost_reading(
+                "read the changelog", error, self._partition.topic, grants_of(self._client)
+            ) from error
         if position == offset:
             await self._refuse_silence()
         else:
@@ -121,9 +125,7 @@ class KafkaChangelog:
                 raise
             await self.close()
             raise TransactionLost(
-                f"the changelog {topic} is gone, and its state with it: there is no such topic. Restore "
-                "it, or start a new group (kafka.group_id), which reads the raw topic again",
-                refused=True,
+                f"read the changelog: there is no such topic {topic}", refused=True, missing_topic=topic
             ) from error
 
     async def _refuse_silence(self) -> None:

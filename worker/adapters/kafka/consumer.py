@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from worker import telemetry
+from worker.adapters.kafka.answers import grants_of
 from worker.adapters.kafka.assignor import StickyAssignor
 from worker.adapters.kafka.login import Login
 from worker.adapters.kafka.membership import Membership
@@ -87,6 +88,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._unreadable_times: Counter[TopicPartition] = Counter()  # in a row
         self._clock = clock
         self._login = login
+        self._grants = grants_of(client)
         self._options = {
             **client,
             "group_id": group_id,
@@ -131,7 +133,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             ) from error
         options = self._options
         self._membership = Membership(
-            self._consumer, options["group_id"], options["group_instance_id"], self._clock
+            self._consumer, options["group_id"], options["group_instance_id"], self._clock, self._grants
         )
         self._topic_watch = TopicWatch(self._consumer._client.cluster, self._topics, self._clock)
         self._consumer.subscribe(list(self._topics), listener=self)
@@ -145,7 +147,9 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def source(self, partition: int) -> KafkaSource:
         """A new source for a partition that was assigned."""
         assert self._consumer is not None
-        source = KafkaSource(self, Offsets(self._consumer), partition, self._topics, self._start_from)
+        source = KafkaSource(
+            self, Offsets(self._consumer, self._grants), partition, self._topics, self._start_from
+        )
         self._inputs |= {filled.topic_partition: filled for filled in source.inputs}
         return source
 

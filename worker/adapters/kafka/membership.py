@@ -18,7 +18,7 @@ from aiokafka.errors import (
     UnknownError,
 )
 
-from worker.adapters.kafka.answers import lost_reading
+from worker.adapters.kafka.answers import Grants, lost_reading
 from worker.errors import Fatal
 from worker.ports import Clock
 
@@ -42,12 +42,18 @@ class Membership:
     """One consumer's membership in its group."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, group_id: str, group_instance_id: str | None, clock: Clock
+        self,
+        consumer: AIOKafkaConsumer,
+        group_id: str,
+        group_instance_id: str | None,
+        clock: Clock,
+        grants: Grants,
     ) -> None:
         self._coordinator = consumer._coordinator
         self._group_id = group_id
         self._group_instance_id = group_instance_id
         self._clock = clock
+        self._grants = grants
         self._member_id: str | None = None
         self._displaced_at: deque[float] = deque(maxlen=_DISPLACED_TIMES)
 
@@ -78,7 +84,7 @@ class Membership:
         if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
             named = error.args[0] if error.args else ""
             topics = ", ".join(sorted(named)) if isinstance(named, set | frozenset) else str(named)
-            raise Fatal(str(lost_reading(f"group {self._group_id}", error, topics))) from error
+            raise Fatal(str(lost_reading(f"group {self._group_id}", error, topics, self._grants))) from error
         for kind, remedy in _REMEDIES.items():
             if isinstance(error, kind):
                 raise Fatal(f"the brokers refuse group {self._group_id}: {error}: {remedy}") from error

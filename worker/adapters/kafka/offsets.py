@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.offset import OffsetRequest
 
-from worker.adapters.kafka.answers import lost_reading
+from worker.adapters.kafka.answers import Grants, lost_reading
 from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0
@@ -23,22 +23,23 @@ _LATEST = -1
 class Offsets:
     """Asks through one consumer, as a member of its group."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, grants: Grants) -> None:
         self._consumer = consumer
+        self._grants = grants
 
     async def first(self, topic_partition: TopicPartition) -> int:
         """That of the oldest record."""
-        answer = await _answered(self._consumer.beginning_offsets([topic_partition]), [topic_partition])
+        answer = await self._answered(self._consumer.beginning_offsets([topic_partition]), [topic_partition])
         return int(answer[topic_partition])
 
     async def end(self, topic_partition: TopicPartition) -> int:
         """The last stable offset."""
-        answer = await _answered(self._consumer.end_offsets([topic_partition]), [topic_partition])
+        answer = await self._answered(self._consumer.end_offsets([topic_partition]), [topic_partition])
         return int(answer[topic_partition])
 
     async def log_end(self, topic_partition: TopicPartition) -> int:
         """The high watermark: also behind records of transactions that are open or were aborted."""
-        return int(await _answered(self._high_watermark(topic_partition), [topic_partition]))
+        return int(await self._answered(self._high_watermark(topic_partition), [topic_partition]))
 
     async def _high_watermark(self, topic_partition: TopicPartition) -> int:
         # The consumer's own ``end_offsets`` asks with its isolation level, and is told the last stable one.
@@ -62,18 +63,17 @@ class Offsets:
         """What the group has committed, where it has."""
         # The consumer's own ``committed`` tells no metadata.
         asked = self._consumer._coordinator.fetch_committed_offsets(topic_partitions)
-        answer = await _answered(asked, topic_partitions)
+        answer = await self._answered(asked, topic_partitions)
         return {
             topic_partition: GroupOffset(int(known.offset), known.metadata)
             for topic_partition, known in answer.items()
         }
 
-
-async def _answered(answer: Awaitable[Any], asked: Sequence[TopicPartition]) -> Any:
-    try:
-        async with asyncio.timeout(_ANSWER_S):
-            return await answer
-    except (KafkaError, TimeoutError) as error:
-        named = error.args[0] if error.args and isinstance(error.args[0], set) else ()
-        topics = sorted(named) or [topic_partition.topic for topic_partition in asked]
-        raise lost_reading("read the input's offsets", error, ", ".join(topics)) from error
+    async def _answered(self, answer: Awaitable[Any], asked: Sequence[TopicPartition]) -> Any:
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return await answer
+        except (KafkaError, TimeoutError) as error:
+            named = error.args[0] if error.args and isinstance(error.args[0], set) else ()
+            topics = sorted(named) or [topic_partition.topic for topic_partition in asked]
+            raise lost_reading("read the input's offsets", error, ", ".join(topics), self._grants) from error

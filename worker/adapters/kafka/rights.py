@@ -21,7 +21,8 @@ from worker.adapters.kafka.answers import (
     GROUP_AUTHORIZATION_FAILED,
     TOPIC_AUTHORIZATION_FAILED,
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    grant_command,
+    Grants,
+    resource_options,
 )
 from worker.adapters.kafka.topic_rules import Problem, Topic
 from worker.config import Config, Kafka
@@ -59,15 +60,11 @@ class Missing(Struct, frozen=True):
         return Problem(
             topic=self.name if self.kind == "topic" else f"{self.kind} {self.name}",
             what=f"may not be seen: {lacks}" if self.hidden else lacks,
-            remedy=grant_command(kafka, " --operation ".join(self.operations), self._resource()),
+            remedy=Grants.of(kafka).command(
+                " --operation ".join(self.operations), resource_options(self.kind, self.name)
+            ),
             fatal=True,
         )
-
-    def _resource(self) -> str:
-        if self.kind == "transactional id":
-            prefix = self.name.rpartition("/")[0]
-            return f"--transactional-id {prefix}/ --resource-pattern-type prefixed"
-        return f"--{self.kind} {self.name}"
 
 
 async def missing_rights(

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 
-from worker.adapters.kafka.answers import grant_command
+from worker.adapters.kafka.answers import Grants
 from worker.config import Config
 from worker.model.outputs import largest_bytes
 from worker.model.topics import TOPICS, Role, TopicSpec
@@ -125,7 +125,7 @@ def problems(topics: Mapping[str, Topic], config: Config, committed: Collection[
             found.extend(_partition_problems(role, topic, raw, config))
         if topic.settings is None:
             what = "its settings may not be read, so they are not checked"
-            remedy = grant_command(config.kafka, "DescribeConfigs", f"--topic {name}")
+            remedy = Grants.of(config.kafka).command("DescribeConfigs", f"--topic {name}")
             found.append(Problem(topic=name, what=what, remedy=remedy))
         else:
             found.extend(_setting_problems(role, topic, topic.settings, raw, config))

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 from msgspec import Struct
 
-from worker.adapters.kafka.answers import grant_command, needed
+from worker.adapters.kafka.answers import Grants
 from worker.adapters.kafka.rights import missing_rights
 from worker.adapters.kafka.security import client_options, login_of
 from worker.adapters.kafka.topic_rules import (
@@ -116,7 +116,8 @@ async def create(config: Config, *, partitions: int | None, replication_factor: 
         while len(after) < len(names):  # made by the controller, but not yet known to the broker we ask
             if asyncio.get_running_loop().time() > deadline:
                 unseen = ", ".join(sorted(set(names.values()) - after.keys()))
-                raise Fatal(f"{unseen}: made, but may not be seen: {needed('Describe', 'topic', unseen)}")
+                needs = Grants.of(config.kafka).needed("Describe", "topic", unseen)
+                raise Fatal(f"{unseen}: made, but may not be seen: {needs}")
             await asyncio.sleep(0.1)
             after = await _describe(client, names.values())
     return [Outcome(topic=after[name], created=name in made) for name in names.values()]
@@ -145,7 +146,7 @@ async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic], kafka: Ka
         topics = " ".join(f"--topic {name}" for name in denied)
         refused.append(
             f"{', '.join(denied)}: the user needs the operation Create on these topics, or on the cluster. "
-            f"Remedy: {grant_command(kafka, 'Create', topics)}"
+            f"Remedy: {Grants.of(kafka).command('Create', topics)}"
         )
     if refused:
         done = f" ({', '.join(sorted(made))} created)" if made else ""

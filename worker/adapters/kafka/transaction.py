@@ -27,7 +27,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.adapters.kafka.answers import UNKNOWN_TOPIC, Answer, answer_of, errors_in
+from worker.adapters.kafka.answers import PRODUCE, UNKNOWN_TOPIC, Answer, answer_of, errors_in, grants_of
 from worker.adapters.kafka.batches import NO_HEADERS, fill
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
@@ -54,6 +54,7 @@ class KafkaTransaction:
     ) -> None:
         """``client``: what every client of the cluster needs: addresses and security."""
         self._client = dict(client)
+        self._grants = grants_of(client)
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._partition = partition
@@ -247,13 +248,13 @@ class KafkaTransaction:
         refusal = self._refusal or answer_of(error, topic)
         if refusal is None:
             return None
-        return TransactionLost(refusal.text(self._group_id, self._transactional_id), refused=True)
+        return self._answered_with(refusal)
 
     def _out_of_time(self, what: str, topic: str | None, producer: AIOKafkaProducer) -> TransactionLost:
         """Nothing refused it, and it has not ended; the last error that was tried again may be why."""
         last = next(reversed(self._errors.values()), None)
         if last is None and topic is not None and not producer.client.cluster.partitions_for_topic(topic):
-            return TransactionLost(f"{what}: there is no such topic", refused=True)
+            return self._answered_with(Answer(PRODUCE, UNKNOWN_TOPIC, topic))
         if last is None and self._in_transaction and self._answered:
             return TransactionLost(
                 f"{what}: no answer in time, which is {self._transaction_timeout_ms / 2000:g} s, half of "
@@ -263,10 +264,17 @@ class KafkaTransaction:
             )
         if last is None:
             return TransactionLost(f"{what}: no answer in time")
-        text = last.text(self._group_id, self._transactional_id)
         if last.code == UNKNOWN_TOPIC:
-            return TransactionLost(text, refused=True)
+            return self._answered_with(last)
+        text = self._text_of(last)
         return TransactionLost(f"{what}: not done in time; what the brokers answered last: {text}")
+
+    def _answered_with(self, answer: Answer) -> TransactionLost:
+        missing_topic = answer.topic if answer.code == UNKNOWN_TOPIC else ""
+        return TransactionLost(self._text_of(answer), refused=True, missing_topic=missing_topic)
+
+    def _text_of(self, answer: Answer) -> str:
+        return answer.text(self._group_id, self._transactional_id, self._grants)
 
     def _failed(self, what: str, error: Exception, producer: AIOKafkaProducer) -> TransactionLost:
         """What failed first: a batch, then the client's sender, which then fails all; the caller sees that
