@@ -9,13 +9,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from bench.load import BOOTSTRAP_VARIABLE
 from testing.kafka.broker import LocalBroker
 from testing.kafka.discovery import jars
+from testing.scratch import scratch_directory
 
 JAVA_OPTIONS = ("-Xms1g", "-Xmx1g")
 SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}
@@ -25,8 +24,8 @@ SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}
 def throw_away_broker() -> Iterator[str]:
     """The address of a broker that lives as long as the context, and its records with it."""
     with (
-        tempfile.TemporaryDirectory(prefix="sessionizer-bench-") as directory,
-        LocalBroker(jars(), Path(directory), settings=SETTINGS, java_options=JAVA_OPTIONS) as broker,
+        scratch_directory("bench") as directory,
+        LocalBroker(jars(), directory, settings=SETTINGS, java_options=JAVA_OPTIONS) as broker,
     ):
         yield broker.bootstrap_servers
 

@@ -8,7 +8,6 @@ partition, so that what is told is the look-up and not the fetching.
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from rich import box
@@ -17,8 +16,10 @@ from rich.table import Table
 
 from bench.broker import throw_away_broker
 from bench.run import environment_of
-from bench.stage import Reader, Worker, fill, wait_until
+from bench.stage import Reader, Worker, fill
 from bench.topics import APPEND_TIME, Topics
+from testing.scratch import scratch_directory
+from testing.wait import wait_until
 
 PARTITIONS = 4
 PATIENCE_S = 1_200.0
@@ -50,9 +51,16 @@ def cpu_us(worker: Worker, reader: Reader, events: int) -> float:
     """Run the worker over so many events: its CPU an event, the first fifth left out as its warm-up."""
     before = reader.seen
     worker.start(static=True)
-    wait_until(lambda: reader.seen >= before + events / 5, "a fifth is put out", PATIENCE_S)
+    wait_until(
+        lambda: reader.seen >= before + events / 5,
+        what="a fifth is put out",
+        timeout_s=PATIENCE_S,
+        every_s=0.1,
+    )
     began_s, seen = worker.cpu_s(), reader.seen
-    wait_until(lambda: reader.seen >= before + events, "all is put out", PATIENCE_S)
+    wait_until(
+        lambda: reader.seen >= before + events, what="all is put out", timeout_s=PATIENCE_S, every_s=0.1
+    )
     used_s = worker.cpu_s() - began_s
     worker.stop()
     return 1e6 * used_s / (before + events - seen)
@@ -67,10 +75,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
     found: dict[int, list[tuple[float, float]]] = {devices: [] for devices in options.devices}
-    with tempfile.TemporaryDirectory(prefix="sessionizer-cold-") as directory, throw_away_broker() as servers:
+    with scratch_directory("cold") as directory, throw_away_broker() as servers:
         for _ in range(options.runs):
             for devices, runs in found.items():
-                runs.append(measure(servers, devices, options.events, Path(directory)))
+                runs.append(measure(servers, devices, options.events, directory))
                 sys.stderr.write(f"{devices:,} devices: {runs[-1]}\n")
     result = Table(box=box.MARKDOWN)
     for column in ("devices", "us CPU of a device's first event", "us CPU of a later one"):

@@ -8,7 +8,6 @@ a cold broker computes several times as long.
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,8 +20,10 @@ from bench.broker import throw_away_broker
 from bench.process_cost import ProcessTree, listening_pid
 from bench.report import write
 from bench.run import environment_of
-from bench.stage import Load, Worker, wait_until
+from bench.stage import Load, Worker
 from bench.topics import APPEND_TIME, Topics
+from testing.scratch import scratch_directory
+from testing.wait import wait_until
 from worker.core.partitioner import Partitioning
 
 INTERVALS_MS = (100, 2_000)
@@ -56,8 +57,9 @@ def measure(servers: str, partitions: int, interval_ms: int, seconds: float, dir
     worker.start(static=True)
     wait_until(
         lambda: len([line for line in worker.lines() if line["event"] == "partition.founded"]) >= partitions,
-        "all partitions run",
-        120,
+        what="all partitions run",
+        timeout_s=120,
+        every_s=0.1,
     )
     load = Load(servers, raw, devices_of(partitions), per_second=EVENTS_A_SECOND)
     load.start()
@@ -148,17 +150,15 @@ def main() -> None:
     options = parser.parse_args()
     costs = []
     with (
-        tempfile.TemporaryDirectory(prefix="sessionizer-commit-") as directory,
+        scratch_directory("commit") as directory,
         throw_away_broker() as servers,
     ):
-        warm_up = measure(
-            servers, max(options.partitions), min(INTERVALS_MS), WARM_UP_BROKER_S, Path(directory)
-        )
+        warm_up = measure(servers, max(options.partitions), min(INTERVALS_MS), WARM_UP_BROKER_S, directory)
         sys.stderr.write(f"not counted: {warm_up}\n")
         for _ in range(options.runs):
             for partitions in options.partitions:
                 for interval_ms in INTERVALS_MS:
-                    cost = measure(servers, partitions, interval_ms, options.seconds, Path(directory))
+                    cost = measure(servers, partitions, interval_ms, options.seconds, directory)
                     sys.stderr.write(f"{cost}\n")
                     costs.append(cost)
     Console(width=140).print(table(costs))

@@ -8,7 +8,6 @@ that a partition's silence is its worker's and not the load's.
 
 import argparse
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,8 +23,10 @@ from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import tell, write
 from bench.run import environment_of
 from bench.silences import is_flowing, silence
-from bench.stage import Load, Reader, Worker, fill, wait_until
+from bench.stage import Load, Reader, Worker, fill
 from bench.topics import APPEND_TIME, Topics
+from testing.scratch import scratch_directory
+from testing.wait import wait_until
 
 FLOWING_S = 3.0
 LEAST_S = 8.0
@@ -68,7 +69,12 @@ class Stage:
         for worker in self.workers.values():
             worker.start(static=True)
         began = time.monotonic()
-        wait_until(lambda: self.reader.seen >= self._devices, "the devices' events are put out", 1_800)
+        wait_until(
+            lambda: self.reader.seen >= self._devices,
+            what="the devices' events are put out",
+            timeout_s=1_800,
+            every_s=0.1,
+        )
         self.reader.forget()
         tell(f"filled: {self._devices:,} devices in {time.monotonic() - began:.0f} s")
         self._load = Load(self._servers, self._raw, load_devices, per_second=25)
@@ -135,7 +141,7 @@ class Stage:
             arrivals = self.reader.arrivals
             return all(is_flowing(arrivals[number], now_s, FLOWING_S) for number in range(self.partitions))
 
-        wait_until(flowing, "all partitions put out fresh events", PATIENCE_S)
+        wait_until(flowing, what="all partitions put out fresh events", timeout_s=PATIENCE_S, every_s=0.1)
 
 
 def play(stage: Stage) -> Iterable[Outcome]:
@@ -214,8 +220,8 @@ def main() -> None:
 
 
 def run(servers: str, options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="sessionizer-failover-") as temporary:
-        directory = options.scratch or Path(temporary)
+    with scratch_directory("failover") as scratch:
+        directory = options.scratch or scratch
         directory.mkdir(parents=True, exist_ok=True)
         stage = Stage(servers, directory, options.partitions, 2 * options.devices)
         outcomes = []

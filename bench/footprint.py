@@ -9,7 +9,6 @@ into.
 import argparse
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,10 +25,12 @@ from bench.events import Shape
 from bench.load import fill
 from bench.report import write
 from bench.run import environment_of
-from bench.stage import Worker, wait_until
+from bench.stage import Worker
 from bench.topics import Topics
 from testing.kafka.broker import LocalBroker
 from testing.kafka.discovery import jars
+from testing.scratch import scratch_directory
+from testing.wait import wait_until
 from worker.core.state_codec import META_KEY, device_of_hot_key
 
 PARTITIONS = 4
@@ -77,10 +78,16 @@ def weigh(shape: Shape, raw_compression: str, broker: LocalBroker, data: Path, d
     ends = (names["ENRICHED"], names["DEAD_LETTERS"])
     wait_until(
         lambda: sum(topics.end_offset(name, PARTITIONS) for name in ends) >= shape.events,
-        "as many outputs as events",
-        PATIENCE_S,
+        what="as many outputs as events",
+        timeout_s=PATIENCE_S,
+        every_s=0.1,
     )
-    wait_until(lambda: sum(map(topics.count_records, ends)) == shape.events, "exactly as many", PATIENCE_S)
+    wait_until(
+        lambda: sum(map(topics.count_records, ends)) == shape.events,
+        what="exactly as many",
+        timeout_s=PATIENCE_S,
+        every_s=0.1,
+    )
     worker.stop()
 
     weights: dict[str, Weight] = {}
@@ -129,7 +136,12 @@ def start_again(worker: Worker) -> tuple[float, list[dict[str, Any]]]:
     def restored() -> list[dict[str, Any]]:
         return [line for line in worker.lines()[before:] if line["event"] == "partition.restored"]
 
-    wait_until(lambda: len(restored()) >= PARTITIONS, "all partitions are restored", PATIENCE_S)
+    wait_until(
+        lambda: len(restored()) >= PARTITIONS,
+        what="all partitions are restored",
+        timeout_s=PATIENCE_S,
+        every_s=0.1,
+    )
     cpu_s = worker.cpu_s()
     worker.stop()
     return cpu_s, restored()
@@ -218,8 +230,7 @@ def main() -> None:
     parser.add_argument("--raw-compression", choices=["none", "zstd"], default="none")
     options = parser.parse_args()
     found = []
-    with tempfile.TemporaryDirectory(prefix="sessionizer-footprint-") as temporary:
-        directory = Path(temporary)
+    with scratch_directory("footprint") as directory:
         broker = LocalBroker(jars(), directory / "broker", settings=SETTINGS, java_options=JAVA_OPTIONS)
         with broker:
             for events_per_record in (20, 1):

@@ -18,7 +18,6 @@ and watched as by ``bench.run``. About ten minutes on two cores at rest, so it i
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +35,7 @@ from bench.load import to_topic
 from bench.report import RESULTS, Run, save, tell
 from bench.run import Bench, environment_of, run_of, watch
 from bench.topics import ENDS, KEPT, Topics
+from testing.scratch import scratch_directory
 
 PARTITIONS = 4
 START_S = 5.0  # a worker is up by then: a steady load begins without a backlog
@@ -211,13 +211,13 @@ def main() -> None:
     console = Console(width=160)
     found: list[Run] = []
     with (
-        tempfile.TemporaryDirectory(prefix="sessionizer-growth-") as directory,
+        scratch_directory("growth") as directory,
         throw_away_broker() as servers,
     ):
         try:
             for size in options.events_per_record:
                 for name in options.only:
-                    runs = COMPARISONS[name](servers, Path(directory), size, options)
+                    runs = COMPARISONS[name](servers, directory, size, options)
                     found += runs
                     console.print(table(f"{name}, {size} a record", runs))
         finally:  # what was measured before a failure is kept

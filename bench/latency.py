@@ -10,7 +10,6 @@ import os
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -23,6 +22,7 @@ from bench.report import RESULTS
 from bench.run import JOBS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
 from testing.kafka.broker import end_with_parent
+from testing.scratch import scratch_directory
 
 PARTITIONS = 4
 WARM_UP_S = 10.0
@@ -87,13 +87,13 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     try:
         with (
-            tempfile.TemporaryDirectory(prefix=f"{group}-") as directory,
+            scratch_directory("latency") as directory,
             Path(RESULTS, "latency.log").open("wb") as log,
         ):
             process = subprocess.Popen(
                 options.command,
                 env=environment_of(
-                    options.bootstrap_servers, group, raw, names, Path(directory), JOBS[options.job]
+                    options.bootstrap_servers, group, raw, names, directory, JOBS[options.job]
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -6,7 +6,6 @@ start with the state on disk. Peak memory is the kernel's own figure: no peak be
 
 import argparse
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from rich.table import Table
 from bench.broker import throw_away_broker
 from bench.report import tell, write
 from bench.run import environment_of
-from bench.stage import Worker, wait_until
+from bench.stage import Worker
 from bench.topics import APPEND_TIME, Topics
+from testing.scratch import scratch_directory
+from testing.wait import wait_until
 
 PATIENCE_S = 600.0
 SETTLE_S = 15.0
@@ -76,7 +77,9 @@ def start(worker: Worker, what: str, running: str, partitions: int) -> Start:
     def seen() -> set[int]:
         return {line["partition"] for line in worker.lines()[before:] if line["event"] == running}
 
-    wait_until(lambda: len(seen()) >= partitions, "all partitions run", PATIENCE_S)
+    wait_until(
+        lambda: len(seen()) >= partitions, what="all partitions run", timeout_s=PATIENCE_S, every_s=0.1
+    )
     seconds = time.monotonic() - began
     cpu_s, peak_mb = worker.cpu_s(), worker.peak_mb()
     time.sleep(2.0)  # for the status line that tells of the last lost transaction
@@ -113,12 +116,11 @@ def main() -> None:
     parser.add_argument("--bootstrap-servers", help="a broker that runs; default: a throw-away one")
     options = parser.parse_args()
     found: list[Held] = []
-    with tempfile.TemporaryDirectory(prefix="sessionizer-many-") as temporary:
+    with scratch_directory("many") as directory:
 
         def run(servers: str) -> None:
             found.extend(
-                measure(servers, partitions, options.idle_s, Path(temporary))
-                for partitions in options.partitions
+                measure(servers, partitions, options.idle_s, directory) for partitions in options.partitions
             )
 
         if options.bootstrap_servers:

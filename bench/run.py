@@ -13,7 +13,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,11 +31,13 @@ from bench.process_cost import (
 from bench.report import RESULTS, Run, save, table
 from bench.topics import ENDS, Topics
 from testing.kafka.broker import end_with_parent
+from testing.scratch import scratch_directory
 from worker.model.topics import TOPICS
 
 INTERVAL_S = 0.2
 QUIET_S = 1.0  # outputs complete and unchanged for so long: nothing more comes
 STALLED_S = 60.0
+LEAST_EVENTS = 200_000  # the fastest command takes several intervals for so many
 STOP_S = 15.0
 
 JOBS: dict[str, dict[str, str]] = {
@@ -65,17 +66,17 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def measure(bench: Bench) -> Run:
-    """One run from nothing. Raises ValueError when the command put out nothing that could be measured."""
+    """One run from nothing. Ends the program, with one line, where there was nothing to measure."""
     topics = Topics(bench.bootstrap_servers)
     partitions = topics.partitions(bench.topic)
     group, names = topics.fresh_outputs("bench", partitions)
     RESULTS.mkdir(exist_ok=True)
     log = RESULTS / f"{bench.label}.log"
     try:
-        with tempfile.TemporaryDirectory(prefix=f"{group}-") as directory:
+        with scratch_directory("run") as directory:
             settings = {**JOBS[bench.job], **bench.settings}
             environment = environment_of(
-                bench.bootstrap_servers, group, bench.topic, names, Path(directory), settings
+                bench.bootstrap_servers, group, bench.topic, names, directory, settings
             )
             samples = watch(bench, topics, names, partitions, environment, log)
         wanted = bench.until or bench.events
@@ -91,7 +92,11 @@ def measure(bench: Bench) -> Run:
 
 
 def run_of(bench: Bench, samples: Sequence[Sample], *, complete: bool, lost_or_repeated: int) -> Run:
-    """What was seen, as a run of that bench."""
+    """The samples as a run of that bench. Ends the program, with one line, where they are too few."""
+    try:
+        found = figures(samples)
+    except ValueError as error:
+        raise SystemExit(f"{bench.label}: {error}; give --events {LEAST_EVENTS} or more") from None
     return Run(
         label=bench.label,
         command=shlex.join(bench.command),
@@ -100,7 +105,7 @@ def run_of(bench: Bench, samples: Sequence[Sample], *, complete: bool, lost_or_r
         events=bench.events,
         complete=complete,
         lost_or_repeated=lost_or_repeated,
-        figures=figures(samples),
+        figures=found,
     )
 
 

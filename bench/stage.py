@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -195,12 +195,3 @@ def event(event_id: str, device_id: str) -> bytes:
     now_ms = time.time_ns() // 1_000_000
     text = f'{{"id":"{event_id}","type":"page_view","device_id":"{device_id}","timestamp":{now_ms}}}'
     return text.encode()
-
-
-def wait_until(condition: Callable[[], bool], what: str, patience_s: float) -> None:
-    """Raises TimeoutError."""
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
-        time.sleep(0.1)

@@ -7,10 +7,12 @@ Tests that stop, kill or pause a broker take their own: ``local_broker``.
 import contextlib
 import os
 import re
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import hypothesis
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from testing.kafka import discovery
 from testing.kafka.broker import LocalBroker
 from testing.kafka.secured_broker import SecuredBroker, running
+from testing.scratch import scratch_directory
 from tests.commands import Sessionizer, command_line
 from tests.recipes import postgresql
 
@@ -41,11 +44,11 @@ class Kafka:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka() -> Iterator[Kafka]:
     """The test run's broker."""
     with contextlib.ExitStack() as stack:
         try:
-            address = stack.enter_context(discovery.found_broker(tmp_path_factory.mktemp("broker")))
+            address = stack.enter_context(discovery.found_broker())
         except discovery.NoBrokerError as error:
             pytest.fail(str(error), pytrace=False)
         yield Kafka(bootstrap_servers=address)
@@ -61,11 +64,12 @@ def kafka_jars() -> Path:
 
 
 @pytest.fixture(scope="session")
-def secured_broker(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredBroker]:
-    """The test run's broker that asks for logins and rights: begin names of topics, groups and users with
-    ``topic_prefix``, so that no test meets the rights of another.
+def secured_broker(kafka_jars: Path) -> Iterator[SecuredBroker]:
+    """The test run's broker that asks for logins and rights.
+
+    Begin names of topics, groups and users with ``topic_prefix``, so that no test meets another's rights.
     """
-    with running(kafka_jars, tmp_path_factory.mktemp("secured")) as broker:
+    with scratch_directory("secured") as directory, running(kafka_jars, directory) as broker:
         yield broker
 
 
@@ -87,6 +91,15 @@ def topic_prefix(request: pytest.FixtureRequest) -> str:
 def sessionizer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Sessionizer:
     """The command line, without this machine's SESSIONIZER_ variables."""
     return command_line(monkeypatch, capsys)
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends a test run as an interrupt does: brokers stop, and directories go away."""
+    signal.signal(signal.SIGTERM, _end_the_run)
+
+
+def _end_the_run(number: int, _: FrameType | None) -> None:
+    pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)
 
 
 def pytest_report_header() -> str:

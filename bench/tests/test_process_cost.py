@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from bench.process_cost import ProcessTree, Sample, figures
+from bench.run import Bench, run_of
 
 
 def sample(
@@ -51,6 +52,17 @@ def test_what_others_used_is_the_machine_less_all_that_belongs_to_the_run() -> N
 def test_outputs_that_were_all_seen_at_once_measure_nothing() -> None:
     with pytest.raises(ValueError, match="all seen at once"):
         figures([sample(0, 0, 0.0), sample(1, 500, 1.0)])
+
+
+def test_a_load_that_is_too_small_to_measure_ends_the_program_with_what_is_enough() -> None:
+    bench = Bench(
+        bootstrap_servers="", topic="raw", events=500, command=["worker"], label="worker, 20 a record"
+    )
+    with pytest.raises(SystemExit) as ended:
+        run_of(bench, [sample(0, 0, 0.0), sample(1, 500, 1.0)], complete=True, lost_or_repeated=0)
+    assert ended.value.code == (
+        "worker, 20 a record: nothing to measure: 500 outputs, all seen at once; give --events 200000 or more"
+    )
 
 
 def test_the_cpu_time_of_children_counts_also_after_they_ended() -> None:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -41,7 +42,7 @@ class LocalBroker:
     ``settings`` are broker settings that replace or extend ``SETTINGS``; ``java_options`` those of the JVM;
     ``ports`` those of clients and of controllers, free ones if not given.
     The address is fixed when the object is made; nothing runs before ``start``.
-    As a context manager it starts on entry and stops on exit.
+    As a context manager it starts on entry; on exit it stops, and its data goes. Its log stays.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class LocalBroker:
         self._jars = jars
         self._java_options = java_options
         self._directory = directory
+        self._data = directory / "data"
         self._port, controller_port = ports or free_ports(2)
         self._settings = {
             **SETTINGS,
             "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller_port}",
             "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-            "log.dirs": str(directory / "data"),
+            "log.dirs": str(self._data),
             **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -153,7 +155,10 @@ class LocalBroker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            shutil.rmtree(self._data, ignore_errors=True)
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the broker is not running"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from testing.kafka.broker import CLUSTER_ID, LocalBroker, answers, free_ports
 from testing.kafka.settings import IMAGE, SETTINGS, as_environment
+from testing.scratch import scratch_directory
 from testing.wait import wait_until
 
 ADDRESS_VARIABLE = "SESSIONIZER_TEST_KAFKA"
@@ -32,8 +33,8 @@ class NoBrokerError(Exception):
 
 
 @contextlib.contextmanager
-def found_broker(directory: Path) -> Iterator[str]:
-    """The address of a broker that lives as long as the context; ``directory`` is for its data."""
+def found_broker() -> Iterator[str]:
+    """The address of a broker that runs as long as the context, and its data with it."""
     with contextlib.ExitStack() as running:
         if address := os.environ.get(ADDRESS_VARIABLE):
             yield address
@@ -41,6 +42,7 @@ def found_broker(directory: Path) -> Iterator[str]:
             running.callback(container.stop)
             yield container.address
         else:
+            directory = running.enter_context(scratch_directory("broker"))
             yield running.enter_context(LocalBroker(jars(), directory)).bootstrap_servers
 
 

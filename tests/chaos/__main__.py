@@ -8,12 +8,12 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import tempfile
 import time
 from pathlib import Path
 
 from testing.kafka import discovery
 from testing.kafka.cluster import SIZE
+from testing.scratch import scratch_directory
 from tests.chaos.deployment import Deployment
 from tests.chaos.journal import Journal
 from tests.chaos.kills import KillPlan, run_kills
@@ -38,8 +38,8 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=1_000_000, help="with --kills")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away half the time
-    with tempfile.TemporaryDirectory(prefix="sessionizer-chaos-") as directory:
-        return (_chaos if options.kills is None else _kills)(options, Path(directory))
+    with scratch_directory("chaos") as directory:
+        return (_chaos if options.kills is None else _kills)(options, directory)
 
 
 def _chaos(options: argparse.Namespace, directory: Path) -> int:
@@ -70,7 +70,7 @@ def _kills(options: argparse.Namespace, directory: Path) -> int:
         seed=options.seed,
     )
     with contextlib.ExitStack() as running:
-        servers = running.enter_context(discovery.found_broker(directory / "broker"))
+        servers = running.enter_context(discovery.found_broker())
         prefix = f"chaos-{int(time.time())}."
         deployment = running.enter_context(Deployment(servers, prefix, directory))
         started = time.monotonic()

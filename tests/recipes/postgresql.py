@@ -9,12 +9,12 @@ import os
 import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from testing.kafka.broker import end_with_parent
+from testing.scratch import scratch_directory
 from testing.wait import wait_until
 
 NEEDED = ("initdb", "postgres", "psql", "pg_isready")
@@ -77,8 +77,7 @@ class Database:
 def running_server(found: Path) -> Iterator[Database]:
     """A fresh server of these programs. Its directory has a short name: a socket's has 107 bytes."""
     owner = _owner()
-    with tempfile.TemporaryDirectory(prefix="sessionizer-postgresql-") as made:
-        directory = Path(made)
+    with scratch_directory("postgresql") as directory:
         if owner is not None:
             os.chown(directory, pwd.getpwnam(owner).pw_uid, -1)
         data = directory / "data"
