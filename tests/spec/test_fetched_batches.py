@@ -75,7 +75,7 @@ def read_on(answer: bytes, budget: ReadBudget) -> None:
         records = reading(answer, budget)
         records._check_crcs, records.next_fetch_offset = False, position
         try:
-            taken, _ = records.take(10**9)
+            taken, _ = records.next_records(10**9)
         finally:
             records.close()
         if not taken:
@@ -126,7 +126,7 @@ def test_a_damaged_batch_is_corrupt_and_what_came_before_it_is_not_lost(codec: i
     budget = ReadBudget()
     records = reading(batch_of([b"a", b"b", b"c"], codec) + bytes(broken), budget)
     records._check_crcs = False
-    taken, _ = records.take(3)
+    taken, _ = records.next_records(3)
     assert [record.value for record in taken] == [b"a", b"b", b"c"]
     assert records.next_fetch_offset == 3
     with pytest.raises(UnreadableError, match="at offset"):
@@ -138,7 +138,7 @@ def test_what_was_read_before_damage_is_handed_out_first() -> None:
     broken = bytearray(batch_of([b"x"] * 3, ZSTD, first_offset=3))
     broken[-3] ^= 0xFF
     records = reading(batch_of([b"a", b"b", b"c"], ZSTD) + bytes(broken), ReadBudget())
-    taken, was_all = records.take(100)
+    taken, was_all = records.next_records(100)
     assert [record.value for record in taken] == [b"a", b"b", b"c"]
     assert was_all
     assert records.next_fetch_offset == 3
@@ -181,7 +181,7 @@ def test_a_poll_ends_when_it_has_brought_enough() -> None:
     was_all = False
     while not was_all:
         budget.begin_poll(MIB)
-        taken, was_all = records.take(10**9)
+        taken, was_all = records.next_records(10**9)
         assert sum(len(record.value or b"") for record in taken) <= 2 * MIB
         offsets += [record.offset for record in taken]
         assert records.next_fetch_offset == len(offsets)
@@ -197,7 +197,7 @@ def test_half_unpacked_batches_wait_for_one_another_and_all_of_them_are_read() -
     while waiting:
         for number, records in list(waiting.items()):
             budget.begin_poll(MIB)
-            taken, was_all = records.take(10**9)
+            taken, was_all = records.next_records(10**9)
             read[number] += len(taken)
             assert budget.unfinished_bytes <= 12 * MIB
             somebody_waited |= budget.somebody_waits
@@ -213,8 +213,8 @@ def test_a_batch_that_is_given_up_half_read_leaves_its_place_to_others() -> None
     answer = batch_of([b"a" * 100_000] * 50, ZSTD)
     first, second = reading(answer, budget), reading(answer, budget, 1)
     budget.begin_poll(MIB)
-    assert first.take(10**9)[0]
+    assert first.next_records(10**9)[0]
     budget.begin_poll(MIB)
-    assert second.take(10**9) == ([], False)
+    assert second.next_records(10**9) == ([], False)
     first.close()
-    assert second.take(10**9)[0]
+    assert second.next_records(10**9)[0]

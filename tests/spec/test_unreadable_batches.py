@@ -9,9 +9,9 @@ from aiokafka import TopicPartition
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.batch_builder import Built, built_batch
+from worker.adapters.kafka.client_internals.fetcher import PiecewiseFetchResult
 from worker.adapters.kafka.fetched_batches import FetchedBatches
 from worker.adapters.kafka.records import (
-    BoundedFetchResult,
     FetchedRecord,
     LightPartitionRecords,
     UnreadableError,
@@ -45,12 +45,13 @@ class Fetch:
     def __init__(self, answer: bytes, at: int) -> None:
         self.assigned = Assigned(at)
         records = LightPartitionRecords(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
-        self.result = BoundedFetchResult(
+        self.result = PiecewiseFetchResult(
             PLACE, partition_records=records, assignment=self.assigned, backoff=0.1
         )
 
     def records(self) -> list[FetchedRecord]:
-        return self.result.getall()
+        records: list[FetchedRecord] = self.result.getall()
+        return records
 
 
 def unreadable(answer: bytes, at: int = 12) -> str:

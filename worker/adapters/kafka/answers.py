@@ -11,13 +11,15 @@ from typing import Any, Self
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, for_code
 from msgspec import Struct
 
+from worker.adapters.kafka.client_internals.protocol import (
+    ADD_PARTITIONS,
+    COMMIT_OFFSETS,
+    INIT_PRODUCER_ID,
+    PRODUCE,
+    errors_in,
+)
 from worker.config import Kafka
 from worker.errors import TransactionLost
-
-PRODUCE, _FIND_COORDINATOR, _INITPRODUCER_ID, _ADD_PARTITIONS, _ADD_OFFSETS, _END, _COMMIT_OFFSETS = (
-    0, 10, 22, 24, 25, 26, 28,
-)  # fmt: skip
-"""Kafka's numbers of the requests of a transaction."""
 
 _OPERATION_NOT_ATTEMPTED = 55  # of the other partitions of a request that was refused for one
 UNKNOWN_TOPIC, TOPIC_AUTHORIZATION_FAILED = 3, 29
@@ -69,11 +71,11 @@ class Answer(Struct, frozen=True):
             error = _LASTING.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
         asked = {
             PRODUCE: f"send to {self.topic}",
-            _ADD_PARTITIONS: f"send to {self.topic}",
-            _COMMIT_OFFSETS: f"commit offsets of {self.topic}",
-            _INITPRODUCER_ID: "fence",
+            ADD_PARTITIONS: f"send to {self.topic}",
+            COMMIT_OFFSETS: f"commit offsets of {self.topic}",
+            INIT_PRODUCER_ID: "fence",
         }.get(self.request, "transaction")
-        operation = "Read" if self.request == _COMMIT_OFFSETS else "Write"
+        operation = "Read" if self.request == COMMIT_OFFSETS else "Write"
         needs = {
             TOPIC_AUTHORIZATION_FAILED: grants.needed(operation, "topic", self.topic),
             GROUP_AUTHORIZATION_FAILED: grants.needed("Read", "group", group_id),
@@ -103,18 +105,9 @@ def lost_reading(what: str, error: BaseException, topic: str, grants: "Grants") 
     return TransactionLost(f"{what}: {needs}", refused=True)
 
 
-def errors_in(response: Any) -> Iterator[Answer]:
+def answers_in(response: Any) -> Iterator[Answer]:
     """The errors of an answer to a request of a transaction, in its order; of other answers none."""
-    request = response.API_KEY
-    if request == PRODUCE:
-        found = [(topic, entry[1]) for topic, entries in response.topics for entry in entries]
-    elif request in (_ADD_PARTITIONS, _COMMIT_OFFSETS):
-        found = [(topic, code) for topic, entries in response.errors for _partition, code in entries]
-    elif request in (_FIND_COORDINATOR, _INITPRODUCER_ID, _ADD_OFFSETS, _END):
-        found = [("", response.error_code)]
-    else:
-        return
-    for topic, code in found:
+    for request, topic, code in errors_in(response):
         if code not in (0, _OPERATION_NOT_ATTEMPTED):
             yield Answer(request, code, topic)
 

@@ -12,11 +12,14 @@ members keep their order all the same: brokers begin a member id with the static
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 
-from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from msgspec import Meta, MsgspecError, Struct, msgpack
 
 from worker import telemetry
+from worker.adapters.kafka.client_internals.consumer import (
+    AbstractPartitionAssignor,
+    ConsumerProtocolMemberAssignment,
+    ConsumerProtocolMemberMetadata,
+)
 from worker.core.assignment import Claim, Member, assign
 
 _VERSION = 1

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
 from worker.adapters.kafka.answers import grants_of, lost_reading
+from worker.adapters.kafka.client_internals.consumer import metadata_reported_ms, wait_for_partitions
 from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
@@ -114,14 +115,13 @@ class KafkaChangelog:
 
     async def _known_partitions(self, consumer: AIOKafkaConsumer) -> Collection[int]:
         """The numbers of the topic's partitions. Raises TransactionLost, refused, where it is not there."""
-        topic, client = self._partition.topic, consumer._client
+        topic = self._partition.topic
         try:
             async with asyncio.timeout(_NAMED_S):
-                known: Collection[int] = await client._wait_on_metadata(topic)
-                return known
+                return await wait_for_partitions(consumer, topic)
         except (TimeoutError, UnknownTopicOrPartitionError) as error:
-            heard_s = time.time() - client.cluster._last_successful_refresh_ms / 1000
-            if heard_s > _NAMED_S or client.cluster.partitions_for_topic(topic):
+            age_s = time.time() - metadata_reported_ms(consumer) / 1000
+            if age_s > _NAMED_S or consumer.partitions_for_topic(topic):
                 raise
             await self.close()
             raise TransactionLost(

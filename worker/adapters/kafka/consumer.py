@@ -19,13 +19,14 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 from worker import telemetry
 from worker.adapters.kafka.answers import grants_of
 from worker.adapters.kafka.assignor import StickyAssignor
+from worker.adapters.kafka.client_internals.consumer import partition_state
+from worker.adapters.kafka.client_internals.fetcher import ClientFetcher
 from worker.adapters.kafka.login import Login
 from worker.adapters.kafka.membership import Membership
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.polling import FETCH_WAIT_MS, Fetched, Polling
 from worker.adapters.kafka.records import (
     UNREADABLE_TIMES,
-    BoundedFetchResult,
     UnreadableError,
     use_light_records,
 )
@@ -135,7 +136,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._membership = Membership(
             self._consumer, options["group_id"], options["group_instance_id"], self._clock, self._grants
         )
-        self._topic_watch = TopicWatch(self._consumer._client.cluster, self._topics, self._clock)
+        self._topic_watch = TopicWatch(self._consumer, self._topics, self._clock)
         self._consumer.subscribe(list(self._topics), listener=self)
 
     async def changed(self) -> frozenset[int]:
@@ -236,31 +237,31 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def progress(self, topic_partition: TopicPartition) -> FetchProgress:
         """How far the client has fetched the partition."""
         assert self._consumer is not None
-        state = self._partition_state(topic_partition)
-        position = int(state.position) if state is not None and state.has_valid_position else None
         assigned = self._is_assigned(topic_partition)
         unanswered = "no fetch has been answered" + (f": {self._failure}" if self._failure else "")
-        if state is None or state.lso is None:
-            reason = unanswered if assigned else _REBALANCING
-            return FetchProgress(position if assigned else None, unknown_because=reason)
-        stable_end, end = int(state.lso), int(state.highwater)
-        unfetched = 0 if position is None else max(0, stable_end - position)
-        in_open_transactions = max(0, end - stable_end)
-        if not assigned:
-            return FetchProgress(None, unfetched, in_open_transactions, unknown_because=_REBALANCING)
+        reason = unanswered if assigned else _REBALANCING
+        state = partition_state(self._consumer, topic_partition)
+        if state is None:
+            return FetchProgress(unknown_because=reason)
+        position = state.position if assigned else None
+        if state.ends is None:
+            return FetchProgress(position, unknown_because=reason)
+        ends = state.ends
+        unfetched = 0 if state.position is None else max(0, ends.stable - state.position)
+        in_open_transactions = max(0, ends.log - ends.stable)
         if position is None:
-            return FetchProgress(None, 0, in_open_transactions, unknown_because=unanswered)
-        age_ms = abs(time.time() * 1000 - state.timestamp)
+            return FetchProgress(None, unfetched, in_open_transactions, unknown_because=reason)
+        age_ms = abs(time.time() * 1000 - ends.reported_ms)
         # While its records wait in the client, nothing more is asked for.
-        known = age_ms < _REPORTED_LATELY_MS or isinstance(
-            self._consumer._fetcher._records.get(topic_partition), BoundedFetchResult
+        is_known = age_ms < _REPORTED_LATELY_MS or ClientFetcher(self._consumer).keeps_records_of(
+            topic_partition
         )
         return FetchProgress(
             position,
             unfetched,
             in_open_transactions,
             at_end=not unfetched and age_ms < _REPORTED_JUST_NOW_MS,
-            unknown_because="" if known else unanswered,
+            unknown_because="" if is_known else unanswered,
         )
 
     async def still_assigned(self, partition: int) -> bool:
@@ -360,11 +361,3 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                         "the log"
                     )
                 )
-
-    def _partition_state(self, topic_partition: TopicPartition) -> Any:
-        assert self._consumer is not None
-        subscription = self._consumer._subscription.subscription
-        assignment = None if subscription is None else subscription.assignment
-        if assignment is None or topic_partition not in assignment.tps:
-            return None
-        return assignment.state_value(topic_partition)

@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.memory_records import MemoryRecords
 from msgspec import Struct
 
+from worker.adapters.kafka.client_internals.fetcher import DefaultRecordBatch, MemoryRecords
 from worker.adapters.kafka.unpacking import DamagedError, Stream, stream_of, unpack_into
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue

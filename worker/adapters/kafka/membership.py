@@ -19,6 +19,7 @@ from aiokafka.errors import (
 )
 
 from worker.adapters.kafka.answers import Grants, lost_reading
+from worker.adapters.kafka.client_internals.consumer import Coordination
 from worker.errors import Fatal
 from worker.ports import Clock
 
@@ -49,7 +50,7 @@ class Membership:
         clock: Clock,
         grants: Grants,
     ) -> None:
-        self._coordinator = consumer._coordinator
+        self._coordination = Coordination(consumer)
         self._group_id = group_id
         self._group_instance_id = group_instance_id
         self._clock = clock
@@ -59,7 +60,7 @@ class Membership:
 
     def joined(self) -> None:
         """An assignment has come: remember as whom, and whether we had been thrown out before it."""
-        member_id = self._coordinator.member_id
+        member_id = self._coordination.member_id
         if self._member_id not in (None, member_id):
             self._displaced_at.append(self._clock.monotonic())
         self._member_id = member_id
@@ -67,7 +68,7 @@ class Membership:
     def check(self) -> None:
         """Raise what the coordination failed with since the last call: a KafkaError, or Fatal."""
         self._refuse_displacement()  # first: a member that cannot join fails with an error every time
-        self._coordinator.check_errors()
+        self._coordination.check_errors()
 
     def _refuse_displacement(self) -> None:
         if self._group_instance_id is not None and self._is_displaced_again_and_again():
@@ -88,7 +89,7 @@ class Membership:
         for kind, remedy in _REMEDIES.items():
             if isinstance(error, kind):
                 raise Fatal(f"the brokers refuse group {self._group_id}: {error}: {remedy}") from error
-        if self._coordinator._coordination_task.done():
+        if self._coordination.has_ended:
             raise Fatal(f"the client's coordination of group {self._group_id} ended: {error}") from error
         if UnknownError.__name__ in str(error):  # so the client calls FENCED_INSTANCE_ID (aiokafka #1186)
             self._displaced_at.append(self._clock.monotonic())

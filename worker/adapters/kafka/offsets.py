@@ -9,15 +9,13 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
-from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.errors import KafkaError
 
 from worker.adapters.kafka.answers import Grants, lost_reading
+from worker.adapters.kafka.client_internals.consumer import committed_offsets, high_watermark
 from worker.model.state import GroupOffset
 
 _ANSWER_S = 10.0
-_READ_UNCOMMITTED = 0
-_LATEST = -1
 
 
 class Offsets:
@@ -39,35 +37,14 @@ class Offsets:
 
     async def log_end(self, topic_partition: TopicPartition) -> int:
         """The high watermark: also behind records of transactions that are open or were aborted."""
-        return int(await self._answered(self._high_watermark(topic_partition), [topic_partition]))
-
-    async def _high_watermark(self, topic_partition: TopicPartition) -> int:
-        # The consumer's own ``end_offsets`` asks with its isolation level, and is told the last stable one.
-        client = self._consumer._client
-        topic, partition = topic_partition
-        leader = client.cluster.leader_for_partition(topic_partition)
-        if leader in (None, -1):
-            client.force_metadata_update()
-            raise LeaderNotAvailableError(f"{topic}/{partition}")
-        answer = await client.send(
-            leader, OffsetRequest(-1, _READ_UNCOMMITTED, [(topic, [(partition, _LATEST)])])
-        )
-        ((_, ((_, error_code, _, offset),)),) = answer.topics
-        if error_code:
-            raise for_code(error_code)(f"{topic}/{partition}")
-        return int(offset)
+        return int(await self._answered(high_watermark(self._consumer, topic_partition), [topic_partition]))
 
     async def committed(
         self, topic_partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, GroupOffset]:
         """What the group has committed, where it has."""
-        # The consumer's own ``committed`` tells no metadata.
-        asked = self._consumer._coordinator.fetch_committed_offsets(topic_partitions)
-        answer = await self._answered(asked, topic_partitions)
-        return {
-            topic_partition: GroupOffset(int(known.offset), known.metadata)
-            for topic_partition, known in answer.items()
-        }
+        known = await self._answered(committed_offsets(self._consumer, topic_partitions), topic_partitions)
+        return {topic_partition: GroupOffset(*committed) for topic_partition, committed in known.items()}
 
     async def _answered(self, answer: Awaitable[Any], asked: Sequence[TopicPartition]) -> Any:
         try:

@@ -10,9 +10,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from worker.adapters.kafka.client_internals.fetcher import ClientFetcher
 from worker.adapters.kafka.read_budget import UNFINISHED_BYTES, ReadBudget
 from worker.model.events import InputRecord
 
@@ -55,32 +57,33 @@ class Polling:
     def brought(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
         """The partitions for which the client has something, records or an error, oldest first."""
         self._room.clear()
-        fetcher = consumer._fetcher
+        fetcher = ClientFetcher(consumer)
         # The client asks for every partition of which nothing waits, whatever waits of the others. An answer
         # always holds a batch, so asking for 1 byte slows it down and never stops it.
-        packed_bytes = sum([getattr(result, "packed_bytes", 0) for result in fetcher._records.values()])
-        fetcher._fetch_max_bytes = max(1, min(self._fetch_bytes, 2 * self._fetch_bytes - packed_bytes))
-        return list(fetcher._records)
+        left_bytes = 2 * self._fetch_bytes - fetcher.packed_bytes()
+        fetcher.set_limits(fetch_bytes=max(1, min(self._fetch_bytes, left_bytes)))
+        return fetcher.answered_partitions()
 
     async def poll(
         self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], most_s: float
     ) -> Fetched:
         """What the client has for these; where that is nothing wait for more. Raises KafkaError."""
-        fetcher = consumer._fetcher
+        fetcher = ClientFetcher(consumer)
         if wanted:
             self.budget.begin_poll(_POLL_BYTES)
             fetched: Fetched = await consumer.getmany(*wanted, timeout_ms=0, max_records=sys.maxsize)
             if fetched:
                 self._busy_at_s = time.monotonic()
-                fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
+                fetcher.set_limits(wait_ms=FETCH_WAIT_MS)
                 return fetched
             most_s = _MEMORY_WAIT_S
         quiet = time.monotonic() - self._busy_at_s > _QUIET_AFTER_S
-        fetcher._fetch_max_wait_ms = _QUIET_FETCH_WAIT_MS if quiet else FETCH_WAIT_MS
-        news = fetcher._create_fetch_waiter()
+        fetcher.set_limits(wait_ms=_QUIET_FETCH_WAIT_MS if quiet else FETCH_WAIT_MS)
+        news = fetcher.next_answer()
         room = asyncio.ensure_future(self._room.wait())
         try:
-            await asyncio.wait({news, room}, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+            waits: set[asyncio.Future[Any]] = {news, room}
+            await asyncio.wait(waits, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
             if news.done():
                 news.result()  # an error of the coordination comes this way
         finally:

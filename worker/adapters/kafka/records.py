@@ -11,15 +11,13 @@ piece is begun only when the budget admits it; whatever goes wrong with a batch 
 its place, when all that is before it has been handed out, and nothing is passed over.
 """
 
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import KafkaError
 
+from worker.adapters.kafka.client_internals.fetcher import PiecewiseRecords, use_piecewise_records
 from worker.adapters.kafka.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
 from worker.adapters.kafka.header_names import records_with_any_header_name
 from worker.adapters.kafka.read_budget import ReadBudget
@@ -60,20 +58,17 @@ def _cause(error: Exception) -> str:
     return f"its records have no valid form ({type(error).__name__})"
 
 
-class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the client is untyped
+class LightPartitionRecords(PiecewiseRecords):
     """What one fetch brought of one partition, unpacked piece by piece."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        # The client hands a consumer's deserializer to nobody but this object, which needs none.
-        budget = self._value_deserializer
+        budget = self.deserializer
         self._budget = budget if isinstance(budget, ReadBudget) else ReadBudget()
-        self.next_fetch_offset: int
-        self.packed_bytes: int = self._records.size_in_bytes()
         self._left: list[FetchedRecord] = []  # of a piece that was more than was asked for
         self._after_left = 0
 
-    def take(self, most_records: int) -> tuple[list[FetchedRecord], bool]:
+    def next_records(self, most_records: int) -> tuple[list[FetchedRecord], bool]:
         """The next records, and whether they are the last; what comes after an error is to be fetched again.
 
         None, and not the last: the poll is full, or the next batch has to wait for memory.
@@ -81,10 +76,11 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
         taken: list[FetchedRecord] = []
         while len(taken) < most_records and not self._budget.poll_is_full:
             try:
-                piece = self._next_piece()
+                piece = self._next_or_left()
             except Exception as error:
                 if not taken:
-                    raise UnreadableError(self._tp, self.next_fetch_offset, _cause(error)) from error
+                    place, offset = self.topic_partition, self.next_fetch_offset
+                    raise UnreadableError(place, offset, _cause(error)) from error
                 return taken, True  # the error comes again when the rest has been fetched again
             if piece is None:
                 return taken, True
@@ -100,32 +96,31 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
 
     def close(self) -> None:
         """Let go of what is half unpacked: it refers to this object, so only the collector would find it."""
-        self._records_iterator.close()
+        super().close()
         self._budget.release(self)
 
-    def _next_piece(self) -> list[FetchedRecord] | None:
+    def _next_or_left(self) -> list[FetchedRecord] | None:
         if self._left:
             piece, self._left = self._left, []
             self.next_fetch_offset = self._after_left
             return piece
-        next_piece: list[FetchedRecord] | None = next(self._records_iterator, None)
-        return next_piece
+        return self.next_piece()
 
-    def _unpack_records(self) -> Iterator[list[FetchedRecord]]:
+    def read_pieces(self) -> Iterator[list[FetchedRecord]]:
         """The records in pieces; an empty one where the next batch has to wait for memory."""
-        records = self._records
-        while records.has_next():
-            batch = records.next_batch()
-            if self._check_crcs and not batch.validate_crc():
+        batches = self.batches
+        while batches.has_next():
+            batch = batches.next_batch()
+            if self.checks_crcs and not batch.validate_crc():
                 raise DamagedError("its checksum (CRC) is not that of its content")
-            if self._is_to_be_skipped(batch):
+            if self.is_to_be_skipped(batch):
                 self.next_fetch_offset = batch.next_offset
                 continue
             if isinstance(batch, PackedBatch):
                 yield from self._unpacked(batch)
-            elif piece := self._plain(batch, records.batch):
+            elif piece := self._plain(batch, batches.batch):
                 self.next_fetch_offset = batch.next_offset
-                self._budget.brought(len(piece), len(records.batch))
+                self._budget.brought(len(piece), len(batches.batch))
                 yield piece
             self.next_fetch_offset = batch.next_offset  # beyond what compaction took from its end
 
@@ -158,7 +153,7 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
             return self._wanted(records_with_any_header_name(batch))
 
     def _wanted(self, records: Iterable[Any]) -> list[FetchedRecord]:
-        topic, partition = self._tp
+        topic, partition = self.topic_partition
         first = self.next_fetch_offset  # a batch may begin before the offset asked for
         return [
             FetchedRecord(
@@ -175,50 +170,7 @@ class LightPartitionRecords(PartitionRecords):  # type: ignore[misc]  # the clie
             if (offset := record.offset) >= first
         ]
 
-    def _is_to_be_skipped(self, batch: Any) -> bool:
-        """Whether it is a marker, or belongs to a transaction that was aborted."""
-        if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
-            self._consume_aborted_up_to(batch.base_offset)
-            if batch.is_control_batch and self._contains_abort_marker(batch):
-                self._aborted_producers.discard(batch.producer_id)
-            if batch.is_transactional and batch.producer_id in self._aborted_producers:
-                return True
-        return bool(batch.is_control_batch)
-
-
-class BoundedFetchResult(FetchResult):  # type: ignore[misc]  # the client is untyped
-    """The client's hold on what a fetch brought of one partition; asks it for pieces instead of records."""
-
-    def __init__(self, tp: Any, *, partition_records: LightPartitionRecords, **options: Any) -> None:
-        super().__init__(tp, partition_records=partition_records, **options)
-        self._light = partition_records
-        self.packed_bytes: int = partition_records.packed_bytes
-
-    def __del__(self) -> None:
-        self._light.close()
-
-    def getone(self) -> FetchedRecord | None:
-        """The next record."""
-        records = self.getall(1)
-        return records[0] if records else None
-
-    def getall(self, max_records: int | None = None) -> list[FetchedRecord]:
-        """The next records. On an error what is left is dropped: the client fetches it again."""
-        if not self.has_more() or not self.check_assignment(self._topic_partition):
-            return []
-        try:
-            taken, was_all = self._light.take(max_records or sys.maxsize)
-        except BaseException:
-            self._partition_records = None
-            raise
-        self._update_position()
-        if was_all:
-            self._partition_records = None
-        return taken
-
 
 def use_light_records() -> None:
-    """From now on, for every consumer of this process. The client offers no other way."""
-    fetcher.MemoryRecords = FetchedBatches
-    fetcher.PartitionRecords = LightPartitionRecords
-    fetcher.FetchResult = BoundedFetchResult
+    """From now on, for every consumer of this process."""
+    use_piecewise_records(FetchedBatches, LightPartitionRecords)

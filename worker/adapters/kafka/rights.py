@@ -11,10 +11,6 @@ from typing import Literal
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.group import HeartbeatRequest
-from aiokafka.protocol.transaction import AddOffsetsToTxnRequest
-from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 from msgspec import Struct
 
 from worker.adapters.kafka.answers import (
@@ -23,6 +19,11 @@ from worker.adapters.kafka.answers import (
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     Grants,
     resource_options,
+)
+from worker.adapters.kafka.client_internals.protocol import (
+    add_offsets_error,
+    heartbeat_error,
+    topic_operations,
 )
 from worker.adapters.kafka.topic_rules import Problem, Topic
 from worker.config import Config, Kafka
@@ -74,14 +75,13 @@ async def missing_rights(
     missing = [*await _denied_topics(client, _needed(config, topics))]
     group_id, raw = config.kafka.group_id, topics.get(config.topics.raw)
     # Nobody's heartbeat is answered with "unknown member"; but before that, whether we may ask.
-    answer = await client._send_request(HeartbeatRequest(group_id, -1, _NO_MEMBER))
-    if answer.error_code == GROUP_AUTHORIZATION_FAILED:
+    if await heartbeat_error(client, group_id, _NO_MEMBER) == GROUP_AUTHORIZATION_FAILED:
         missing.append(Missing("group", group_id, ("Read",)))
     for partition in sorted({0, raw.partitions - 1 if raw else 0}):
         # The same with a producer id that nobody has: no transaction is begun, and nobody is fenced.
         name = f"{group_id}/{partition}"
-        answer = await client._send_request(AddOffsetsToTxnRequest(name, _NO_PRODUCER_ID, 0, group_id))
-        if answer.error_code == TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+        code = await add_offsets_error(client, name, _NO_PRODUCER_ID, group_id)
+        if code == TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
             missing.append(Missing("transactional id", name, ("Write",)))
             break
     return missing
@@ -98,81 +98,19 @@ async def _denied_topics(
     client: AIOKafkaAdminClient, needed: Mapping[str, tuple[Operation, ...]]
 ) -> Iterable[Missing]:
     try:
-        answer = await client._send_request(_TopicOperationsRequest(list(needed)))
+        answered = await topic_operations(client, [*needed])
     except (IncompatibleBrokerVersion, NotImplementedError):  # before Kafka 2.3: then `run` meets them
         return []
-    return _denied(answer.topics, needed)
+    return _denied(answered, needed)
 
 
 def _denied(
-    answered: Iterable[tuple[int, str, bool, object, int]], needed: Mapping[str, tuple[Operation, ...]]
+    answered: Mapping[str, tuple[int, int]], needed: Mapping[str, tuple[Operation, ...]]
 ) -> Iterator[Missing]:
-    for code, name, _internal, _partitions, granted in answered:
+    for name, (code, granted) in answered.items():
         if code == TOPIC_AUTHORIZATION_FAILED:
             yield Missing("topic", name, needed[name], hidden=True)
         elif not code and granted != _NOT_TOLD:
             denied = tuple(operation for operation in needed[name] if not granted & _BITS[operation])
             if denied:
                 yield Missing("topic", name, denied)
-
-
-class _TopicOperationsResponse(Response):  # type: ignore[misc]  # the client is untyped
-    """Metadata as of version 8, which aiokafka does not have."""
-
-    API_KEY = 3
-    API_VERSION = 8
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "brokers",
-            Array(("node_id", Int32), ("host", String("utf-8")), ("port", Int32), ("rack", String("utf-8"))),
-        ),
-        ("cluster_id", String("utf-8")),
-        ("controller_id", Int32),
-        (
-            "topics",
-            Array(
-                ("error_code", Int16),
-                ("topic", String("utf-8")),
-                ("is_internal", Boolean),
-                (
-                    "partitions",
-                    Array(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", Array(Int32)),
-                        ("isr", Array(Int32)),
-                        ("offline_replicas", Array(Int32)),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-            ),
-        ),
-        ("cluster_authorized_operations", Int32),
-    )
-
-
-class _TopicOperationsStruct(RequestStruct):  # type: ignore[misc]
-    API_KEY = 3
-    API_VERSION = 8
-    RESPONSE_TYPE = _TopicOperationsResponse
-    SCHEMA = Schema(
-        ("topics", Array(String("utf-8"))),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_cluster_authorized_operations", Boolean),
-        ("include_topic_authorized_operations", Boolean),
-    )
-
-
-class _TopicOperationsRequest(Request[_TopicOperationsStruct]):  # type: ignore[misc]
-    """Which operations we may do on these topics; none of them is made by asking."""
-
-    API_KEY = 3
-
-    def __init__(self, topics: list[str]) -> None:
-        self._topics = topics
-
-    def build(self, request_struct_class: type[_TopicOperationsStruct]) -> _TopicOperationsStruct:
-        return request_struct_class(self._topics, False, False, True)

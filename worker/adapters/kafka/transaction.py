@@ -18,7 +18,6 @@ What it guards against (aiokafka 0.14, read in its source and reproduced in test
 
 import asyncio
 import contextlib
-import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any
@@ -27,8 +26,17 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
-from worker.adapters.kafka.answers import PRODUCE, UNKNOWN_TOPIC, Answer, answer_of, errors_in, grants_of
-from worker.adapters.kafka.batches import NO_HEADERS, fill
+from worker.adapters.kafka.answers import UNKNOWN_TOPIC, Answer, answer_of, answers_in, grants_of
+from worker.adapters.kafka.client_internals.producer import (
+    append_records,
+    close_producer,
+    knows_topic,
+    look_at_exception,
+    sender_failure,
+    sender_tasks,
+    watch_answers,
+)
+from worker.adapters.kafka.client_internals.protocol import PRODUCE
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
@@ -36,6 +44,7 @@ from worker.model.repartition import Headers, RepartitionedRecord
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
 _DISCARD_S = 2.0
+_NO_HEADERS: Headers = []
 
 
 class KafkaTransaction:
@@ -136,15 +145,15 @@ class KafkaTransaction:
             sent = 0
             while sent < len(records):
                 batch = producer.create_batch()
-                rest = repeat(NO_HEADERS) if headers is None else islice(headers, sent, None)
-                sent += fill(batch, islice(records, sent, None), rest)
+                rest = repeat(_NO_HEADERS) if headers is None else islice(headers, sent, None)
+                sent += append_records(batch, islice(records, sent, None), rest)
                 await self._send_batch(producer, batch, topic, partition)
 
     async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:
         count = batch.record_count()
         self._records_sent += count
         future = await producer.send_batch(batch, topic, partition=partition)
-        future.add_done_callback(_retrieve)
+        future.add_done_callback(look_at_exception)
         self._pending.append((TopicPartition(topic, partition), count, future))
 
     async def acknowledged(self) -> dict[str, int]:
@@ -180,10 +189,10 @@ class KafkaTransaction:
             future.cancel()
         self._pending.clear()
         if producer is not None:
-            under_way = _tasks_of(producer)
+            under_way = sender_tasks(producer)
             for task in under_way:
                 task.cancel()
-            closing = asyncio.get_running_loop().create_task(_close(producer, under_way))
+            closing = asyncio.get_running_loop().create_task(close_producer(producer, under_way, _DISCARD_S))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
@@ -196,26 +205,22 @@ class KafkaTransaction:
         """Look at every answer, and notice a request of a transaction that failed on the way, though the
         client retries and then succeeds.
         """
-        send = producer.client.send
 
-        async def watched_send(node_id: Any, request: Any, **options: Any) -> Any:
-            try:
-                response = await send(node_id, request, **options)
-            except BaseException as error:
-                if self._in_transaction and producer is self._producer:
-                    self._tainted_by = f"{type(request).__name__}: {type(error).__name__}"
-                raise
-            if producer is self._producer and response is not None:
+        def answered(response: Any) -> None:
+            if producer is self._producer:
                 self._remember(response)
-            return response
 
-        producer.client.send = watched_send
+        def failed(request: Any, error: BaseException) -> None:
+            if self._in_transaction and producer is self._producer:
+                self._tainted_by = f"{type(request).__name__}: {type(error).__name__}"
+
+        watch_answers(producer, answered, failed)
 
     def _remember(self, response: Any) -> None:
         """Keep the first refusal, and of each request the error that it goes on with."""
         self._answered = True
         self._errors.pop(response.API_KEY, None)
-        for answer in errors_in(response):
+        for answer in answers_in(response):
             self._errors.setdefault(answer.request, answer)
             if answer.refused and self._refusal is None:
                 self._refusal = answer
@@ -253,7 +258,7 @@ class KafkaTransaction:
     def _out_of_time(self, what: str, topic: str | None, producer: AIOKafkaProducer) -> TransactionLost:
         """Nothing refused it, and it has not ended; the last error that was tried again may be why."""
         last = next(reversed(self._errors.values()), None)
-        if last is None and topic is not None and not producer.client.cluster.partitions_for_topic(topic):
+        if last is None and topic is not None and not knows_topic(producer, topic):
             return self._answered_with(Answer(PRODUCE, UNKNOWN_TOPIC, topic))
         if last is None and self._in_transaction and self._answered:
             return TransactionLost(
@@ -280,9 +285,7 @@ class KafkaTransaction:
         """What failed first: a batch, then the client's sender, which then fails all; the caller sees that
         last, and may see a bare AssertionError.
         """
-        sender = producer._sender.sender_task
-        ended = sender is not None and sender.done() and not sender.cancelled()
-        ended_by = sender.exception() if ended else None
+        ended_by = sender_failure(producer)
         for topic_partition, _, future in self._pending:
             failure = future.exception() if future.done() and not future.cancelled() else None
             if failure is not None and failure is not ended_by:
@@ -294,41 +297,3 @@ def _described(error: BaseException) -> str:
     """An error of the client; of its own "unexpected" one, what it had not expected."""
     cause = error.__cause__ if type(error) is KafkaError and error.__cause__ else error
     return f"{type(cause).__name__}: {cause}"
-
-
-def _retrieve(future: "asyncio.Future[Any]") -> None:
-    """Look at a future's exception, so that a discarded batch is not reported as forgotten."""
-    if not future.cancelled():
-        future.exception()
-
-
-def _tasks_of(producer: AIOKafkaProducer) -> "set[asyncio.Task[Any]]":
-    """The producer's sender and its requests under way.
-
-    A cancelled sender waits for its requests and never cancels them; they retry, or wait for news of the
-    cluster that nobody asks for any more, for ever.
-    """
-    sender = producer._sender
-    return {
-        task
-        for task in asyncio.all_tasks()
-        if inspect.getcoroutinelocals(task.get_coro()).get("self") is sender  # type: ignore[arg-type]
-    }
-
-
-async def _close(producer: AIOKafkaProducer, cancelled: "set[asyncio.Task[Any]]") -> None:
-    """End a producer without its flush, which may wait for ever."""
-    producer._closed = True
-    with contextlib.suppress(Exception):
-        await asyncio.wait_for(producer.client.close(), _DISCARD_S)
-    if cancelled:
-        done, _ = await asyncio.wait(cancelled, timeout=_DISCARD_S)
-        for task in done:
-            _retrieve(task)
-    outcome = producer._txn_manager._transaction_waiter
-    if outcome is not None and outcome.done():  # of a commit that nobody waited for, or waited out
-        _retrieve(outcome)
-    for batches in producer._message_accumulator._batches.values():
-        for batch in batches:  # failed before it was on its way: the client waits for that itself, or nobody
-            if batch._drain_waiter.done():
-                _retrieve(batch._drain_waiter)

@@ -1,0 +1,80 @@
+"""How the client connects and logs in."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiokafka.client
+from aiokafka.conn import AIOKafkaConnection, CloseReason, OAuthAuthenticator
+from aiokafka.protocol.admin import SaslAuthenticateRequest
+
+Connect = Callable[..., Awaitable[Any]]
+
+connect_plainly: Connect = aiokafka.client.create_conn
+"""The client's own way to make a connection. Held by tests/integration/test_login.py."""
+
+
+def connect_with(connect: Connect) -> None:
+    """From now on every client of this process makes its connections so.
+
+    The client offers no other way to log in with what is valid at that moment. Held by
+    tests/integration/test_login.py.
+    """
+    aiokafka.client.create_conn = connect
+
+
+class ClientConnection(AIOKafkaConnection):  # type: ignore[misc]  # the client is untyped
+    """The client's connection, for a subclass that is to know about logins and answers.
+
+    The client reads no session lifetime, and reports no answer to others. Held by
+    tests/integration/test_login.py.
+    """
+
+    def logged_in(self, lifetime_ms: int) -> None:
+        """The broker grants this login for so long; 0 = without limit."""
+
+    def answer_received(self) -> None:
+        """One request fewer is under way."""
+
+    def oauth_step(self, challenge: bytes) -> None:
+        """The broker has answered a token with something; an error raised here ends the login."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way."""
+        return not self._requests
+
+    def close_as_idle(self) -> None:
+        """Close it; the client makes another one without a word."""
+        self.close(CloseReason.IDLE_DROP)
+
+    def send(self, request: Any, expect_response: bool = True) -> Awaitable[Any]:
+        """As the client's; reads from the answer to a login how long it holds."""
+        answer: Awaitable[Any] = super().send(request, expect_response)
+        return self._noted(answer) if isinstance(request, SaslAuthenticateRequest) else answer
+
+    async def _noted(self, answer: Awaitable[Any]) -> Any:
+        response = await answer
+        self.logged_in(getattr(response, "session_lifetime_ms", 0))
+        return response
+
+    def _handle_frame(self, frame: bytes) -> None:
+        super()._handle_frame(frame)
+        self.answer_received()
+
+    def authenticator_oauth(self) -> OAuthAuthenticator:
+        """The client's, which calls ``oauth_step``."""
+        return _Authenticator(self.oauth_step, self._sasl_oauth_token_provider)
+
+
+class _Authenticator(OAuthAuthenticator):  # type: ignore[misc]  # the client is untyped
+    """The client's takes any answer to a token for a success."""
+
+    def __init__(self, answered: Callable[[bytes], None], token_provider: object) -> None:
+        super().__init__(sasl_oauth_token_provider=token_provider)
+        self._answered = answered
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if self._token_sent and payload:
+            self._answered(payload)
+        following: tuple[bytes, bool] | None = await super().step(payload)
+        return following
