@@ -89,12 +89,12 @@ def test_loading_the_files_again_changes_nothing(
 # --- what arrives from Kafka: records with their offsets ---
 
 
-def take_in(database: Database, topic: str, *records: tuple[int, str, dict[str, Any] | None]) -> None:
+def upsert(database: Database, topic: str, *records: tuple[int, str, dict[str, Any] | None]) -> None:
     """Have records (offset, key, value) arrive and take them in."""
     for offset, key, value in records:
         text = "null" if value is None else "'" + json.dumps(value).replace("'", "''") + "'"
         database.run(f"insert into arrived_{topic} (place, key, value) values ({offset}, '{key}', {text})")
-    database.run_file(POSTGRESQL / "take_in.sql")
+    database.run_file(POSTGRESQL / "upsert.sql")
 
 
 def session(session_id: str = "s1", **fields: Any) -> dict[str, Any]:
@@ -133,50 +133,50 @@ def identity(user: str) -> dict[str, Any]:
 
 def test_of_one_session_the_last_record_counts_within_a_load_and_over_loads(database: Database) -> None:
     opened, closed = session(), session(status="closed", event_count=5, revision=2)
-    take_in(database, "sessions", (7, "d1/s1", opened), (9, "d1/s1", closed))
+    upsert(database, "sessions", (7, "d1/s1", opened), (9, "d1/s1", closed))
     assert database.rows("select status, event_count, revision from sessions") == [
         {"status": "closed", "event_count": "5", "revision": "2"}
     ]
-    take_in(database, "sessions", (12, "d1/s1", session(event_count=5, revision=3)))
+    upsert(database, "sessions", (12, "d1/s1", session(event_count=5, revision=3)))
     assert database.rows("select status from sessions") == [{"status": "open"}]
 
 
 def test_records_that_are_read_again_change_nothing(database: Database) -> None:
     opened, closed = session(), session(status="closed", revision=2)
-    take_in(database, "sessions", (7, "d1/s1", opened), (9, "d1/s1", closed))
-    take_in(database, "sessions", (7, "d1/s1", opened))
+    upsert(database, "sessions", (7, "d1/s1", opened), (9, "d1/s1", closed))
+    upsert(database, "sessions", (7, "d1/s1", opened))
     assert database.rows("select status from sessions") == [{"status": "closed"}]
 
 
 def test_a_clients_session_that_begins_anew_counts_though_its_revision_is_less(database: Database) -> None:
-    take_in(database, "sessions", (7, "d1/s1", session(status="closed", revision=6)))
-    take_in(database, "sessions", (90, "d1/s1", session(session_number=7, revision=1)))
+    upsert(database, "sessions", (7, "d1/s1", session(status="closed", revision=6)))
+    upsert(database, "sessions", (90, "d1/s1", session(session_number=7, revision=1)))
     assert database.rows("select session_number, status from sessions") == [
         {"session_number": "7", "status": "open"}
     ]
 
 
 def test_the_same_session_id_on_two_devices_is_two_sessions(database: Database) -> None:
-    take_in(database, "sessions", (1, "d1/s1", session()), (2, "d2/s1", session(device_id="d2")))
+    upsert(database, "sessions", (1, "d1/s1", session()), (2, "d2/s1", session(device_id="d2")))
     assert database.rows("select count(*) as sessions from sessions") == [{"sessions": "2"}]
 
 
 def test_a_tombstone_takes_a_timeline_away_and_a_later_record_brings_it_back(database: Database) -> None:
-    take_in(database, "identities", (1, "d1", identity("ann")), (2, "d1", identity("bob")))
-    take_in(database, "identities", (1, "d1", identity("ann")))
+    upsert(database, "identities", (1, "d1", identity("ann")), (2, "d1", identity("bob")))
+    upsert(database, "identities", (1, "d1", identity("ann")))
     assert database.rows("select user_id from identities") == [{"user_id": "bob"}]
-    take_in(database, "identities", (3, "d1", None))
+    upsert(database, "identities", (3, "d1", None))
     assert database.rows("select user_id from identities") == []
-    take_in(database, "identities", (4, "d1", None), (5, "d1", identity("cid")))
+    upsert(database, "identities", (4, "d1", None), (5, "d1", identity("cid")))
     assert database.rows("select user_id from identities") == [{"user_id": "cid"}]
-    take_in(database, "identities", (3, "d1", None))
+    upsert(database, "identities", (3, "d1", None))
     assert database.rows("select user_id from identities") == [{"user_id": "cid"}], "an old tombstone"
 
 
 def test_an_event_that_is_read_again_is_no_second_event(database: Database) -> None:
     event = {"id": "e1", "type": "page_view", "device_id": "d1", "timestamp": 1_772_445_600_000}
-    take_in(database, "events", (1, "d1", event), (2, "d1", event))
-    take_in(database, "events", (2, "d1", event), (3, "d1", event))
+    upsert(database, "events", (1, "d1", event), (2, "d1", event))
+    upsert(database, "events", (2, "d1", event), (3, "d1", event))
     assert database.rows("select place from events order by place") == [
         {"place": "1"},
         {"place": "2"},
@@ -189,7 +189,7 @@ def test_an_event_whose_data_jsonb_refuses_is_taken_in_with_a_substitute(databas
     values = [r'{"a":"x\u0000\u0000","b":"\\u0000"}', '{"n":1e200000,"m":1e400}']
     for data in values:
         database.run(f"insert into arrived_events (value) values ('{event}{data}}}')")
-    database.run_file(POSTGRESQL / "take_in.sql")
+    database.run_file(POSTGRESQL / "upsert.sql")
     substituted = database.rows(
         "select data - 'm' as data, data -> 'm' = '1e400' as kept from events order by place"
     )

@@ -1,4 +1,4 @@
--- By what visitors begin with: how many sessions had that one event and no other.
+-- By the first event of a visit: how many sessions had that one event and no other.
 -- Only closed sessions: an open one may still go on. Passive events count as events.
 select
     entry_type,

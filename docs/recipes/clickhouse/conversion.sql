@@ -1,6 +1,6 @@
 -- By the day (UTC) a session began on: how many had a purchase.
 -- Events keep the id of a session that was merged away later, so ids are looked up in `living`. Events without
--- a session (passive ones in reach of none) belong to no row.
+-- a session (passive ones that are near none) belong to no row.
 select
     toDate(fromUnixTimestamp64Milli(start_ms, 'UTC'), 'UTC') as day,
     count() as sessions,

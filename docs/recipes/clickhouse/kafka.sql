@@ -3,7 +3,7 @@
 -- default of librdkafka, which the engine uses). Its offsets are committed after the rows are in, so that some
 -- may come twice; `place` makes nothing of it.
 --
--- The engine passes over tombstones, so the timeline of a device that was forgotten stays in `identities`.
+-- The engine passes over tombstones, so the timeline of a device that has expired stays in `identities`.
 
 create table sessions_queue (
     device_id String,

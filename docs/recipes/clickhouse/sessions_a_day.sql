@@ -1,6 +1,6 @@
 -- Sessions by the day (UTC) they began on, with their devices, users, events and length.
--- Merged sessions are none. An open one has the figures of when it was last published, so only closed ones
--- tell events and length.
+-- Merged sessions do not count. An open one has the figures of when it was last published, so events and length
+-- are those of closed ones.
 select
     toDate(fromUnixTimestamp64Milli(start_ms, 'UTC'), 'UTC') as day,
     count() as sessions,

@@ -1,10 +1,10 @@
 -- Tables for sessions, identities and enriched events, and views over them, for ClickHouse 25.3 or newer.
 --
--- This recipe is not run by the project's tests: ClickHouse cannot be installed with the rest of what they need.
+-- The project's tests do not run this recipe: they cannot ask for a ClickHouse server.
 --
 -- A row replaces the one with the same key when its `place`, the record's offset, is greater. That happens when
--- parts are merged, some time; so whoever reads says FINAL, as the views here do. Why the place and not
--- `revision`: that grows while a session is remembered, but the id of a client's session that was forgotten
+-- parts are merged, some time later; so readers say FINAL, as the views here do. Why the place and not
+-- `revision`: that grows while a session is remembered, but the id of a client's session that was evicted
 -- begins at 1 again, and identities have none. Records that a consumer reads again replace themselves.
 
 create table sessions (

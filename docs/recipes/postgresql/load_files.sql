@@ -1,4 +1,4 @@
--- Takes in what `sessionizer replay` wrote into the directory that psql is run in, in place of all there was.
+-- Loads what `sessionizer replay` wrote into the directory that psql is run in, and replaces what was there.
 -- The odd delimiter and quote are characters that a line of JSON never holds: a line is one value as it is.
 \set ON_ERROR_STOP on
 begin;
@@ -6,5 +6,5 @@ truncate sessions, identities, events, arrived_sessions, arrived_identities, arr
 \copy arrived_sessions (value) from 'sessions.ndjson' with (format csv, delimiter e'\x01', quote e'\x02')
 \copy arrived_identities (value) from 'identities.ndjson' with (format csv, delimiter e'\x01', quote e'\x02')
 \copy arrived_events (value) from 'enriched.ndjson' with (format csv, delimiter e'\x01', quote e'\x02')
-\ir take_in.sql
+\ir upsert.sql
 commit;

@@ -1,12 +1,12 @@
 -- Tables for sessions, identities and enriched events, and views over them.
 --
 -- A loader puts the records of the three topics, as they are, into `arrived_sessions`, `arrived_identities` and
--- `arrived_events` and then runs take_in.sql. `place` says which of two records of one key is the newer: who
+-- `arrived_events` and then runs upsert.sql. `place` says which of two records of one key is the newer: who
 -- loads from Kafka states the record's offset; who loads files leaves it out, and it counts from line to line.
 -- Never both in one database.
 --
 -- Why the place and not `revision`: that grows while a session is remembered, but the id of a client's session
--- that was forgotten begins at 1 again, and identities have none. Offsets order both.
+-- that was evicted begins at 1 again, and identities have none. Offsets order both.
 
 create table sessions (
     device_id text,

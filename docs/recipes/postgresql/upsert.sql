@@ -35,7 +35,7 @@ on conflict (device_id, session_id) do update set
     place = excluded.place
 where excluded.place > sessions.place;
 
--- A tombstone (a key without a value) says that the device was forgotten: its timeline goes.
+-- A tombstone (a key without a value) says that the device has expired: its timeline is deleted.
 with arrived as (
     delete from arrived_identities returning key, value::jsonb as value, place
 ),
@@ -44,7 +44,7 @@ newest as (
     from (select coalesce(value ->> 'device_id', key) as device_id, value, place from arrived) as named
     order by device_id, place desc
 ),
-forgotten as (
+expired as (
     delete from identities using newest
     where newest.value is null
         and identities.device_id = newest.device_id
