@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from worker import __version__, log_output, signals, telemetry
 from worker.adapters.kafka import topics as kafka_topics
@@ -97,7 +96,7 @@ async def _tidy(directory: StateDirectory, worker: Worker) -> None:
 @contextmanager
 def _health_told(config: Config, worker: Worker) -> Iterator[None]:
     """Keep the health file, if one is wanted, and the log informed."""
-    file = HealthFile(Path(config.health.file)) if config.health.file else None
+    file = None if config.health_file is None else HealthFile(config.health_file)
     telling = asyncio.get_running_loop().create_task(_tell_health(worker, file))
     try:
         yield

@@ -15,27 +15,27 @@ from worker.process_limits import memory_limit_mb
 
 
 def check_machine(config: Config) -> None:
-    """Raises Fatal where Python runs without assertions, or ``health.file`` or ``state.directory`` cannot be
+    """Raises Fatal where Python runs without assertions, or ``state.directory`` or ``health.file`` cannot be
     written.
 
-    The file says afterwards that no worker runs: one that was killed may have left it young.
+    The health file says afterwards that no worker runs: one that was killed may have left it young.
     """
     if not __debug__:
         raise Fatal(
             "do not run under python -O or PYTHONOPTIMIZE: the assertions guard the protocol, the client "
             "library's too"
         )
-    if config.health.file:
-        try:
-            HealthFile(Path(config.health.file)).prepare()
-        except OSError as error:
-            raise Fatal(f"health.file: {config.health.file} cannot be written: {error.strerror}") from error
     try:
         Path(config.state.directory).mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=config.state.directory):
             pass
     except OSError as error:
         raise Fatal(f"state.directory: {config.state.directory} cannot be used: {error.strerror}") from error
+    if (health_file := config.health_file) is not None:
+        try:
+            HealthFile(health_file).prepare()
+        except OSError as error:
+            raise Fatal(f"health.file: {health_file} cannot be written: {error.strerror}") from error
 
 
 def warn_of_options(config: Config, processes: int = 1) -> None:

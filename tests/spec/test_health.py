@@ -90,6 +90,15 @@ def test_the_command_tells_in_one_line_whether_the_worker_is_well(
 def test_the_command_without_a_file_in_the_configuration_is_a_wrong_configuration(
     sessionizer: Sessionizer,
 ) -> None:
-    ended = sessionizer("health")
+    ended = sessionizer("health", HEALTH_FILE="")
     assert ended.code == 2
-    assert ended.err.startswith("health.file is not set")
+    assert ended.err.startswith("health.file is empty")
+
+
+def test_without_options_the_file_lies_in_the_state_directory_under_the_group_s_name(
+    sessionizer: Sessionizer, tmp_path: Path
+) -> None:
+    options = {"STATE_DIRECTORY": str(tmp_path), "KAFKA_GROUP_ID": "clicks"}
+    ended = sessionizer("health", **options)
+    assert ended.code == 1
+    assert ended.out.startswith(f"{tmp_path / 'clicks.health'} is missing")

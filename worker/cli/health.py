@@ -1,7 +1,6 @@
 """``sessionizer health``: is the worker beside it well? For the probe of a container."""
 
 import time
-from pathlib import Path
 
 import typer
 
@@ -9,16 +8,16 @@ from worker.cli.config_option import ConfigPath, read
 
 
 def health(config: ConfigPath = None) -> None:
-    """Tell by the age of health.file whether the worker of this machine makes progress. Asks no broker.
+    """Tell by the age of the health file whether the worker makes progress. Asks no broker.
 
     Exit code 0: it does; 1: it does not, or does not run; 2: wrong configuration.
     """
-    path = read(config).health.file
-    if not path:
-        typer.echo("health.file is not set: name a file there, and the worker touches it", err=True)
+    path = read(config).health_file
+    if path is None:
+        typer.echo("health.file is empty: name a file there, and the worker touches it", err=True)
         raise typer.Exit(2)
     from worker.health import HealthFile
 
-    verdict = HealthFile(Path(path)).verdict(time.time())
+    verdict = HealthFile(path).verdict(time.time())
     typer.echo(verdict.reason)
     raise typer.Exit(0 if verdict.well else 1)

@@ -1,7 +1,6 @@
 """``sessionizer run``: the worker itself, in one process or in several."""
 
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -76,4 +75,4 @@ def _supervise(options: Config, count: int) -> int:
     except Fatal as fatal:
         telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
         return 1
-    return supervisor.run(several, Path(options.health.file) if options.health.file else None)
+    return supervisor.run(several, options.health_file)

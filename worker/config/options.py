@@ -123,9 +123,11 @@ class Log(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """``file`` is touched while the worker makes progress; empty for none."""
+    """``file`` is touched while the worker makes progress: "auto" for one in ``state.directory``, empty for
+    none.
+    """
 
-    file: str = ""
+    file: str = "auto"
 
 
 class Config(Struct, frozen=True, kw_only=True):
@@ -168,6 +170,13 @@ class Config(Struct, frozen=True, kw_only=True):
         unused = () if self.input.repartition == "auto" else ("repartition",)
         names = {role: self.topic_name(role) for role in TOPICS if role not in unused}
         return {role: name for role, name in names.items() if name}
+
+    @property
+    def health_file(self) -> Path | None:
+        """The file that is touched while the worker makes progress, if one is wanted."""
+        if self.health.file == "auto":
+            return Path(self.state.directory) / f"{self.kafka.group_id}.health"
+        return Path(self.health.file) if self.health.file else None
 
     @property
     def changelog_topic(self) -> str:

@@ -50,8 +50,7 @@ def _slot(config: Config, number: int, command: Sequence[str], log_format: str, 
         own["STATE_DIRECTORY"] = str(Path(config.state.directory) / f"slot-{number}")
     if config.kafka.group_instance_id not in {"", "auto"}:  # those are made in each directory, or not at all
         own["KAFKA_GROUP_INSTANCE_ID"] = f"{config.kafka.group_instance_id}-{number}"
-    health_file = Path(f"{config.health.file}.{number}") if config.health.file else None
-    if health_file is not None:
-        own["HEALTH_FILE"] = str(health_file)
+    health_file = None if config.health_file is None else Path(f"{config.health_file}.{number}")
+    own["HEALTH_FILE"] = "" if health_file is None else str(health_file)
     variables = {f"{PREFIX}{name}": value for name, value in own.items()}
     return Slot(number, (*command, "--slot", str(number)), {**os.environ, **variables}, health_file)
