@@ -27,7 +27,7 @@ TYPES = ("page_view", "page_view", "click", "scroll", "search", "add_to_cart", "
 class Shape(Struct, frozen=True, kw_only=True):
     """What to generate. Rates and shares are of the generated time line, not of the machine.
 
-    ``events_per_second`` paces the time line: by default so that among two million events about 8 % open a
+    ``events_per_second`` paces the time line: by default so that among two million events 7.5 to 7.7 % open a
     session, for either size of records. ``extra`` adds top-level properties that no rule knows. ``skew`` is
     the exponent by which devices differ in activity: 0 makes all alike. With ``known`` the load begins with
     one more event of each device, a record each, so that all that follows finds its device's state.
