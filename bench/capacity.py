@@ -4,10 +4,10 @@ Decides how the plan of ``bench.capacity_model`` is told, and holds the coeffici
 with the program that measures it (docs/scaling.md says on what).
 """
 
-from collections.abc import Callable
-from typing import Annotated
+import argparse
+from collections.abc import Callable, Sequence
+from math import inf
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -35,41 +35,51 @@ MEASURED = Coefficients(
 )
 """2 cores, CPython 3.11.7, Kafka 4.3.1; the dates and programs are in docs/scaling.md."""
 
+DEFAULTS = Demand(events_per_second=1.0)
+OPTIONS: dict[str, tuple[float, float, str]] = {
+    "events_per_second": (1, inf, "the peak to be kept up with"),
+    "events_per_record": (1, inf, "events of one device a record"),
+    "devices": (1, inf, "devices whose state is kept"),
+    "repartitioned": (0, 1, "share of events not keyed by their device"),
+    "cold": (0, 1, "share of records whose device is not in memory"),
+    "busy": (0.1, 1, "how much of a core a worker may use at the peak"),
+    "partitions": (0, inf, "0: two for each worker that the events alone need"),
+    "replication": (1, inf, "copies of each topic"),
+    "readers": (0, inf, "groups that read the enriched topic"),
+    "commit_interval_ms": (1, inf, "as kafka.commit_interval_ms"),
+}
+"""Field of ``Demand`` -> least, most, and what it is."""
 
-def main(
-    events_per_second: Annotated[float, typer.Option(min=1.0, help="The peak to be kept up with.")],
-    events_per_record: Annotated[float, typer.Option(min=1.0, help="Events of one device a record.")] = 20.0,
-    devices: Annotated[int, typer.Option(min=1, help="Devices that are remembered.")] = 1_000_000,
-    repartitioned: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of events not keyed by their device.")
-    ] = 0.0,
-    cold: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Share of records whose device is not in memory.")
-    ] = 1.0,
-    busy: Annotated[
-        float, typer.Option(min=0.1, max=1.0, help="How much of a core a worker may use at the peak.")
-    ] = 0.6,
-    partitions: Annotated[
-        int, typer.Option(min=0, help="0: two for each worker that the events alone need.")
-    ] = 0,
-    replication: Annotated[int, typer.Option(min=1, help="Copies of each topic.")] = 3,
-    readers: Annotated[int, typer.Option(min=0, help="Groups that read the enriched topic.")] = 1,
-    commit_interval_ms: Annotated[float, typer.Option(min=1.0, help="As kafka.commit_interval_ms.")] = 100.0,
-) -> None:
-    """Tell what a load needs of workers, brokers and disks. Extrapolated: docs/scaling.md says from what."""
-    demand = Demand(
-        events_per_second=events_per_second,
-        events_per_record=events_per_record,
-        devices=devices,
-        repartitioned=repartitioned,
-        cold=cold,
-        busy=busy,
-        partitions=partitions,
-        replication=replication,
-        readers=readers,
-        commit_interval_ms=commit_interval_ms,
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.capacity",
+        description="Say what a load needs of workers, brokers and disks; docs/scaling.md says from what.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    for name, (least, most, text) in OPTIONS.items():
+        default, required = getattr(DEFAULTS, name), name == "events_per_second"
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=within(int if isinstance(default, int) else float, least, most),
+            default=argparse.SUPPRESS if required else default,
+            required=required,
+            help=text,
+        )
+    demand = Demand(**vars(parser.parse_args(arguments)))
     Console(width=110).print(table(plan(demand, MEASURED)))
+
+
+def within(number: type[float], least: float, most: float) -> Callable[[str], float]:
+    """Reads a number of that type, and refuses what is outside the bounds."""
+
+    def read(text: str) -> float:
+        value = number(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {most:g}")
+        return value
+
+    return read
 
 
 def table(needed: Plan) -> Table:
@@ -134,4 +144,4 @@ def size(figure: float) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -3,7 +3,7 @@
 Times of day are in UTC on one fixed day; whatever a test leaves out has a plain, legal value.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import json
@@ -41,16 +41,13 @@ def click(
     user: str | None = None,
     session: str | None = None,
     view: str | None = None,
-    id: str | None = None,  # noqa: A002 - the field's name
-    type: str = "page_view",  # noqa: A002 - the field's name
-    data: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> RawEvent:
-    """One event as a browser sends it; ``more`` are further properties, taken as they are."""
-    given = {"user_id": user, "session_id": session, "view_id": view, "data": data}
+    """One event as a browser sends it; ``more`` are properties by their own names, taken as they are."""
+    given = {"user_id": user, "session_id": session, "view_id": view}
     return {
-        "id": id or f"{device}@{at}",
-        "type": type,
+        "id": f"{device}@{at}",
+        "type": "page_view",
         "device_id": device,
         "timestamp": ms(at),
         **{name: value for name, value in given.items() if value is not None},

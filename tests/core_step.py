@@ -16,7 +16,6 @@ from worker.model.state import DeviceState, ExpiryClock, Session
 DECODER = Decoder(InputRules(), IdentityRules())
 DEFAULTS = SessionRules()
 RETENTION_MS = Rules().retention_ms
-EXPIRY_RECORDS = Rules().expiry_records
 NO_RECORDS = ExpiryClock()
 
 
@@ -27,11 +26,10 @@ def step(
     retention_ms: int = RETENTION_MS,
     watermark_ms: int = 0,
     expiry: ExpiryClock = NO_RECORDS,
-    expiry_records: int = EXPIRY_RECORDS,
 ) -> StepResult:
     """One call of the core."""
     records = [r if isinstance(r, Record) else record(offset, r) for offset, r in enumerate(raw)]
-    all_rules = Rules(session=rules, retention_ms=retention_ms, expiry_records=expiry_records)
+    all_rules = Rules(session=rules, retention_ms=retention_ms)
     return process(decode_records(records, DECODER), states or {}, watermark_ms, expiry, all_rules)
 
 

@@ -110,13 +110,12 @@ async def check_any_key(
         found = (await read_all(servers, config.topics.dead_letters, number))[number]
         compare(verdict, f"P1 dead letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
-    for number, records in raw.items():
+    for number in raw:
         # No name for it here: an hour's partition is gigabytes, and shall be gone before the next is read.
         await _check_what_follows(
             config,
             number,
             await _check_enriched(config, number, sent, partitioning, verdict),
-            records,
             committed,
             state_directories,
             verdict,
@@ -146,7 +145,6 @@ async def _check_what_follows(
     config: Config,
     number: int,
     expected: Expected,
-    raw: Sequence[ConsumerRecord],
     committed: Mapping[TopicPartition, int],
     state_directories: Sequence[Path],
     verdict: Verdict,

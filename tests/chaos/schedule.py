@@ -42,25 +42,17 @@ _HELD = {"EndTxn held": 15}
 _ADMINISTRATION = {"rights": 35, "password": 25, "quota": 25, "records deleted": 15}
 
 
-def schedule(
-    seed: int,
-    duration_s: float,
-    *,
-    mortals: int,
-    brokers: int,
-    worker_pause_s: float = 5.0,
-    broker_pause_s: float = 40.0,
-    network_pause_s: float = 8.0,
-    administration_pause_s: float = 10.0,
-) -> Lanes:
-    """Faults for so long. ``mortals`` is how many workers may be killed; pauses are means."""
+def schedule(seed: int, duration_s: float, *, mortals: int, brokers: int) -> Lanes:
+    """Faults for so long. ``mortals`` is how many workers may be killed."""
+    lanes = (
+        ("workers", 5.0, _WORKERS, mortals),
+        ("brokers", 40.0, _BROKERS, brokers),
+        ("network", 8.0, {**_NETWORK, **_HELD}, brokers),
+        ("administration", 10.0, _ADMINISTRATION, brokers),
+    )
     return {
-        "workers": _lane(f"{seed}/workers", duration_s, worker_pause_s, _WORKERS, mortals),
-        "brokers": _lane(f"{seed}/brokers", duration_s, broker_pause_s, _BROKERS, brokers),
-        "network": _lane(f"{seed}/network", duration_s, network_pause_s, {**_NETWORK, **_HELD}, brokers),
-        "administration": _lane(
-            f"{seed}/administration", duration_s, administration_pause_s, _ADMINISTRATION, brokers
-        ),
+        name: _lane(f"{seed}/{name}", duration_s, mean_pause_s, weights, targets)
+        for name, mean_pause_s, weights, targets in lanes
     }
 
 
