@@ -1,4 +1,4 @@
-"""Reads the golden cases of testing/corpus, whose README tells how they are written."""
+"""Reads the golden cases of ``testing/corpus``, whose README says how they are written."""
 
 import tomllib
 from pathlib import Path

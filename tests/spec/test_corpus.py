@@ -1,4 +1,4 @@
-"""Runs the golden cases of testing/corpus: each input has its fate, and its neighbours go on unharmed."""
+"""Runs the golden cases of testing/corpus: each input has its outcome, and its neighbours go on unharmed."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ from worker.model.rules import IdentityRules, InputRules
 PLACES = {"alone": (0, 0), "first": (0, 2), "middle": (1, 1), "last": (2, 0)}
 BROKEN = {"malformed_json", "not_utf8", "too_deep"}
 
-decoder = Decoder(InputRules(), IdentityRules())
+
+def decoder_of(case: Case) -> Decoder:
+    """A decoder with the case's limits, which are the default ones where it names none."""
+    return Decoder(InputRules(**case.get("limits", {})), IdentityRules())
 
 
 def cases(kind: str) -> list[Any]:
@@ -50,20 +53,20 @@ def good_ids(decoded: DecodedValue) -> list[str]:
     return [event.id for event in decoded.events if event.id.startswith("good-")]
 
 
-def told(decoded: DecodedValue) -> list[tuple[str, str]]:
+def refusals(decoded: DecodedValue) -> list[tuple[str, str]]:
     return [(rejection.reason, rejection.detail) for rejection in decoded.rejections]
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("case", cases("element"))
-def test_an_element_has_its_fate_and_its_neighbours_theirs(case: Case, place: str) -> None:
+def test_an_element_has_its_outcome_and_its_neighbours_theirs(case: Case, place: str) -> None:
     element = input_bytes(case)
     assert element is not None
     before, after = PLACES[place]
     neighbours = [good(number) for number in range(before + after)]
     value = b"[" + b",".join([*neighbours[:before], element, *neighbours[before:]]) + b"]"
 
-    decoded = decoder.decode(value)
+    decoded = decoder_of(case).decode(value)
 
     assert good_ids(decoded) == [f"good-{number}" for number in range(before + after)]
     event = expected_event(case)
@@ -78,15 +81,16 @@ def test_an_element_has_its_fate_and_its_neighbours_theirs(case: Case, place: st
 
 
 @pytest.mark.parametrize("case", cases("element"))
-def test_a_few_alike_have_the_same_fate_each(case: Case) -> None:
+def test_a_few_alike_have_the_same_outcome_each(case: Case) -> None:
     element = input_bytes(case)
     assert element is not None
+    decoder = decoder_of(case)
     alone, broken = (decoder.decode_carefully(b"[%b]" % text) for text in (element, b"x"))
 
     decoded = decoder.decode(b"[%b]" % b",".join([*[element] * 3, b"x", *[element] * 3]))
 
     assert list(decoded.events) == list(alone.events) * 6
-    assert told(decoded) == [*told(alone) * 3, *told(broken), *told(alone) * 3]
+    assert refusals(decoded) == [*refusals(alone) * 3, *refusals(broken), *refusals(alone) * 3]
     assert [rejection.index for rejection in decoded.rejections] == ([3] if alone.events else list(range(7)))
 
 
@@ -95,6 +99,7 @@ def test_an_event_may_be_the_whole_value(case: Case) -> None:
     element = input_bytes(case)
     assert element is not None
 
+    decoder = decoder_of(case)
     decoded = decoder.decode(element)
     in_array = decoder.decode(b"[" + element + b"]")
 
@@ -108,7 +113,7 @@ def test_what_cannot_be_split_is_refused_as_one(case: Case, good_before: int) ->
     assert tail is not None
     value = b"[" + b"".join(good(number) + b"," for number in range(good_before)) + tail
 
-    decoded = decoder.decode(value)
+    decoded = decoder_of(case).decode(value)
 
     assert good_ids(decoded) == [f"good-{number}" for number in range(good_before)]
     assert len(decoded.events) == good_before
@@ -119,8 +124,8 @@ def test_what_cannot_be_split_is_refused_as_one(case: Case, good_before: int) ->
 
 
 @pytest.mark.parametrize("case", cases("value"))
-def test_a_value_has_its_fate(case: Case) -> None:
-    decoded = decoder.decode(input_bytes(case))
+def test_a_value_has_its_outcome(case: Case) -> None:
+    decoded = decoder_of(case).decode(input_bytes(case))
 
     assert [event.id for event in decoded.events] == case["events"]
     expected = case.get("rejections", [])
