@@ -1,13 +1,14 @@
 """One worker process, from its start to its exit code: directory, group, signals, health and the log.
 
-Decides how the process lives and ends; nothing about events, and nothing about how a worker is put together,
-which is ``assembly``.
+Decides how the process starts, shows its health and ends. Knows nothing of events, nor how a worker is put
+together, which is ``assembly``. The invariant: every end with exit code 1 has its reason in the log, an
+unexpected exception of the worker or of what runs beside it too.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from worker import __version__, log_output, signals, telemetry
 from worker.adapters.kafka import topics as kafka_topics
@@ -17,6 +18,7 @@ from worker.assembly import MAX_STORE_AGE_S, FoundTopics, assembled, layout_of
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.health import BEAT_S, HealthFile
+from worker.lifecycle import exit_code, in_background
 from worker.preflight import check_machine, warn_of_options
 from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
 from worker.task.progress import Standstill
@@ -24,21 +26,22 @@ from worker.task.worker import Worker
 from worker.watchdog import watch
 
 _STANDSTILL_S = 60.0
-_MOST_LOGGED = 8
-"""Partitions that stand still at once: with brokers away it is all of them."""
-_TIDY_S = 3_600.0
+_MAX_STUCK_LOGGED = 8
+"""Partitions logged as stuck at a time: with brokers away all of them are."""
+_REMOVE_STORES_S = 3_600.0
 _BROKERS_AWAY_S = 60.0
 _ASK_AGAIN_S = 3.0
 
 
 AskTopics = Callable[[], Awaitable[FoundTopics | None]]
-"""Asks the brokers which topics there are. None: told to stop meanwhile."""
+"""Asks the brokers which topics there are. None: asked to stop meanwhile."""
 
 
 async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None = None) -> None:
     """Run one worker until ``stop`` is set. Raises Fatal when only a human can help.
 
-    What is wrong on this machine is found before ``ask``, or without it a plain question, goes to a broker.
+    What is wrong on this machine is reported before a broker is asked. ``ask``: asks for the topics; by
+    default it asks once, and without checking them.
     """
     check_machine(config)
     started = time.monotonic()
@@ -60,24 +63,22 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None 
             )
         )
         await group.start()
-        beside = [
-            asyncio.get_running_loop().create_task(coroutine)
-            for coroutine in (watch(), _tidy(directory, worker))
-        ]
-        try:
-            with _health_told(config, worker):
-                await worker.run(stop)
-        finally:
-            await group.close()
-            for task in beside:
-                task.cancel()
+        file = None if config.health_file is None else HealthFile(config.health_file)
+        async with in_background(stop, watch(), _remove_old_stores(directory, worker)):
+            try:
+                async with in_background(stop, _report_health(worker, file)):
+                    await worker.run(stop)
+            finally:
+                if file is not None:
+                    file.remove()
+                await group.close()
     finally:
         directory.unlock()
     telemetry.emit(telemetry.WorkerStopped(uptime_s=round(time.monotonic() - started, 1)))
 
 
 def _names_of(config: Config) -> AskTopics:
-    """The plain question, of brokers that may know no more."""
+    """Asks for the numbers of partitions alone: the demo's embedded broker knows no settings of topics."""
 
     async def ask() -> FoundTopics:
         return FoundTopics(await kafka_topics.partition_counts(config.kafka, names_to_know(config)))
@@ -85,48 +86,38 @@ def _names_of(config: Config) -> AskTopics:
     return ask
 
 
-async def _tidy(directory: StateDirectory, worker: Worker) -> None:
-    """Remove stores of partitions that went elsewhere and did not come back. Until cancelled."""
+async def _remove_old_stores(directory: StateDirectory, worker: Worker) -> None:
+    """Remove stores of partitions that went to other workers and did not come back. Until cancelled."""
     while True:
-        for partition, age_s in directory.remove_old(worker.progress(), MAX_STORE_AGE_S).items():
+        removed: dict[int, float] = {}
+        with suppress(OSError):  # the directory cannot be listed: it is tried again in an hour
+            removed = directory.remove_old(worker.progress(), MAX_STORE_AGE_S)
+        for partition, age_s in removed.items():
             telemetry.emit(telemetry.StateRemoved(partition=partition, unused_days=round(age_s / 86_400, 1)))
-        await asyncio.sleep(_TIDY_S)
+        await asyncio.sleep(_REMOVE_STORES_S)
 
 
-@contextmanager
-def _health_told(config: Config, worker: Worker) -> Iterator[None]:
-    """Keep the health file, if one is wanted, and the log informed."""
-    file = None if config.health_file is None else HealthFile(config.health_file)
-    telling = asyncio.get_running_loop().create_task(_tell_health(worker, file))
-    try:
-        yield
-    finally:
-        telling.cancel()
-        if file is not None:
-            file.remove()
-
-
-async def _tell_health(worker: Worker, file: HealthFile | None) -> None:
-    """Touch the file for as long as the event loop turns and no partition stands still. Until cancelled."""
+async def _report_health(worker: Worker, file: HealthFile | None) -> None:
+    """Touch the health file while no partition is stuck, and log those that are. Until cancelled."""
     standstill = Standstill(_STANDSTILL_S)
-    told: set[int] = set()
+    logged: set[int] = set()
     while True:
         stuck = standstill.partitions(worker.progress(), time.monotonic())
-        for partition in sorted(stuck.keys() - told)[:_MOST_LOGGED]:
+        for partition in sorted(stuck.keys() - logged)[:_MAX_STUCK_LOGGED]:
             telemetry.emit(
                 telemetry.PartitionStuck(
                     partition=partition, stuck_s=round(stuck[partition], 1), partitions_stuck=len(stuck)
                 )
             )
-        told = set(stuck)
+        logged = set(stuck)
         if file is not None and not stuck:
-            with suppress(OSError):  # a file that cannot be touched grows old, and so says what is the matter
+            with suppress(OSError):  # a file that cannot be touched grows old, and the probe sees that
                 file.touch()
         await asyncio.sleep(BEAT_S)
 
 
 async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopics | None:
-    """As ``_fit_topics``; waits a minute for brokers that are away, as while they start beside the worker.
+    """The topics, checked. Waits a minute for brokers that do not answer: they may be starting too.
 
     None where ``stop`` was set meanwhile.
     """
@@ -135,7 +126,7 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopic
         try:
             return await _fit_topics(config)
         except LoginRefused:
-            pass  # it was logged, and ends by its own number of tries
+            pass  # it was logged; the login counts its attempts and ends the worker
         except BrokersAway as away:
             if time.monotonic() > deadline:
                 raise
@@ -146,10 +137,7 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopic
 
 
 async def _fit_topics(config: Config) -> FoundTopics:
-    """The topics as they are.
-
-    Raises Fatal for topics that the promises cannot be kept with; logs what is merely unwise.
-    """
+    """The topics, checked once. Raises Fatal where exactly-once cannot be kept with them; logs all else."""
     topics, problems = await kafka_topics.check(config)
     fatal = [str(problem) for problem in problems if problem.fatal]
     if fatal:
@@ -163,7 +151,7 @@ async def _fit_topics(config: Config) -> FoundTopics:
 
 
 def run(config: Config, slot: int | None = None) -> int:
-    """Run one worker in this process until it is told to stop; returns the exit code.
+    """Run one worker in this process until it is asked to stop; returns the exit code.
 
     ``slot`` is its number among the processes of one supervisor.
     """
@@ -175,18 +163,14 @@ def run(config: Config, slot: int | None = None) -> int:
     )
     raise_file_limit()
     keep_files_private()
-    if slot is None:  # else the supervisor has said it of the whole
+    if slot is None:  # else the supervisor has warned for all processes
         warn_of_options(config)
     collect_garbage_seldom()
 
-    async def until_signalled() -> None:
+    async def until_signalled() -> int:
         stop = asyncio.Event()
         signals.listen(stop)
         await run_worker(config, stop, lambda: _fit_topics_in_time(config, stop))
+        return 0
 
-    try:
-        asyncio.run(until_signalled())
-    except Fatal as fatal:
-        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
-        return 1
-    return 0
+    return exit_code(until_signalled)

@@ -1,13 +1,12 @@
 """What must be right on this machine before a worker asks any broker.
 
-Decides what is looked at and how a fault reads; nothing is left behind by looking. The invariant: what a
-human has to change here is found within the first second, and not after the group was joined.
+Decides what is checked here; how a fault reads is decided where the thing is used. Knows no broker. The
+invariant: what an operator has to change on this machine is reported within the first second, and once, not
+by each of several processes.
 """
 
-import tempfile
-from pathlib import Path
-
 from worker import telemetry
+from worker.adapters.state_directory import StateDirectory
 from worker.config import Config, warnings
 from worker.errors import Fatal
 from worker.health import HealthFile
@@ -15,22 +14,17 @@ from worker.process_limits import memory_limit_mb
 
 
 def check_machine(config: Config) -> None:
-    """Raises Fatal where Python runs without assertions, or ``state.directory`` or ``health.file`` cannot be
-    written.
+    """Raises Fatal where Python runs without assertions, or a file or directory cannot be written.
 
-    The health file says afterwards that no worker runs: one that was killed may have left it young.
+    Those are ``state.directory`` and the health file, which is removed: one that a killed worker left would
+    say that it is well.
     """
     if not __debug__:
         raise Fatal(
             "do not run under python -O or PYTHONOPTIMIZE: the assertions guard the protocol, the client "
             "library's too"
         )
-    try:
-        Path(config.state.directory).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=config.state.directory):
-            pass
-    except OSError as error:
-        raise Fatal(f"state.directory: {config.state.directory} cannot be used: {error.strerror}") from error
+    StateDirectory(config.state.directory, config.kafka.group_id).prepare()
     if (health_file := config.health_file) is not None:
         try:
             HealthFile(health_file).prepare()
@@ -39,6 +33,6 @@ def check_machine(config: Config) -> None:
 
 
 def warn_of_options(config: Config, processes: int = 1) -> None:
-    """Log each option whose value is allowed and looks like a mistake for so many processes."""
+    """Log each option whose value is allowed and looks like a mistake for that number of processes."""
     for line in warnings(config, memory_limit_mb(), processes):
         telemetry.emit(telemetry.ConfigWarning(problem=line))

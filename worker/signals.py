@@ -1,8 +1,8 @@
 """What the signals of the system do to a running command.
 
-Decides which of them ask for the end in order, which ask for the stacks, and which mean nothing; not how the
-end goes. The invariant: no signal that a process can hear ends it without a line in its log. It knows no
-event, topic or process but its own.
+Decides which signals stop it in order, which ask for the stacks, and which do nothing; not how it stops.
+Knows no event, topic or other process. The invariant: no signal that a process can handle ends it without a
+line in its log.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ STOP = (
     signal.SIGPROF,
     signal.SIGXCPU,
 )
-"""Ask for the end in order. Each of them would end a process at once, without a word."""
+"""Stop in order. By default each of them ends a process at once, without a line."""
 
 DUMP = (signal.SIGQUIT, signal.SIGUSR1)
-"""Ask for the stacks of all threads on standard error, as of a JVM; no variables."""
+"""Write the stacks of all threads to stderr, as a JVM does. Without variables."""
 
 IGNORED = (signal.SIGUSR2,)
 
 
-def listen(stop: asyncio.Event, *, dumped: Callable[[signal.Signals], None] | None = None) -> None:
+def listen(stop: asyncio.Event, *, on_dump: Callable[[signal.Signals], None] | None = None) -> None:
     """Let the running event loop set ``stop`` for ``STOP`` and write stacks for ``DUMP``.
 
-    ``dumped``: is told of each signal of ``DUMP`` besides, to hand it on. SIGHUP stays ignored where whoever
+    ``on_dump`` is called with each signal of ``DUMP``, after the log line. SIGHUP stays ignored where whoever
     started the process (``nohup``) had it ignored.
     """
-    from worker import telemetry  # late: before it is loaded, ``end_before_work`` must have been called
+    from worker import telemetry  # late: ``end_before_work`` must be called before this is loaded
 
     loop = asyncio.get_running_loop()
 
@@ -45,8 +45,8 @@ def listen(stop: asyncio.Event, *, dumped: Callable[[signal.Signals], None] | No
 
     def dump(number: signal.Signals) -> None:
         telemetry.emit(telemetry.SignalReceived(signal=number.name, action="dump"))
-        if dumped is not None:
-            dumped(number)
+        if on_dump is not None:
+            on_dump(number)
 
     def ignore(number: signal.Signals) -> None:
         telemetry.emit(telemetry.SignalReceived(signal=number.name, action="ignored"))
@@ -56,12 +56,12 @@ def listen(stop: asyncio.Event, *, dumped: Callable[[signal.Signals], None] | No
             if number is not signal.SIGHUP or not _is_ignored(number):
                 loop.add_signal_handler(number, handle, number)
     for number in DUMP:
-        # The stacks are written by C code, also where the event loop stands still.
+        # C code writes the stacks, so that it works also where the event loop is blocked.
         faulthandler.register(number, all_threads=True, chain=True)
 
 
 def end_before_work(end: Callable[..., object]) -> None:
-    """Until a command listens: ``end`` is called for the signals that ask for the end, others do nothing."""
+    """Until a command listens: call ``end`` for the signals of ``STOP``, and ignore the others."""
     for number in STOP:
         if number is not signal.SIGHUP or not _is_ignored(number):
             signal.signal(number, end)
@@ -71,9 +71,9 @@ def end_before_work(end: Callable[..., object]) -> None:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Every signal raises KeyboardInterrupt where the command is, so that it cleans up before it ends.
+    """Every signal raises KeyboardInterrupt in the block, so that it cleans up before the command ends.
 
-    For commands that end by themselves. asyncio's own handling would wait for the next await, and a replay
+    For commands that end by themselves. asyncio's own handler would wait for the next await, and a replay
     hardly ever awaits.
     """
 

@@ -9,8 +9,8 @@ import pytest
 from tests.commands import Sessionizer
 from worker.config import Config, ConfigError, load
 from worker.health import HealthFile
-from worker.processes.lines import LONGEST_BYTES, Lines
-from worker.processes.restarts import MOST_FAILURES, STEADY_S, Next, after_end, ended_as_asked, exit_code_for
+from worker.processes.lines import MAX_LINE_BYTES, Lines
+from worker.processes.restarts import HEALTHY_S, MAX_FAILURES, Next, after_end, ended_as_asked, exit_code_for
 from worker.processes.slots import cores, slots
 
 BRIEF_S = 3.0
@@ -30,15 +30,15 @@ def own(config: Config, count: int) -> list[dict[str, str]]:
 
 def test_a_process_that_fails_again_and_again_waits_longer_and_then_is_given_up() -> None:
     failures, waits = 0, []
-    for _ in range(MOST_FAILURES):
+    for _ in range(MAX_FAILURES):
         failures, restart_in_s = after_end(1, BRIEF_S, failures)
         waits.append(restart_in_s)
     assert waits == [1.0, 2.0, 4.0, 8.0, None]
 
 
 def test_a_process_that_ran_for_a_minute_begins_anew() -> None:
-    assert after_end(-signal.SIGKILL, STEADY_S, 4) == Next(failures=1, restart_in_s=1.0)
-    assert after_end(-signal.SIGKILL, STEADY_S - 0.1, 4) == Next(failures=5, restart_in_s=None)
+    assert after_end(-signal.SIGKILL, HEALTHY_S, 4) == Next(failures=1, restart_in_s=1.0)
+    assert after_end(-signal.SIGKILL, HEALTHY_S - 0.1, 4) == Next(failures=5, restart_in_s=None)
 
 
 @pytest.mark.parametrize("exit_code", [0, 1, -signal.SIGKILL, -signal.SIGTERM, 120])
@@ -148,7 +148,7 @@ def test_what_a_process_did_not_finish_is_a_line_too() -> None:
 
 def test_a_line_without_end_does_not_take_all_memory() -> None:
     lines = Lines()
-    assert lines.whole(b"x" * LONGEST_BYTES) == b"x" * LONGEST_BYTES + b"\n"
+    assert lines.whole(b"x" * MAX_LINE_BYTES) == b"x" * MAX_LINE_BYTES + b"\n"
     assert lines.whole(b"y\n") == b"y\n"
 
 

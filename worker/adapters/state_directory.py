@@ -10,6 +10,7 @@ machine can look into it: it holds people's ids.
 import fcntl
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -30,15 +31,24 @@ class StateDirectory:
         self.path = Path(root) / group_id
         self._lock: IO[str] | None = None
 
-    def lock(self) -> None:
-        """Take it for this process, and let no other user look into it, nor into one of an earlier release.
+    def prepare(self) -> None:
+        """Create it, and make sure that it can be written and that no other user can look into it.
 
-        Raises Fatal when another one has it, or it cannot be written.
+        Raises Fatal where it cannot be used.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with suppress(PermissionError):  # of another user, who granted us access by the group
                 self.path.chmod(_OURS_ALONE)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+
+    def lock(self) -> None:
+        """Take it for this process. Raises Fatal when another one has it, or it cannot be used."""
+        self.prepare()
+        try:
             self._lock = (self.path / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -49,7 +59,7 @@ class StateDirectory:
             ) from error
         except OSError as error:
             self.unlock()
-            raise Fatal(f"state.directory: {self.path} cannot be used: {error.strerror}") from error
+            raise _unusable(self.path, error) from error
 
     def unlock(self) -> None:
         """Let go of it."""
@@ -71,7 +81,7 @@ class StateDirectory:
                 kept = f"{group_id}-{secrets.token_hex(4)}"
                 file.write_text(kept + "\n")
         except OSError as error:
-            raise Fatal(f"state.directory: {file} cannot be used: {error.strerror}") from error
+            raise _unusable(file, error) from error
         return kept
 
     def partition(self, partition: int) -> Path:
@@ -107,6 +117,10 @@ class StateDirectory:
             number = directory.name.removeprefix(_PREFIX)
             if number.isdecimal() and directory.is_dir():
                 yield int(number), directory
+
+
+def _unusable(path: Path, error: OSError) -> Fatal:
+    return Fatal(f"state.directory: {path} cannot be used: {error.strerror}")
 
 
 def note_reached(directory: Path, changelog_offset: int) -> None:

@@ -1,8 +1,8 @@
-"""The pipe by which a process knows that its supervisor lives. It runs in the supervised process.
+"""The pipe by which a worker process notices that its supervisor has ended. It runs in the worker process.
 
 The supervisor holds one end and never writes. However it ends, the system closes that end, and the process
-ends at once: like SIGKILL, which loses and repeats nothing, and leaves directories and member ids to whoever
-comes next. The invariant: no process outlives its supervisor, on any system, whatever its event loop does.
+ends at once, as by SIGKILL: nothing is lost or repeated, and its directory and member id are free for the
+next start. The invariant: no process outlives its supervisor, on any system, whatever its event loop does.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""When the process of a slot is started again, and when that is no remedy.
+"""When a slot's process is started again, and when the supervisor gives up.
 
-Pure: it is told how a process ended and answers with what follows. The invariant: what can never succeed ends
-the whole, with an exit code that says so, instead of being started for ever.
+Pure: from how a process ended it decides what follows. Knows no clock and no process. The invariant: what can
+never succeed ends the supervisor, with an exit code that says so, instead of being restarted for ever.
 """
 
 import signal
@@ -10,40 +10,37 @@ from typing import NamedTuple
 WRONG_USAGE = 2
 """The exit code of wrong arguments or configuration: the next start would read the same."""
 
-STEADY_S = 60.0
-"""A process that ran so long has proved that it can: its next failure is the first."""
+HEALTHY_S = 60.0
+"""A process that ran this long was healthy: its failures are counted from 1 again."""
 
-MOST_FAILURES = 5
-"""So many in a row, none of them steady, and only a human can help."""
+MAX_FAILURES = 5
+"""After this many failures in a row the supervisor gives up."""
 
 
 class Next(NamedTuple):
-    """What follows the end of a process: the slot's failures in a row, and the seconds until the next start.
-
-    ``restart_in_s`` is None when it is not started again.
-    """
+    """The slot's failures in a row, and the seconds until its next start: None where there is none."""
 
     failures: int
     restart_in_s: float | None
 
 
 def after_end(exit_code: int, ran_s: float, failures: int) -> Next:
-    """Nobody asked the process to end. ``failures`` is how often in a row this slot had failed before.
+    """What follows an end that nobody asked for. ``failures``: the slot's failures in a row before it.
 
-    Waits 1, 2, 4 and 8 s; exactly ``STEADY_S`` counts as steady. An end with 0 is no success either: whoever
-    stopped this one process did not stop the whole.
+    It is started again after 1, 2, 4 and 8 s. Exactly ``HEALTHY_S`` counts as healthy. Exit code 0 is a
+    failure too: the supervisor did not stop the process.
     """
-    failures = 1 if ran_s >= STEADY_S else failures + 1
-    if exit_code == WRONG_USAGE or failures >= MOST_FAILURES:
+    failures = 1 if ran_s >= HEALTHY_S else failures + 1
+    if exit_code == WRONG_USAGE or failures >= MAX_FAILURES:
         return Next(failures, None)
     return Next(failures, 2.0 ** (failures - 1))
 
 
 def ended_as_asked(exit_code: int) -> bool:
-    """Whether a process that was sent SIGTERM ended well: by itself, or before it listened to signals."""
+    """Whether a process ended in order after SIGTERM, or by it, before it handled signals."""
     return exit_code in {0, -signal.SIGTERM}
 
 
 def exit_code_for(exit_code: int) -> int:
-    """The exit code of the whole when a slot's process that ended so is not started again."""
+    """The supervisor's exit code where a process that ended with ``exit_code`` is not started again."""
     return WRONG_USAGE if exit_code == WRONG_USAGE else 1

@@ -1,8 +1,9 @@
-"""What is each process's own: its directory, its member id, its health file and its share of the memory.
+"""What each process has of its own: state directory, member id, health file and a share of the memory.
 
-Decides what differs from slot to slot, as variables of the environment, which win over every other source.
-The invariants: no two slots share a directory, a lock or a member id (the same id twice would take the
-partitions from itself for ever), and all together take no more memory than the operator granted.
+Decides what differs from slot to slot, as environment variables, which win over every other source. Knows
+nothing of how a process is started. The invariants: no two slots share a directory, a lock or a member id
+(two members with one id would take the partitions from each other for ever), and together they take no more
+than ``state.memory_mb``.
 """
 
 import os
@@ -25,17 +26,14 @@ class Slot(NamedTuple):
 
 
 def cores() -> int:
-    """How many cores this process may use. A container's quota of CPU time is not looked at."""
+    """The number of cores that this process may use. A container's CPU quota is not considered."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def slots(config: Config, count: int, command: Sequence[str], log_format: str) -> list[Slot]:
-    """``count`` slots that run ``command`` with ``--slot`` and their number behind it.
-
-    Raises ConfigError where the memory is too little to be shared by so many.
-    """
+    """``count`` slots, each with ``command`` and ``--slot N``. Raises ConfigError for too little memory."""
     least_mb, _ = BOUNDS["state.memory_mb"]
     memory_mb = config.state.memory_mb // count
     if memory_mb < least_mb:
@@ -46,9 +44,9 @@ def slots(config: Config, count: int, command: Sequence[str], log_format: str) -
 
 def _slot(config: Config, number: int, command: Sequence[str], log_format: str, memory_mb: int) -> Slot:
     own = {"STATE_MEMORY_MB": str(memory_mb), "LOG_FORMAT": log_format}
-    if number:  # the first one's is that of a single process, so that its states serve on
+    if number:  # slot 0 has the directory of a single process, so that its stores are used again
         own["STATE_DIRECTORY"] = str(Path(config.state.directory) / f"slot-{number}")
-    if config.kafka.group_instance_id not in {"", "auto"}:  # those are made in each directory, or not at all
+    if config.kafka.group_instance_id not in {"", "auto"}:  # "auto" keeps an id in each directory
         own["KAFKA_GROUP_INSTANCE_ID"] = f"{config.kafka.group_instance_id}-{number}"
     health_file = None if config.health_file is None else Path(f"{config.health_file}.{number}")
     own["HEALTH_FILE"] = "" if health_file is None else str(health_file)

@@ -1,9 +1,9 @@
-"""Keeps one process a slot running, and ends with all of them.
+"""Keeps one process for each slot running, and ends with all of them.
 
-Decides when processes are started, told to stop and killed; ``restarts`` decides whether an end is for good.
-Knows a process by its exit code and the age of its health file alone. The invariants: a signal reaches each
-process once, from here (they are no members of the terminal's process group); nothing outlives ``run``; the
-exit code is 0 only when everything ended as asked.
+Decides when processes are started, stopped and killed; ``restarts`` decides whether one is started again.
+Knows a process only by its exit code and the age of its health file. The invariants: a signal reaches each
+process once, from here (they are in process groups of their own, not in the terminal's); no process outlives
+``run``; the exit code is 0 only where all of them ended in order.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from pathlib import Path
 from worker import signals, telemetry
 from worker.errors import Fatal
 from worker.health import BEAT_S, HealthFile
+from worker.lifecycle import exit_code, in_background
 from worker.processes.lines import LineTarget, copy_lines
 from worker.processes.restarts import after_end, ended_as_asked, exit_code_for
 from worker.processes.slots import Slot
@@ -27,7 +28,7 @@ _STOP_S = 10.0
 
 
 class Supervisor:
-    """Starts the slots' processes, again and again, until ``stop`` is set or one of them cannot be helped."""
+    """Starts the slots' processes, and again when they end, until ``stop`` is set or one keeps failing."""
 
     def __init__(self, slots: Sequence[Slot], stop: asyncio.Event, health_file: Path | None = None) -> None:
         self._slots = slots
@@ -38,31 +39,30 @@ class Supervisor:
         self._output, self._errors = LineTarget(sys.stdout.buffer), LineTarget(sys.stderr.buffer)
 
     async def run(self) -> int:
-        """The exit code of the whole. Raises Fatal where a process cannot be started."""
+        """Run until ``stop`` is set; the exit code. Raises Fatal where a process cannot be started."""
         loop = asyncio.get_running_loop()
         keeping = [loop.create_task(self._keep(slot)) for slot in self._slots]
-        telling = loop.create_task(self._tell_health())
         try:
-            await self._stop.wait()
-            self.hand_on(signal.SIGTERM)
-            await asyncio.wait(keeping, timeout=_STOP_S)
+            async with in_background(self._stop, self._report_health()):
+                await self._stop.wait()
+                self.forward(signal.SIGTERM)
+                await asyncio.wait(keeping, timeout=_STOP_S)
         finally:
-            telling.cancel()
-            self.hand_on(signal.SIGKILL)
+            self.forward(signal.SIGKILL)
         await asyncio.gather(*keeping)
         for file in self._health_files():
-            file.remove()  # what a killed process left
+            file.remove()  # a killed process leaves it
         if self._health is not None:
             self._health.remove()
         return self._exit_code
 
-    def hand_on(self, number: signal.Signals) -> None:
-        """Send the signal to each process: it asks for something of all of them."""
+    def forward(self, number: signal.Signals) -> None:
+        """Send the signal to every process."""
         for process in self._running.values():
             _signal(process, number)
 
     async def _keep(self, slot: Slot) -> None:
-        """One process of the slot after another. When it returns, the whole stops."""
+        """Run the slot's process, again and again. When this returns, the supervisor stops."""
         failures = 0
         try:
             while not self._stop.is_set():
@@ -70,10 +70,10 @@ class Supervisor:
                 exit_code = await self._run_once(slot)
                 ran_s = time.monotonic() - began
                 if self._stop.is_set():
-                    self._judge_the_end(slot, exit_code, ran_s)
+                    self._record_end(slot, exit_code, ran_s)
                     return
                 failures, restart_in_s = after_end(exit_code, ran_s, failures)
-                _tell_exit(slot, exit_code, ran_s, restart_in_s)
+                _log_exit(slot, exit_code, ran_s, restart_in_s)
                 if restart_in_s is None:
                     self._give_up(slot, exit_code, failures)
                     return
@@ -83,7 +83,7 @@ class Supervisor:
             self._stop.set()
 
     async def _run_once(self, slot: Slot) -> int:
-        """Start the slot's process, hand on what it says, and wait for its end; the exit code."""
+        """Start the slot's process, copy what it writes, and wait for its end; the exit code."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *slot.command, env=slot.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, process_group=0
@@ -102,13 +102,13 @@ class Supervisor:
             )
             return await process.wait()
         finally:
-            _signal(process, signal.SIGKILL)  # where its words could not be handed on; else it has ended
+            _signal(process, signal.SIGKILL)  # where its output could not be copied; else it has ended
             del self._running[slot.number]
 
-    def _judge_the_end(self, slot: Slot, exit_code: int, ran_s: float) -> None:
-        """The process ended because all were told to."""
+    def _record_end(self, slot: Slot, exit_code: int, ran_s: float) -> None:
+        """Note how a process ended that was asked to."""
         if not ended_as_asked(exit_code):
-            _tell_exit(slot, exit_code, ran_s, None)
+            _log_exit(slot, exit_code, ran_s, None)
             self._exit_code = self._exit_code or 1
 
     def _give_up(self, slot: Slot, exit_code: int, failures: int) -> None:
@@ -116,15 +116,15 @@ class Supervisor:
         times = "once" if failures == 1 else f"{failures} times in a row"
         telemetry.emit(
             telemetry.WorkerFailed(
-                reason=f"slot {slot.number} ended {times}, at last with exit code {exit_code}, and will not "
-                "mend by itself: the lines that bear this slot say why"
+                reason=f"slot {slot.number} ended {times}, at last with exit code {exit_code}, and is "
+                "not started again: the lines of this slot say why"
             )
         )
 
-    async def _tell_health(self) -> None:
-        """Let the whole's file be as old as the oldest of the slots'. Until cancelled."""
+    async def _report_health(self) -> None:
+        """Keep the supervisor's health file as old as the oldest of the slots'. Until cancelled."""
         while self._health is not None:
-            with suppress(OSError):  # then it grows old, and so says that something is the matter
+            with suppress(OSError):  # then it grows old, and the probe sees that
                 self._health.follow(self._health_files())
             await asyncio.sleep(BEAT_S)
 
@@ -133,16 +133,16 @@ class Supervisor:
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
-    """Send it, unless the process has ended.
+    """Send the signal, unless the process has ended.
 
-    Not by ``process.send_signal``: that may reap the process, and whoever waits for it misses its exit code.
+    Not by ``process.send_signal``: that may reap the process, and then its exit code is lost.
     """
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.kill(process.pid, number)
 
 
-def _tell_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | None) -> None:
+def _log_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | None) -> None:
     telemetry.emit(
         telemetry.ProcessExited(
             slot=slot.number, exit_code=exit_code, uptime_s=round(ran_s, 1), restart_in_s=restart_in_s
@@ -151,16 +151,12 @@ def _tell_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | N
 
 
 def run(slots: Sequence[Slot], health_file: Path | None) -> int:
-    """Run all slots until told to stop; the exit code. The log must have been set up."""
+    """Run all slots until asked to stop; the exit code. The log must have been set up."""
 
     async def until_signalled() -> int:
         stop = asyncio.Event()
         supervisor = Supervisor(slots, stop, health_file)
-        signals.listen(stop, dumped=supervisor.hand_on)
+        signals.listen(stop, on_dump=supervisor.forward)
         return await supervisor.run()
 
-    try:
-        return asyncio.run(until_signalled())
-    except Fatal as fatal:
-        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
-        return 1
+    return exit_code(until_signalled)

@@ -1,0 +1,55 @@
+"""How a process runs its main coroutine: what runs beside it, and the exit code that it ends with.
+
+Decides what a failure means: one beside the main coroutine stops the process in order, and every failure has
+its reason in the log. Knows nothing of what the coroutines do. The invariant: no exception is lost, and
+nothing that was started beside outlives the block.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from worker import telemetry
+from worker.errors import Fatal
+
+
+def exit_code(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run ``main`` in an event loop; its exit code, or 1 where it raises Fatal.
+
+    An unexpected exception is logged without its arguments, which may be people's data, and raised.
+    """
+    try:
+        return asyncio.run(main())
+    except Fatal as fatal:
+        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
+        return 1
+    except Exception as error:
+        reason = f"unexpected {type(error).__name__}, a bug: please report it with the traceback on stderr"
+        telemetry.emit(telemetry.WorkerFailed(reason=reason))
+        raise
+
+
+@asynccontextmanager
+async def in_background(stop: asyncio.Event, *coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run the coroutines until the block ends. Where one of them fails before, ``stop`` is set.
+
+    Raises the failure's exception after the block, unless the block itself raised one.
+    """
+
+    def stop_where_failed(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            stop.set()
+
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    for task in tasks:
+        task.add_done_callback(stop_where_failed)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
