@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from msgspec import structs
 
+from worker.core.decode import Decoder
 from worker.model.events import Reason
 from worker.model.outputs import (
     CloseReason,
@@ -20,6 +21,7 @@ from worker.model.outputs import (
     SessionRecord,
     SessionStatus,
 )
+from worker.model.rules import IdentityRules, InputRules
 from worker.model.topics import OUTPUTS
 
 ROOT = Path(__file__).parent.parent
@@ -182,3 +184,10 @@ def test_outputs_says_of_each_topic_what_the_table_of_topics_says() -> None:
         spec = OUTPUTS[role]
         assert key.endswith(keys[spec.key])
         assert cleanup == kept[spec.cleanup]
+
+
+def test_the_example_of_input_is_accepted() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", (DOCS / "input.md").read_text(), re.DOTALL)
+    decoded = Decoder(InputRules(), IdentityRules()).decode(example.strip().encode())
+    assert len(decoded.events) == 1
+    assert not decoded.rejections
