@@ -82,6 +82,12 @@ LIBRARIES: dict[str, set[str]] = {
 }
 """Library -> the layers that may import it. Whoever uses another one adds it here and to pyproject.toml."""
 
+CLIENT_MODULES: set[str] = {"", "abc", "admin", "errors", "helpers", "partitioner", "structs"}
+"""Modules of aiokafka that it documents for its users; "" is the package itself."""
+
+CLIENT_BORDER = "worker/adapters/kafka/client_internals/"
+"""The one place that may use what a library does not promise: other modules of aiokafka, private names."""
+
 CORE_LIBRARY: set[str] = {
     *("base64", "collections", "copy", "functools", "hashlib", "heapq", "itertools", "operator", "re"),
     *("struct", "typing", "zlib"),
@@ -148,6 +154,7 @@ def breaches(path: str, source: str) -> list[str]:
     ]
     if path.startswith("worker/"):
         found += _of_layers(path, tree)
+        found += _of_client_border(path, tree)
     return found
 
 
@@ -163,12 +170,14 @@ def unused_allowances(sources: Mapping[str, str]) -> list[str]:
     """Entries of the tables above that no file (path -> text) has a use for."""
     tops: dict[str, set[str]] = {tree: set() for tree in TREES}
     layers: dict[str, set[str]] = {layer: set() for layer in MAY_IMPORT}
+    client_modules: set[str | None] = set()
     for path, source in sources.items():
         for one in imports(path, ast.parse(source, filename=path)):
             top = one.module.partition(".")[0]
             tops[PurePosixPath(path).parts[0]].add(top)
             if path.startswith("worker/"):
                 layers[layer_of(path)].add(_layer_imported(one) or top)
+            client_modules.add(_client_module(one) if path.startswith("worker/") else None)
     core = layers["core"] | layers["model"]
     modules = {part for path in sources for part in PurePosixPath(path).with_suffix("").parts}
     return [
@@ -185,6 +194,7 @@ def unused_allowances(sources: Mapping[str, str]) -> list[str]:
             if top not in layers[of]
         ),
         *(f"CORE_LIBRARY: the core imports no {name}" for name in CORE_LIBRARY - core),
+        *(f"CLIENT_MODULES: nobody imports aiokafka.{name}" for name in CLIENT_MODULES - client_modules),
         *(f"NOUNS_IN_ING: no module is called {name}" for name in NOUNS_IN_ING.keys() - modules),
     ]
 
@@ -229,6 +239,42 @@ def _of_layers(path: str, tree: ast.AST) -> Iterator[str]:
         elif layer in {"model", "core"} and top not in CORE_LIBRARY:
             remedy = CORE_REMEDIES.get(top, "its list in CORE_LIBRARY (tests/house.py): computing only")
             yield f"{path}:{one.line} imports {top}: the {layer} has {remedy}"
+
+
+def _of_client_border(path: str, tree: ast.AST) -> Iterator[str]:
+    if path.startswith(CLIENT_BORDER):
+        return
+    for one in imports(path, tree):
+        if (module := _client_module(one)) is not None and module not in CLIENT_MODULES:
+            yield (
+                f"{path}:{one.line} imports aiokafka.{module}, which the client does not promise: put what "
+                f"it is for into {CLIENT_BORDER}"
+            )
+    if layer_of(path) != "adapters":
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not _is_own(node):
+            yield (
+                f"{path}:{node.lineno} uses {ast.unparse(node)}, a private name: put what it is for into "
+                f"{CLIENT_BORDER}"
+            )
+
+
+def _client_module(one: Import) -> str | None:
+    """``from aiokafka.errors import KafkaError`` and ``from aiokafka import errors`` -> ``errors``.
+
+    None for other packages, "" for the names of aiokafka itself.
+    """
+    names_a_module = one.name is not None and one.name.islower()
+    top, _, rest = (one.whole if names_a_module else one.module).partition(".")
+    return rest.partition(".")[0] if top == "aiokafka" else None
+
+
+def _is_own(attribute: ast.Attribute) -> bool:
+    """Whether a private name is one of the class itself, or a dunder that Python defines."""
+    of = attribute.value
+    is_own = isinstance(of, ast.Name) and of.id in ("self", "cls")
+    return is_own or (attribute.attr.startswith("__") and attribute.attr.endswith("__"))
 
 
 def _layer_imported(one: Import) -> str | None:

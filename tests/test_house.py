@@ -152,6 +152,17 @@ def test_every_library_has_layers_that_exist() -> None:
         ("tests/builders.py", "from bench.load import fill\n", "imports bench.load: tests may"),
         ("testing/wait.py", "import tests.builders\n", "imports tests.builders: testing may"),
         ("worker/app.py", "import testing\n", "imports testing: worker may import of the other trees none"),
+        (
+            "worker/adapters/kafka/source.py",
+            "from aiokafka.consumer.fetcher import FetchResult\n",
+            "source.py:1 imports aiokafka.consumer, which the client does not promise",
+        ),
+        ("worker/demo/topics.py", "from aiokafka import conn\n", "imports aiokafka.conn, which"),
+        (
+            "worker/adapters/kafka/source.py",
+            "class A:\n    def f(self, a):\n        return self._a, a._b.c\n",
+            "source.py:3 uses a._b, a private name",
+        ),
         ("worker/task/restoring.py", "", "'restoring' is a participle"),
         (
             "worker/app.py",
@@ -226,6 +237,7 @@ def test_an_allowance_that_nobody_uses_is_found() -> None:
     assert "MAY_IMPORT: task imports no core" in unused
     assert "LIBRARIES: core imports no msgspec" in unused
     assert "CORE_LIBRARY: the core imports no zlib" in unused
+    assert "CLIENT_MODULES: nobody imports aiokafka.errors" in unused
     assert "NOUNS_IN_ING: no module is called closing" in unused
     assert not {"MAY_IMPORT: core imports no model", "CORE_LIBRARY: the core imports no re"}.intersection(
         unused

@@ -227,14 +227,14 @@ class _Reader:
     def varint(self) -> int:
         """The next number, zigzag."""
         self.fill(_LARGEST_VARINT_BYTES)
-        value, size_bytes = _varint(self.buffer, 0)
+        value, size_bytes = read_varint(self.buffer, 0)
         self.take(size_bytes)
         return value
 
     def record_bytes(self) -> int:
         """How long the next record is, with its own length."""
         self.fill(_LARGEST_VARINT_BYTES)
-        size_bytes, own_bytes = _varint(self.buffer, 0)
+        size_bytes, own_bytes = read_varint(self.buffer, 0)
         if size_bytes < 0:
             raise DamagedError("a record of a negative size")
         return size_bytes + own_bytes
@@ -245,7 +245,7 @@ def whole_records(buffer: bytes, most: int) -> tuple[int, int]:
     position = count = 0
     end = len(buffer)
     while count < most and position + _LARGEST_VARINT_BYTES < end:
-        size_bytes, after = _varint(buffer, position)
+        size_bytes, after = read_varint(buffer, position)
         if size_bytes < 0:
             raise DamagedError("a record of a negative size")
         if after + size_bytes > end:
@@ -255,8 +255,10 @@ def whole_records(buffer: bytes, most: int) -> tuple[int, int]:
     return position, count
 
 
-def _varint(buffer: bytes, position: int) -> tuple[int, int]:
-    """The number at that position, zigzag, and where it ends."""
+def read_varint(buffer: bytes, position: int) -> tuple[int, int]:
+    """The number at that position (zigzag), and where it ends. Raises DamagedError."""
+    if position < len(buffer) and (byte := buffer[position]) < 0x80:  # as nearly always
+        return (byte >> 1) ^ -(byte & 1), position + 1
     value = shift = 0
     for place in range(position, min(position + _LARGEST_VARINT_BYTES, len(buffer))):
         byte = buffer[place]

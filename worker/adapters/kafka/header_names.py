@@ -10,32 +10,28 @@ Invariant: the records are otherwise those of the client's parser.
 import struct
 from typing import cast
 
-from aiokafka.record.util import decode_varint_py
-
-from worker.adapters.kafka.fetched_batches import Record
+from worker.adapters.kafka.fetched_batches import Record, read_varint
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LOG_APPEND_TIME = 0x08
 
 
 def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
-    """Its records. Raises ValueError or IndexError where it has no form."""
+    """Its records. Raises DamagedError or ValueError where they have no valid form."""
     header = _HEADER.unpack_from(batch)
     base_offset, attributes, first_ms, last_ms, count = header[0], header[5], header[7], header[8], header[12]
-    buffer = bytearray(batch)
+    buffer = bytes(batch)
     position = _HEADER.size
     records = []
     for _ in range(count):
-        size_bytes, position = decode_varint_py(buffer, position)
+        size_bytes, position = read_varint(buffer, position)
         end = position + size_bytes
-        time_delta, position = decode_varint_py(
-            buffer, position + 1
-        )  # behind its attributes, which are unused
-        offset_delta, position = decode_varint_py(buffer, position)
+        time_delta, position = read_varint(buffer, position + 1)  # behind its attributes, which are unused
+        offset_delta, position = read_varint(buffer, position)
         key, position = _bytes_at(buffer, position)
         value, position = _bytes_at(buffer, position)
         headers: list[tuple[str, bytes]] = []
-        left, position = decode_varint_py(buffer, position)
+        left, position = read_varint(buffer, position)
         for _ in range(left):
             name, position = _bytes_at(buffer, position)
             header_value, position = _bytes_at(buffer, position)
@@ -49,9 +45,9 @@ def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
     return records
 
 
-def _bytes_at(buffer: bytearray, position: int) -> tuple[bytes | None, int]:
+def _bytes_at(buffer: bytes, position: int) -> tuple[bytes | None, int]:
     """What stands there behind its length, None for -1; and where it ends."""
-    size_bytes, position = decode_varint_py(buffer, position)
+    size_bytes, position = read_varint(buffer, position)
     if size_bytes < 0:
         return None, position
-    return bytes(buffer[position : position + size_bytes]), position + size_bytes
+    return buffer[position : position + size_bytes], position + size_bytes
