@@ -7,7 +7,7 @@ meanwhile. The promises are those of docs/reliability.md:
 * P1 equality: enriched events and dead letters, byte for byte, in order;
 * P2 state: the changelog, compacted, holds the state that the run ends with, but for what time has closed;
 * P3 offsets: the group's committed offsets are those of the changelog's meta record;
-* P4 conservation: every event of the raw topic has exactly one fate (P1 implies it; counted on its own);
+* P4 conservation: every event of the raw topic has exactly one outcome (P1 implies it; counted on its own);
 * P7 streams: the last record of each session, once all are closed, and every record of a device's timeline
   are those of the run, ``revision`` aside.
 """
@@ -145,9 +145,9 @@ async def check_promises(config: Config) -> Verdict:
             ("dead letters", dead_letters[number], expected.dead_letters),
         ):
             compare(verdict, f"P1 {what}, partition {number}", found, wanted)
-        fates = len(enriched[number]) + len(dead_letters[number])
-        if fates != expected.events:
-            verdict.broken.append(f"P4 partition {number}: {expected.events} events, {fates} fates")
+        outcomes = len(enriched[number]) + len(dead_letters[number])
+        if outcomes != expected.events:
+            verdict.broken.append(f"P4 partition {number}: {expected.events} events, {outcomes} outcomes")
         offset = committed.get(TopicPartition(config.topics.raw, number))
         compare_state(verdict, number, changelog[number], expected)
         compare_offsets(verdict, number, changelog[number], {config.topics.raw: (ends[number], offset)})

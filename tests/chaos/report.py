@@ -42,7 +42,7 @@ def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list
         "| what | figure |",
         "|---|---|",
         f"| raw records | {outcome.samples[-1].raw if outcome.samples else 0:,} |",
-        f"| events, each with one fate | {verdict.events:,} |",
+        f"| events, each with one outcome | {verdict.events:,} |",
         f"| of these enriched / dead letters | {verdict.enriched:,} / {verdict.dead_letters:,} |",
         f"| devices / sessions | {verdict.devices:,} / {verdict.sessions:,} |",
         f"| wanted pace | {plan.events_a_second:,.0f} events/s |",
@@ -90,7 +90,7 @@ def _details(lines: Sequence[dict[str, Any]]) -> list[str]:
         )
     if happened or missed:
         told.append(
-            "Requests that met their fate, and logs that were emptied (or none in time): "
+            "Requests that a fault hit, and logs that were emptied (or none in time): "
             + ", ".join(f"{kind} {happened[kind]} ({missed[kind]})" for kind in sorted(happened | missed))
         )
     return [line for text in told for line in (text + ".", "")]
