@@ -120,7 +120,7 @@ def with_devices(servers: str, directory: Path, size: int, options: argparse.Nam
     """Rounds of all numbers of devices, skewed and even."""
     plain = Shape()
     lives = []
-    for skew, name in ((plain.skew, "skewed"), (0.0, "all alike")):
+    for skew, name in ((plain.skew, "skewed"), (0.0, "equally active")):
         for devices in options.devices:
             shape = Shape(
                 events=options.runs * options.events,
