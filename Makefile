@@ -58,7 +58,7 @@ simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories FROM
 		$(BIN)/python -m pytest tests/simulation/test_protocol.py --timeout=0 -q -k whatever_strikes $(ARGS)
 
 .PHONY: chaos
-chaos: setup ## Do harm to workers, brokers and their network, then check every promise (DURATION=600 SEED=1)
+chaos: setup ## Inject faults into workers, brokers and their network, then check every promise (DURATION=600 SEED=1)
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) $(if $(DURATION),--duration $(DURATION)) \
 		$(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) \
 		$(if $(EVENTS_PER_SECOND),--events-per-second $(EVENTS_PER_SECOND)) $(ARGS)
@@ -78,7 +78,7 @@ COMPILE = pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-fi
 	--no-emit-options --allow-unsafe --strip-extras --no-header
 
 .PHONY: lock
-lock: ## Resolve the dependencies anew into the three requirements locks
+lock: ## Resolve the dependencies again into the three requirements locks
 	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
 	$(PYTHON) -m venv "$$directory"; \
 	"$$directory/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'; \

@@ -1,7 +1,7 @@
-"""A real broker for the benchmark, thrown away afterwards.
+"""A real broker for the benchmark, removed afterwards.
 
-Decides only how it differs from the tests' broker: a JVM with room, fully compiled, since here the broker
-works for minutes and must not be what limits a worker.
+Decides only how it differs from the tests' broker: more heap and all of the JVM's compilers, since the broker
+works for minutes here and must not be what limits a worker.
 """
 
 import argparse
@@ -22,7 +22,7 @@ SETTINGS: dict[str, str | int] = {"log.segment.bytes": 256 * 1024 * 1024}
 
 @contextlib.contextmanager
 def throw_away_broker() -> Iterator[str]:
-    """The address of a broker that lives as long as the context, and its records with it."""
+    """The address of a broker that runs for the length of the block; its records go with it."""
     with (
         scratch_directory("bench") as directory,
         LocalBroker(jars(), directory, settings=SETTINGS, java_options=JAVA_OPTIONS) as broker,

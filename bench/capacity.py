@@ -1,7 +1,7 @@
 """``python -m bench.capacity``: what a load needs, as a table.
 
-Decides how the plan of ``bench.capacity_model`` is told, and holds the coefficients as last measured, each
-with the program that measures it (docs/scaling.md says on what).
+Decides how the plan of ``bench.capacity_model`` is printed, and holds the coefficients as last measured.
+docs/scaling.md has the program that measures each, and the machine.
 """
 
 import argparse
@@ -87,13 +87,13 @@ def table(needed: Plan) -> Table:
     result = Table(box=box.MARKDOWN)
     result.add_column("what", no_wrap=True)
     result.add_column("needed", justify="right", no_wrap=True)
-    for what, figure, tell in rows(needed):
-        result.add_row(what, tell(figure))
+    for what, figure, written in rows(needed):
+        result.add_row(what, written(figure))
     return result
 
 
 def rows(needed: Plan) -> list[tuple[str, float, Callable[[float], str]]]:
-    """What is told, in order: name, value, how it is written."""
+    """The rows of the table: name, value, how the value is written."""
     return [
         ("workers, one core each", needed.workers, whole),
         ("cores busy: events", needed.event_cores, tenths),

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 
 class PerEvent(Struct, frozen=True):
-    """A cost of which a part comes once a record, told by its values at 1 and at 20 events a record."""
+    """A cost of which a part comes once a record, given by its values at 1 and at 20 events a record."""
 
     at_1: float
     at_20: float

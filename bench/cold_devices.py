@@ -3,7 +3,7 @@
 Decides the two traffics: one event of each of so many devices first, then events of devices drawn evenly,
 measured. With few devices all states stay in memory as objects; with many nearly every event reads its
 device's state from the store. Zipf-like loads lie between. Records hold events of many devices, all of the
-partition, so that what is told is the look-up and not the fetching.
+partition, so that the look-up is measured and not the fetching.
 """
 
 import argparse
@@ -53,13 +53,13 @@ def cpu_us(worker: Worker, reader: Reader, events: int) -> float:
     worker.start(static=True)
     wait_until(
         lambda: reader.seen >= before + events / 5,
-        what="a fifth is put out",
+        what="a fifth is written",
         timeout_s=PATIENCE_S,
         every_s=0.1,
     )
     began_s, seen = worker.cpu_s(), reader.seen
     wait_until(
-        lambda: reader.seen >= before + events, what="all is put out", timeout_s=PATIENCE_S, every_s=0.1
+        lambda: reader.seen >= before + events, what="all is written", timeout_s=PATIENCE_S, every_s=0.1
     )
     used_s = worker.cpu_s() - began_s
     worker.stop()

@@ -1,7 +1,7 @@
-"""What a transaction costs, worker and brokers: the same small load committed often and seldom.
+"""What a transaction costs, worker and brokers: the same small load committed often and rarely.
 
-Decides how cost is told from all else that goes on: with two commit intervals under one load, what differs is
-the number of transactions, so the difference of CPU time over the difference of transactions is one
+Decides how the cost is separated from all else: with two commit intervals under one load, only the number of
+transactions differs, so the difference of CPU time over the difference of transactions is one
 transaction's. The broker is a single node: replication is not in the figure. Measured after a warm-up, since
 a cold broker computes several times as long.
 """
@@ -116,16 +116,16 @@ def table(costs: list[Cost]) -> Table:
         )
     for partitions in dict.fromkeys(cost.partitions for cost in costs):
         of_these = [cost for cost in costs if cost.partitions == partitions]
-        often, seldom = (sums([cost for cost in of_these if cost.interval_ms == ms]) for ms in INTERVALS_MS)
-        more = often[0] - seldom[0]
+        often, rarely = (sums([cost for cost in of_these if cost.interval_ms == ms]) for ms in INTERVALS_MS)
+        more = often[0] - rarely[0]
         result.add_row(
             str(partitions),
             "difference",
             f"{more:.1f}",
             "",
             "",
-            f"{1000 * (often[1] - seldom[1]) / more:.2f}",
-            f"{1000 * (often[2] - seldom[2]) / more:.2f}",
+            f"{1000 * (often[1] - rarely[1]) / more:.2f}",
+            f"{1000 * (often[2] - rarely[2]) / more:.2f}",
         )
     return result
 

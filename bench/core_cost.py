@@ -1,6 +1,6 @@
 """What each stage of the worker costs in memory, without a broker: where to look before changing anything.
 
-Decides how the stages are told apart; the code under measurement is the worker's own. Records are taken as a
+Decides how the stages are separated; the code under measurement is the worker's own. Records are taken as a
 task takes them: slices of 256 KiB, drafts of 4,000 events. Measured is the CPU time of this process, the
 least of several passes; beside it stands the naive script's own loop over the same values, so that figures of
 different machines and minutes can be compared as ratios.

@@ -3,7 +3,7 @@
 Decides what is in the records. Knows neither Kafka nor files nor the clock. Published figures are
 comparable only while this module's output is unchanged, so a test holds its digest.
 
-Every record's device is drawn anew, by a Zipf-like law, so that consecutive records hardly ever share one:
+Every record's device is drawn again, by a Zipf-like law, so that consecutive records hardly ever share one:
 each record costs a look-up of state. All devices live on one time line that advances with the records; a
 record bears the time of its sending, and its events happened shortly before. So watermarks, gaps and
 closing times behave as in production although the topic was filled in seconds.
@@ -46,8 +46,8 @@ class Shape(Struct, frozen=True, kw_only=True):
     def pace(self) -> float:
         return self.events_per_second or (150.0 if self.events_per_record == 1 else 20.0)
 
-    def heard_ms(self, device: int) -> int:
-        """When a known device was heard of first: one after another, in the mean time between its records.
+    def first_seen_ms(self, device: int) -> int:
+        """When a known device sent its first event: one after another, in the mean time between its records.
 
         So as many of the later events open a session, however many devices there are.
         """
@@ -101,7 +101,7 @@ def records(shape: Shape) -> Iterator[Record]:
     drawn: list[int] = []
     made = sent = 0
     if shape.known:
-        newest = [shape.heard_ms(device) for device in population]
+        newest = [shape.first_seen_ms(device) for device in population]
         for device, t in enumerate(newest):
             device_id = f"dev-{device:08d}"
             first = _event(random.getrandbits(62), shape.events + device, shape.seed, device_id, t)
@@ -142,7 +142,7 @@ def _event_times(random: Random, count: int, newest_ms: int, now_ms: int) -> lis
     """When a record's events happened: after the device's newest, the last one just now.
 
     Steps are up to twice ``MEAN_STEP_MS``; one in thirty is a pause long enough to part two sessions (the
-    device was put away with unsent events). Where the device was heard of too recently for that, all shrink.
+    device was put away with unsent events). Where the device sent an event too recently for that, all shrink.
     """
     chance = random.random
     if count == 1:

@@ -1,4 +1,4 @@
-"""How long partitions stand still when workers die, go and come, with a million devices of state each worker.
+"""How long partitions stand still when workers fail, leave and join; each has the state of a million devices.
 
 Decides the scenes: who is killed, stopped or started, with or without its disk, static or dynamic member.
 Knows workers as processes and their outputs as a reader of committed records sees them; what the arrivals
@@ -20,7 +20,7 @@ from rich.table import Table
 
 from bench.broker import throw_away_broker
 from bench.load import BOOTSTRAP_VARIABLE
-from bench.report import tell, write
+from bench.report import progress, write
 from bench.run import environment_of
 from bench.silences import is_flowing, silence
 from bench.stage import Load, Reader, Worker, fill
@@ -64,19 +64,19 @@ class Stage:
         self._load: Load | None = None
 
     def fill(self) -> None:
-        """Append an event of every device, and wait until all were put out."""
+        """Append an event of every device, and wait until all were written."""
         load_devices = fill(self._servers, self._raw, self.partitions, range(self._devices), "first")
         for worker in self.workers.values():
             worker.start(static=True)
         began = time.monotonic()
         wait_until(
             lambda: self.reader.seen >= self._devices,
-            what="the devices' events are put out",
+            what="the devices' events are written",
             timeout_s=1_800,
             every_s=0.1,
         )
-        self.reader.forget()
-        tell(f"filled: {self._devices:,} devices in {time.monotonic() - began:.0f} s")
+        self.reader.clear()
+        progress(f"filled: {self._devices:,} devices in {time.monotonic() - began:.0f} s")
         self._load = Load(self._servers, self._raw, load_devices, per_second=25)
         self._load.start()
         self.settle()
@@ -96,10 +96,10 @@ class Stage:
         self._flowing()
 
     def scene(self, name: str, *disturbances: Callable[[], None]) -> Outcome:
-        """Disturb, wait until all flows again, and tell. The first disturbance begins the measuring."""
+        """Disturb, wait until all flows again, and report. Measuring begins with the first disturbance."""
         before = {key: worker.owned() for key, worker in self.workers.items()}
         logged = {key: len(worker.lines()) for key, worker in self.workers.items()}
-        self.reader.forget()
+        self.reader.clear()
         time.sleep(1)
         began_s = time.monotonic()
         for disturb in disturbances:
@@ -125,7 +125,7 @@ class Stage:
             restored_device_records=sum(line["device_records"] for line in restored),
             restore_seconds=[line["duration_s"] for line in restored],
         )
-        tell(f"{name}: {before} -> {after} {msgspec.json.encode(outcome).decode()}")
+        progress(f"{name}: {before} -> {after} {msgspec.json.encode(outcome).decode()}")
         return outcome
 
     def end(self) -> None:
@@ -141,7 +141,7 @@ class Stage:
             arrivals = self.reader.arrivals
             return all(is_flowing(arrivals[number], now_s, FLOWING_S) for number in range(self.partitions))
 
-        wait_until(flowing, what="all partitions put out fresh events", timeout_s=PATIENCE_S, every_s=0.1)
+        wait_until(flowing, what="all partitions write fresh events", timeout_s=PATIENCE_S, every_s=0.1)
 
 
 def play(stage: Stage) -> Iterable[Outcome]:
@@ -231,7 +231,7 @@ def run(servers: str, options: argparse.Namespace) -> None:
         finally:
             stage.end()
             Console(width=200).print(table(outcomes))
-            tell(str(write(outcomes, "failover")))
+            progress(str(write(outcomes, "failover")))
 
 
 if __name__ == "__main__":

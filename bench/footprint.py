@@ -175,7 +175,7 @@ def committed(servers: str, topic: str) -> Iterator[tuple[bytes | None, bytes | 
 
 
 def compact(directory: Path) -> None:
-    """Merge all files of every store into one level, as RocksDB does by and by."""
+    """Merge all files of every store into one level, as RocksDB does over time."""
     for current in list(directory.rglob("CURRENT")):
         options = Options(raw_mode=True)
         options.set_compression_type(DBCompressionType.lz4())

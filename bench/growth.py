@@ -1,6 +1,6 @@
 """Whether an event costs the same when there is more: more devices, more partitions, more that waits.
 
-Decides three comparisons, each told as ratios to its first line in the same round, since figures of one
+Decides three comparisons, each shown as ratios to its first line in the same round, since figures of one
 machine say little of another:
 
 - devices: 50,000 and a million, all of them known before, with the load's skew and all equally active (then
@@ -9,8 +9,8 @@ machine say little of another:
 - partitions: the same load in 4, 16 and 64 of them, by a worker that is behind.
 - backlog: what piled up while the worker was away, against a steady load that it keeps up with.
 
-Each line is a worker's life: topics, group and disk stay, and for every round a process is started anew
-and watched as by ``bench.run``. About ten minutes on two cores at rest, so it is no part of ``make bench``:
+Each line is one deployment: topics, group and disk stay, and for every round a process is started again
+and watched as by ``bench.run``. About ten minutes on two idle cores, so it is no part of ``make bench``:
 
     python -m bench.growth
     python -m bench.growth --only devices --events-per-record 20
@@ -32,7 +32,7 @@ from rich.table import Table
 from bench.broker import throw_away_broker
 from bench.events import Record, Shape, records
 from bench.load import to_topic
-from bench.report import RESULTS, Run, save, tell
+from bench.report import RESULTS, Run, progress, save
 from bench.run import Bench, environment_of, run_of, watch
 from bench.topics import ENDS, KEPT, Topics
 from testing.scratch import scratch_directory
@@ -41,7 +41,7 @@ PARTITIONS = 4
 START_S = 5.0  # a worker is up by then: a steady load begins without a backlog
 
 
-class Life:
+class Deployment:
     """A group with its topics and its disk, and a traffic that goes on from run to run."""
 
     def __init__(self, label: str, shape: Shape, servers: str, directory: Path, partitions: int) -> None:
@@ -96,7 +96,7 @@ class Life:
         lost = self._events - sum(map(self._topics.count_records, ends)) if complete else 0
         run = run_of(bench, samples, complete=complete, lost_or_repeated=lost)
         found = run.figures
-        tell(
+        progress(
             f"{run.label}: {found.us_second_half:.2f} us an event, {found.peak_rss_mb:.0f} MB, "
             f"others' CPU {found.others_cpu_s:.1f} of {found.wall_s:.1f} s"
         )
@@ -119,7 +119,7 @@ def at_pace(load: Iterable[Record], events_per_second: float) -> Iterator[Record
 def with_devices(servers: str, directory: Path, size: int, options: argparse.Namespace) -> list[Run]:
     """Rounds of all numbers of devices, skewed and even."""
     plain = Shape()
-    lives = []
+    deployments = []
     for skew, name in ((plain.skew, "skewed"), (0.0, "equally active")):
         for devices in options.devices:
             shape = Shape(
@@ -130,38 +130,42 @@ def with_devices(servers: str, directory: Path, size: int, options: argparse.Nam
                 skew=skew,
                 known=True,
             )
-            lives.append(Life(f"{devices:,} devices, {name}", shape, servers, directory, PARTITIONS))
-    return in_turns(lives, options)
+            deployments.append(
+                Deployment(f"{devices:,} devices, {name}", shape, servers, directory, PARTITIONS)
+            )
+    return in_turns(deployments, options)
 
 
 def with_partitions(servers: str, directory: Path, size: int, options: argparse.Namespace) -> list[Run]:
     """Rounds of all numbers of partitions, under the same load."""
     shape = Shape(events=options.runs * options.events, events_per_record=size, known=True)
-    lives = [Life(f"{count} partitions", shape, servers, directory, count) for count in options.partitions]
-    return in_turns(lives, options)
+    deployments = [
+        Deployment(f"{count} partitions", shape, servers, directory, count) for count in options.partitions
+    ]
+    return in_turns(deployments, options)
 
 
 def with_backlog(servers: str, directory: Path, size: int, options: argparse.Namespace) -> list[Run]:
     """Rounds of a steady load, then of what piled up, on one state."""
     steady = options.backlog // 2
     shape = Shape(events=options.runs * (steady + options.backlog), events_per_record=size, known=True)
-    life = Life("", shape, servers, directory, PARTITIONS)
+    deployment = Deployment("", shape, servers, directory, PARTITIONS)
     runs = []
     for _ in range(options.runs):
-        runs.append(life.steady(steady, options.pace, f"{options.pace:,.0f} events/s, no backlog"))
-        runs.append(life.behind(options.backlog, f"{options.backlog:,} events wait"))
-    life.end()
+        runs.append(deployment.steady(steady, options.pace, f"{options.pace:,.0f} events/s, no backlog"))
+        runs.append(deployment.behind(options.backlog, f"{options.backlog:,} events wait"))
+    deployment.end()
     return runs
 
 
 COMPARISONS = {"devices": with_devices, "partitions": with_partitions, "backlog": with_backlog}
 
 
-def in_turns(lives: list[Life], options: argparse.Namespace) -> list[Run]:
+def in_turns(deployments: list[Deployment], options: argparse.Namespace) -> list[Run]:
     """So many rounds of all, and their end."""
-    runs = [life.behind(options.events) for _ in range(options.runs) for life in lives]
-    for life in lives:
-        life.end()
+    runs = [deployment.behind(options.events) for _ in range(options.runs) for deployment in deployments]
+    for deployment in deployments:
+        deployment.end()
     return runs
 
 
@@ -221,7 +225,7 @@ def main() -> None:
                     found += runs
                     console.print(table(f"{name}, {size} a record", runs))
         finally:  # what was measured before a failure is kept
-            tell(str(save(found, "growth")))
+            progress(str(save(found, "growth")))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """How long an event takes from the raw topic to a reader of committed records, at a steady rate.
 
-Decides how time is told: the raw topic is stamped by the broker on append, the worker hands that timestamp
-on to its output, and the reader takes the wall clock of the same machine when a record arrives. So nothing
-has to be matched, and what is measured includes the wait for the transaction's commit.
+Decides how the time is taken: the raw topic is stamped by the broker on append, the worker hands that
+timestamp on to its output, and the reader takes the wall clock of the same machine when a record arrives. So
+nothing has to be matched, and what is measured includes the wait for the transaction's commit.
 """
 
 import argparse

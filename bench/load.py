@@ -81,7 +81,7 @@ def to_file(load: Iterable[Record], path: Path) -> tuple[int, int]:
 def fill(
     shape: Shape, bootstrap_servers: str, topic: str, *, partitions: int = 4, compression: str = "none"
 ) -> tuple[int, int]:
-    """Make the topic anew (an old one of that name goes) and fill it; returns events and bytes of values."""
+    """Create the topic, replacing one of that name, and fill it; returns events and bytes of values."""
     topics = Topics(bootstrap_servers)
     topics.delete([topic])
     topics.create(topic, partitions, KEPT)
@@ -96,7 +96,7 @@ def main() -> None:
         default=os.environ.get(BOOTSTRAP_VARIABLE, "localhost:9092"),
         help=f"default: ${BOOTSTRAP_VARIABLE}, else localhost:9092",
     )
-    parser.add_argument("--topic", help="made anew; one of this name is deleted first")
+    parser.add_argument("--topic", help="is created; one of this name is deleted first")
     parser.add_argument("--output", type=Path, help="write a file of lines instead, for `sessionizer replay`")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--compression", choices=["none", "zstd", "snappy", "lz4", "gzip"], default="none")

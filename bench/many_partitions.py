@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.broker import throw_away_broker
-from bench.report import tell, write
+from bench.report import progress, write
 from bench.run import environment_of
 from bench.stage import Worker
 from bench.topics import APPEND_TIME, Topics
@@ -51,18 +51,18 @@ def measure(servers: str, partitions: int, idle_s: float, directory: Path) -> He
     raw = f"{group}.raw"
     topics.create(raw, partitions, APPEND_TIME)
     worker = Worker(group, directory, environment_of(servers, group, raw, names, directory, {}))
-    tell(f"{partitions} partitions: topics are there")
+    progress(f"{partitions} partitions: topics are there")
     first = start(worker, "first", "partition.founded", partitions)
-    tell(f"{first}")
+    progress(f"{first}")
     time.sleep(SETTLE_S)
     cpu_s, began = worker.cpu_s(), time.monotonic()
     time.sleep(idle_s)
     idle_cores = (worker.cpu_s() - cpu_s) / (time.monotonic() - began)
     idle_mb = worker.lines()[-1]["rss_mb"]
-    tell(f"idle: {idle_cores:.3f} of a core, {idle_mb} MB")
+    progress(f"idle: {idle_cores:.3f} of a core, {idle_mb} MB")
     worker.stop()
     again = start(worker, "with its disk", "partition.restored", partitions)
-    tell(f"{again}")
+    progress(f"{again}")
     worker.stop()
     topics.delete([raw, *names.values()])
     return Held(partitions=partitions, starts=[first, again], idle_cores=idle_cores, idle_mb=idle_mb)
@@ -82,7 +82,7 @@ def start(worker: Worker, what: str, running: str, partitions: int) -> Start:
     )
     seconds = time.monotonic() - began
     cpu_s, peak_mb = worker.cpu_s(), worker.peak_mb()
-    time.sleep(2.0)  # for the status line that tells of the last lost transaction
+    time.sleep(2.0)  # for the status line that counts the last lost transaction
     lost = sum(line.get("transactions_lost", 0) for line in worker.lines()[before:])
     return Start(what=what, seconds=seconds, cpu_s=cpu_s, peak_mb=peak_mb, transactions_lost=lost)
 

@@ -2,7 +2,7 @@
 
 Half the worker's job at no price: sessions by gap or client id and the user of the device, in memory, lost
 with the process; a crash loses or repeats events. It is measured beside the worker, on the same machine in
-the same minutes, so that figures of different machines can be told as ratios to it. It reads the worker's
+the same minutes, so that figures of different machines can be given as ratios to it. It reads the worker's
 own environment variables, so that ``bench.run`` starts either in the same way.
 """
 

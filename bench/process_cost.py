@@ -1,9 +1,8 @@
 """What a process tree costs between its first output and its last.
 
 Decides what is read, how often, and how samples become figures. Knows neither Kafka nor what the processes
-do: outputs are a number that somebody else tells. CPU time is the measure because wall time says little on
-a shared machine; what everybody else used in that time is told too, so that a disturbed run can be seen as
-one.
+do: the caller counts the outputs. CPU time is the measure because wall time says little on a shared
+machine; what all other processes used in that time is given too, so that a disturbed run can be seen.
 """
 
 import contextlib

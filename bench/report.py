@@ -24,9 +24,10 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run. ``lost_or_repeated`` is events less records put out: 0 when each event has exactly one fate.
+    """One run. ``lost_or_repeated`` is events less records written: 0 when each event has exactly one
+    outcome.
 
-    ``complete`` tells whether all outputs were waited for; otherwise the two counts say nothing.
+    ``complete``: all outputs were waited for; otherwise the two counts mean nothing.
     """
 
     label: str
@@ -91,6 +92,6 @@ def write(document: object, name: str) -> Path:
     return path
 
 
-def tell(text: str) -> None:
+def progress(text: str) -> None:
     """Say on standard error how far a long measurement is."""
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")

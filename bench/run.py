@@ -2,7 +2,7 @@
 took.
 
 Decides what one run is: fresh topics, a fresh group, a fresh state directory; the command in the worker's
-own environment variables; watched until it has put out one record for every event. What is read and how it
+own environment variables; watched until it has written one record for every event. What is read and how it
 becomes figures is ``bench.process_cost``'s. A command that loses or repeats events is not fast: the outputs
 are counted after each run, and a wrong count is shown as one.
 """
@@ -137,7 +137,7 @@ def watch(
     environment: dict[str, str],
     log: Path,
 ) -> list[Sample]:
-    """Run the command until it has put out as much as it should, beside what is there; what was seen then."""
+    """Run the command until it has written as many outputs as it should; the samples taken meanwhile."""
     ends = [names[output] for output in ENDS]
     there = sum(topics.end_offset(name, partitions) for name in ends)
     port = int(bench.bootstrap_servers.split(",")[0].rpartition(":")[2])

@@ -1,8 +1,9 @@
-"""Fails where the worker's stages in memory have become dearer, measured against the naive script's loop.
+"""Fails where the worker's stages in memory have become more expensive, measured against the naive script's
+loop.
 
 Decides what is a regression and what is only a noisy machine. Both are measured in the same process in turns,
 the least of several passes each, and only their ratio counts: at 20 events a record it lay between 1.8 on a
-machine at rest and 2.25 beside a whole test run (2026-11-24), and other kinds of machines may differ. The
+idle machine and 2.25 beside a whole test run (2026-11-24), and other kinds of machines may differ. The
 margin of a half leaves room for that; the rules in full for each event, say, are beyond it, at 3.2. A miss is
 measured twice more before it counts.
 """

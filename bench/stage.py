@@ -28,7 +28,7 @@ LOAD_DEVICES = 200  # of each partition
 
 
 class Load(threading.Thread):
-    """Appends small events of known devices to every partition, at a steady pace, until told to end."""
+    """Appends small events of known devices to every partition, at a steady pace, until ``end``."""
 
     def __init__(self, servers: str, topic: str, devices: list[list[str]], per_second: float) -> None:
         super().__init__(daemon=True)
@@ -53,7 +53,7 @@ class Load(threading.Thread):
 
 
 class Reader(threading.Thread):
-    """Sees every committed output: counts them, and keeps when each came since the last ``forget``."""
+    """Sees every committed output: counts them, and keeps when each came since the last ``clear``."""
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
         super().__init__(daemon=True)
@@ -82,7 +82,7 @@ class Reader(threading.Thread):
                     self.arrivals[message.partition()].append(Arrival(at_s, age_s))
         self._consumer.close()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self.arrivals = defaultdict(list)
 
     def end(self) -> None:

@@ -1,8 +1,8 @@
 """What 100 KB of the worst input cost: ``python -m bench.worst_inputs``, ms of CPU to decode each kind.
 
 Each kind is 100 KB, or as many elements as a batch may have, made so that a part of decoding has most to do;
-and each element of ``testing/corpus`` that is refused, as often as it fits. The sixty dearest are listed, and
-beside them a loop of Python, for comparison between machines.
+and each element of ``testing/corpus`` that is refused, as often as it fits. The sixty most expensive are
+listed, and beside them a loop of Python, for comparison between machines.
 """
 
 import json
@@ -117,8 +117,8 @@ def main() -> None:
         name: 1000 * least_cpu_seconds(partial(decoder.decode, value), _PASSES)
         for name, value in inputs.items()
     }
-    dearest = sorted(costs, key=lambda name: -costs[name])
-    for name in dearest[:_SHOWN]:
+    by_cost = sorted(costs, key=lambda name: -costs[name])
+    for name in by_cost[:_SHOWN]:
         print(f"{costs[name]:6.2f} ms  {name}")
     within = sum(cost <= AIM_MS for cost in costs.values())
     print(f"{within} of {len(costs)} kinds take at most {AIM_MS} ms")

@@ -32,7 +32,7 @@ WARMING_UP = [
 ]
 
 
-def test_what_comes_before_the_first_and_after_the_last_output_is_told_apart() -> None:
+def test_what_comes_before_the_first_and_after_the_last_output_is_kept_apart() -> None:
     run = figures(WARMING_UP)
     assert run.us == pytest.approx(4.0)
     assert run.events_per_s == pytest.approx(2_000_000 / 6)
@@ -66,7 +66,7 @@ def test_a_load_that_is_too_small_to_measure_ends_the_program_with_what_is_enoug
 
 
 def test_the_cpu_time_of_children_counts_also_after_they_ended() -> None:
-    # A little more than is asked for: the kernel tells user and system time in whole hundredths, cut off.
+    # A little more than is asked for: the kernel counts user and system time in whole hundredths, cut off.
     burn = "import time; exec('while time.process_time() < 0.35: pass')"
     work = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {burn!r}])"
     parent = f"{work}; print(flush=True); input()"

@@ -1,4 +1,4 @@
-"""How arrivals around a disturbance become what is told of it."""
+"""How arrivals around a disturbance become its figures."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 """An authority of the tests' own, and the certificates that it issues: for the broker, and for clients.
 
-Decides what stands in them. Every file is PEM, which Kafka, OpenSSL and Python read alike. Invariant: whoever
+Decides what stands in them. Every file is PEM, which Kafka, OpenSSL and Python read alike. Invariant: who
 trusts this authority trusts nothing but what one test run has made.
 """
 

@@ -1,12 +1,12 @@
-"""Three brokers, and a bad network before each of them for those who are to suffer.
+"""Three brokers, each behind a proxy that can act as a bad network.
 
 Decides how brokers become a cluster that survives the loss of any one: three copies of everything, two of
 them needed for a write. Knows nothing of what runs on it. Each broker has two addresses: behind its proxy for
-those under test, and a direct one for those who must know the truth. Invariant: the two never mix, because a
+the clients under test, and a direct one for the tests themselves. Invariant: the two never mix, because a
 broker tells its clients the addresses of the kind under which it was asked.
 
-Behind the proxies everybody logs in (SCRAM-SHA-512) and may do what was granted; who comes the direct way,
-the brokers themselves too, may do everything.
+Behind the proxies everybody logs in (SCRAM-SHA-512) and may do what was granted; direct clients,
+the brokers among them, may do everything.
 """
 
 import asyncio

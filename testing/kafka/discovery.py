@@ -1,4 +1,4 @@
-"""Where the tests' broker comes from: the first of these that is there.
+"""Finds a broker for tests and benchmark: the first of these that is there.
 
 1. ``SESSIONIZER_TEST_KAFKA``: the address of a running cluster.
 2. A Docker engine: the official image in a container.
@@ -108,7 +108,7 @@ class _Container:
     def __init__(self) -> None:
         from testcontainers.core.container import DockerContainer
 
-        (port,) = free_ports(1)  # the broker must be told the address under which its clients find it
+        (port,) = free_ports(1)  # the broker advertises the address under which its clients find it
         self.address = f"127.0.0.1:{port}"
         settings = {
             **SETTINGS,

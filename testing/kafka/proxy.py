@@ -1,6 +1,6 @@
-"""A bad network: stands between clients and one broker, and loses what it is told to lose.
+"""A bad network between clients and one broker: it drops or holds the requests that a test names.
 
-Decides what becomes of single requests and answers, by their kind; knows Kafka's frames and nothing of what
+Decides what happens to single requests and answers, by their kind. Knows Kafka's frames and nothing of what
 is in them. A broker is behind it when its advertised listener is the proxy's address. Invariant: without a
 mishap everything passes unchanged, in order.
 """
@@ -32,25 +32,25 @@ class Api(IntEnum):
     TXN_OFFSET_COMMIT = 28
 
 
-class Fate(Enum):
-    """What becomes of one request."""
+class NetworkFault(Enum):
+    """What happens to one request."""
 
     REQUEST_LOST = auto()
     """The broker never gets it; the connection is cut."""
     ANSWER_LOST = auto()
     """The broker carries it out; its answer never arrives, the connection is cut instead."""
     ANSWER_EATEN = auto()
-    """The same, but the connection stays open and silent: the client has to lose its patience."""
+    """The same, but the connection stays open and silent: the client has to time out."""
     HELD = auto()
-    """The connection is cut; the request is kept, to arrive later than anybody thinks: ``deliver`` it."""
+    """The connection is cut; the request is kept, to arrive later than anybody expects: ``deliver`` it."""
 
 
 class Mishap:
     """One request that something happened, or is going to happen, to."""
 
-    def __init__(self, api: Api, fate: Fate) -> None:
+    def __init__(self, api: Api, kind: NetworkFault) -> None:
         self.api = api
-        self.fate = fate
+        self.kind = kind
         self.happened = asyncio.Event()
         self.request = b""  # the whole frame, once it has happened
 
@@ -77,9 +77,9 @@ class Proxy:
     def bootstrap_servers(self) -> str:
         return f"127.0.0.1:{self._port}"
 
-    def next(self, api: Api, fate: Fate) -> Mishap:
+    def next(self, api: Api, kind: NetworkFault) -> Mishap:
         """Let this happen to the next request of that kind."""
-        mishap = Mishap(api, fate)
+        mishap = Mishap(api, kind)
         self._mishaps.append(mishap)
         return mishap
 
@@ -103,7 +103,7 @@ class Proxy:
             connection.cancel()
 
     def reset(self) -> None:
-        """Close all connections the rude way: what was on its way is lost, and the clients get a reset."""
+        """Reset all connections (RST): what was being sent is lost."""
         for writer in self._writers:
             connection = writer.get_extra_info("socket")
             if connection is not None:
@@ -185,7 +185,7 @@ class Proxy:
             mishap = self._take_mishap(api)
             if mishap is not None:
                 mishap.request = frame
-                if mishap.fate in (Fate.REQUEST_LOST, Fate.HELD):
+                if mishap.kind in (NetworkFault.REQUEST_LOST, NetworkFault.HELD):
                     mishap.happened.set()
                     return
                 due[number] = mishap
@@ -202,7 +202,7 @@ class Proxy:
             mishap = due.pop(number, None)
             if mishap is not None:
                 mishap.happened.set()
-                if mishap.fate is Fate.ANSWER_LOST:
+                if mishap.kind is NetworkFault.ANSWER_LOST:
                     return
             elif not self._silent:
                 writer.write(frame)

@@ -1,9 +1,9 @@
-"""A real broker that asks everybody who they are and what they may do.
+"""A real broker that authenticates and authorizes its clients.
 
 Decides how it is set up: one listener each for passwords (SASL_SSL: SCRAM, PLAIN, OAUTHBEARER with unsigned
 tokens) and for client certificates (mutual TLS), Kafka's own authorizer, and nothing allowed that was not
-granted. A third listener, on loopback without any login, is for those who must know the truth: whoever comes
-there may do everything. Invariant: a client under test is never given that third address.
+granted. A third listener, on loopback without any login, is for the tests themselves: every client there
+may do everything. Invariant: a client under test is never given that third address.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """How every broker of the tests is set up, whatever it runs in: a process or a container.
 
-One node, quick to answer, forgetting nothing by itself. Whoever starts it adds addresses and directories.
+One node, quick to answer, that deletes nothing by itself. The caller adds addresses and directories.
 """
 
 from collections.abc import Mapping

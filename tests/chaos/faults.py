@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 
 from testing.kafka.cluster import SIZE, Cluster
-from testing.kafka.proxy import Api, Fate
+from testing.kafka.proxy import Api, NetworkFault
 from tests.chaos.administration import Administration
 from tests.chaos.damage import DAMAGES
 from tests.chaos.journal import Journal
@@ -20,9 +20,9 @@ from tests.chaos.schedule import Fault, Lanes
 from tests.chaos.worker_pool import WorkerPool
 
 _FATES = {
-    "request lost": Fate.REQUEST_LOST,
-    "answer lost": Fate.ANSWER_LOST,
-    "answer eaten": Fate.ANSWER_EATEN,
+    "request lost": NetworkFault.REQUEST_LOST,
+    "answer lost": NetworkFault.ANSWER_LOST,
+    "answer eaten": NetworkFault.ANSWER_EATEN,
 }
 _PATIENCE_S = 15.0
 
@@ -162,7 +162,7 @@ class Faults:
     async def _hold_an_end(self, fault: Fault) -> None:
         """The end of a transaction arrives when its sender has long given up, perhaps in the next one."""
         proxy = self._cluster.proxies[fault.target]
-        mishap = proxy.next(Api.END_TXN, Fate.HELD)
+        mishap = proxy.next(Api.END_TXN, NetworkFault.HELD)
         happened = await _within(mishap.happened, _PATIENCE_S)
         proxy.withdraw(mishap)
         answer = ""

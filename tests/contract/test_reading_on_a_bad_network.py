@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from testing.kafka.proxy import Api, Fate, Proxy
+from testing.kafka.proxy import Api, NetworkFault, Proxy
 from testing.wait import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
@@ -46,12 +46,14 @@ def test_a_source_goes_on_after_its_connections_were_cut(network: BadNetwork) ->
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("fate", [Fate.REQUEST_LOST, Fate.ANSWER_LOST, Fate.ANSWER_EATEN], ids=str)
-def test_a_source_asks_again_for_a_fetch_that_was_lost(network: BadNetwork, fate: Fate) -> None:
+@pytest.mark.parametrize(
+    "kind", [NetworkFault.REQUEST_LOST, NetworkFault.ANSWER_LOST, NetworkFault.ANSWER_EATEN], ids=str
+)
+def test_a_source_asks_again_for_a_fetch_that_was_lost(network: BadNetwork, kind: NetworkFault) -> None:
     async def scenario() -> None:
         async with reading(network) as (proxy, raw, source, taken):
             taken += offsets(await take(source, RECORDS - len(taken)))
-            lost = proxy.next(Api.FETCH, fate)
+            lost = proxy.next(Api.FETCH, kind)
             await reads_on(raw, source, taken)
             assert lost.happened.is_set()
 

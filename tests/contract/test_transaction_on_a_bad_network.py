@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from testing.kafka.proxy import Api, Fate
+from testing.kafka.proxy import Api, NetworkFault
 from testing.wait import eventually
 from tests.contract.bad_network import BadNetwork
 from tests.contract.place import write_all
@@ -24,10 +24,12 @@ IN_A_TRANSACTION = [
 ]
 
 
-@pytest.mark.parametrize("fate", [Fate.REQUEST_LOST, Fate.ANSWER_LOST, Fate.ANSWER_EATEN], ids=str)
+@pytest.mark.parametrize(
+    "kind", [NetworkFault.REQUEST_LOST, NetworkFault.ANSWER_LOST, NetworkFault.ANSWER_EATEN], ids=str
+)
 @pytest.mark.parametrize("api", IN_A_TRANSACTION, ids=repr)
 def test_a_commit_that_succeeded_after_a_silent_retry_is_the_last_of_its_producer(
-    network: BadNetwork, api: Api, fate: Fate
+    network: BadNetwork, api: Api, kind: NetworkFault
 ) -> None:
     async def scenario() -> None:
         async with (
@@ -35,7 +37,7 @@ def test_a_commit_that_succeeded_after_a_silent_retry_is_the_last_of_its_produce
             place.transaction(request_timeout_ms=700) as transaction,
         ):
             await transaction.fence()
-            mishap = proxy.next(api, fate)
+            mishap = proxy.next(api, kind)
             await write_all(transaction, place, b"one", next_offset=1)
             await transaction.commit()
             assert mishap.happened.is_set()
@@ -52,7 +54,7 @@ def test_a_commit_that_succeeded_after_a_silent_retry_is_the_last_of_its_produce
 def test_what_is_lost_outside_a_transaction_does_no_harm(network: BadNetwork) -> None:
     async def scenario() -> None:
         async with network.place() as (proxy, place), place.transaction() as transaction:
-            lost = proxy.next(Api.INIT_PRODUCER_ID, Fate.ANSWER_LOST)
+            lost = proxy.next(Api.INIT_PRODUCER_ID, NetworkFault.ANSWER_LOST)
             await transaction.fence()
             assert lost.happened.is_set()
             await write_all(transaction, place, b"one", next_offset=1)
@@ -69,7 +71,7 @@ def test_a_late_copy_of_a_commit_cannot_end_the_next_transaction(network: BadNet
     async def scenario() -> None:
         async with network.place() as (proxy, place), place.transaction() as transaction:
             await transaction.fence()
-            late = proxy.next(Api.END_TXN, Fate.HELD)
+            late = proxy.next(Api.END_TXN, NetworkFault.HELD)
             await write_all(transaction, place, b"one", next_offset=1)
             await transaction.commit()
             with pytest.raises(TransactionLost):
@@ -96,7 +98,7 @@ def test_a_late_copy_of_a_commit_would_end_the_next_transaction_of_the_plain_cli
             )
             await producer.start()
             try:
-                late = proxy.next(Api.END_TXN, Fate.HELD)
+                late = proxy.next(Api.END_TXN, NetworkFault.HELD)
                 await producer.begin_transaction()
                 await producer.send_and_wait(place.outputs, b"one", partition=0)
                 await producer.commit_transaction()
@@ -115,7 +117,7 @@ def test_a_late_copy_of_a_commit_would_end_the_next_transaction_of_the_plain_cli
 def test_a_late_copy_of_a_fencing_costs_a_transaction_and_nothing_else(network: BadNetwork) -> None:
     async def scenario() -> None:
         async with network.place() as (proxy, place), place.transaction() as transaction:
-            late = proxy.next(Api.INIT_PRODUCER_ID, Fate.HELD)
+            late = proxy.next(Api.INIT_PRODUCER_ID, NetworkFault.HELD)
             await transaction.fence()
             await write_all(transaction, place, b"one", next_offset=1)
             await proxy.deliver(late)
@@ -137,7 +139,7 @@ def test_a_lost_commit_may_have_happened_and_then_counts_once(network: BadNetwor
         ):
             await transaction.fence()
             await write_all(transaction, place, b"committed", next_offset=1)
-            eaten = proxy.next(Api.END_TXN, Fate.ANSWER_EATEN)
+            eaten = proxy.next(Api.END_TXN, NetworkFault.ANSWER_EATEN)
             with pytest.raises(TransactionLost, match="commit: no answer in time"):
                 await transaction.commit()
             assert eaten.happened.is_set()
