@@ -1,10 +1,13 @@
 """What an operator may rely on when writing a configuration: docs/operations.md, Set up."""
 
+import typing
+
 import pytest
 
 from tests.configurations import File, faults
 from worker.config import Config, ConfigError, load
-from worker.config.values import OPTIONS, default_of
+from worker.config.options import EXAMPLES
+from worker.config.values import OPTIONS, convert, default_of
 from worker.model.rules import InputRules, SessionRules
 
 # --- where values come from --------------------------------------------------------------------------------
@@ -143,7 +146,8 @@ def test_a_faulty_value_raises_no_second_fault_about_its_default() -> None:
             '[session]\nevent_types = {"logout" = "leave"}\n',
             (
                 'session.event_types = {"logout": "leave"}: '
-                'expected event types with start, passive, end, unlink or normal, e.g. {"logout": "unlink"}'
+                "expected a table with the values start, passive, end, unlink or normal, "
+                'e.g. {"logout": "unlink"}'
             ),
         ),
         (
@@ -275,3 +279,13 @@ def test_the_defaults_of_the_core_are_the_defaults_of_the_configuration() -> Non
     for section, rules in (("input", InputRules()), ("session", SessionRules())):
         for name in rules.__struct_fields__:
             assert default_of(f"{section}.{name}") == getattr(rules, name)
+
+
+def test_every_table_and_list_has_an_example_that_is_a_right_value() -> None:
+    assert set(EXAMPLES) == {key for key, option in OPTIONS.items() if is_table_or_list(option.type)}
+    for key, example in EXAMPLES.items():
+        convert(key, example)
+
+
+def is_table_or_list(kind: object) -> bool:
+    return typing.get_origin(kind) in {dict, tuple}

@@ -1,8 +1,8 @@
-"""What the options demand of one another, and of the files they name.
+"""Checks across options: which values contradict each other, and which files must be readable.
 
-Each check yields a ``Fault``: the options it is about, the one at fault first, and a reason in which
-``{1}`` stands for the second of them with its value. A check may look at a file, never at the network. The
-invariant it relies on: each value is of its type and within its bounds.
+Each check yields a ``Fault``: the options it is about, the wrong one first, and a reason in which ``{1}``
+stands for the second of them with its value. A check may open a file, and knows no network. The invariant: it
+is only asked about values that have their type and are within their bounds.
 """
 
 import re
@@ -20,15 +20,16 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Fault(NamedTuple):
-    """The options concerned and what is wrong with the first of them."""
+    """Some options, and what is wrong with the first of them."""
 
     keys: tuple[str, ...]
     reason: str
 
 
 def faults(config: Config, *, connects: bool) -> Iterator[Fault]:
-    """Everything wrong with a configuration whose values are fine each by itself. What only a connection to
-    brokers needs is looked at where one ``connects``.
+    """Everything wrong with a configuration whose values are right each by itself.
+
+    ``connects``: whether to check also what only a connection to brokers needs.
     """
     for check in (*CONNECTION_CHECKS, *CHECKS) if connects else CHECKS:
         yield from check(config)
@@ -54,7 +55,7 @@ def _durations(config: Config) -> Iterator[Fault]:
     if state.retention_days * 86_400_000 <= session.gap_ms + session.grace_ms:
         yield Fault(
             ("state.retention_days", "session.gap_ms", "session.grace_ms"),
-            "must be longer than {1} and {2} together, else devices are forgotten inside a session",
+            "must be longer than {1} and {2} together, else devices expire within a session",
         )
 
 
@@ -72,13 +73,13 @@ def _server_list(config: Config) -> Iterator[Fault]:
         if match is None or not 0 < int(match[1]) < 65_536:
             yield Fault(
                 ("kafka.bootstrap_servers",),
-                "expected host:port, several parted by commas, e.g. kafka-1:9092,kafka-2:9092",
+                "expected host:port, several separated by commas, e.g. kafka-1:9092,kafka-2:9092",
             )
             return
 
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_LEGAL_NAME_IN_WORDS = "expected a name that Kafka allows: at most 249 letters, digits, '.', '_' and '-'"
+_LEGAL_NAME_EXPECTED = "expected a name that Kafka allows: at most 249 letters, digits, '.', '_' and '-'"
 
 
 def _is_legal(name: str) -> bool:
@@ -97,7 +98,7 @@ def _names(config: Config) -> Iterator[Fault]:
             "expected at most 239 letters, digits, '.', '_' and '-': topics are named after it",
         )
     if kafka.group_instance_id and not _is_legal(kafka.group_instance_id):
-        yield Fault(("kafka.group_instance_id",), _LEGAL_NAME_IN_WORDS + "; or auto, or nothing")
+        yield Fault(("kafka.group_instance_id",), _LEGAL_NAME_EXPECTED + "; or auto, or nothing")
 
 
 def _topics(config: Config) -> Iterator[Fault]:
@@ -105,7 +106,7 @@ def _topics(config: Config) -> Iterator[Fault]:
     for role, name in names.items():
         given: str = getattr(config.topics, role)
         if given and not _is_legal(given):
-            yield Fault((f"topics.{role}",), _LEGAL_NAME_IN_WORDS)
+            yield Fault((f"topics.{role}",), _LEGAL_NAME_EXPECTED)
         if not name and not TOPICS[role].optional:
             yield Fault((f"topics.{role}",), "must not be empty: the worker cannot do without this topic")
     legal = [(role, name) for role, name in names.items() if _is_legal(name)]
@@ -113,7 +114,7 @@ def _topics(config: Config) -> Iterator[Fault]:
         if name.replace(".", "_") == other_name.replace(".", "_"):
             yield Fault(
                 (f"topics.{other}", f"topics.{option}"),
-                f"{other_name} must be another topic than {{1}} (Kafka takes '.' and '_' for the same)",
+                f"{other_name} must be another topic than {{1}} (Kafka treats '.' and '_' as the same)",
             )
 
 
@@ -166,10 +167,10 @@ def _token_endpoint(config: Config) -> Iterator[Fault]:
 
 
 def _may_have_the_secret(url: str) -> bool:
-    """Whether the address is one, and nobody on the way can read what is sent there."""
+    """Whether it is an address to which the client secret may be sent: by TLS, or on this machine."""
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is none
+        parts.port  # noqa: B018 - raises ValueError where it is no number
     except ValueError:
         return False
     if not parts.hostname or parts.username is not None:
@@ -200,7 +201,7 @@ def _ssl(config: Config) -> Iterator[Fault]:
 
 
 def _unreadable(path: Path) -> str:
-    """Why a file cannot be read, or nothing."""
+    """Why the file cannot be read; empty where it can."""
     try:
         with path.open("rb"):
             return ""

@@ -1,8 +1,8 @@
-"""From a TOML file and the environment to a checked ``Config``, or to all faults at once.
+"""Reads a TOML file and the environment into a checked ``Config``, or reports all faults at once.
 
-Decides which of several values of an option wins (environment, then file, then default) and how a fault
-reads: ``place: option = value: what is allowed``, one line each. The invariant: no line ever holds a secret;
-a name that is no option might be a misspelt secret, so its value is not shown either.
+Decides which value of an option wins (environment, then file, then default) and how a fault reads: ``place:
+option = value: what is allowed``, one line each. Knows no single option. The invariant: no line holds a
+secret; an unknown name may be a misspelt secret, so its value is not shown either.
 """
 
 import difflib
@@ -22,19 +22,19 @@ PREFIX = "SESSIONIZER_"
 _of_kubernetes = re.compile(
     r"(\w+_)?(SERVICE_HOST=|SERVICE_PORT(_\w+)?=|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?=|PORT=\w+://).*", re.DOTALL
 ).fullmatch
-"""Variables, without the prefix, that Kubernetes gives to every pod beside a Service whose name begins with
+"""Variables, without the prefix, that Kubernetes sets in every pod where a Service's name begins with
 sessionizer.
 """
 
 TEST_PREFIX = "SESSIONIZER_TEST_"
-"""Variables of the project's own test suite, which the worker overlooks."""
+"""Variables of the project's own tests, which are no options."""
 
 VARIABLES: dict[str, str] = {PREFIX + key.replace(".", "_").upper(): key for key in OPTIONS}
 SECRET_FILES: dict[str, str] = {f"{name}_FILE": name for name, key in VARIABLES.items() if is_secret(key)}
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. ``lines`` has one line a fault. Remedy: mend all of them; exit 2."""
+    """The configuration cannot be used. ``lines`` has one line for each fault. Exit code 2."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -42,10 +42,11 @@ class ConfigError(Exception):
 
 
 def load(path: Path | None, environ: Mapping[str, str], *, connects: bool = True) -> Config:
-    """The options of the file at ``path`` (none: defaults), under those of the environment.
+    """The configuration: the environment's values, then those of the file at ``path`` (if any), then
+    defaults.
 
-    Raises ``ConfigError`` with every fault of both; whoever does not connect to brokers needs none of the
-    files that a connection needs. Source: docs/operations.md, Set up.
+    Raises ``ConfigError`` with every fault of both. Without ``connects`` nothing is read or checked that only
+    a connection to brokers needs. Source: docs/operations.md, Set up.
     """
     reading = _Reading(connects=connects)
     if path is not None:
@@ -64,7 +65,7 @@ def topic_variables(prefix: str) -> dict[str, str]:
 
 
 def warnings(config: Config, machine_mb: int | None, processes: int = 1) -> list[str]:
-    """What is allowed and looks like a mistake, in the form of a fault; see ``plausibility.implausible``."""
+    """What is allowed and looks like a mistake (``plausibility``), one line each, as faults read."""
     return [
         _line(config.sources, keys[0], value_of(config, keys[0]), reason)
         for keys, reason in implausible(config, machine_mb, processes)
@@ -72,7 +73,7 @@ def warnings(config: Config, machine_mb: int | None, processes: int = 1) -> list
 
 
 class _Reading:
-    """The values met so far, where they came from, and the faults."""
+    """What was read so far: values, where they came from, and faults."""
 
     def __init__(self, *, connects: bool) -> None:
         self._connects = connects
@@ -108,7 +109,7 @@ class _Reading:
 
     def _file_option(self, path: Path, key: str, value: object) -> None:
         if key in OPTIONS:
-            self._take(key, value, source=str(path))
+            self._set(key, value, source=str(path))
         else:
             self.lines.append(f"{path}: unknown option {key}{_did_you_mean(_near_option(key))}")
 
@@ -118,7 +119,7 @@ class _Reading:
                 continue
             if variable in VARIABLES:
                 key = VARIABLES[variable]
-                self._take(key, from_text(key, environ[variable]), source=variable)
+                self._set(key, from_text(key, environ[variable]), source=variable)
             elif _of_kubernetes(f"{variable.removeprefix(PREFIX)}={environ[variable]}"):
                 continue
             elif variable not in SECRET_FILES:
@@ -140,14 +141,14 @@ class _Reading:
         except UnicodeDecodeError:
             problem = "is not UTF-8 text"
         else:
-            self._take(key, secret.reveal(), source=variable)
+            self._set(key, secret.reveal(), source=variable)
             self.values[key] = secret  # with its file, which is read again at each login
             return
         self.faulty.add(key)
         self.lines.append(f"{variable} = {show(str(path))}: {problem}")
 
-    def _take(self, key: str, value: object, *, source: str) -> None:
-        """Keep a value of an option, over any earlier one, or say why it cannot be."""
+    def _set(self, key: str, value: object, *, source: str) -> None:
+        """Set an option, in place of an earlier value, or note why the value is wrong."""
         self.sources[key] = source
         self.faulty.discard(key)
         try:
@@ -157,7 +158,7 @@ class _Reading:
             self._fault(key, Secret("any") if is_secret(key) else value, str(expected))
 
     def result(self) -> Config:
-        """The configuration, if everything about it is right."""
+        """The configuration. Raises ``ConfigError`` where anything is wrong."""
         config = self._config()
         for keys, reason in faults(config, connects=self._connects):
             if self.faulty.isdisjoint(keys):
@@ -168,7 +169,7 @@ class _Reading:
         return config
 
     def _config(self) -> Config:
-        """All that was read, with defaults in place of what is faulty, so that the rest can be checked."""
+        """What was read, with defaults in place of wrong values, so that the rest can be checked."""
         sections: dict[str, dict[str, object]] = {section: {} for section in SECTIONS}
         for key, value in self.values.items():
             if key not in self.faulty:
@@ -197,14 +198,14 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _near_option(key: str) -> str | None:
-    """A name nearly the same, or the same name in another section."""
+    """The same name in another section, or else a similar one."""
     name = key.partition(".")[2]
     elsewhere = (option for option in OPTIONS if option.endswith(f".{name}"))
     return next(elsewhere, None) or _near(key, OPTIONS)
 
 
 def _near_variable(variable: str) -> str | None:
-    """All begin alike, so only the rest tells near from far."""
+    """A similar variable. The common prefix is not compared: it would make all of them similar."""
     rests = [name.removeprefix(PREFIX) for name in (*VARIABLES, *SECRET_FILES)]
     near = _near(variable.removeprefix(PREFIX), rests)
     return near and PREFIX + near

@@ -1,10 +1,9 @@
 """Every option of the worker: its section, type, default and bounds.
 
-One struct a section, one field an option; ``config/worker.toml`` says what each is for, and a test holds
-the two equal. Nothing here knows where a value came from or how faults are shown. The invariant: an option
-exists when, and only when, a field here has its name. What the core must know of a section lives in
-``worker.model.rules``; a section that has more extends that struct, so that an option moves into the core by
-moving its field.
+One struct for each section, one field for each option. ``config/worker.toml`` says what each is for, and a
+test compares the two. Knows nothing of files, of the environment or of how faults are shown. The invariant:
+each option is one field here, and each field an option. Options that the core needs are in
+``worker.model.rules``; a section with further options extends the struct there.
 """
 
 from collections.abc import Mapping
@@ -22,9 +21,9 @@ Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
 
 
 class Secret:
-    """Text that shows itself as ``***`` everywhere; only ``reveal()`` gives it away.
+    """Text that is shown as ``***`` everywhere. Only ``reveal()`` returns it.
 
-    ``file`` is where it was read from, if from a file: whoever logs in reads it again there.
+    ``file`` is the file it was read from, if any: each login reads it again.
     """
 
     __slots__ = ("_text", "file")
@@ -35,9 +34,7 @@ class Secret:
 
     @classmethod
     def read(cls, file: Path) -> "Secret":
-        """What the file holds, without its last line end. Raises OSError, and UnicodeDecodeError where it is
-        no text.
-        """
+        """The file's text without its last line end. Raises OSError, or UnicodeDecodeError for no UTF-8."""
         return cls(file.read_bytes().decode().rstrip("\r\n"), file)
 
     def reveal(self) -> str:
@@ -57,7 +54,7 @@ class Secret:
 
 
 class Kafka(Struct, frozen=True, kw_only=True):
-    """Where the brokers are, who we are to them, and how long things may take. Times in ms."""
+    """Addresses of the brokers, group, login and timeouts. Times in ms."""
 
     bootstrap_servers: str = "localhost:9092"
     group_id: str = "sessionizer"
@@ -96,14 +93,14 @@ class Topics(Struct, frozen=True, kw_only=True):
 
 
 class Input(InputRules, frozen=True, kw_only=True):
-    """The limits of the core, and how a batch of several devices is parted."""
+    """The limits of events, and how they get to the partition of their device."""
 
     repartition: Literal["auto", "never"] = "auto"
     partitioner: Literal["murmur2", "crc32"] = "murmur2"
 
 
 class State(Struct, frozen=True, kw_only=True):
-    """Where the state of the devices is kept, with how much memory, and for how long."""
+    """Where the devices' state is stored, how much memory it may use, and for how long it is kept."""
 
     store: Literal["rocksdb", "memory"] = "rocksdb"
     directory: str = "state"
@@ -112,8 +109,9 @@ class State(Struct, frozen=True, kw_only=True):
 
 
 class Log(Struct, frozen=True, kw_only=True):
-    """``format`` ``auto`` is ``console`` on a terminal and ``json`` everywhere else. ``instance`` stands in
-    every line; empty: host name and process id.
+    """How the log is written. ``format`` ``auto``: ``console`` on a terminal, else ``json``.
+
+    ``instance`` is in every line; empty: host name and process id.
     """
 
     format: Literal["auto", "json", "console"] = "auto"
@@ -131,10 +129,8 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """All options, checked.
-
-    ``sources`` says of each option that was set where its value came from (the file's path or the variable's
-    name); what is not in it has its default.
+    """All options, checked. ``sources``: option -> the file or variable that set it; others have their
+    default.
     """
 
     kafka: Kafka = Kafka()
@@ -149,7 +145,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def rules(self) -> Rules:
-        """What the core needs of it."""
+        """The options that the core needs."""
         return Rules(
             input=self.input,
             session=self.session,
@@ -180,12 +176,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
     @property
     def changelog_topic(self) -> str:
-        """The topic that holds the state."""
+        """The topic that holds the devices' state."""
         return self.topic_name("changelog")
 
     @property
     def repartition_topic(self) -> str:
-        """The internal topic of events on their way to their device's partition."""
+        """The internal topic of events that are sent to their device's partition."""
         return self.topic_name("repartition")
 
 
@@ -201,10 +197,13 @@ SECTIONS: dict[str, type[Struct]] = {
 }
 
 BOUNDS: dict[str, tuple[int, int]] = {
-    "kafka.session_timeout_ms": (1_000, 1_800_000),  # the most that a broker grants by default
-    "kafka.transaction_timeout_ms": (4_000, 900_000),  # thrice a busy transaction's second; the broker's most
+    "kafka.session_timeout_ms": (1_000, 1_800_000),  # the most that a broker allows by default
+    "kafka.transaction_timeout_ms": (
+        4_000,
+        900_000,
+    ),  # a busy transaction takes 1 s, a third of it; the broker's limit
     "input.max_value_bytes": (1_024, 256 * 1024 * 1024),
-    "input.max_text_bytes": (16, 8_192),  # ids are keys of the state: more would fill it
+    "input.max_text_bytes": (16, 8_192),  # ids are keys of the state, so longer ones would fill it
     "input.max_object_bytes": (2, 16 * 1024 * 1024),
     "input.max_depth": (2, 500),  # an event has data; JSON parsers give up at about 900
     "session.grace_ms": (0, 2**31 - 1),
@@ -215,6 +214,13 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "state.retention_days": (1, 36_500),
     "log.stats_interval_s": (1, 86_400),
 }
-"""The least and the greatest value of an integer option, both allowed; else ``ANY_COUNT``."""
+"""The least and the greatest value of an integer option, both allowed. All others: ``ANY_COUNT``."""
 
 ANY_COUNT = (1, 2**31 - 1)
+
+EXAMPLES: dict[str, object] = {
+    "session.event_types": {"logout": "unlink"},
+    "identity.blocked_user_ids": ["null", "anonymous"],
+    "identity.blocked_device_ids": ["null", "anonymous"],
+}
+"""A value of each option that is a table or a list, shown where a wrong one is refused."""

@@ -1,7 +1,7 @@
-"""Values that are allowed and most likely a mistake: seconds where milliseconds are meant, and the like.
+"""Values that are allowed and probably a mistake: seconds where milliseconds are meant, and the like.
 
-Yields the same ``Fault`` as ``checks``, for a warning and not for a refusal. Knows no file and no network;
-the memory of the machine is told. The invariant: a value that anybody runs on purpose is left in peace.
+Yields the same ``Fault`` as ``checks``, for a warning instead of an error. Knows no file, no network and no
+machine: its memory is an argument. The invariant: no value that somebody may use on purpose is warned of.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from worker.config.values import value_of
 BESIDE_MB = 256
 """What a process takes beside ``state.memory_mb`` (docs/operations.md, Memory and disk), in MiB."""
 
-_LEAST_MS = {
+_MIN_MS = {
     "session.gap_ms": 60_000,
     "session.grace_ms": 10_000,
     "session.max_future_ms": 10_000,
@@ -21,31 +21,32 @@ _LEAST_MS = {
     "kafka.heartbeat_interval_ms": 100,
     "kafka.commit_interval_ms": 10,
 }
-"""Durations that are rather seconds when they are shorter; 0 has a meaning of its own."""
+"""Shorter durations are probably seconds. 0 has a meaning of its own and is not warned of."""
 
-_MOST_MS = {
+_MAX_MS = {
     "session.gap_ms": 7 * 86_400_000,
     "session.grace_ms": 7 * 86_400_000,
     "session.max_future_ms": 7 * 86_400_000,
 }
-"""Durations that are rather microseconds when they are longer: sessions would stay open for so long."""
+"""Longer durations are probably microseconds: sessions would stay open that long."""
 
-_MOST_STATS_INTERVAL_S = 3_600
+_MAX_STATS_INTERVAL_S = 3_600
 
 
 def implausible(config: Config, machine_mb: int | None, processes: int) -> Iterator[Fault]:
-    """What is allowed and looks like a mistake. ``machine_mb``: the memory in MiB that so many
-    ``processes`` may use; None: not known.
+    """What is allowed and looks like a mistake.
+
+    ``machine_mb``: the memory in MiB that all ``processes`` together may use; None where it is not known.
     """
-    for key, least in _LEAST_MS.items():
+    for key, least in _MIN_MS.items():
         value = value_of(config, key)
         if isinstance(value, int) and 0 < value < least:
             yield Fault((key,), f"is {value / 1000:g} s. If {value} s were meant, it must be {value * 1000}")
-    for key, most in _MOST_MS.items():
+    for key, most in _MAX_MS.items():
         value = value_of(config, key)
         if isinstance(value, int) and value > most:
             yield Fault((key,), f"is {value / 86_400_000:.0f} days: the unit is milliseconds")
-    if config.log.stats_interval_s > _MOST_STATS_INTERVAL_S:
+    if config.log.stats_interval_s > _MAX_STATS_INTERVAL_S:
         yield Fault(("log.stats_interval_s",), "is more than an hour: the unit is seconds")
     beside_mb = processes * BESIDE_MB
     if machine_mb is not None and config.state.memory_mb + beside_mb > machine_mb:

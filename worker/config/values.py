@@ -1,7 +1,7 @@
-"""One option's value: from text, into its type, and back into words.
+"""The value of one option: from text, into its type, and into words.
 
-Decides what an option accepts and how that is said. Knows no file and no environment. The invariant: a secret
-is shown as ``***``, whatever its type was when it came.
+Decides what an option accepts and how that is said. Knows no file, no environment and no single option. The
+invariant: a secret is shown as ``***``, whatever type its value had.
 """
 
 import json
@@ -11,7 +11,7 @@ import msgspec
 from msgspec.inspect import DictType, LiteralType, Type, type_info
 from msgspec.structs import FieldInfo
 
-from worker.config.options import ANY_COUNT, BOUNDS, SECTIONS, Config, Secret
+from worker.config.options import ANY_COUNT, BOUNDS, EXAMPLES, SECTIONS, Config, Secret
 
 OPTIONS: dict[str, FieldInfo] = {
     f"{section}.{field.name}": field
@@ -40,12 +40,12 @@ def value_of(config: Config, key: str) -> object:
 
 
 def default_of(key: str) -> object:
-    """What an option is when nobody sets it."""
+    """An option's default."""
     return value_of(Config(), key)
 
 
 def show(value: object, *, at_most: int | None = 80) -> str:
-    """A value as JSON, which is nearly how it stands in a file; cut to ``at_most`` characters."""
+    """A value as JSON, nearly as in a file, cut to ``at_most`` characters. A secret is ``***``."""
     if isinstance(value, Secret):
         return repr(value)
     text = json.dumps(value, default=str, ensure_ascii=False)
@@ -53,7 +53,9 @@ def show(value: object, *, at_most: int | None = 80) -> str:
 
 
 def from_text(key: str, text: str) -> object:
-    """What a file would have had for a variable's text; what fits nothing stays text, to be refused later."""
+    """A variable's text as the value that a file would hold. Where it is none it stays text: ``convert``
+    refuses it.
+    """
     kind = OPTIONS[key].type
     if is_secret(key) or kind is str or isinstance(KINDS[key], LiteralType):
         return text
@@ -74,7 +76,7 @@ def from_text(key: str, text: str) -> object:
 
 
 def convert(key: str, value: object) -> object:
-    """The value in the option's own type. Raises ``ValueError`` with what is expected instead."""
+    """The value in the option's type. Raises ``ValueError`` that says what is expected instead."""
     kind: Any = OPTIONS[key].type
     try:
         converted: object = msgspec.convert(value, str if is_secret(key) else kind)
@@ -103,8 +105,11 @@ def _expectation(key: str) -> str:
     if isinstance(KINDS[key], LiteralType):
         return f"expected one of {', '.join(choice or '(nothing)' for choice in get_args(kind))}"
     if isinstance(KINDS[key], DictType):
-        return 'expected event types with start, passive, end, unlink or normal, e.g. {"logout": "unlink"}'
-    return 'expected a list of texts, e.g. ["null", "anonymous"]'
+        *most, last = get_args(get_args(kind)[1])
+        what = f"a table with the values {', '.join(most)} or {last}"
+    else:
+        what = "a list of texts"
+    return f"expected {what}, e.g. {show(EXAMPLES[key])}"
 
 
 def _unit(key: str, *, before: str) -> str:
