@@ -26,6 +26,7 @@ from worker.core.state_codec import SCHEMA_VERSION
 from worker.model.events import InputRecord, PlainRecord
 from worker.model.rules import Rules
 from worker.model.state import Checkpoint, Meta
+from worker.model.topics import OUTPUTS
 from worker.ports import StateRecord
 from worker.task.device_cache import states_of
 from worker.task.draft import Draft
@@ -100,8 +101,8 @@ class Pass:
         watch.start()
         state_records, timer_records = draft.state_records(), draft.timer_records()
         watch.stop("records")
-        for outputs in (draft.enriched, draft.sessions, draft.identities):
-            _append(outputs)
+        for role in OUTPUTS:
+            _append(draft.outputs(role))
         _append([(key, value, None) for key, value in state_records])
         watch.stop("append")
         self._write([*state_records, *timer_records])

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from docs.tour_picture import draw
 from worker.config import Config
-from worker.replay import DEAD_LETTERS, ENRICHED, IDENTITIES, OUTPUTS, SESSIONS, replay
+from worker.model.topics import OUTPUTS
+from worker.replay import OUTPUT_FILES, replay
 
 EXAMPLE = Path(__file__).with_name("examples") / "one_day.ndjson"
 DOCUMENT = Path(__file__).with_name("tour.md")
@@ -29,7 +30,7 @@ def files() -> dict[str, list[str]]:
     """The lines of the example and of every output of its replay, with the default options."""
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(replay(Config(), [EXAMPLE], Path(directory), progress=lambda _: None))
-        outputs = {name: (Path(directory) / name).read_text().splitlines() for name in OUTPUTS}
+        outputs = {name: (Path(directory) / name).read_text().splitlines() for name in OUTPUT_FILES}
     return {EXAMPLE.name: EXAMPLE.read_text().splitlines(), **outputs}
 
 
@@ -52,10 +53,10 @@ def shown(page: str) -> Iterator[tuple[str, int]]:
 
 def picture(lines: dict[str, list[str]]) -> str:
     """The day as SVG."""
-    rows = {name: [json.loads(line) for line in lines[name]] for name in OUTPUTS}
-    sessions = sorted(rows[SESSIONS], key=lambda row: int(row["start"]))
-    (identity,) = rows[IDENTITIES]
-    return draw(rows[ENRICHED], sessions, identity, rows[DEAD_LETTERS])
+    rows = {role: [json.loads(line) for line in lines[spec.file_name]] for role, spec in OUTPUTS.items()}
+    sessions = sorted(rows["sessions"], key=lambda row: int(row["start"]))
+    (identity,) = rows["identities"]
+    return draw(rows["enriched"], sessions, identity, rows["dead_letters"])
 
 
 def wrapped(line: str) -> str:

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signals": {"telemetry"},
     "preflight": {"adapters", "config", "errors", "health", "process_limits", "telemetry"},
     "assembly": {
-        *("core", "ports", "errors", "config", "adapters", "task"),
+        *("model", "core", "ports", "errors", "config", "adapters", "task"),
         "process_limits",
     },
     "app": {

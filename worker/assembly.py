@@ -21,16 +21,17 @@ from worker.config import Config
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.errors import Fatal, PartitionsAdded
+from worker.model.topics import OUTPUTS
 from worker.ports import StateStore
 from worker.process_limits import resident_mb
 from worker.task.commit_policy import CommitPolicy
+from worker.task.draft import TaskTopics
 from worker.task.input_stage import Intake
 from worker.task.memory_budget import MemoryBudget
 from worker.task.misrouting import Misrouting
 from worker.task.output_partitions import Outlets
 from worker.task.partition_task import PartitionTask
 from worker.task.starts import Starts
-from worker.task.topics import TaskTopics
 from worker.task.wall_clock import WallClock
 from worker.task.worker import Worker
 
@@ -79,10 +80,7 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
     topics = TaskTopics(
         raw=raw,
         repartition=repartition if repartition in partitions else "",
-        enriched=config.topics.enriched,
-        dead_letters=config.topics.dead_letters,
-        sessions=config.topics.sessions,
-        identities=config.topics.identities,
+        outputs={role: name for role, name in config.topic_names.items() if role in OUTPUTS},
         changelog=config.changelog_topic,
         group_id=config.kafka.group_id,
         timed_by_brokers=found.timed_by_brokers,

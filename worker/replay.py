@@ -29,7 +29,8 @@ from worker.errors import Fatal, StateCorrupted
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
 from worker.model.state import Checkpoint, Meta
-from worker.ports import StateStore
+from worker.model.topics import OUTPUTS
+from worker.ports import StateRecord, StateStore
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_cache import states_of
 from worker.task.draft import Draft
@@ -37,15 +38,12 @@ from worker.task.live_states import LiveStates
 from worker.task.memory_budget import MemoryBudget
 from worker.task.timers import TIMERS_A_DRAFT
 
-ENRICHED = "enriched.ndjson"
-SESSIONS = "sessions.ndjson"
-IDENTITIES = "identities.ndjson"
-DEAD_LETTERS = "dead-letters.ndjson"
-OUTPUTS = (ENRICHED, SESSIONS, IDENTITIES, DEAD_LETTERS)
+OUTPUT_FILES = [spec.file_name for spec in OUTPUTS.values()]
 
-# Last records live in the store until the end, so that memory does not grow with the input.
-_SESSION = b"s"
-_IDENTITY = b"i"
+# Last records are in the store until the end, so that memory does not grow with the input.
+_UPSERTS = {role: f"{role}/".encode() for role, spec in OUTPUTS.items() if spec.cleanup == "compact"}
+"""Compacted outputs with the prefix of their records' keys in the store."""
+
 _KEYS_A_PAGE = 1_000
 _NEVER_MS = 2**53
 _STEP_BYTES = 256 * 1024
@@ -97,7 +95,7 @@ def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
             pass
     except OSError as error:
         lines.append(f"{output}: cannot be written into: {error.strerror}")
-    for name in OUTPUTS:
+    for name in OUTPUT_FILES:
         path = output / name
         if path.exists():
             if any(given.exists() and given.samefile(path) for given in paths):
@@ -118,7 +116,7 @@ async def replay(
     to the end: raises Fatal where a file is damaged or the disk is full.
     """
     with (
-        LinesOut(output, OUTPUTS) as outputs,
+        LinesOut(output, OUTPUT_FILES) as outputs,
         tempfile.TemporaryDirectory(prefix=".sessionizer-state-", dir=output) as state_directory,
     ):
         store = _store(config, Path(state_directory) / "store")
@@ -187,10 +185,13 @@ class _Replay:
     def commit(self) -> None:
         """Write what is drafted: outputs to their files, states to the store."""
         draft = self._draft
-        self._outputs.write(ENRICHED, _values(draft.enriched))
-        self._outputs.write(DEAD_LETTERS, _values(draft.dead_letters))
-        upserts = [(_SESSION + (key or b""), value) for key, value, _ in draft.sessions]
-        upserts += [(_IDENTITY + (key or b""), value) for key, value, _ in draft.identities]
+        upserts: list[StateRecord] = []
+        for role, spec in OUTPUTS.items():
+            records = draft.outputs(role)
+            if role in _UPSERTS:
+                upserts += [(_UPSERTS[role] + (key or b""), value) for key, value, _ in records]
+            else:
+                self._outputs.write(spec.file_name, _values(records))
         self._commits += 1
         checkpoint = Checkpoint(
             schema=SCHEMA_VERSION, incarnation="", changelog_offset=self._commits, written_at_ms=0
@@ -200,7 +201,7 @@ class _Replay:
         figures = self.figures
         figures.records += draft.records
         figures.events += draft.events
-        figures.enriched += len(draft.enriched)
+        figures.enriched += len(draft.outputs("enriched"))
         figures.rejections += draft.rejections
         figures.sessions += draft.sessions_opened
         self._draft = Draft(draft.meta(), 0.0)
@@ -214,11 +215,11 @@ class _Replay:
             result = run_timers(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
             self._draft.add_timers(result, publish_identities=self._rules.publish_identities)
             self.commit()
-        for prefix, name in ((_SESSION, SESSIONS), (_IDENTITY, IDENTITIES)):
+        for role, prefix in _UPSERTS.items():
             for keys in self._pages(prefix):
                 values = [self._store.get(key) or b"" for key in keys]
-                self._outputs.write(name, values)
-                if name == SESSIONS:
+                self._outputs.write(OUTPUTS[role].file_name, values)
+                if role == "sessions":
                     self.figures.sessions_merged += sum(b'"status":"merged"' in value for value in values)
 
     def _pages(self, prefix: bytes) -> Iterator[list[bytes]]:

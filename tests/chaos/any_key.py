@@ -18,15 +18,15 @@ from msgspec import json
 from testing.wait import eventually
 from tests.chaos.deployment import Deployment
 from tests.chaos.promises import (
+    UPSERTS,
     Expected,
     Verdict,
     closed_sessions,
     compacted,
     compare,
-    compare_identities,
     compare_offsets,
-    compare_sessions,
     compare_state,
+    compare_upserts,
     expect_decoded,
 )
 from tests.chaos.sent import Place, Sent
@@ -108,7 +108,7 @@ async def check_any_key(
     for number, records in raw.items():
         letters = sent.take(number, records)
         found = (await read_all(servers, config.topics.dead_letters, number))[number]
-        compare(verdict, f"P1 dead letters, partition {number}", found, letters)
+        compare(verdict, f"P1 dead_letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
     for number in raw:
         # No name for it here: an hour's partition is gigabytes, and shall be gone before the next is read.
@@ -134,7 +134,7 @@ async def _check_enriched(
     arrived = _records(order_of_arrival(enriched, sent, number, partitioning, verdict))
     steps = (arrived[start : start + _RECORDS_A_STEP] for start in range(0, len(arrived), _RECORDS_A_STEP))
     expected = expect_decoded(map(_decoded, steps), config)
-    compare(verdict, f"P1 enriched, partition {number}", enriched, expected.enriched)
+    compare(verdict, f"P1 enriched, partition {number}", enriched, expected.kept["enriched"])
     verdict.enriched += len(enriched)
     verdict.devices += len(expected.states)
     verdict.sessions += expected.sessions
@@ -149,12 +149,12 @@ async def _check_what_follows(
     state_directories: Sequence[Path],
     verdict: Verdict,
 ) -> None:
-    """Compare sessions, identities, state, offsets and stores of one partition with that run."""
+    """Compare upserts, state, offsets and stores of one partition with that run."""
     servers = config.kafka.bootstrap_servers
-    sessions = (await closed_sessions(servers, config.topics.sessions, number))[number]
-    compare_sessions(verdict, number, sessions, expected)
-    identities = (await read_all(servers, config.topics.identities, number))[number]
-    compare_identities(verdict, number, identities, expected)
+    await closed_sessions(servers, config.topics.sessions, number)
+    for role in UPSERTS:
+        found = (await read_all(servers, config.topic_name(role), number))[number]
+        compare_upserts(verdict, number, role, found, expected)
     changelog = (await read_all(servers, config.changelog_topic, number))[number]
     compare_state(verdict, number, changelog, expected)
     offsets = {

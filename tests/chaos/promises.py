@@ -4,7 +4,7 @@ Decides whether what a read_committed reader finds equals a sequential run of th
 topic, which decodes event by event, since the workers take shortcuts. Knows nothing of what was done to them
 meanwhile. The promises are those of docs/reliability.md:
 
-* P1 equality: enriched events and dead letters, byte for byte, in order;
+* P1 equality: outputs that keep every record (enriched events, dead letters), byte for byte, in order;
 * P2 state: the changelog, compacted, holds the state that the run ends with, but for what time has closed;
 * P3 offsets: the group's committed offsets are those of the changelog's meta record;
 * P4 conservation: every event of the raw topic has exactly one outcome (P1 implies it; counted on its own);
@@ -37,7 +37,10 @@ from worker.core.state_codec import (
 )
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState, ExpiryClock
+from worker.model.topics import OUTPUTS, Role
 
+KEPT = [role for role, spec in OUTPUTS.items() if spec.cleanup == "delete"]
+UPSERTS = [role for role, spec in OUTPUTS.items() if spec.cleanup == "compact"]
 _RECORDS_A_STEP = 100
 _NEVER_MS = 2**53
 _CLOSED_WITHIN_S = 20.0
@@ -47,11 +50,15 @@ _CLOSED_WITHIN_S = 20.0
 class Expected:
     """What a sequential run over one raw partition comes to."""
 
-    enriched: list[OutputRecord] = field(default_factory=list)
-    dead_letters: list[OutputRecord] = field(default_factory=list)
+    kept: dict[Role, list[OutputRecord]] = field(default_factory=lambda: {role: [] for role in KEPT})
+    """All records of the outputs that keep every record."""
     states: dict[str, DeviceState] = field(default_factory=dict)
     rows: dict[bytes, dict[str, Any]] = field(default_factory=dict)
-    identities: dict[bytes, list[bytes | None]] = field(default_factory=dict)
+    """The last record of each session."""
+    timelines: dict[Role, dict[bytes, list[bytes | None]]] = field(
+        default_factory=lambda: {role: {} for role in UPSERTS if role != "sessions"}
+    )
+    """All values of each key, for the other upserts."""
     sessions: int = 0
     events: int = 0
     watermark_ms: int = 0
@@ -88,12 +95,13 @@ def expect_decoded(steps: Iterable[DecodedRecords], config: Config) -> Expected:
     for decoded in steps:
         result = process(decoded, expected.states, expected.watermark_ms, expected.expiry, config.rules)
         encoded = encode_step(result)
-        expected.enriched += encoded.enriched
-        expected.dead_letters += encoded.dead_letters
+        for role, kept in expected.kept.items():
+            kept += encoded[role]
+        for role, timelines in expected.timelines.items():
+            for key, value, _ in encoded[role]:
+                timelines.setdefault(key or b"", []).append(value)
         expected.states.update(result.states)
-        expected.rows.update(last_rows((key, value) for key, value, _ in encoded.sessions))
-        for key, value, _ in encoded.identities:
-            expected.identities.setdefault(key or b"", []).append(value)
+        expected.rows.update(last_rows((key, value) for key, value, _ in encoded["sessions"]))
         expected.sessions += result.sessions_opened
         expected.watermark_ms, expected.expiry = result.watermark_ms, result.expiry
         expected.events += sum(len(value.events) + len(value.rejections) for value in decoded.values)
@@ -131,28 +139,24 @@ async def check_promises(config: Config) -> Verdict:
     """
     servers = config.kafka.bootstrap_servers
     verdict = Verdict()
-    sessions = await closed_sessions(servers, config.topics.sessions)
-    enriched = await read_all(servers, config.topics.enriched)
-    dead_letters = await read_all(servers, config.topics.dead_letters)
+    await closed_sessions(servers, config.topics.sessions)
+    outputs = {role: await read_all(servers, config.topic_name(role)) for role in OUTPUTS}
+    enriched, dead_letters = outputs["enriched"], outputs["dead_letters"]
     changelog = await read_all(servers, config.changelog_topic)
-    identities = await read_all(servers, config.topics.identities)
     committed = await committed_offsets(servers, config.kafka.group_id)
     ends = await end_offsets(servers, config.topics.raw)
     for number, records in (await read_all(servers, config.topics.raw)).items():
         expected = expect(records, config)
-        for what, found, wanted in (
-            ("enriched", enriched[number], expected.enriched),
-            ("dead letters", dead_letters[number], expected.dead_letters),
-        ):
-            compare(verdict, f"P1 {what}, partition {number}", found, wanted)
+        for role, kept in expected.kept.items():
+            compare(verdict, f"P1 {role}, partition {number}", outputs[role][number], kept)
         outcomes = len(enriched[number]) + len(dead_letters[number])
         if outcomes != expected.events:
             verdict.broken.append(f"P4 partition {number}: {expected.events} events, {outcomes} outcomes")
         offset = committed.get(TopicPartition(config.topics.raw, number))
         compare_state(verdict, number, changelog[number], expected)
         compare_offsets(verdict, number, changelog[number], {config.topics.raw: (ends[number], offset)})
-        compare_sessions(verdict, number, sessions[number], expected)
-        compare_identities(verdict, number, identities[number], expected)
+        for role in UPSERTS:
+            compare_upserts(verdict, number, role, outputs[role][number], expected)
         verdict.events += expected.events
         verdict.enriched += len(enriched[number])
         verdict.dead_letters += len(dead_letters[number])
@@ -177,10 +181,27 @@ def compare(
         verdict.broken.append(f"{what}: {len(found)} records, expected {len(wanted)}")
 
 
-def compare_sessions(
+def compare_upserts(
+    verdict: Verdict, number: int, role: Role, found: Sequence[ConsumerRecord], expected: Expected
+) -> None:
+    """P7: the last record of each session; every record of each key of the other upserts."""
+    if role == "sessions":
+        _compare_sessions(verdict, number, found, expected)
+        return
+    timelines: dict[bytes, list[bytes | None]] = {}
+    for record in found:
+        timelines.setdefault(record.key, []).append(record.value)
+    wanted = expected.timelines[role]
+    different = sorted(k for k in timelines.keys() | wanted.keys() if timelines.get(k) != wanted.get(k))
+    if different:
+        verdict.broken.append(
+            f"P7 partition {number}: {len(different)} timelines of {role} differ, {different[0]!r}"
+        )
+
+
+def _compare_sessions(
     verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
 ) -> None:
-    """P7: the last record of each session."""
     rows = last_rows((record.key, record.value) for record in found)
     keys = rows.keys() | expected.rows.keys()
     different = sorted(key for key in keys if rows.get(key) != expected.rows.get(key))
@@ -190,19 +211,6 @@ def compare_sessions(
             f"P7 partition {number}: {len(different)} sessions differ, {key!r}: {rows.get(key)}, "
             f"expected {expected.rows.get(key)}"
         )
-
-
-def compare_identities(
-    verdict: Verdict, number: int, found: Sequence[ConsumerRecord], expected: Expected
-) -> None:
-    """P7: every record of each device's timeline."""
-    timelines: dict[bytes, list[bytes | None]] = {}
-    for record in found:
-        timelines.setdefault(record.key, []).append(record.value)
-    keys = timelines.keys() | expected.identities.keys()
-    different = sorted(key for key in keys if timelines.get(key) != expected.identities.get(key))
-    if different:
-        verdict.broken.append(f"P7 partition {number}: {len(different)} timelines differ, {different[0]!r}")
 
 
 def compacted(changelog: Sequence[ConsumerRecord]) -> dict[bytes, bytes]:

@@ -51,9 +51,9 @@ class Sent:
             decoded = self._decoder.decode(record.value)
             if decoded.rejections:
                 refused = DecodedRecords([record], [DecodedValue([], decoded.rejections)], frozenset())
-                letters += encode_step(
-                    process(refused, {}, 0, ExpiryClock(), self._config.rules)
-                ).dead_letters
+                letters += encode_step(process(refused, {}, 0, ExpiryClock(), self._config.rules))[
+                    "dead_letters"
+                ]
             for index, event in enumerate(decoded.events):
                 place = _packed(number, position, index)
                 first = self._left.setdefault(event.id, place)

@@ -58,6 +58,6 @@ def test_a_repeated_event_a_wrong_state_and_a_repeated_dead_letter_are_found(dep
         assert await found("P4")
         letters = (await read_all(servers, config.topics.dead_letters, 0))[0]
         await add(config.topics.dead_letters, letters[-1].key, letters[-1].value)
-        assert await found("P1 dead letters, partition 0")
+        assert await found("P1 dead_letters, partition 0")
 
     asyncio.run(scenario())

@@ -182,7 +182,7 @@ def chosen_arrival(choose: Choices, t_ms: int, rules: SessionRules) -> int | Non
 
 def enriched_json(result: StepResult) -> list[dict[str, Any]]:
     """The enriched events of a step, read back from their bytes."""
-    return [json.decode(value or b"") for _, value, _ in encode_step(result).enriched]
+    return [json.decode(value or b"") for _, value, _ in encode_step(result)["enriched"]]
 
 
 def in_one_call(stream: Stream) -> StepResult:

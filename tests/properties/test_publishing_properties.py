@@ -40,8 +40,8 @@ class Run:
         self.watermark_ms = result.watermark_ms
         self.states |= result.states
         encoded = encode_step(result)
-        self.sessions += encoded.sessions
-        self.identities += encoded.identities
+        self.sessions += encoded["sessions"]
+        self.identities += encoded["identities"]
 
     def close(self, now_ms: int) -> None:
         """Time has come to this instant."""

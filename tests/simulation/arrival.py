@@ -13,7 +13,7 @@ from tests.builders import Record
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker
 from tests.simulation.sent import Element, Place, Sent
-from worker.task.topics import TaskTopics
+from worker.task.draft import TaskTopics
 
 
 def events_by_id(sent: Sent) -> dict[str, Element]:
@@ -48,5 +48,5 @@ def arrival_order(
 
 
 def _enriched_ids(broker: Broker, topics: TaskTopics, partition: int) -> Iterable[str]:
-    for _, value, _ in broker.committed_records((topics.enriched, partition)):
+    for _, value, _ in broker.committed_records((topics.outputs["enriched"], partition)):
         yield json.decode(value or b"")["id"]

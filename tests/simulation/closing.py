@@ -22,7 +22,8 @@ from worker.core.state_codec import decode_state, timer_key, times_of
 from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, Meta
-from worker.task.topics import TaskTopics
+from worker.model.topics import OUTPUTS, Role
+from worker.task.draft import TaskTopics
 
 # --- states ---
 
@@ -78,20 +79,47 @@ def check_streams(
     topics: TaskTopics,
     partition: int,
     rules: Rules,
-    sessions: Mapping[bytes, dict[str, Any]],
-    identities: Mapping[bytes, list[Any]],
+    outputs: Mapping[Role, Sequence[OutputRecord]],
     fully_read: Iterable[tuple[int, tuple[int, ...]]],
 ) -> None:
-    """All of P7: the streams of sessions and identities of one partition.
+    """All of P7: the upserts of one partition.
 
-    ``sessions`` has the expected last record by key, revision aside; ``identities`` all records by key, None
-    for a tombstone; ``fully_read`` the partitions and offsets at which all inputs had been read to their
-    ends.
+    ``outputs`` has the expected records by role: of a session the last counts, revision aside; of other keys
+    all, in order. ``fully_read``: the partitions and offsets at which all inputs had been read to their ends.
     """
+    _check_sessions(broker, topics, partition, rules, last_sessions(outputs["sessions"]))
+    ends = [offsets for number, offsets in fully_read if number == partition]
+    _check_closing_by_the_clock(broker, topics, partition, rules, ends)
+    for role, spec in OUTPUTS.items():
+        if spec.cleanup == "compact" and role != "sessions":
+            found = [entry.record for _, entry in broker.written(topics.outputs[role], partition)]
+            timelines, expected = _by_key(filter(None, found)), _by_key(outputs[role])
+            if timelines != expected:
+                key = min(k for k in {*timelines, *expected} if timelines.get(k) != expected.get(k))
+                raise BrokenPromiseError(
+                    f"P7 {role}: {key!r}: {timelines.get(key)} instead of {expected.get(key)}"
+                )
+
+
+def _by_key(records: Iterable[OutputRecord]) -> dict[bytes, list[Any]]:
+    """All values of each key; None for a tombstone."""
+    timelines: dict[bytes, list[Any]] = {}
+    for key, value, _ in records:
+        timelines.setdefault(key or b"", []).append(None if value is None else json.decode(value))
+    return timelines
+
+
+def _check_sessions(
+    broker: Broker,
+    topics: TaskTopics,
+    partition: int,
+    rules: Rules,
+    sessions: Mapping[bytes, dict[str, Any]],
+) -> None:
     lives = _Lives(broker, topics, partition)
     found: dict[bytes, dict[str, Any]] = {}
     seen_in: dict[bytes, TransactionUnit | None] = {}
-    for _, entry in broker.written(topics.sessions, partition):
+    for _, entry in broker.written(topics.outputs["sessions"], partition):
         assert entry.record is not None
         key, row = entry.record[0], entry.decoded()
         assert key is not None
@@ -106,21 +134,7 @@ def check_streams(
         _check_chain(key, found)
         if row["status"] == "open":
             raise BrokenPromiseError(f"P7 sessions: {key!r} is still open")
-    _check_once_a_transaction(broker, topics.sessions, partition)
-    ends = [offsets for number, offsets in fully_read if number == partition]
-    _check_closing_by_the_clock(broker, topics, partition, rules, ends)
-
-    timelines: dict[bytes, list[Any]] = {}
-    for _, entry in broker.written(topics.identities, partition):
-        assert entry.record is not None
-        key, value, _ = entry.record
-        assert key is not None
-        timelines.setdefault(key, []).append(None if value is None else json.decode(value))
-    if timelines != identities:
-        key = min(k for k in {*timelines, *identities} if timelines.get(k) != identities.get(k))
-        raise BrokenPromiseError(
-            f"P7 identities: {key!r}: {timelines.get(key)} instead of {identities.get(key)}"
-        )
+    _check_once_a_transaction(broker, topics.outputs["sessions"], partition)
 
 
 def without_revision(row: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +154,7 @@ class _Lives:
         units = [unit for unit, _ in committed_transactions(broker, topics, partition)]
         self._numbers = {id(unit): number for number, unit in enumerate(units)}
         self._births: dict[str, list[int]] = {}
-        for _, entry in broker.written(topics.enriched, partition):
+        for _, entry in broker.written(topics.outputs["enriched"], partition):
             event = entry.decoded()
             if "new_device" in event.get("flags", ()):
                 self._births.setdefault(event["device_id"], []).append(self._numbers[id(entry.unit)])
@@ -193,10 +207,10 @@ def _check_closing_by_the_clock(
         base = meta
     heard = {
         (id(entry.unit), entry.record[0])
-        for _, entry in broker.written(topics.enriched, partition)
+        for _, entry in broker.written(topics.outputs["enriched"], partition)
         if entry.record is not None
     }
-    for _, entry in broker.written(topics.sessions, partition):
+    for _, entry in broker.written(topics.outputs["sessions"], partition):
         row = entry.decoded()
         if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in heard:
             continue

@@ -45,7 +45,7 @@ def _output_counts(seed: int, partitions: int) -> dict[str, int]:
     if partitions > 1 or seed % 2:
         return {}
     topics = topics_of(partitions)
-    return {topics.enriched: 2, topics.dead_letters: 3, topics.sessions: 2, topics.identities: 3}
+    return {name: 2 + number % 2 for number, name in enumerate(topics.outputs.values())}
 
 
 class Adversary:
@@ -137,7 +137,7 @@ class Adversary:
     def _take_a_right_away(self) -> None:
         """That to write to one topic: for a moment, or until workers end for it."""
         topics = self._simulation.topics
-        written = [topics.enriched, topics.dead_letters, topics.sessions, topics.identities, topics.changelog]
+        written = [*topics.outputs.values(), topics.changelog]
         topic = self._random.choice([*written, *([topics.repartition] if topics.repartition else [])])
         self._world.forbid(topic, self._random.choice((1, 5, 30, 120)))
 

@@ -6,12 +6,8 @@ the other side. Knows nothing of faults, tasks or brokers.
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
-
-from msgspec import json
 
 from tests.builders import Record
-from tests.simulation.closing import last_sessions
 from tests.simulation.topics import RULES
 from worker.core.closing import run_timers
 from worker.core.decode import Decoder
@@ -22,6 +18,7 @@ from worker.core.state_codec import cold_key, encode_cold, encode_hot, hot_key
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord
 from worker.model.state import DeviceState, ExpiryClock
+from worker.model.topics import OUTPUTS, Role
 
 _NEVER_MS = 2**53
 _DECODER = Decoder(RULES.input, RULES.identity)
@@ -33,17 +30,15 @@ class Reference:
 
     ``changes[n]`` are the state records that record n changes; ``clocks[n]`` are watermark and expiry
     clock after n records.
-    ``sessions`` and ``identities`` as ``check_streams`` wants them: when the input had ended, everything was
-    closed and what was due was forgotten.
+    ``outputs`` has all records by role: when the input had ended, every session was closed and every due
+    device expired.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
-        self.enriched: list[OutputRecord] = []
+        self.outputs: dict[Role, list[OutputRecord]] = {role: [] for role in OUTPUTS}
         self.clocks = [(0, ExpiryClock())]
         self.changes: list[dict[bytes, bytes]] = []
         states: dict[str, DeviceState] = {}
-        sessions: list[OutputRecord] = []
-        identities: list[OutputRecord] = []
         for _, arrived in groupby(records, lambda record: (record.partition, record.offset)):
             expiry = self.clocks[-1][1]
             after = []  # what each event of the record alone would make of the clock
@@ -56,16 +51,13 @@ class Reference:
                 moved = max(after, key=lambda clock: (clock.records, clock.at_ms))
                 self.clocks.append((result.watermark_ms, moved))
                 self.changes.append(_changes(result))
-                encoded = encode_step(result)
-                self.enriched += encoded.enriched
-                sessions += encoded.sessions
-                identities += encoded.identities
+                for role, encoded in encode_step(result).items():
+                    self.outputs[role] += encoded
         closed = run_timers(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
-        self.sessions = last_sessions(sessions + encode_sessions(closed.sessions))
-        identities += [(d.encode(), None, None) for d, state in closed.expired.items() if state.links]
-        self.identities: dict[bytes, list[Any]] = {}
-        for key, value, _ in identities:
-            self.identities.setdefault(key or b"", []).append(None if value is None else json.decode(value))
+        self.outputs["sessions"] += encode_sessions(closed.sessions)
+        self.outputs["identities"] += [
+            (device_id.encode(), None, None) for device_id, state in closed.expired.items() if state.links
+        ]
 
 
 def _changes(result: StepResult) -> dict[bytes, bytes]:
@@ -81,4 +73,4 @@ def dead_letters_of(records: Sequence[Record]) -> list[OutputRecord]:
     decoded = decode_records(records, _DECODER)
     refused = [DecodedValue((), value.rejections) for value in decoded.values]
     result = process(DecodedRecords(records, refused, frozenset()), {}, 0, ExpiryClock(), RULES)
-    return encode_step(result).dead_letters
+    return encode_step(result)["dead_letters"]

@@ -1,7 +1,8 @@
 """The topics of the simulated deployment, and the rules in force: what workers and checks agree on."""
 
 from worker.model.rules import Rules
-from worker.task.topics import TaskTopics
+from worker.model.topics import OUTPUTS
+from worker.task.draft import TaskTopics
 
 RULES = Rules(expiry_records=2)  # so that devices expire within a run
 RAW_TOPIC = "events.raw"
@@ -13,10 +14,7 @@ def topics_of(partitions: int) -> TaskTopics:
     return TaskTopics(
         raw=RAW_TOPIC,
         repartition=REPARTITION_TOPIC if partitions > 1 else "",
-        enriched="events.enriched",
-        dead_letters="events.dead-letters",
-        sessions="events.sessions",
-        identities="events.identities",
+        outputs={role: spec.default_name for role, spec in OUTPUTS.items()},
         changelog="sessionizer.changelog",
         group_id="sessionizer",
     )

@@ -18,7 +18,7 @@ from worker.model.repartition import Headers, RepartitionedRecord
 MOST_REFUSALS = 5
 """In a row: then a task gives up."""
 
-_EVENTS = {topics_of(1).enriched, topics_of(1).dead_letters}
+_EVENTS = {topics_of(1).outputs["enriched"], topics_of(1).outputs["dead_letters"]}
 
 
 class FakeTransaction:

@@ -12,7 +12,7 @@ from tests.simulation.broker import Broker, Entry, TransactionUnit
 from tests.simulation.sent import Place, Sent
 from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.state import Meta
-from worker.task.topics import TaskTopics
+from worker.task.draft import TaskTopics
 
 
 def committed_transactions(
@@ -64,16 +64,18 @@ def _claimed(
     for offset in range(done.get(topics.raw, 0), next_offsets[topics.raw]):
         for element in sent.elements[partition].get(offset, ()):
             if element.id is None:
-                fates[topics.dead_letters, element.place] += 1
+                fates[topics.outputs["dead_letters"], element.place] += 1
             elif element.home == partition:
-                fates[topics.enriched, element.place] += 1
+                fates[topics.outputs["enriched"], element.place] += 1
             else:
                 fates[f"{topics.repartition} {element.home}", element.place] += 1
     if topics.repartition:
         log = broker.log((topics.repartition, partition))
         for entry in log[done.get(topics.repartition, 0) : next_offsets[topics.repartition]]:
             if entry.committed:
-                fates.update((topics.enriched, place) for place in places_repartitioned(entry, sent))
+                fates.update(
+                    (topics.outputs["enriched"], place) for place in places_repartitioned(entry, sent)
+                )
     return fates
 
 
@@ -93,7 +95,7 @@ class _PlacesByUnit:
         self._fates: dict[int, Fates] = {}
         by_id = {element.id: element.place for element in sent.all_elements() if element.id is not None}
         for (topic, partition), log in broker.logs.items():
-            if topic not in (topics.enriched, topics.dead_letters, topics.repartition):
+            if topic not in (topics.outputs["enriched"], topics.outputs["dead_letters"], topics.repartition):
                 continue
             for entry in log:
                 if entry.record is None or entry.unit is None:
@@ -111,6 +113,6 @@ def _places(topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_id: dic
     if topic == topics.repartition:
         return places_repartitioned(entry, sent)
     written = entry.decoded()
-    if topic == topics.enriched:
+    if topic == topics.outputs["enriched"]:
         return [by_id[written["id"]]]
     return [(written["partition"], written["offset"], written.get("index"))]

@@ -46,8 +46,8 @@ def test_outputs_are_in_order_of_arrival() -> None:
     draft = Draft(BASE, opened_at=0.0)
     add(draft, record(10, [click("d1", id="a"), click("d2", id="b")]))
     add(draft, record(11, [click("d1", id="c")]))
-    assert [key for key, _, _ in draft.enriched] == [b"d1", b"d2", b"d1"]
-    assert [(value or b"")[:9] for _, value, _ in draft.enriched] == [
+    assert [key for key, _, _ in draft.outputs("enriched")] == [b"d1", b"d2", b"d1"]
+    assert [(value or b"")[:9] for _, value, _ in draft.outputs("enriched")] == [
         b'{"id":"a"',
         b'{"id":"b"',
         b'{"id":"c"',

@@ -54,9 +54,9 @@ def test_the_key_is_the_device_whatever_key_the_raw_record_had() -> None:
 
 
 def test_the_record_time_is_the_raw_records_not_the_events() -> None:
-    ((_, _, timestamp_ms),) = encode(record(0, click("d1", at="09:00:00"), received_at=NOON)).enriched
+    ((_, _, timestamp_ms),) = encode(record(0, click("d1", at="09:00:00"), received_at=NOON))["enriched"]
     assert timestamp_ms == NOON
-    ((_, _, timestamp_ms),) = encode(record(0, click("d1"), received_at=-1)).enriched
+    ((_, _, timestamp_ms),) = encode(record(0, click("d1"), received_at=-1))["enriched"]
     assert timestamp_ms is None
 
 
@@ -125,7 +125,7 @@ def encode(*raw: Record) -> EncodedStep:
 
 def values(*raw: Record) -> list[bytes]:
     """The values on the enriched topic."""
-    return [value or b"" for _, value, _ in encode(*raw).enriched]
+    return [value or b"" for _, value, _ in encode(*raw)["enriched"]]
 
 
 def only_value(raw: Record) -> bytes:
@@ -136,13 +136,13 @@ def only_value(raw: Record) -> bytes:
 
 def key_of(raw: Record) -> bytes | None:
     """The key of the one enriched event."""
-    ((key, _, _),) = encode(raw).enriched
+    ((key, _, _),) = encode(raw)["enriched"]
     return key
 
 
 def only_letter(raw: Record) -> OutputRecord:
     """The one record on the dead-letter topic."""
-    (letter,) = encode(raw).dead_letters
+    (letter,) = encode(raw)["dead_letters"]
     return letter
 
 

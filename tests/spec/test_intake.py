@@ -10,17 +10,14 @@ from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.model.repartition import RepartitionedRecord
 from worker.model.rules import IdentityRules, InputRules
+from worker.task.draft import TaskTopics
 from worker.task.input_stage import Intake, Taken
 from worker.task.misrouting import Misrouting
-from worker.task.topics import TaskTopics
 
 TOPICS = TaskTopics(
     raw="raw",
     repartition="g.repartition",
-    enriched="e",
-    dead_letters="d",
-    sessions="s",
-    identities="i",
+    outputs={},
     changelog="g.changelog",
 )
 PARTITIONING = Partitioning(partitions=4)

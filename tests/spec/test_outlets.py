@@ -6,21 +6,20 @@ from worker.core.encode import session_key
 from worker.core.partitioner import Partitioning
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
-from worker.task.draft import Draft
+from worker.model.topics import Role
+from worker.task.draft import Draft, TaskTopics
 from worker.task.output_partitions import Outlets
-from worker.task.topics import TaskTopics
 
 TOPICS = TaskTopics(
-    raw="raw", enriched="e", dead_letters="d", sessions="s", identities="i", changelog="g.changelog"
+    raw="raw", outputs={"enriched": "e", "dead_letters": "d", "sessions": "s"}, changelog="g.changelog"
 )
 DEVICES = [f"shop/100%/{number}" for number in range(20)]
 IN_THREE = Partitioning(partitions=3)
 
 
-def draft(**outputs: Sequence[OutputRecord]) -> Draft:
+def draft(role: Role, records: Sequence[OutputRecord]) -> Draft:
     made = Draft(Meta(schema=1, incarnation="", raw_topic="raw", next_offsets={}), 0.0)
-    for name, records in outputs.items():
-        getattr(made, name).extend(records)
+    made.add_outputs(role, records)
     return made
 
 
@@ -33,12 +32,12 @@ def went(counts: dict[str, int], made: Draft) -> list[tuple[str, int, list[bytes
 
 def test_an_output_with_as_many_partitions_is_written_in_the_tasks_own() -> None:
     keys: list[bytes | None] = [device.encode() for device in DEVICES]
-    made = draft(enriched=[(key, b"", None) for key in keys])
+    made = draft("enriched", [(key, b"", None) for key in keys])
     assert went({"raw": 8, "e": 8}, made) == [("e", 5, keys)]
 
 
 def test_one_with_another_number_is_partitioned_by_device_each_in_its_order() -> None:
-    made = draft(enriched=[(device.encode(), b"", None) for device in [*DEVICES, *DEVICES]])
+    made = draft("enriched", [(device.encode(), b"", None) for device in [*DEVICES, *DEVICES]])
     found = went({"raw": 8, "e": 3}, made)
     assert {part for _, part, _ in found} == {0, 1, 2}
     for _, part, keys in found:
@@ -47,9 +46,7 @@ def test_one_with_another_number_is_partitioned_by_device_each_in_its_order() ->
 
 
 def test_a_session_goes_where_its_device_goes() -> None:
-    made = draft()
-    for device in DEVICES:
-        made._upsert([(session_key(device, "a/b"), b"", None)])
+    made = draft("sessions", [(session_key(device, "a/b"), b"", None) for device in DEVICES])
     for _, part, keys in went({"raw": 8, "s": 3}, made):
         for key in keys:
             device = next(d for d in DEVICES if session_key(d, "a/b") == key)
@@ -57,5 +54,5 @@ def test_a_session_goes_where_its_device_goes() -> None:
 
 
 def test_a_dead_letter_without_a_key_goes_somewhere() -> None:
-    made = draft(dead_letters=[(None, b"", None), (b"\xff", b"", None)])
+    made = draft("dead_letters", [(None, b"", None), (b"\xff", b"", None)])
     assert sum(len(keys) for _, _, keys in went({"raw": 8, "d": 1}, made)) == 2

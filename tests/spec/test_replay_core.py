@@ -4,7 +4,7 @@ import pytest
 
 from tests.builders import click
 from tests.replay_directory import ReplayDirectory, text
-from worker.replay import OUTPUTS
+from worker.replay import OUTPUT_FILES
 
 # --- The same core ---
 
@@ -15,7 +15,7 @@ def test_the_same_input_gives_the_same_output_byte_for_byte(replay: ReplayDirect
     for name in ("first", "second"):
         replay.output = replay.directory / name
         assert replay.run().code == 0
-        assert replay.left_behind() == sorted(OUTPUTS)
+        assert replay.left_behind() == sorted(OUTPUT_FILES)
         outputs.append([(replay.output / file).read_bytes() for file in replay.left_behind()])
     assert outputs[0] == outputs[1]
     assert len(replay.read("enriched.ndjson")) + len(replay.read("dead-letters.ndjson")) == 5_000

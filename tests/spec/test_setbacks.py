@@ -48,8 +48,8 @@ def missing(topic: str) -> TransactionLost:
 @pytest.mark.parametrize(
     ("topic", "remedy"),
     [
-        (TOPICS.enriched, "Create it again (sessionizer topics create)"),
-        (TOPICS.dead_letters, "Create it again (sessionizer topics create)"),
+        (TOPICS.outputs["enriched"], "Create it again (sessionizer topics create)"),
+        (TOPICS.outputs["dead_letters"], "Create it again (sessionizer topics create)"),
         (TOPICS.raw, "Do not recreate it for this group"),
         (TOPICS.repartition, "Do not recreate it for this group"),
         (TOPICS.changelog, "The state is lost with it. Restore it from a copy, or start a new group"),

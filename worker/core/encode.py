@@ -6,40 +6,38 @@ brokers refuse and delete by record time while event times may be years off.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, json, structs
+from msgspec import json, structs
 
 from worker.core.pipeline import StepResult
 from worker.model.outputs import DeadLetter, OutputRecord, SessionRecord
+from worker.model.topics import Role
 
 _encoder = json.Encoder()
 
 
-class EncodedStep(Struct, frozen=True):
-    """A step's outputs as (key, value, timestamp in ms or None), a list for each output topic."""
-
-    enriched: list[OutputRecord]
-    dead_letters: list[OutputRecord]
-    sessions: list[OutputRecord]
-    identities: list[OutputRecord]
+EncodedStep = Mapping[Role, list[OutputRecord]]
+"""A step's records for each output topic, in order."""
 
 
 def encode_step(result: StepResult) -> EncodedStep:
-    """Encode all outputs of the step, in order."""
+    """Encode all outputs of the step."""
     encode = _encoder.encode
-    return EncodedStep(
-        enriched=[(event.device_id.encode(), encode(event), event.received_at) for event in result.enriched],
-        dead_letters=[
+    return {
+        "enriched": [
+            (event.device_id.encode(), encode(event), event.received_at) for event in result.enriched
+        ],
+        "dead_letters": [
             (record.key, encode(_with_payload(letter, payload)), letter.received_at)
             for letter, record, payload in result.dead_letters
         ],
-        sessions=encode_sessions(result.sessions),
-        identities=[
+        "sessions": encode_sessions(result.sessions),
+        "identities": [
             (device_id.encode(), None if identity is None else encode(identity), None)
             for device_id, identity in result.identities
         ],
-    )
+    }
 
 
 def encode_sessions(sessions: Sequence[SessionRecord]) -> list[OutputRecord]:

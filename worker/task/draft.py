@@ -9,7 +9,7 @@ store with the states that they are for, and never to the changelog.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from worker.core.closing import TimerResult
 from worker.core.encode import EncodedStep, encode_sessions
@@ -29,8 +29,46 @@ from worker.model.events import OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import RepartitionedRecord
 from worker.model.state import DeviceState, Meta
+from worker.model.topics import OUTPUTS, Role
 from worker.ports import StateRecord
-from worker.task.topics import TaskTopics
+
+
+class TaskTopics(Struct, frozen=True, kw_only=True):
+    """The names of a task's topics: task p reads partition p of ``raw`` and writes partition p of the others.
+
+    ``outputs`` has those that are published, by role. ``repartition`` is an input too; it is empty where it
+    is not read. Events for other partitions go to theirs of it.
+    """
+
+    raw: str
+    repartition: str = ""
+    outputs: Mapping[Role, str]
+    changelog: str
+    group_id: str = ""
+    """The group that has committed offsets of the inputs; only messages need its name."""
+    timed_by_brokers: frozenset[str] = frozenset()
+    """Inputs whose records bear the time at which a broker took them (``LogAppendTime``)."""
+
+    def when_missing(self, topic: str) -> str:
+        """What to do when one of them was deleted under a worker."""
+        if topic in self.inputs:
+            return (
+                "Do not recreate it for this group, which would go on at its old offsets: start a new group "
+                "(kafka.group_id)"
+            )
+        if topic == self.changelog:
+            return (
+                "The state is lost with it. Restore it from a copy, or start a new group (kafka.group_id), "
+                "which reads the raw topic again"
+            )
+        return (
+            "Create it again (sessionizer topics create) and start the workers: nothing is lost or repeated"
+        )
+
+    @property
+    def inputs(self) -> list[str]:
+        """The raw topic, and the repartition topic where it is read."""
+        return [self.raw, self.repartition] if self.repartition else [self.raw]
 
 
 class Draft:
@@ -45,7 +83,7 @@ class Draft:
         self.records = 0
         self.events = 0  # enriched, dead or sent to other partitions
         self.events_repartitioned = 0
-        self.output_bytes = 0  # of enriched events, dead letters and what is sent to other partitions
+        self.output_bytes = 0  # of outputs that are no upserts, and of what is sent to other partitions
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
@@ -54,11 +92,9 @@ class Draft:
         self.received_ms: int | None = None  # the earliest of those noted
         self.states: dict[str, DeviceState | None] = {}  # None: expired
         self.fired: list[bytes] = []  # keys of timers that have done their work
-        self.enriched: list[OutputRecord] = []
-        self.dead_letters: list[OutputRecord] = []
-        self.identities: list[OutputRecord] = []
         self.leaving: dict[int, list[RepartitionedRecord]] = {}  # by partition
-        self._sessions: dict[bytes | None, OutputRecord] = {}
+        self._all: dict[Role, list[OutputRecord]] = {}
+        self._last_of_key: dict[Role, dict[bytes | None, OutputRecord]] = {}
         self._expired_armed: dict[str, tuple[int, int]] = {}
 
     @property
@@ -74,19 +110,21 @@ class Draft:
         """Whether it holds so much that it must be committed, whatever the time."""
         return self.fullness(events, output_bytes, timers) >= 1
 
-    @property
-    def sessions(self) -> Sequence[OutputRecord]:
-        """The upserts of sessions, each once, as it is at the end."""
-        return list(self._sessions.values())
+    def outputs(self, role: Role) -> Sequence[OutputRecord]:
+        """What goes to the output topic of that role, in order."""
+        if OUTPUTS[role].one_per_key:
+            return list(self._last_of_key.get(role, {}).values())
+        return self._all.get(role, [])
 
-    def outputs(self, topics: TaskTopics) -> list[tuple[str, Sequence[OutputRecord]]]:
-        """What goes to each output topic, in order."""
-        return [
-            (topics.enriched, self.enriched),
-            (topics.dead_letters, self.dead_letters),
-            (topics.sessions, self.sessions),
-            (topics.identities, self.identities),
-        ]
+    def add_outputs(self, role: Role, records: Sequence[OutputRecord]) -> None:
+        """Add records for the output topic of that role."""
+        spec = OUTPUTS[role]
+        if spec.one_per_key:
+            self._last_of_key.setdefault(role, {}).update([(record[0], record) for record in records])
+            return
+        self._all.setdefault(role, []).extend(records)
+        if spec.cleanup == "delete":  # upserts are few and small
+            self.output_bytes += sum([len(value or b"") for _, value, _ in records])
 
     def add(
         self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
@@ -105,12 +143,8 @@ class Draft:
             letter = result.dead_letters[-1][0]
             self.last_rejection = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self.states.update(result.states)
-        self.output_bytes += sum([len(value or b"") for _, value, _ in encoded.enriched])
-        self.output_bytes += sum([len(value or b"") for _, value, _ in encoded.dead_letters])
-        self.enriched += encoded.enriched
-        self.dead_letters += encoded.dead_letters
-        self.identities += encoded.identities
-        self._upsert(encoded.sessions)
+        for role, outputs in encoded.items():
+            self.add_outputs(role, outputs)
 
     def note_received(self, timestamp_ms: int) -> None:
         """Take note of when a record was received, where its time can be one in ms."""
@@ -138,16 +172,12 @@ class Draft:
         self.fired += result.fired
         self.sessions_closed += result.sessions_closed
         self.states.update(result.states)
-        self._upsert(encode_sessions(result.sessions))
+        self.add_outputs("sessions", encode_sessions(result.sessions))
         for device_id, state in result.expired.items():
             self.states[device_id] = None
             self._expired_armed[device_id] = state.armed
             if publish_identities and state.links:
-                self.identities.append((device_id.encode(), None, None))
-
-    def _upsert(self, sessions: Iterable[OutputRecord]) -> None:
-        for record in sessions:
-            self._sessions[record[0]] = record
+                self.add_outputs("identities", [(device_id.encode(), None, None)])
 
     @property
     def incarnation(self) -> str:

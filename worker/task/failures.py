@@ -6,7 +6,7 @@ restored, are not: then the worker ends with the reason, instead of standing sti
 
 from worker import telemetry
 from worker.errors import Fatal, StateCorrupted, TransactionLost
-from worker.task.topics import TaskTopics
+from worker.task.draft import TaskTopics
 
 _REFUSALS = 5
 _CORRUPTIONS = 3

@@ -15,8 +15,8 @@ from worker.core.pipeline import DecodedRecords, decode_records
 from worker.core.repartition import arrived, divide, misplaced_devices, with_origin_indexes
 from worker.model.events import InputRecord
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
+from worker.task.draft import TaskTopics
 from worker.task.misrouting import Misrouting
-from worker.task.topics import TaskTopics
 
 
 class Taken(Struct, frozen=True):

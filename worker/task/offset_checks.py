@@ -18,7 +18,7 @@ from worker.core.state_codec import SCHEMA_VERSION
 from worker.errors import Fatal, PartitionsAdded, TransactionLost
 from worker.model.state import GroupOffset, Meta
 from worker.ports import Changelog, Clock, Source
-from worker.task.topics import TaskTopics
+from worker.task.draft import TaskTopics
 
 _PATIENCE_S = 2.0
 _ASK_AGAIN_S = 0.1

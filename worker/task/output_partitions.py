@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from worker.core.encode import device_of_session_key
 from worker.core.partitioner import Partitioning, PartitionOf
 from worker.model.outputs import OutputRecord
-from worker.task.draft import Draft
-from worker.task.topics import TaskTopics
+from worker.model.topics import OUTPUTS, Role
+from worker.task.draft import Draft, TaskTopics
 
 
 class Outlets:
@@ -32,24 +32,25 @@ class Outlets:
 
     def of(self, draft: Draft) -> Iterator[tuple[str, int, Sequence[OutputRecord]]]:
         """(topic, partition, records) of all that the draft publishes, each in order."""
-        for topic, records in draft.outputs(self._topics):
-            for partition, part in self._parts(topic, records):
+        for role, topic in self._topics.outputs.items():
+            for partition, part in self._parts(role, draft.outputs(role)):
                 yield topic, partition, part
 
     def _parts(
-        self, topic: str, records: Sequence[OutputRecord]
+        self, role: Role, records: Sequence[OutputRecord]
     ) -> Iterator[tuple[int, Sequence[OutputRecord]]]:
-        partition_of = self._spread.get(topic)
+        partition_of = self._spread.get(self._topics.outputs[role])
         if partition_of is None:
             yield self._partition, records
             return
         parts: dict[int, list[OutputRecord]] = {}
         for record in records:
-            partition = partition_of(self._device_of(topic, record[0]))
+            partition = partition_of(_device_of(role, record[0]))
             parts.setdefault(partition, []).append(record)
         yield from parts.items()
 
-    def _device_of(self, topic: str, key: bytes | None) -> str:
-        """The device that a key names; of a dead letter the raw record's key, whatever that is."""
-        text = (key or b"").decode(errors="replace")
-        return device_of_session_key(text) if topic == self._topics.sessions else text
+
+def _device_of(role: Role, key: bytes | None) -> str:
+    """The device that a key names; of a dead letter the raw record's key, whatever that is."""
+    text = (key or b"").decode(errors="replace")
+    return device_of_session_key(text) if OUTPUTS[role].key == "session" else text

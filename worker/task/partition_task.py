@@ -25,7 +25,7 @@ from worker.ports import Changelog, Clock, Lag, Source, StateStore, Transaction
 from worker.task.checkpoints import checkpoint_at, refuse_another_life
 from worker.task.commit_policy import CommitPolicy
 from worker.task.device_cache import states_of
-from worker.task.draft import Draft
+from worker.task.draft import Draft, TaskTopics
 from worker.task.draft_limits import DraftLimits
 from worker.task.failures import Setbacks
 from worker.task.input_stage import Intake
@@ -40,7 +40,6 @@ from worker.task.slices import from_offset, slices
 from worker.task.starts import Starts
 from worker.task.status import TaskStatistics
 from worker.task.timers import TIMERS_A_DRAFT, TimerService
-from worker.task.topics import TaskTopics
 from worker.task.wall_clock import WallClock
 
 _IDLE_WAIT_S = 2.0  # hundreds of idle partitions ask the time so often
