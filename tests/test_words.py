@@ -20,6 +20,8 @@ BANNED: dict[str, str] = {
     r"speech": "logging",
     r"dust": "leftovers",
     r"wary": "the name of the check",
+    r"tend(?:s|ed|ing)?": "run timers",
+    r"hand of": "part of",
 }
 """Pattern of whole words, in any case -> what to write instead."""
 
