@@ -175,7 +175,7 @@ def test_a_closed_list_is_whole_in_its_document(page: str, heading: str, values:
 
 def test_outputs_says_of_each_topic_what_the_table_of_topics_says() -> None:
     rows = re.findall(
-        r"^\| `topics\.(\w+)` \| (.*?) \|.*\| (.*?) \|$", (DOCS / "outputs.md").read_text(), re.M
+        r"^\| `topics\.(\w+)` \(.*?\) \| (.*?) \|.*\| (.*?) \|$", (DOCS / "outputs.md").read_text(), re.M
     )
     keys = {"device": "device id", "session": "session id", "raw record": "the raw record's key"}
     kept = {"compact": "compacted", "delete": "kept by time"}
