@@ -80,7 +80,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"cli", "demo"},
     "typer": {"cli"},
 }
-"""Library -> the layers that may import it. Whoever uses another one adds it here and to pyproject.toml."""
+"""Library -> the layers that may import it. A new one gets a row here and in pyproject.toml."""
 
 CLIENT_MODULES: set[str] = {"", "abc", "admin", "errors", "helpers", "partitioner", "structs"}
 """Modules of aiokafka that it documents for its users; "" is the package itself."""
@@ -132,7 +132,7 @@ FOREIGN_PLACES: dict[str, str] = {
     r"(?<![\w.$~-])/(?:work|root|home|Users)/[\w.]": "a path of one machine: make it relative, or an option",
     r"/opt/wh[e]els": "a path of one machine: leave it out",
     r"\b(?:pypi|files\.pythonhosted|repo1?\.maven|repo\.maven\.apache|registry\.npmjs)\.org\b": (
-        "a package registry: its client knows it, or is told by the machine's settings"
+        "a package registry: its client knows it, or has it from the machine's settings"
     ),
 }
 """Patterns that no tracked file may contain, with the remedy. None matches its own text."""

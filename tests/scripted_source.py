@@ -22,7 +22,7 @@ def fetched(topic: str, offset: int, time_ms: int, headers: Headers = ()) -> Fet
 
 
 class ScriptedFetcher(Fetcher):
-    """Was told how much there is to fetch, and fetches nothing by itself."""
+    """Answers as a test says, and fetches nothing by itself."""
 
     def __init__(self) -> None:
         self.to_fetch = {RAW: 0, REPARTITION: 0}

@@ -1,7 +1,7 @@
 """Traffic whose keys say nothing, and the promises for it.
 
 Batches of several devices, under random keys and under none, over all partitions. The order in which a
-device's events reach its partition is then not known before; what the outputs tell of it must be possible
+device's events reach its partition is then not known before; the order that the outputs show must be possible
 (what came through one raw partition is in its order), and given that order all else must follow: every event
 once, where its device belongs, with the sessions and users of the pure core.
 """
@@ -111,7 +111,7 @@ async def check_any_key(
         compare(verdict, f"P1 dead_letters, partition {number}", found, letters)
         verdict.dead_letters += len(found)
     for number in raw:
-        # No name for it here: an hour's partition is gigabytes, and shall be gone before the next is read.
+        # No name for it here: an hour's partition is gigabytes, and must be freed before the next is read.
         await _check_what_follows(
             config,
             number,

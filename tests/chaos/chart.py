@@ -87,8 +87,8 @@ def _faults(lines: Sequence[dict[str, Any]], end_s: float, top: int) -> Iterator
 def _times(end_s: float, y: int) -> Iterator[str]:
     step_s = next((step for step in _STEPS_S if end_s / step <= 12), _STEPS_S[-1])
     for at_s in range(0, int(end_s) + 1, step_s):
-        told = f"{at_s // 60} min" if step_s >= 60 else f"{at_s} s"
-        yield f'<text x="{_x(at_s, end_s)}" y="{y}" text-anchor="middle">{told}</text>'
+        label = f"{at_s // 60} min" if step_s >= 60 else f"{at_s} s"
+        yield f'<text x="{_x(at_s, end_s)}" y="{y}" text-anchor="middle">{label}</text>'
 
 
 def _round_up(value: float) -> float:

@@ -20,7 +20,7 @@ from worker.cli.main import main
 from worker.task.input_stage import Intake
 
 EXIT_CODE = 137
-"""What a shell tells of a process that SIGKILL has ended."""
+"""The exit code that a shell gives to a process that SIGKILL has ended."""
 
 _PLACES: dict[str, tuple[Any, str]] = {
     "fetch": (Polling, "poll"),

@@ -79,7 +79,7 @@ class WorkerProcess:
         """Of a process that has ended; None while it runs or where none was started."""
         return None if self._process is None else self._process.poll()
 
-    def forget(self) -> None:
+    def reap(self) -> None:
         """Take note of its end, so that it may be started again."""
         self._process = None
 
@@ -140,7 +140,7 @@ class WorkerProcess:
         assert len(self.log(event)) >= count, f"{self.name} ended:\n{self.raw_log()[-3000:]}"
 
     def partitions_running(self) -> int:
-        """How many partitions it runs, as it last told."""
+        """How many partitions it runs, by its last status line."""
         status = self.log("worker.status")
         return int(status[-1]["partitions_running"]) if status else 0
 

@@ -203,10 +203,10 @@ class Faults:
             proxy.cut()
 
     def _note(self, fault: Fault, **fields: object) -> None:
-        told = {"detail": fault.detail} if fault.detail else {}
+        details = {"detail": fault.detail} if fault.detail else {}
         if fault.seconds:
-            told["seconds"] = str(round(fault.seconds, 1))
-        self._journal.note(fault.kind, **told, **fields)
+            details["seconds"] = str(round(fault.seconds, 1))
+        self._journal.note(fault.kind, **details, **fields)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

@@ -1,8 +1,8 @@
-"""``python -m tests.chaos.load``: steady traffic into a raw topic, until told to stop (SIGTERM).
+"""``python -m tests.chaos.load``: steady traffic into a raw topic, until SIGTERM.
 
 A process of its own, so that no fault of the workers' network and no work of the checkers reaches it. Half of
 the records are keyed by their device, half hold several devices under any key. What could not be sent is not
-sent again: the raw topic is the truth, whatever stands in it. Its last line tells how much that was.
+sent again: the raw topic is the truth, whatever it holds. Its last line counts what was not sent.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _RECORDS_A_PIECE = 200
 _BEGINS_MS = 1_735_689_600_000
 _PART_MS = 2 * 86_400_000
 _MOST_PARTS = 180
-"""Nearly a year of story: a device that the worker forgets would make its state depend on time."""
+"""Nearly a year of traffic: a device that expires would make its state depend on time."""
 _BEAT_S = 0.1
 
 

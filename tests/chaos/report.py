@@ -1,6 +1,6 @@
 """Writes what a run did and found, for people: Markdown beside the picture and the log of faults.
 
-Knows an outcome; decides what is worth telling. The verdict comes first, whatever it is.
+Knows an outcome; decides what is reported. The verdict comes first, whatever it is.
 """
 
 from collections import Counter
@@ -28,14 +28,14 @@ def write_report(directory: Path, plan: Plan, outcome: Outcome, lines: Sequence[
 def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list[str]:
     verdict = outcome.verdict
     if verdict.broken:
-        told = ["**Broken:**", "", *(f"- {line[:1500]}" for line in verdict.broken)]
+        facts = ["**Broken:**", "", *(f"- {line[:1500]}" for line in verdict.broken)]
     else:
-        told = ["**All promises held.**"]
+        facts = ["**All promises held.**"]
     settled = "never" if outcome.settled_s is None else f"{outcome.settled_s:.0f} s"
     before, after = outcome.before, outcome.after
     counts = Counter(line["what"] for line in lines)
     return [
-        *told,
+        *facts,
         "",
         "![events, lag and faults over time](report.svg)",
         "",
@@ -62,7 +62,7 @@ def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list
         "",
         *_details(lines),
         "Warnings and errors in the workers' logs: "
-        + (", ".join(f"`{name}` {times}" for name, times in outcome.told.most_common()) or "none")
+        + (", ".join(f"`{name}` {times}" for name, times in outcome.warnings.most_common()) or "none")
         + ".",
         "",
         "## Ends of workers that nobody brought about",
@@ -78,19 +78,19 @@ def _details(lines: Sequence[dict[str, Any]]) -> list[str]:
     rights = Counter(line["detail"] for line in lines if line["what"] == "rights")
     happened = Counter(line["what"] for line in lines if line.get("happened"))
     missed = Counter(line["what"] for line in lines if line.get("happened") is False)
-    told = []
+    facts = []
     if crashes:
         points = ", ".join(f"{point} {times}" for point, times in sorted(crashes.items()))
-        told.append(f"Crash points reached: {points}")
+        facts.append(f"Crash points reached: {points}")
     if damages:
-        told.append("Damage to local state: " + ", ".join(f"{d} {n}" for d, n in sorted(damages.items())))
+        facts.append("Damage to local state: " + ", ".join(f"{d} {n}" for d, n in sorted(damages.items())))
     if rights:
-        told.append(
+        facts.append(
             "Rights taken away for a while: " + ", ".join(f"{r} {n}" for r, n in sorted(rights.items()))
         )
     if happened or missed:
-        told.append(
+        facts.append(
             "Requests that a fault hit, and logs that were emptied (or none in time): "
             + ", ".join(f"{kind} {happened[kind]} ({missed[kind]})" for kind in sorted(happened | missed))
         )
-    return [line for text in told for line in (text + ".", "")]
+    return [line for text in facts for line in (text + ".", "")]

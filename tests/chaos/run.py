@@ -50,7 +50,7 @@ class Outcome:
     samples: list[Sample]
     ends: dict[str, int] = field(default_factory=dict)
     """Workers' ends that nobody brought about, by reason."""
-    told: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
     """Warnings and errors in the workers' logs, by their name in the catalogue."""
     faults_s: float = 0.0
     settled_s: float | None = None
@@ -123,7 +123,7 @@ class _Run:
             outcome.after = pool.holdings(pool.survivor)
             outcome.ends = dict(pool.ends)
             await self._stop_all()
-        outcome.told = pool.warnings()
+        outcome.warnings = pool.warnings()
         outcome.longest_hang_s = self._watch.longest_hang_s
         if outcome.settled_s is not None:
             journal.note("checking")
@@ -131,14 +131,14 @@ class _Run:
             try:
                 raw = await self._administration.retention.raw()
                 outcome.verdict = await check_any_key(self._config, directories, raw)
-            except Exception:  # noqa: BLE001 - what was measured is told whatever becomes of the check
+            except Exception:  # noqa: BLE001 - what was measured is reported, however the check ends
                 outcome.verdict.broken.append(f"the check itself failed: {traceback.format_exc()}")
-        self._judge()
+        self._check_the_rest()
         journal.note("verdict", broken=outcome.verdict.broken)
         return outcome
 
-    def _judge(self) -> None:
-        """What the topics do not tell: P5, P6 and P7."""
+    def _check_the_rest(self) -> None:
+        """What the topics do not show: P5, P6 and P7."""
         outcome, broken = self._outcome, self._outcome.verdict.broken
         broken += self._ends_badly
         if outcome.settled_s is None:
@@ -234,7 +234,7 @@ class _Run:
                 process.kill()
                 process.wait()
             self._outcome.load = log.read_text()
-            self._journal.note("load", told=self._outcome.load[-1000:])
+            self._journal.note("load", output=self._outcome.load[-1000:])
 
 
 def _started(command: list[str], log: Path) -> "subprocess.Popen[bytes]":

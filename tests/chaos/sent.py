@@ -1,7 +1,7 @@
 """Every event that a raw topic holds, by its id: where it came first, and what it is.
 
 An hour of chaos sends ten million events, so one costs an entry in a dictionary and no more: it is decoded
-again from its record when an output shows it; by the careful path, since the workers take the fast one.
+again from its record when an output shows it; by the slow path, since the workers take the fast one.
 Invariant: an event is left from when it was taken in until an output showed it, so that what is left in the
 end was lost. Of two records that hold the same event, the same in all, nobody can tell which one came out.
 """

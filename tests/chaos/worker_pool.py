@@ -53,7 +53,7 @@ class WorkerPool:
 
     @property
     def survivor(self) -> WorkerProcess:
-        """The one that lives through everything."""
+        """The one that is never killed."""
         return self.workers[-1]
 
     def start(self) -> None:
@@ -104,7 +104,7 @@ class WorkerPool:
         worker.signal(signal.SIGTERM)
         for _ in range(round(timeout_s / _LOOK_S)):
             if (code := worker.exit_code()) is not None:
-                worker.forget()
+                worker.reap()
                 return code
             await asyncio.sleep(_LOOK_S)
         worker.kill()
@@ -151,7 +151,7 @@ class WorkerPool:
         code = worker.exit_code()
         if code is None:
             return
-        worker.forget()
+        worker.reap()
         reason = self._reason(worker) if code not in (EXIT_CODE, 0) else ""
         kind = "crash point" if code == EXIT_CODE else f"exit {code}"
         if code != EXIT_CODE:

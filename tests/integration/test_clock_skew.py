@@ -45,7 +45,7 @@ def test_open_sessions_stay_open_and_the_log_says_how_far_the_clock_is_off(deplo
             await deployment.caught_up()
             return bool(worker.log("clock.skew"))
 
-        await eventually(skew_is_logged, what="a record that arrives while the worker waits tells the time")
+        await eventually(skew_is_logged, what="a record that arrives while the worker waits shows the time")
         await deployment.feed([batch("second", number) for number in range(3)])
         await deployment.caught_up()
         written = len(worker.log("worker.status"))

@@ -22,7 +22,7 @@ def test_a_worker_killed_at_any_point_loses_nothing_and_repeats_nothing(deployme
         worker.start()
 
     async def crash_when_another_joins(worker: WorkerProcess, point: str) -> None:
-        """Partitions are revoked when somebody comes whom the group does not know."""
+        """Partitions are revoked when a member joins that the group does not know."""
         await worker.stop()
         restored = len(worker.log("partition.restored"))
         worker.start(crash_at=point)

@@ -1,4 +1,4 @@
-"""The health file of a real worker: it lives as long as the worker, and the probe reads it."""
+"""The health file of a real worker: it is there as long as the worker runs, and the probe reads it."""
 
 import asyncio
 import socket

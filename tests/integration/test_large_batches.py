@@ -1,5 +1,6 @@
-"""Batches that are small on their way and large when unpacked: the worker's memory stays within what
-``docs/operations.md`` grants it, and every record gets its outcome.
+"""Batches that are small when packed and large when unpacked.
+
+The worker's memory stays within what ``docs/operations.md`` grants it, and every record has its outcome.
 """
 
 import asyncio

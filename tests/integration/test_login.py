@@ -95,7 +95,7 @@ def scram(place: Place, user: str, directory: Path) -> tuple[dict[str, str], Pat
 
 
 async def accepted(options: dict[str, str]) -> None:
-    """Wait until the broker lets one in who logs in so: it hears of a new password a moment later."""
+    """Wait until the broker lets one in who logs in so: it knows a new password a moment later."""
     kafka = load(None, {f"SESSIONIZER_{name}": value for name, value in options.items()}).kafka
 
     async def let_in() -> bool:
@@ -276,8 +276,8 @@ def test_each_refusal_of_tls_is_named_with_its_remedy(place: Place, tmp_path: Pa
     assert "it asks for a client certificate" in why(place, without)
     expired = broker.mutual_options(broker.certificate("late", valid_days=-1.0))
     assert "it must not have expired" in why(place, expired)
-    foreign = broker.mutual_options(stranger.issue("foreign"))
-    assert "signed by an authority that the brokers trust" in why(place, foreign)
+    unknown = broker.mutual_options(stranger.issue("unknown"))
+    assert "signed by an authority that the brokers trust" in why(place, unknown)
     assert "an authority of kafka.ssl_cafile" in why(
         place, options | {"KAFKA_SSL_CAFILE": str(stranger.file)}
     )

@@ -29,7 +29,7 @@ def pid_of(worker: WorkerProcess, slot: int) -> int:
 
 
 def working(worker: WorkerProcess) -> dict[int, int]:
-    """How many partitions each slot runs, as it last told."""
+    """How many partitions each slot runs, by its last status line."""
     return {line["slot"]: line["partitions_running"] for line in worker.log("worker.status")}
 
 
@@ -142,7 +142,7 @@ def test_what_only_a_human_can_mend_ends_the_whole_with_1_and_names_slot_and_rea
     worker = deployment.worker("early", arguments=TWO)
     worker.start()
     assert asyncio.run(worker.ended(timeout_s=90.0)) == 1
-    lines = worker.log("worker.failed")  # the other process may still tell its reason after the whole's
+    lines = worker.log("worker.failed")  # the other process may still log its reason after the whole's
     reasons, (last,) = (
         [line for line in lines if "slot" in line],
         [line for line in lines if "slot" not in line],

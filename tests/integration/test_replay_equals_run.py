@@ -84,7 +84,7 @@ def test_replay_makes_of_the_same_records_what_run_makes_of_them(
 def test_replay_makes_of_the_demo_s_raw_batches_what_the_demo_made_of_them(
     tmp_path: Path, sessionizer: Sessionizer
 ) -> None:
-    """The demo tells its users to try it."""
+    """The demo suggests it to its users."""
     demo, replayed = tmp_path / "demo", tmp_path / "replayed"
     shown = subprocess.run(
         [sys.executable, "-m", "worker", "demo", "--events", "3000", "--output", demo],

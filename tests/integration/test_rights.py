@@ -142,9 +142,9 @@ def test_a_right_that_is_missing_at_the_start_ends_the_worker_by_name(place: Pla
             for name in ("read raw", "write repartition", "transactional id")
         ]
         with place.broker.without(USER, *missing):
-            told = asyncio.run(reason(deployment))
+            logged = asyncio.run(reason(deployment))
     for right in missing:
-        assert f"--operation {right.operation} {' '.join(resource(right))}" in told
+        assert f"--operation {right.operation} {' '.join(resource(right))}" in logged
 
 
 # Nobody reads the changelog before the next restore.
@@ -175,8 +175,8 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
 
     async def all_of_them() -> list[tuple[str, str]]:
         few = asyncio.Semaphore(3)
-        lives = [live(name, deployment, few) for name, deployment in deployments.items()]
-        return await asyncio.gather(*lives)
+        runs = [live(name, deployment, few) for name, deployment in deployments.items()]
+        return await asyncio.gather(*runs)
 
     try:
         reasons = dict(asyncio.run(all_of_them()))

@@ -1,5 +1,6 @@
-"""The commands with a login, on a broker that asks for one, with the rights that docs/operations.md lists and
-no others: they are enough, and no secret is seen anywhere.
+"""The commands with a login, and with the rights that docs/operations.md lists and no others.
+
+They are enough, and no secret is seen anywhere.
 """
 
 import asyncio

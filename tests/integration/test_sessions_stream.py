@@ -154,10 +154,10 @@ def test_a_login_is_told_with_the_sessions_that_it_reaches(deployment: Deploymen
         }
         servers, topic = deployment.config.kafka.bootstrap_servers, deployment.config.topics.identities
         (identity,) = (await read_all(servers, topic))[0]
-        told = json.decode(identity.value)
+        published = json.decode(identity.value)
         assert identity.key == b"d1"
-        assert (told["user_id"], told["event_id"]) == ("ann", "login")
-        assert told["sessions"] == [anonymous["session_id"]]
+        assert (published["user_id"], published["event_id"]) == ("ann", "login")
+        assert published["sessions"] == [anonymous["session_id"]]
 
     asyncio.run(scenario())
 

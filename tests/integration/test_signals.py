@@ -1,4 +1,4 @@
-"""What signals do to a worker and to several: each that can be heard leaves a line."""
+"""What signals do to a worker and to several: each that can be handled leaves a line."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ def waiting(tmp_path: Path) -> Iterator[Deployment]:
         yield deployment
 
 
-def heard(worker: WorkerProcess) -> list[tuple[int | None, str, str]]:
+def logged(worker: WorkerProcess) -> list[tuple[int | None, str, str]]:
     """Slot, signal and what followed, in order."""
     return [(line.get("slot"), line["signal"], line["action"]) for line in worker.log("signal.received")]
 
@@ -38,7 +38,7 @@ def test_a_signal_that_would_kill_stops_in_order(
         await worker.wait_for("request.failed", 1 if arguments == ONE else 2)
         worker.signal(number)
         assert await worker.ended() == 0
-        assert (None, number.name, "stop") in heard(worker)
+        assert (None, number.name, "stop") in logged(worker)
 
     asyncio.run(scenario())
 
@@ -55,14 +55,14 @@ def test_stacks_are_written_when_asked_for_and_the_work_goes_on(
         worker.signal(signal.SIGUSR1)
 
         async def dumped() -> bool:
-            return {(slot, "SIGUSR1", "dump") for slot in slots} <= set(heard(worker))
+            return {(slot, "SIGUSR1", "dump") for slot in slots} <= set(logged(worker))
 
         await eventually(dumped, what="every process says that it wrote its stacks")
         assert worker.raw_log().count("(most recent call first)") >= len(slots)
         worker.signal(signal.SIGUSR2)
 
         async def ignored() -> bool:
-            return (None, "SIGUSR2", "ignored") in heard(worker)
+            return (None, "SIGUSR2", "ignored") in logged(worker)
 
         await eventually(ignored, what="it says that the signal means nothing")
         assert worker.running
@@ -84,7 +84,7 @@ def test_what_was_started_by_nohup_does_not_hear_the_terminal_close(waiting: Dep
         os.kill(worker.pid, signal.SIGHUP)
         os.kill(worker.pid, signal.SIGUSR2)
         await worker.wait_for("signal.received")
-        assert heard(worker) == [(None, "SIGUSR2", "ignored")]
+        assert logged(worker) == [(None, "SIGUSR2", "ignored")]
         assert await worker.stop() == 0
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""Brokers that forget producers which are silent for some seconds, in place of a week."""
+"""Brokers that drop the ids of producers that are silent for some seconds, in place of a week."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.chaos.deployment import Deployment
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000
-FORGETFUL = {
+SHORT_EXPIRY = {
     "transactional.id.expiration.ms": 3_000,
     "transaction.remove.expired.transaction.cleanup.interval.ms": 500,
     "producer.id.expiration.ms": 3_000,
@@ -36,7 +36,7 @@ def test_the_first_commit_after_a_long_silence_simply_succeeds(kafka_jars: Path,
         assert "InvalidProducerIdMapping" not in worker.raw_log()
 
     with (
-        LocalBroker(kafka_jars, tmp_path / "broker", settings=FORGETFUL) as broker,
+        LocalBroker(kafka_jars, tmp_path / "broker", settings=SHORT_EXPIRY) as broker,
         Deployment(broker.bootstrap_servers, "silence.", tmp_path) as deployment,
     ):
         asyncio.run(scenario(deployment))

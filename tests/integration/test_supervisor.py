@@ -31,7 +31,7 @@ COUNTS_SIGNALS = """
 import signal, sys, time
 def end(number, frame):
     print(signal.Signals(number).name, flush=True)
-    time.sleep(0.5)  # another one would be told as well
+    time.sleep(0.5)  # another one would be counted as well
     sys.exit(0)
 signal.signal(signal.SIGTERM, end); signal.signal(signal.SIGINT, end)
 print('up', flush=True)

@@ -98,7 +98,7 @@ def test_all_topics_are_made_as_the_worker_needs_them(config: Config) -> None:
 
 
 def test_what_is_as_old_as_raw_allows_is_taken_and_kept(kafka_jars: Path, tmp_path: Path) -> None:
-    """Records of ten days ago, at a broker that refuses and deletes such old ones unless told otherwise."""
+    """Records of ten days ago, at a broker that refuses and deletes such old ones by default."""
     day_ms = 86_400_000
     broker_settings = {
         "log.retention.ms": 7 * day_ms,
@@ -192,7 +192,7 @@ def test_what_the_brokers_refuse_is_told_in_their_words(config: Config) -> None:
 
 
 def test_asking_for_a_topic_does_not_create_it(kafka_jars: Path, tmp_path: Path) -> None:
-    """Also at a broker that creates what a client merely mentions, as brokers do unless told otherwise."""
+    """Also at a broker that creates what a client merely mentions, as brokers do by default."""
     settings = {"auto.create.topics.enable": "true"}
     with LocalBroker(kafka_jars, tmp_path / "broker", settings=settings) as broker:
         config = load(None, {"SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers})

@@ -1,4 +1,4 @@
-"""Topics that are deleted or made anew while a worker runs: it ends by name and loses nothing."""
+"""Topics that are deleted or recreated while a worker runs: it ends with their name and loses nothing."""
 
 import asyncio
 

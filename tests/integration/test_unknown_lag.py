@@ -1,4 +1,4 @@
-"""The lag that a worker reports: a number only where brokers have told one, and apart from it what nobody may
+"""The lag that a worker reports: a number only where the brokers reported one, and apart from it what nobody may
 read yet.
 """
 

@@ -76,7 +76,7 @@ def flip(broker: LocalBroker, directory: Path, topic: str, content: bytes) -> No
 
 
 async def reason(worker: WorkerProcess) -> str:
-    """Why it ended, told once, without a trace."""
+    """Why it ended: one reason, without a trace."""
     worker.start()
     assert await worker.ended(60) == 1, worker.raw_log()[-3000:]
     (failed,) = worker.log("worker.failed")

@@ -156,7 +156,7 @@ def _environment() -> dict[str, str]:
 
 
 def _owner() -> str | None:
-    """Whom to run it as: None for whoever runs the tests."""
+    """The user to run it as: None for the one that runs the tests."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

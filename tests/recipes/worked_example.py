@@ -63,7 +63,7 @@ def lines() -> Lines:
         # Two devices whose clients gave their sessions the same id; one of them buys.
         arrived(click("kiosk-1", "12:00:00", session="s1"), click("kiosk-1", "12:01:00", session="s1")),
         arrived(click("kiosk-2", "12:00:00", session="s1", type="purchase")),
-        # Forgotten, and another's when it comes back: what fay looked at stays hers.
+        # Expired, and another's when it comes back: what fay looked at stays hers.
         arrived(
             click("sold", "10:00:00", user="fay", type="login"),
             click("sold", "10:05:00", type="product_view"),
