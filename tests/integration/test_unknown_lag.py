@@ -1,5 +1,6 @@
-"""The lag that a worker reports: a number only where the brokers reported one, and apart from it what nobody may
-read yet.
+"""The lag that a worker reports: a number only where the brokers reported one.
+
+What nobody may read yet is counted apart from it.
 """
 
 import asyncio
