@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.records import FetchedRecord
-from worker.adapters.kafka.source import Fetcher, FetchProgress, KafkaSource
+from worker.adapters.kafka.source import Fetcher, FetchProgress, InputTopics, KafkaSource
 from worker.model.repartition import Headers
 
 RAW, REPARTITION = "events.raw", "g.repartition"
@@ -55,7 +55,9 @@ class ScriptedSource:
 
     def __init__(self) -> None:
         self.fetcher = ScriptedFetcher()
-        self.source = KafkaSource(self.fetcher, cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+        self.source = KafkaSource(
+            self.fetcher, cast("Offsets", None), 3, InputTopics([RAW, REPARTITION], "earliest")
+        )
         self.raw, self.repartition = self.source.inputs
         self.source.seek({RAW: 0, REPARTITION: 0})
 

@@ -5,17 +5,19 @@ nothing about events, and nothing about how the process lives and ends, which is
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.adapters.kafka.consumer import ConsumerGroup
-from worker.adapters.kafka.security import client_options, login_of
-from worker.adapters.kafka.transaction import KafkaTransaction
-from worker.adapters.memory_store import MemoryStore
-from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
+from worker.adapters.kafka.membership import GroupMember
+from worker.adapters.kafka.poller import FetchLimits
+from worker.adapters.kafka.security import client_options
+from worker.adapters.kafka.source import InputTopics
+from worker.adapters.kafka.transaction import KafkaTransaction, ProducerOptions
 from worker.adapters.state_directory import StateDirectory
+from worker.adapters.stores import Stores
 from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
@@ -96,37 +98,43 @@ def assembled(
 ) -> tuple[ConsumerGroup, Worker]:
     """A worker and its membership in the group, which is not joined yet."""
     clock = SystemClock()
+    stores = Stores(config.state)
 
     def held() -> dict[int, int]:
-        on_disk = directory.held() if config.state.store == "rocksdb" else {}
+        on_disk = stores.offsets_on_disk(directory)
         return on_disk | {number: done.changelog_offset for number, done in worker.progress().items()}
 
     group = ConsumerGroup(
         client=client_options(config.kafka),
-        topics=layout.topics.inputs,
-        group_id=config.kafka.group_id,
-        group_instance_id=group_instance_id,
-        session_timeout_ms=config.kafka.session_timeout_ms,
-        heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
-        start_from=config.kafka.start_from,
-        fetch_bytes=_FETCH_BYTES,
-        most_value_bytes=config.input.max_value_bytes,
+        member=GroupMember(
+            group_id=config.kafka.group_id,
+            group_instance_id=group_instance_id,
+            session_timeout_ms=config.kafka.session_timeout_ms,
+            heartbeat_interval_ms=config.kafka.heartbeat_interval_ms,
+        ),
+        inputs=InputTopics(layout.topics.inputs, config.kafka.start_from),
+        limits=FetchLimits(_FETCH_BYTES, config.input.max_value_bytes),
         held=held,
         clock=clock,
-        login=login_of(config.kafka),
     )
-    worker = _worker(config, layout, directory, group, clock)
+
+    def make_store(partition: int) -> StateStore:
+        return stores.of_partition(directory, partition)
+
+    memory = MemoryBudget(stores.live_states_bytes, _DRAFTS_BYTES)
+    worker = _worker(config, layout, group, clock, memory, make_store)
     return group, worker
 
 
 def _worker(
-    config: Config, layout: Layout, directory: StateDirectory, group: ConsumerGroup, clock: SystemClock
+    config: Config,
+    layout: Layout,
+    group: ConsumerGroup,
+    clock: SystemClock,
+    memory: MemoryBudget,
+    make_store: Callable[[int], StateStore],
 ) -> Worker:
-    # Of the budget, half holds live states; a quarter each is RocksDB's cache and its write buffers.
-    memory_bytes = config.state.memory_mb * 1024 * 1024
     starts = Starts(clock)
-    memory = MemoryBudget(memory_bytes // 2, _DRAFTS_BYTES)
-    rocksdb_memory = RocksDBMemory(memory_bytes // 2)
     topics, partitioning = layout.topics, layout.partitioning
     rules = config.rules
     decoder = Decoder(rules.input, rules.identity)
@@ -138,11 +146,6 @@ def _worker(
         slow_s=min(config.kafka.transaction_timeout_ms / 4000, _SLOW_S),
     )
     client = client_options(config.kafka)
-
-    def make_store(partition: int) -> StateStore:
-        if config.state.store == "memory":
-            return MemoryStore()
-        return RocksDBStore(directory.partition(partition), rocksdb_memory)
 
     def make_task(partition: int) -> PartitionTask:
         if partition >= partitioning.partitions:
@@ -160,8 +163,10 @@ def _worker(
                 transactional_id=f"{config.kafka.group_id}/{partition}",
                 group_id=config.kafka.group_id,
                 partition=partition,
-                compression=config.kafka.compression,
-                transaction_timeout_ms=config.kafka.transaction_timeout_ms,
+                options=ProducerOptions(
+                    compression=config.kafka.compression,
+                    transaction_timeout_ms=config.kafka.transaction_timeout_ms,
+                ),
             ),
             changelog=KafkaChangelog(
                 client=client, topic=topics.changelog, partition=partition, fetch_bytes=_RESTORE_FETCH_BYTES

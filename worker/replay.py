@@ -16,8 +16,7 @@ from msgspec import Struct, field
 from worker.adapters.file_lines import LineFile
 from worker.adapters.file_records import FileRecord, longest_line_bytes, record_on
 from worker.adapters.files import LinesOut
-from worker.adapters.memory_store import MemoryStore
-from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
+from worker.adapters.stores import Stores
 from worker.config import Config
 from worker.core.closing import run_timers
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
@@ -119,10 +118,11 @@ async def replay(
         LinesOut(output, OUTPUT_FILES) as outputs,
         tempfile.TemporaryDirectory(prefix=".sessionizer-state-", dir=output) as state_directory,
     ):
-        store = _store(config, Path(state_directory) / "store")
+        stores = Stores(config.state)
+        store = stores.at(Path(state_directory) / "store")
         try:
             await store.open()
-            replaying = _Replay(config, store, outputs)
+            replaying = _Replay(config, store, outputs, LiveStates(MemoryBudget(stores.live_states_bytes, 0)))
             for step in _steps(config, paths):
                 replaying.take(step)
                 progress(step.read_bytes)
@@ -145,14 +145,14 @@ class _Step(NamedTuple):
 class _Replay:
     """Records into states and outputs, a draft at a time as a task does."""
 
-    def __init__(self, config: Config, store: StateStore, outputs: LinesOut) -> None:
+    def __init__(self, config: Config, store: StateStore, outputs: LinesOut, live_states: LiveStates) -> None:
         self.figures = Figures()
         self._rules = config.rules
         self._decoder = Decoder(config.input, config.identity)
         self._store = store
         self._outputs = outputs
         self._most_events = CommitPolicy().events
-        self._live_states = LiveStates(MemoryBudget(config.state.memory_mb * 1024 * 1024 // 2, 0))
+        self._live_states = live_states
         self._commits = 0
         self._draft = Draft(_NO_META, 0.0)
 
@@ -228,12 +228,6 @@ class _Replay:
         while keys := self._store.keys(start, end, _KEYS_A_PAGE):
             yield keys
             start = keys[-1] + b"\0"
-
-
-def _store(config: Config, directory: Path) -> StateStore:
-    if config.state.store == "memory":
-        return MemoryStore()
-    return RocksDBStore(directory, RocksDBMemory(config.state.memory_mb * 1024 * 1024 // 2))
 
 
 def _steps(config: Config, paths: Sequence[Path]) -> Iterator[_Step]:

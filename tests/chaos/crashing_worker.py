@@ -13,7 +13,7 @@ from typing import Any
 
 import worker.task.partition_task as partition_task
 from worker.adapters.kafka.consumer import ConsumerGroup
-from worker.adapters.kafka.polling import Polling
+from worker.adapters.kafka.poller import Poller
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.adapters.rocksdb_store import RocksDBStore
 from worker.cli.main import main
@@ -23,7 +23,7 @@ EXIT_CODE = 137
 """The exit code that a shell gives to a process that SIGKILL has ended."""
 
 _PLACES: dict[str, tuple[Any, str]] = {
-    "fetch": (Polling, "poll"),
+    "fetch": (Poller, "poll"),
     "decode": (Intake, "take"),
     "append": (KafkaTransaction, "send"),
     "acknowledged": (KafkaTransaction, "acknowledged"),

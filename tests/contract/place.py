@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from testing.wait import eventually
 from tests.contract.cluster import committed_offset, ends, make_topics, visible
-from worker.adapters.kafka.transaction import KafkaTransaction
+from worker.adapters.kafka.transaction import KafkaTransaction, ProducerOptions
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ async def transaction_of(
         transactional_id=f"{group}/{name}",
         group_id=group,
         partition=0,
-        compression="none",
-        **{"transaction_timeout_ms": 20_000, **options},
+        options=ProducerOptions(compression="none", **{"transaction_timeout_ms": 20_000, **options}),
     )
     try:
         yield transaction

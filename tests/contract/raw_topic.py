@@ -9,7 +9,9 @@ from testing.wait import eventually
 from tests.contract.cluster import ends, reader, write
 from tests.contract.place import transaction_of
 from worker.adapters.kafka.consumer import ConsumerGroup
-from worker.adapters.kafka.source import KafkaSource, StartFrom
+from worker.adapters.kafka.membership import GroupMember
+from worker.adapters.kafka.poller import FetchLimits
+from worker.adapters.kafka.source import InputTopics, KafkaSource, StartFrom
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
 
@@ -86,14 +88,14 @@ class Raw:
                 "request_timeout_ms": self._request_timeout_ms,
                 "max_poll_interval_ms": 1_000,  # the client's idle limit, which must not be in force
             },
-            topics=self.topics,
-            group_id=self.group_id,
-            group_instance_id=instance_id,
-            session_timeout_ms=session_timeout_ms,
-            heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
-            start_from=start_from,
-            fetch_bytes=8 * 1024 * 1024,
-            most_value_bytes=self._most_value_bytes,
+            member=GroupMember(
+                group_id=self.group_id,
+                group_instance_id=instance_id,
+                session_timeout_ms=session_timeout_ms,
+                heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
+            ),
+            inputs=InputTopics(self.topics, start_from),
+            limits=FetchLimits(8 * 1024 * 1024, self._most_value_bytes),
             held=dict,
             clock=SystemClock(),
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
 from worker.adapters.state_directory import StateDirectory
+from worker.adapters.stores import Stores
+from worker.config import State
 from worker.errors import Fatal
 from worker.model.state import Checkpoint
 
@@ -104,7 +105,7 @@ def written_store(directory: StateDirectory, partition: int, changelog_offset: i
     path = directory.partition(partition)
 
     async def write() -> None:
-        store = RocksDBStore(path, RocksDBMemory(1 << 20))
+        store = Stores(State(memory_mb=16)).of_partition(directory, partition)
         await store.open()
         checkpoint = Checkpoint(
             schema=1, incarnation="life", changelog_offset=changelog_offset, written_at_ms=0
@@ -121,7 +122,7 @@ def test_it_knows_how_far_the_stores_in_it_have_come(tmp_path: Path) -> None:
     written_store(directory, 3, changelog_offset=120)
     written_store(directory, 11, changelog_offset=7)
     (directory.path / "partition-x").mkdir()
-    assert directory.held() == {3: 120, 11: 7}
+    assert Stores(State()).offsets_on_disk(directory) == {3: 120, 11: 7}
 
 
 def test_a_store_that_went_elsewhere_is_removed_when_it_is_too_old_to_come_back(tmp_path: Path) -> None:

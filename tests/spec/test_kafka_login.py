@@ -11,7 +11,7 @@ from msgspec import structs
 
 from worker import telemetry
 from worker.adapters.kafka import login as kafka_login
-from worker.adapters.kafka.login import MOST_TRIES, WAITS_S, Login, RefusedLogin
+from worker.adapters.kafka.login import MOST_TRIES, WAITS_S, Login, LoginConnectionError
 from worker.config import Kafka, Secret
 from worker.errors import Fatal, LoginRefused
 
@@ -76,7 +76,7 @@ def test_a_refused_login_is_tried_six_times_in_two_minutes_and_then_ends_the_wor
     for wait_s in (0.0, *WAITS_S):
         of.check()
         clock.now_s += wait_s
-        assert isinstance(tried(of, A, WRONG), RefusedLogin)
+        assert isinstance(tried(of, A, WRONG), LoginConnectionError)
     assert (MOST_TRIES, clock.now_s) == (6, 120.0)
     with pytest.raises(Fatal) as ended:
         of.check()
@@ -109,7 +109,7 @@ def test_of_many_clients_at_once_one_sends_a_wrong_password() -> None:
 
     async def scenario() -> None:
         outcomes = await asyncio.gather(*(connect() for _ in range(20)), return_exceptions=True)
-        assert {type(outcome) for outcome in outcomes} == {RefusedLogin}
+        assert {type(outcome) for outcome in outcomes} == {LoginConnectionError}
 
     asyncio.run(scenario())
     assert sent == 1
@@ -143,7 +143,7 @@ async def _raised(of: Login, error: Exception) -> None:
 def test_an_error_that_the_client_does_not_expect_becomes_one_that_it_does() -> None:
     """Any other would end its background tasks for good."""
     assert type(tried(login(), A, RuntimeError("of a library"))) is KafkaConnectionError
-    assert type(tried(login(), A, ValueError("Server sent wrong signature!"))) is RefusedLogin
+    assert type(tried(login(), A, ValueError("Server sent wrong signature!"))) is LoginConnectionError
 
 
 def test_a_certificate_that_is_refused_concerns_that_broker_alone() -> None:
@@ -151,7 +151,7 @@ def test_a_certificate_that_is_refused_concerns_that_broker_alone() -> None:
     of = login(clock)
     tried(of, A, UNTRUSTED)
     assert tried(of, B) is None
-    assert isinstance(tried(of, A), RefusedLogin)
+    assert isinstance(tried(of, A), LoginConnectionError)
 
 
 def test_where_one_broker_lets_us_in_another_that_refuses_is_no_reason_to_end() -> None:

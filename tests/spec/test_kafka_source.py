@@ -9,7 +9,7 @@ import pytest
 
 from tests.scripted_source import RAW, REPARTITION, ScriptedFetcher, ScriptedSource, fetched, run
 from worker.adapters.kafka.offsets import Offsets
-from worker.adapters.kafka.source import KafkaSource
+from worker.adapters.kafka.source import InputTopics, KafkaSource
 from worker.errors import Fatal
 
 # --- in which pieces ---
@@ -148,7 +148,7 @@ def test_a_wait_ends_when_an_input_is_gone() -> None:
 
 
 def test_nothing_is_fetched_for_an_input_before_its_first_seek() -> None:
-    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, InputTopics([RAW], "earliest"))
     assert not source.inputs[0].has_room(100)
 
 
@@ -247,7 +247,9 @@ def test_it_is_caught_up_where_nothing_waits_and_every_input_is_at_its_end() -> 
 
 
 def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
-    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW, REPARTITION], "earliest")
+    source = KafkaSource(
+        ScriptedFetcher(), cast("Offsets", None), 3, InputTopics([RAW, REPARTITION], "earliest")
+    )
     assert not source.lag().caught_up
     assert source.lag().records is None
     assert source.lag().unknown_because == "not positioned yet"
@@ -281,7 +283,7 @@ def test_what_is_in_open_transactions_is_counted_apart() -> None:
 
 
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
-    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, [RAW], "earliest")
+    source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, InputTopics([RAW], "earliest"))
     source.seek({RAW: 4})
     source.inputs[0].deliver([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)], 30)
     assert source.inputs[0].position == 10

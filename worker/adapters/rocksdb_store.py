@@ -26,7 +26,6 @@ from rocksdict import (
     WriteOptions,
 )
 
-from worker.adapters.state_directory import note_reached
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint
 from worker.ports import StateRecord
@@ -72,8 +71,12 @@ class RocksDBMemory:
 class RocksDBStore:
     """Implements ``ports.StateStore`` in one directory."""
 
-    def __init__(self, directory: Path, memory: RocksDBMemory) -> None:
+    def __init__(
+        self, directory: Path, memory: RocksDBMemory, on_flush: Callable[[int], None] | None = None
+    ) -> None:
+        """``on_flush`` is called, in a thread, with the changelog offset that the disk has reached."""
         self._directory = directory
+        self._on_flush = on_flush
         self._memory = memory
         self._db: Rdict | None = None
         self._checkpoint: Checkpoint | None = None
@@ -134,14 +137,14 @@ class RocksDBStore:
         if self._dirty and self._db is not None:
             self._dirty = False
             try:
-                await asyncio.to_thread(self._flush_and_note, self._db, self._checkpoint)
+                await asyncio.to_thread(self._flush, self._db, self._checkpoint)
             except Exception as error:
                 raise self._failure(error) from error
 
-    def _flush_and_note(self, db: Rdict, checkpoint: Checkpoint | None) -> None:
+    def _flush(self, db: Rdict, checkpoint: Checkpoint | None) -> None:
         db.flush()
-        if checkpoint is not None:
-            note_reached(self._directory, checkpoint.changelog_offset)
+        if checkpoint is not None and self._on_flush is not None:
+            self._on_flush(checkpoint.changelog_offset)
 
     async def wipe(self) -> None:
         """Delete the directory and begin with an empty one."""

@@ -20,7 +20,7 @@ from typing import IO
 from worker.errors import Fatal
 
 _PREFIX = "partition-"
-_REACHED = "reached"
+_FLUSHED = "reached"  # the name in directories that exist
 _OURS_ALONE = 0o700
 
 
@@ -88,13 +88,18 @@ class StateDirectory:
         """Where the partition's store lies."""
         return self.path / f"{_PREFIX}{partition}"
 
-    def held(self) -> dict[int, int]:
+    def note_flushed(self, partition: int, changelog_offset: int) -> None:
+        """Note beside a store how far it is on disk."""
+        with suppress(OSError):
+            (self.partition(partition) / _FLUSHED).write_text(f"{changelog_offset}\n")
+
+    def flushed_offsets(self) -> dict[int, int]:
         """Partition -> the changelog offset that its store here had reached when it was last flushed."""
-        reached = {}
+        offsets = {}
         for partition, directory in self._partitions():
             with suppress(OSError, ValueError):  # being removed, or half written
-                reached[partition] = int((directory / _REACHED).read_text())
-        return reached
+                offsets[partition] = int((directory / _FLUSHED).read_text())
+        return offsets
 
     def remove_old(self, in_use: Collection[int], max_age_s: float) -> dict[int, float]:
         """Remove the stores that are not in use and were not written for so long: they would be wiped.
@@ -121,9 +126,3 @@ class StateDirectory:
 
 def _unusable(path: Path, error: OSError) -> Fatal:
     return Fatal(f"state.directory: {path} cannot be used: {error.strerror}")
-
-
-def note_reached(directory: Path, changelog_offset: int) -> None:
-    """Note beside a store how far it has come."""
-    with suppress(OSError):
-        (directory / _REACHED).write_text(f"{changelog_offset}\n")

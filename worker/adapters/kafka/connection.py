@@ -19,7 +19,7 @@ from worker.adapters.kafka.client_internals.connection import (
     connect_plainly,
     connect_with,
 )
-from worker.adapters.kafka.login import Login
+from worker.adapters.kafka.login import login_in
 
 _SHARE_OF_A_SESSION = (0.75, 0.9)
 
@@ -67,8 +67,8 @@ def _expire(connection: "weakref.ref[Connection]") -> None:
 
 
 async def _connect(host: str, port: int, **options: Any) -> Any:
-    login = options.get("sasl_oauth_token_provider")
-    if not isinstance(login, Login):
+    login = login_in(options)
+    if login is None:
         return await connect_plainly(host, port, **options)
     async with login.attempt(f"{host}:{port}"):
         connection = Connection(host, port, **(options | login.options()))

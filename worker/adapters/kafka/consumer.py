@@ -10,7 +10,7 @@ never cancelled (that would switch off the client's eviction for good).
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -21,21 +21,22 @@ from worker.adapters.kafka.answers import grants_of
 from worker.adapters.kafka.assignor import StickyAssignor
 from worker.adapters.kafka.client_internals.consumer import partition_state
 from worker.adapters.kafka.client_internals.fetcher import ClientFetcher
-from worker.adapters.kafka.login import Login
-from worker.adapters.kafka.membership import Membership
+from worker.adapters.kafka.login import login_in
+from worker.adapters.kafka.membership import GroupMember, Membership
 from worker.adapters.kafka.offsets import Offsets
-from worker.adapters.kafka.polling import FETCH_WAIT_MS, Fetched, Polling
+from worker.adapters.kafka.poller import FETCH_WAIT_MS, Fetched, FetchLimits, Poller
 from worker.adapters.kafka.records import (
     UNREADABLE_TIMES,
     UnreadableError,
     use_light_records,
 )
-from worker.adapters.kafka.source import FetchProgress, KafkaInput, KafkaSource, StartFrom
+from worker.adapters.kafka.source import FetchProgress, InputTopics, KafkaInput, KafkaSource
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
 from worker.ports import Clock
 
 _BUFFERED_BYTES = 16 * 1024 * 1024
+_REBALANCE_MS = 30_000
 _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _REPORTED_JUST_NOW_MS = 3_000
@@ -57,46 +58,38 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self,
         *,
         client: Mapping[str, Any],
-        topics: Sequence[str],
-        group_id: str,
-        group_instance_id: str | None,
-        session_timeout_ms: int,
-        heartbeat_interval_ms: int,
-        start_from: StartFrom,
-        fetch_bytes: int,
-        most_value_bytes: int,
+        member: GroupMember,
+        inputs: InputTopics,
+        limits: FetchLimits,
         held: Callable[[], Mapping[int, int]],
         clock: Clock,
-        login: Login | None = None,
     ) -> None:
-        """``topics``: the raw topic, then the repartition topic if it is read. ``fetch_bytes``: the most that
-        one fetch of all partitions together may bring; of a value over ``most_value_bytes`` the beginning is
-        enough. ``held``: partition -> how far its state on this disk is. ``login``: that of ``client``, if
-        brokers ask for one.
+        """``client``: what every client of the cluster needs: addresses and security. ``held``: partition ->
+        the changelog offset that its state on this machine has reached.
         """
-        self._topics = topics
-        self._start_from = start_from
-        self._heartbeat_s = heartbeat_interval_ms / 1000
+        self._member = member
+        self._input_topics = inputs
+        self._topics = inputs.topics
         self._inputs: dict[TopicPartition, KafkaInput] = {}
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._rebalancing = True
         self._generation = 0
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
-        self._polling = Polling(fetch_bytes, most_value_bytes)
+        self._poller = Poller(limits)
         self._closing = False
         self._failure = ""  # the last one, until something is fetched again
         self._unreadable_times: Counter[TopicPartition] = Counter()  # in a row
         self._clock = clock
-        self._login = login
+        self._login = login_in(client)
         self._grants = grants_of(client)
         self._options = {
             **client,
-            "group_id": group_id,
-            "group_instance_id": group_instance_id,
-            "session_timeout_ms": session_timeout_ms,
-            "rebalance_timeout_ms": max(session_timeout_ms, 30_000),
-            "heartbeat_interval_ms": heartbeat_interval_ms,
+            "group_id": member.group_id,
+            "group_instance_id": member.group_instance_id,
+            "session_timeout_ms": member.session_timeout_ms,
+            "rebalance_timeout_ms": max(member.session_timeout_ms, _REBALANCE_MS),
+            "heartbeat_interval_ms": member.heartbeat_interval_ms,
             "enable_auto_commit": False,
             "auto_offset_reset": "none",  # once offsets exist, input out of range is an error, never a jump
             "isolation_level": "read_committed",
@@ -105,10 +98,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             "max_poll_interval_ms": _NEVER_IDLE_MS,
             "metadata_max_age_ms": _TOPICS_LOOKED_AT_MS,
             "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
-            "fetch_max_bytes": fetch_bytes,
+            "fetch_max_bytes": limits.fetch_bytes,
             "fetch_max_wait_ms": FETCH_WAIT_MS,
             # Its way to ``LightPartitionRecords``.
-            "value_deserializer": self._polling.budget,
+            "value_deserializer": self._poller.budget,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
         }
@@ -132,10 +125,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             raise Fatal(
                 f"cannot reach the brokers at {self._options['bootstrap_servers']}: {error}"
             ) from error
-        options = self._options
-        self._membership = Membership(
-            self._consumer, options["group_id"], options["group_instance_id"], self._clock, self._grants
-        )
+        self._membership = Membership(self._consumer, self._member, self._clock, self._grants)
         self._topic_watch = TopicWatch(self._consumer, self._topics, self._clock)
         self._consumer.subscribe(list(self._topics), listener=self)
 
@@ -148,9 +138,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     def source(self, partition: int) -> KafkaSource:
         """A new source for a partition that was assigned."""
         assert self._consumer is not None
-        source = KafkaSource(
-            self, Offsets(self._consumer, self._grants), partition, self._topics, self._start_from
-        )
+        source = KafkaSource(self, Offsets(self._consumer, self._grants), partition, self._input_topics)
         self._inputs |= {filled.topic_partition: filled for filled in source.inputs}
         return source
 
@@ -193,7 +181,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
     async def close(self) -> None:
         """Leave the group (a static member keeps its place) and let go of the connections."""
         self._closing = True
-        self._polling.wake()
+        self._poller.wake()
         if self._consumer is not None:
             # The client's stop can hang while brokers are away (aiokafka #773); the process ends anyway.
             await asyncio.wait([asyncio.ensure_future(self._consumer.stop())], timeout=_LEAVE_S)
@@ -218,21 +206,21 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             self._seek_where_it_stands(kept)
         self._changed.set()
         self._settled.set()
-        self._polling.sought()
+        self._poller.sought()
 
     # --- for the sources
     # -----------------------------------------------------------------------------------------
 
     def room_made(self) -> None:
         """A source can take more."""
-        self._polling.wake()
+        self._poller.wake()
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
         """Fetch from this offset on, if the partition is assigned at the moment."""
         if self._is_assigned(topic_partition):
             assert self._consumer is not None
             self._consumer.seek(topic_partition, offset)
-            self._polling.sought()
+            self._poller.sought()
 
     def progress(self, topic_partition: TopicPartition) -> FetchProgress:
         """How far the client has fetched the partition."""
@@ -266,7 +254,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     async def still_assigned(self, partition: int) -> bool:
         """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""
-        await asyncio.sleep(2 * self._heartbeat_s)
+        await asyncio.sleep(2 * self._member.heartbeat_interval_ms / 1000)
         await self._settled.wait()
         return not self._rebalancing and self._is_ours(partition)
 
@@ -277,10 +265,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """What has come for inputs that have room; where there is nothing wait a while until there may be."""
         assert self._consumer is not None
         waiting_bytes = sum([filled.waiting_bytes for filled in self._inputs.values()])
-        if waiting_bytes >= _BUFFERED_BYTES or self._polling.budget.somebody_waits:
+        if waiting_bytes >= _BUFFERED_BYTES or self._poller.budget.somebody_waits:
             self._give_up_stalled()
         wanted: list[TopicPartition] = []
-        brought = self._polling.brought(self._consumer)
+        brought = self._poller.brought(self._consumer)
         if waiting_bytes < _BUFFERED_BYTES:
             share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
             for topic_partition in brought:
@@ -288,7 +276,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 if filled is not None and filled.has_room(share_bytes) and self._is_assigned(topic_partition):
                     wanted.append(topic_partition)
         try:
-            return await self._polling.poll(self._consumer, wanted, _CHECK_S)
+            return await self._poller.poll(self._consumer, wanted, _CHECK_S)
         except Exception:
             # What the call had taken of other partitions went with it, and the client stands behind that.
             for topic_partition in wanted:

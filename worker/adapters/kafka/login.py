@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,11 @@ _TURN_S = 1.0
 """The longest wait for the login of another connection, and in front of a login that is not to be tried yet.
 """
 
-_SECRETS = ("sasl_password", "ssl_password", "sasl_oauth_client_secret")
-_FILES = ("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_oauth_cafile")
+_SECRETS = [option.name for option in structs.fields(Kafka) if option.type is Secret]
+_FILES = [option.name for option in structs.fields(Kafka) if option.name.endswith("file")]
 
 
-class RefusedLogin(KafkaConnectionError):  # type: ignore[misc]  # noqa: N818 - as in worker.errors
+class LoginConnectionError(KafkaConnectionError):  # type: ignore[misc]  # the client is untyped
     """A connection that was not made because the login was refused. The client takes it as a broker that
     cannot be reached, and tries again later.
     """
@@ -110,7 +110,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
     @contextlib.asynccontextmanager
     async def attempt(self, address: str) -> AsyncIterator[None]:
         """Around each new connection to ``address``. Whatever fails inside leaves as an error of the client;
-        a refusal is counted. Raises RefusedLogin, too, where it is not yet time to try again.
+        a refusal is counted. Raises LoginConnectionError, too, where it is not yet time to try again.
         """
         self._read_again()
         await self._wait(address)
@@ -122,7 +122,9 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
                 refusal = refusal_of(error, self._kafka)
                 if refusal is not None:
                     self._count(address, refusal)
-                    raise RefusedLogin("the login was refused (authentication.failed says why)") from error
+                    raise LoginConnectionError(
+                        "the login was refused (authentication.failed says why)"
+                    ) from error
                 self._newest = ""
                 if isinstance(error, KafkaError | OSError | TimeoutError):
                     raise
@@ -217,7 +219,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
     def _refuse_early(self, address: str) -> None:
         wait_s = self._wait_s(address)
         if wait_s > 0:
-            raise RefusedLogin(f"the login was refused, and is tried again in {wait_s:.0f} s")
+            raise LoginConnectionError(f"the login was refused, and is tried again in {wait_s:.0f} s")
 
     async def _wait(self, address: str) -> None:
         """A client that tries again at once is to do so about once a second."""
@@ -247,6 +249,12 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         finally:
             if mine:
                 lock.release()
+
+
+def login_in(client: Mapping[str, Any]) -> Login | None:
+    """The login in the options of a client; None where it has none."""
+    login = client.get("sasl_oauth_token_provider")
+    return login if isinstance(login, Login) else None
 
 
 def _read(secret: Secret) -> Secret:

@@ -17,6 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownError,
 )
+from msgspec import Struct
 
 from worker.adapters.kafka.answers import Grants, lost_reading
 from worker.adapters.kafka.client_internals.consumer import Coordination
@@ -39,20 +40,22 @@ _REMEDIES = {
 }
 
 
+class GroupMember(Struct, frozen=True, kw_only=True):
+    """Who this process is in which group. ``group_instance_id`` is its static name; None = it has none."""
+
+    group_id: str
+    group_instance_id: str | None
+    session_timeout_ms: int
+    heartbeat_interval_ms: int
+
+
 class Membership:
     """One consumer's membership in its group."""
 
-    def __init__(
-        self,
-        consumer: AIOKafkaConsumer,
-        group_id: str,
-        group_instance_id: str | None,
-        clock: Clock,
-        grants: Grants,
-    ) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, member: GroupMember, clock: Clock, grants: Grants) -> None:
         self._coordination = Coordination(consumer)
-        self._group_id = group_id
-        self._group_instance_id = group_instance_id
+        self._group_id = member.group_id
+        self._group_instance_id = member.group_instance_id
         self._clock = clock
         self._grants = grants
         self._member_id: str | None = None

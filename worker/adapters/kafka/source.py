@@ -30,6 +30,17 @@ _OTHER_INPUT_S = 0.2
 """How long records wait for older ones that another input is known to have."""
 
 
+class InputTopics(Struct, frozen=True):
+    """The raw topic, then the repartition topic if it is read.
+
+    A partition without state begins the raw topic at ``start_from``; the repartition topic is always read
+    whole.
+    """
+
+    topics: Sequence[str]
+    start_from: StartFrom
+
+
 class FetchProgress(Struct, frozen=True):
     """How far the client has fetched one partition, and what it knows of the partition's end.
 
@@ -173,19 +184,15 @@ class KafkaSource:
         fetcher: Fetcher,
         offsets: Offsets,
         partition: int,
-        topics: Sequence[str],
-        start_from: StartFrom,
+        topics: InputTopics,
     ) -> None:
-        """``topics``: the raw topic, of which a first life reads ``start_from``; then the repartition topic,
-        if it is read, which is always read whole.
-        """
         self._fetcher = fetcher
         self._offsets = offsets
-        self._start_from = start_from
+        self._start_from = topics.start_from
         self._partition = partition
         self.inputs = [
             KafkaInput(self, TopicPartition(topic, partition), repartitioned=place > 0)
-            for place, topic in enumerate(topics)
+            for place, topic in enumerate(topics.topics)
         ]
         self._failure: Fatal | TransactionLost | None = None
         self._arrived = asyncio.Event()

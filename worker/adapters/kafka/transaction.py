@@ -25,6 +25,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
+from msgspec import Struct
 
 from worker.adapters.kafka.answers import UNKNOWN_TOPIC, Answer, answer_of, answers_in, grants_of
 from worker.adapters.kafka.client_internals.producer import (
@@ -47,6 +48,14 @@ _DISCARD_S = 2.0
 _NO_HEADERS: Headers = []
 
 
+class ProducerOptions(Struct, frozen=True, kw_only=True):
+    """How a producer compresses, and how long the brokers leave its transactions open."""
+
+    compression: str
+    transaction_timeout_ms: int
+    request_timeout_ms: int = 10_000
+
+
 class KafkaTransaction:
     """Implements ``ports.Transaction`` for one partition."""
 
@@ -57,9 +66,7 @@ class KafkaTransaction:
         transactional_id: str,
         group_id: str,
         partition: int,
-        compression: str,
-        transaction_timeout_ms: int,
-        request_timeout_ms: int = 10_000,
+        options: ProducerOptions,
     ) -> None:
         """``client``: what every client of the cluster needs: addresses and security."""
         self._client = dict(client)
@@ -67,9 +74,7 @@ class KafkaTransaction:
         self._transactional_id = transactional_id
         self._group_id = group_id
         self._partition = partition
-        self._compression = None if compression == "none" else compression
-        self._transaction_timeout_ms = transaction_timeout_ms
-        self._request_timeout_ms = request_timeout_ms
+        self._options = options
         self._producer: AIOKafkaProducer | None = None
         self._tainted_by: str | None = None
         self._in_transaction = False
@@ -87,9 +92,9 @@ class KafkaTransaction:
         producer = AIOKafkaProducer(
             **self._client,
             transactional_id=self._transactional_id,
-            transaction_timeout_ms=self._transaction_timeout_ms,
-            request_timeout_ms=self._request_timeout_ms,
-            compression_type=self._compression,
+            transaction_timeout_ms=self._options.transaction_timeout_ms,
+            request_timeout_ms=self._options.request_timeout_ms,
+            compression_type=None if self._options.compression == "none" else self._options.compression,
             max_batch_size=_BATCH_BYTES,
             # Only a limit of send(), which is not used; batches bear records of any size, the broker decides.
             max_request_size=2**31 - 1,
@@ -102,7 +107,7 @@ class KafkaTransaction:
         self._in_transaction = False
         self._forget_answers()
         self._records_sent = 0
-        self._deadline = asyncio.get_running_loop().time() + self._transaction_timeout_ms / 1000
+        self._deadline = asyncio.get_running_loop().time() + self._options.transaction_timeout_ms / 1000
         async with self._lost_on_failure("fence"):
             await producer.start()
 
@@ -115,7 +120,7 @@ class KafkaTransaction:
         if self._records_sent > _MOST_RECORDS_A_PRODUCER:
             raise TransactionLost("a producer's sequence numbers are used up: going on with a new one")
         # Well below the broker's own timeout, which would abort behind our back.
-        self._deadline = asyncio.get_running_loop().time() + self._transaction_timeout_ms / 2000
+        self._deadline = asyncio.get_running_loop().time() + self._options.transaction_timeout_ms / 2000
         self._pending.clear()
         self._forget_answers()
         async with self._lost_on_failure("begin") as producer:
@@ -261,8 +266,9 @@ class KafkaTransaction:
         if last is None and topic is not None and not knows_topic(producer, topic):
             return self._answered_with(Answer(PRODUCE, UNKNOWN_TOPIC, topic))
         if last is None and self._in_transaction and self._answered:
+            half_s = self._options.transaction_timeout_ms / 2000
             return TransactionLost(
-                f"{what}: no answer in time, which is {self._transaction_timeout_ms / 2000:g} s, half of "
+                f"{what}: no answer in time, which is {half_s:g} s, half of "
                 "kafka.transaction_timeout_ms. The next transaction is smaller; if a produce quota or a slow "
                 "link needs more time for good, raise that option or the quota",
                 timed_out=True,

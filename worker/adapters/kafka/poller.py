@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from msgspec import Struct
 
 from worker.adapters.kafka.client_internals.fetcher import ClientFetcher
 from worker.adapters.kafka.read_budget import UNFINISHED_BYTES, ReadBudget
@@ -31,16 +32,25 @@ _QUIET_AFTER_S = 2.0
 Fetched = Mapping[TopicPartition, Sequence[InputRecord]]
 
 
-class Polling:
+class FetchLimits(Struct, frozen=True):
+    """The most that one fetch of all partitions together may bring: half of what may wait in the client.
+
+    Of a value over ``most_value_bytes`` only the beginning is handed out, where its batch is compressed.
+    """
+
+    fetch_bytes: int
+    most_value_bytes: int
+
+
+class Poller:
     """One consumer's."""
 
-    def __init__(self, fetch_bytes: int, most_value_bytes: int) -> None:
-        """``fetch_bytes``: the most that one fetch may bring; half of what may wait in the client, packed.
-        Of a value over ``most_value_bytes`` only the beginning need be handed out.
-        """
-        self._fetch_bytes = fetch_bytes
+    def __init__(self, limits: FetchLimits) -> None:
+        self._fetch_bytes = limits.fetch_bytes
         self.budget = ReadBudget(
-            most_value_bytes=most_value_bytes, unfinished_bytes=UNFINISHED_BYTES, poll_records=_POLL_RECORDS
+            most_value_bytes=limits.most_value_bytes,
+            unfinished_bytes=UNFINISHED_BYTES,
+            poll_records=_POLL_RECORDS,
         )
         self._room = asyncio.Event()
         self._busy_at_s = time.monotonic()
