@@ -108,7 +108,7 @@ def test_check_names_each_missing_right_with_the_command_that_grants_it(
         ]
         with place.broker.without(USER, *everything):
             shown = sessionizer("check")
-        assert f"{deployment.config.topics.enriched}: may not be seen: the user lacks" in shown.out
+        assert f"{deployment.config.topics.enriched}: may not be seen: the user needs" in shown.out
         assert sessionizer("check").code == 0
 
 

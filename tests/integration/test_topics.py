@@ -66,8 +66,7 @@ async def until_known(config: Config, name: str, partitions: int) -> None:
     """The controller answers before the broker knows what was made."""
 
     async def known() -> bool:
-        topic = (await kafka_topics.describe(config.kafka, [name])).get(name)
-        return topic is not None and topic.partitions == partitions
+        return await kafka_topics.partition_counts(config.kafka, [name]) == {name: partitions}
 
     await eventually(known, what=f"{name} has {partitions} partitions")
 
@@ -174,7 +173,7 @@ def test_creating_twice_creates_once(config: Config) -> None:
 def test_without_a_raw_topic_the_number_of_partitions_must_be_given(config: Config) -> None:
     with pytest.raises(kafka_topics.WrongPartitionCount, match="does not exist yet"):
         asyncio.run(kafka_topics.create(config, partitions=None))
-    assert asyncio.run(kafka_topics.describe(config.kafka, config.topic_names.values())) == {}
+    assert asyncio.run(kafka_topics.partition_counts(config.kafka, config.topic_names.values())) == {}
 
 
 def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) -> None:
@@ -182,7 +181,7 @@ def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) ->
     with pytest.raises(kafka_topics.WrongPartitionCount, match="has 2 partitions"):
         asyncio.run(kafka_topics.create(config, partitions=4))
     assert config.changelog_topic not in asyncio.run(
-        kafka_topics.describe(config.kafka, [config.changelog_topic])
+        kafka_topics.partition_counts(config.kafka, [config.changelog_topic])
     )
 
 

@@ -5,7 +5,7 @@ missing operation. Knows aiokafka's answers; nothing of transactions. Invariant:
 said of the topic, group or id that stands in it, never of what somebody happened to wait for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError, for_code
@@ -127,9 +127,9 @@ class Grants(Struct, frozen=True):
         return cls(kafka.bootstrap_servers, kafka.sasl_username)
 
     def needed(self, operation: str, kind: str, name: str) -> str:
-        """The words for a missing right of a running worker, with the command that grants it."""
+        """The words for a missing right, with the command that grants it."""
         command = self.command(operation, resource_options(kind, name))
-        return f"the user needs the operation {operation} on {kind} {name}. Remedy: {command}"
+        return f"{right_needed([operation], kind, name)}. Remedy: {command}"
 
     def command(self, operation: str, resource: str) -> str:
         """The command that grants the operation to our user. ``resource``: as its options say it."""
@@ -145,6 +145,12 @@ def grants_of(client: Mapping[str, Any]) -> Grants:
     servers = client["bootstrap_servers"]
     addresses = servers if isinstance(servers, str) else ",".join(servers)
     return Grants(addresses, client.get("sasl_plain_username", ""))
+
+
+def right_needed(operations: Sequence[str], kind: str, name: str) -> str:
+    """The words for a missing right, the same wherever one is found. ``name`` as for ``resource_options``."""
+    plural = "s" if len(operations) > 1 else ""
+    return f"the user needs the operation{plural} {' and '.join(operations)} on {kind} {name}"
 
 
 def resource_options(kind: str, name: str) -> str:

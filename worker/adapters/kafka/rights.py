@@ -19,6 +19,7 @@ from worker.adapters.kafka.answers import (
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     Grants,
     resource_options,
+    right_needed,
 )
 from worker.adapters.kafka.client_internals.protocol import (
     add_offsets_error,
@@ -39,14 +40,15 @@ OPERATIONS: Mapping[Kind, tuple[Operation, ...]] = {
 """What is done with a topic. Either operation implies Describe."""
 
 _BITS: Mapping[Operation, int] = {"Read": 1 << 3, "Write": 1 << 4}
-_NOT_TOLD = -(2**31)
+_NOT_REPORTED = -(2**31)
 _NO_MEMBER = "nobody"
 _NO_PRODUCER_ID = -1
 
 
 class Missing(Struct, frozen=True):
-    """Operations that are denied on one topic, on the group, or on transactional ids. ``hidden``: the topic
-    may not even be seen.
+    """Operations that are denied on one topic, on the group, or on transactional ids.
+
+    ``hidden``: the topic may not even be seen.
     """
 
     kind: Literal["topic", "group", "transactional id"]
@@ -55,12 +57,11 @@ class Missing(Struct, frozen=True):
     hidden: bool = False
 
     def problem(self, kafka: Kafka) -> Problem:
-        """As a human reads it, with the command that grants it."""
-        operations = " and ".join(self.operations)
-        lacks = f"the user lacks the operation{'s' * (len(self.operations) > 1)} {operations}"
+        """In words, with the command that grants it."""
+        needs = right_needed(self.operations, self.kind, self.name)
         return Problem(
             topic=self.name if self.kind == "topic" else f"{self.kind} {self.name}",
-            what=f"may not be seen: {lacks}" if self.hidden else lacks,
+            what=f"may not be seen: {needs}" if self.hidden else needs,
             remedy=Grants.of(kafka).command(
                 " --operation ".join(self.operations), resource_options(self.kind, self.name)
             ),
@@ -110,7 +111,7 @@ def _denied(
     for name, (code, granted) in answered.items():
         if code == TOPIC_AUTHORIZATION_FAILED:
             yield Missing("topic", name, needed[name], hidden=True)
-        elif not code and granted != _NOT_TOLD:
+        elif not code and granted != _NOT_REPORTED:
             denied = tuple(operation for operation in needed[name] if not granted & _BITS[operation])
             if denied:
                 yield Missing("topic", name, denied)

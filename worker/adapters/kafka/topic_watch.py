@@ -1,8 +1,8 @@
-"""Whether the input topics are still those that the worker began with, as far as the client has heard.
+"""Watches the input topics: are they still there, with the partitions that the worker started with?
 
-Decides when a change of theirs can only be a human's matter. Knows the client's view of the cluster; asks
-nobody. Invariant: a worker does not go on, and does not stand by in silence, beside an input that is gone or
-that has other partitions: devices would belong to other partitions, where their sessions are not.
+Decides when a change of theirs needs a human. Knows the client's view of the cluster and asks nobody.
+Invariant: a worker neither goes on nor stands by beside an input that is gone or has other partitions, since
+devices would belong to other partitions, where their sessions are not.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from worker.errors import Fatal, PartitionsAdded
 from worker.ports import Clock
 
 _MISSING_S = 30.0
-"""A topic that brokers do not name for so long is gone; while they restart they may not name it either."""
+"""A topic that brokers do not report for so long is gone. While they restart they may not report it."""
 
 
 class TopicWatch:

@@ -1,8 +1,8 @@
 """The topics as the brokers have them: describe, create.
 
-Decides how the brokers are asked and how their refusals read; what the topics ought to be like is
-``topic_rules``. Asking never creates a topic: aiokafka's metadata request for named topics would, so
-all are listed and ours picked out. The invariant: topics that exist are never changed.
+Decides how the brokers are asked and how their refusals read; ``topic_rules`` decides what topics must be
+like. Asking never creates a topic: aiokafka's metadata request for named topics would, so all are listed and
+ours picked out. Invariant: topics that exist are never changed.
 """
 
 import asyncio
@@ -54,14 +54,11 @@ class Outcome(Struct, frozen=True, kw_only=True):
     created: bool
 
 
-async def describe(kafka: Kafka, names: Iterable[str]) -> dict[str, Topic]:
-    """The topics of these names that exist. Raises ``Fatal`` when no broker answers in ``ASK_WITHIN_S``."""
-    async with _admin(kafka, within_s=ASK_WITHIN_S) as client:
-        return await _describe(client, names)
-
-
 async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]:
-    """How many partitions each of the topics that exist has. Raises ``Fatal`` as ``describe``."""
+    """How many partitions each of these topics has, of those that exist.
+
+    Raises ``Fatal`` when no broker answers in ``ASK_WITHIN_S``.
+    """
     wanted = set(names)
     async with _admin(kafka, within_s=ASK_WITHIN_S) as client:
         found = await client.describe_topics()
@@ -69,8 +66,9 @@ async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]
 
 
 async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
-    """The topics that it has to know of, by name, and what is missing, wrong or unwise, rights too. Raises
-    ``Fatal`` as ``describe``.
+    """The worker's topics by name, and what is missing, wrong or unwise; rights too.
+
+    Raises ``Fatal`` as ``partition_counts``.
     """
     names = names_to_know(config)
     async with _admin(config.kafka, within_s=ASK_WITHIN_S) as client:
@@ -87,11 +85,11 @@ async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
 
 
 async def create(config: Config, *, partitions: int | None, replication_factor: int = -1) -> list[Outcome]:
-    """Make the topics that do not exist yet, each with as many partitions as the raw topic.
+    """Create the topics that do not exist yet, each with as many partitions as the raw topic.
 
-    ``partitions`` is needed when the raw topic is made too, and else must be its number or None.
+    ``partitions`` is needed when the raw topic is created too, and else must be its number or None.
     A ``replication_factor`` of -1 is the brokers' default. Raises ``WrongPartitionCount`` before anything is
-    made, and ``Fatal`` when no broker answers or a topic is refused.
+    created, and ``Fatal`` when no broker answers or a topic is refused.
     """
     names = config.topic_names
     async with _admin(config.kafka, within_s=CREATE_WITHIN_S) as client:
@@ -110,17 +108,17 @@ async def create(config: Config, *, partitions: int | None, replication_factor: 
             for role, name in names.items()
             if name not in before
         ]
-        made = await _create(client, wanted, config.kafka) if wanted else set()
+        new = await _create(client, wanted, config.kafka) if wanted else set()
         after = await _describe(client, names.values())
         deadline = asyncio.get_running_loop().time() + SEEN_WITHIN_S
-        while len(after) < len(names):  # made by the controller, but not yet known to the broker we ask
+        while len(after) < len(names):  # the broker we ask does not know them yet
             if asyncio.get_running_loop().time() > deadline:
                 unseen = ", ".join(sorted(set(names.values()) - after.keys()))
                 needs = Grants.of(config.kafka).needed("Describe", "topic", unseen)
-                raise Fatal(f"{unseen}: made, but may not be seen: {needs}")
+                raise Fatal(f"{unseen}: created, but may not be seen: {needs}")
             await asyncio.sleep(0.1)
             after = await _describe(client, names.values())
-    return [Outcome(topic=after[name], created=name in made) for name in names.values()]
+    return [Outcome(topic=after[name], created=name in new) for name in names.values()]
 
 
 def _partition_count(name: str, raw: Topic | None, wanted: int | None) -> int:
@@ -128,14 +126,14 @@ def _partition_count(name: str, raw: Topic | None, wanted: int | None) -> int:
         raise WrongPartitionCount(f"{name} does not exist yet: say with --partitions how many it is to have")
     if raw is not None and wanted not in (None, raw.partitions):
         raise WrongPartitionCount(
-            f"{name} has {raw.partitions} partitions, and what is made has as many: leave --partitions out"
+            f"{name} has {raw.partitions} partitions, and new topics get as many: leave --partitions out"
         )
     return raw.partitions if raw is not None else wanted or 0
 
 
 async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic], kafka: Kafka) -> set[str]:
     response = await client.create_topics(wanted, timeout_ms=int(CREATE_WITHIN_S * 1000))
-    made = {name for name, code, _ in response.topic_errors if code == 0}
+    created = {name for name, code, _ in response.topic_errors if code == 0}
     denied = sorted(name for name, code, _ in response.topic_errors if code in _DENIED)
     refused = [
         f"{name}: {message or f'error code {code}'}"
@@ -143,15 +141,12 @@ async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic], kafka: Ka
         if code not in (0, TopicAlreadyExistsError.errno, *_DENIED)
     ]
     if denied:
-        topics = " ".join(f"--topic {name}" for name in denied)
-        refused.append(
-            f"{', '.join(denied)}: the user needs the operation Create on these topics, or on the cluster. "
-            f"Remedy: {Grants.of(kafka).command('Create', topics)}"
-        )
+        topics = ", ".join(denied)
+        refused.append(f"{topics}: {Grants.of(kafka).needed('Create', 'topic', topics)}")
     if refused:
-        done = f" ({', '.join(sorted(made))} created)" if made else ""
+        done = f" ({', '.join(sorted(created))} created)" if created else ""
         raise Fatal(f"the brokers refuse to create {'; '.join(refused)}{done}")
-    return made
+    return created
 
 
 async def _describe(client: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, Topic]:
