@@ -56,7 +56,9 @@ def measure(servers: str, partitions: int, interval_ms: int, seconds: float, dir
     broker = ProcessTree(pid)
     worker.start(static=True)
     wait_until(
-        lambda: len([line for line in worker.lines() if line["event"] == "partition.founded"]) >= partitions,
+        lambda: (
+            len([line for line in worker.lines() if line["event"] == "partition.initialized"]) >= partitions
+        ),
         what="all partitions run",
         timeout_s=120,
         every_s=0.1,

@@ -28,11 +28,10 @@ from worker.model.rules import Rules
 from worker.model.state import Checkpoint, Meta
 from worker.model.topics import OUTPUTS
 from worker.ports import StateRecord
-from worker.task.device_cache import states_of
+from worker.task.commit_policy import MemoryBudget
+from worker.task.device_cache import DeviceCache
 from worker.task.draft import Draft
-from worker.task.live_states import LiveStates
-from worker.task.memory_budget import MemoryBudget
-from worker.task.slices import slices
+from worker.task.input_stage import slices
 
 TOPIC = "raw"
 SLICE_BYTES = 256 * 1024
@@ -67,8 +66,8 @@ class Pass:
         self.watch = Stopwatch()
         self._rules = rules
         self._decoder = Decoder(rules.input, rules.identity)
-        self._live = LiveStates(MemoryBudget(256 * 1024 * 1024, 0))
         self._store = MemoryStore()
+        self._devices = DeviceCache(self._store, MemoryBudget(256 * 1024 * 1024, 0))
         self._draft = Draft(
             Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic=TOPIC, next_offsets={}), 0.0
         )
@@ -87,7 +86,7 @@ class Pass:
         watch.start()
         decoded = decode_records(piece, self._decoder)
         watch.stop("decode")
-        states = states_of(decoded.device_ids, draft.states, self._live, self._store)
+        states = self._devices.states_of(decoded.device_ids, draft.states)
         watch.stop("states")
         result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         watch.stop("process")
@@ -107,7 +106,7 @@ class Pass:
         watch.stop("append")
         self._write([*state_records, *timer_records])
         watch.start()
-        self._live.keep(draft.committed_states())
+        self._devices.keep(draft.committed_states())
         self._draft = Draft(draft.meta(), 0.0)
         watch.stop("keep")
 

@@ -52,7 +52,7 @@ def measure(servers: str, partitions: int, idle_s: float, directory: Path) -> He
     topics.create(raw, partitions, APPEND_TIME)
     worker = Worker(group, directory, environment_of(servers, group, raw, names, directory, {}))
     progress(f"{partitions} partitions: topics are there")
-    first = start(worker, "first", "partition.founded", partitions)
+    first = start(worker, "first", "partition.initialized", partitions)
     progress(f"{first}")
     time.sleep(SETTLE_S)
     cpu_s, began = worker.cpu_s(), time.monotonic()

@@ -21,7 +21,7 @@ from worker.health import BEAT_S, HealthFile
 from worker.lifecycle import exit_code, in_background
 from worker.preflight import check_machine, warn_of_options
 from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
-from worker.task.progress import Standstill
+from worker.task.status import Standstill
 from worker.task.worker import Worker
 from worker.watchdog import watch
 

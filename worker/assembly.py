@@ -1,7 +1,8 @@
-"""The composition root: a configuration becomes adapters, tasks and a worker that is ready to run.
+"""The composition root: makes adapters, tasks and a worker that is ready to run from a configuration.
 
-The one place where tasks and adapters meet. Decides what belongs to the process and what to each partition;
-nothing about events, and nothing about how the process lives and ends, which is ``app``.
+The one place where tasks and adapters meet. Decides what exists once a process and what once a partition. It
+must not know events, nor how the process starts and ends, which is ``app``. Invariant: nothing here waits or
+connects.
 """
 
 import secrets
@@ -24,16 +25,14 @@ from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.errors import Fatal, PartitionsAdded
 from worker.model.topics import OUTPUTS
-from worker.ports import StateStore
+from worker.ports import StateStore, TaskPorts
 from worker.process_limits import resident_mb
-from worker.task.commit_policy import CommitPolicy
-from worker.task.draft import TaskTopics
-from worker.task.input_stage import Intake
-from worker.task.memory_budget import MemoryBudget
-from worker.task.misrouting import Misrouting
-from worker.task.output_partitions import Outlets
-from worker.task.partition_task import PartitionTask
-from worker.task.starts import Starts
+from worker.task.commit_policy import CommitPolicy, MemoryBudget
+from worker.task.input_stage import InputStage, PartitionerCheck
+from worker.task.layout import Layout, TaskTopics
+from worker.task.output_partitions import OutputPartitions
+from worker.task.partition_task import PartitionTask, ProcessServices, Topology
+from worker.task.startup import StartQueue
 from worker.task.wall_clock import WallClock
 from worker.task.worker import Worker
 
@@ -45,29 +44,20 @@ _SLOW_S = 15.0
 
 
 class FoundTopics(Struct, frozen=True):
-    """What the brokers say of the topics that exist: how many partitions each has, and which of them bear
-    brokers' times.
+    """The topics that exist, as the brokers report them.
+
+    ``partitions``: topic -> its number of partitions. ``timed_by_brokers``: topics with ``LogAppendTime``.
     """
 
     partitions: Mapping[str, int]
     timed_by_brokers: frozenset[str] = frozenset()
 
 
-class Layout(Struct, frozen=True):
-    """The topics by role, how many partitions they have, and how devices are spread over them."""
-
-    topics: TaskTopics
-    partitions: Mapping[str, int]
-    partitioning: Partitioning
-
-
 def layout_of(config: Config, found: FoundTopics) -> Layout:
-    """The layout where these topics exist.
+    """The layout for these topics. Raises Fatal where the inputs do not fit together.
 
-    Raises Fatal where the inputs do not fit together.
-
-    The repartition topic is read wherever it exists: what was sent on before ``input.repartition`` was turned
-    off is not lost.
+    The repartition topic is read wherever it exists, so that nothing in it is lost when ``input.repartition``
+    is turned off.
     """
     partitions = found.partitions
     raw, repartition = config.topics.raw, config.repartition_topic
@@ -96,7 +86,7 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
 def assembled(
     config: Config, layout: Layout, directory: StateDirectory, group_instance_id: str | None
 ) -> tuple[ConsumerGroup, Worker]:
-    """A worker and its membership in the group, which is not joined yet."""
+    """A worker, and its consumer group, which is not joined yet."""
     clock = SystemClock()
     stores = Stores(config.state)
 
@@ -134,12 +124,9 @@ def _worker(
     memory: MemoryBudget,
     make_store: Callable[[int], StateStore],
 ) -> Worker:
-    starts = Starts(clock)
-    topics, partitioning = layout.topics, layout.partitioning
     rules = config.rules
-    decoder = Decoder(rules.input, rules.identity)
-    wall_clock = WallClock(clock, rules.session)
-    misrouting = Misrouting(partitioning)
+    services = ProcessServices(memory, WallClock(clock, rules.session), StartQueue(clock))
+    decoder, partitioner_check = Decoder(rules.input, rules.identity), PartitionerCheck(layout.partitioning)
     policy = CommitPolicy(
         interval_s=config.kafka.commit_interval_ms / 1000,
         # Half of the transaction's own deadline; and well within the minute after which a partition is stuck.
@@ -147,16 +134,8 @@ def _worker(
     )
     client = client_options(config.kafka)
 
-    def make_task(partition: int) -> PartitionTask:
-        if partition >= partitioning.partitions:
-            raise PartitionsAdded(topics.raw, partitioning.partitions, "this worker started", "more")
-        return PartitionTask(
-            partition,
-            topics=topics,
-            rules=rules,
-            intake=Intake(partition, topics, decoder, partitioning, misrouting),
-            outlets=Outlets(partition, topics, partitioning, layout.partitions),
-            policy=policy,
+    def make_ports(partition: int) -> TaskPorts:
+        return TaskPorts(
             source=group.source(partition),
             transaction=KafkaTransaction(
                 client=client,
@@ -169,16 +148,23 @@ def _worker(
                 ),
             ),
             changelog=KafkaChangelog(
-                client=client, topic=topics.changelog, partition=partition, fetch_bytes=_RESTORE_FETCH_BYTES
+                client=client,
+                topic=layout.topics.changelog,
+                partition=partition,
+                fetch_bytes=_RESTORE_FETCH_BYTES,
             ),
             store=make_store(partition),
             clock=clock,
-            wall_clock=wall_clock,
-            memory=memory,
-            starts=starts,
             new_incarnation=lambda: secrets.token_hex(8),
-            max_store_age_s=MAX_STORE_AGE_S,
         )
+
+    def make_task(partition: int) -> PartitionTask:
+        partitions = layout.partitioning.partitions
+        if partition >= partitions:
+            raise PartitionsAdded(layout.topics.raw, partitions, "this worker started", "more")
+        input_stage = InputStage(partition, layout, decoder, partitioner_check)
+        topology = Topology(layout, rules, input_stage, OutputPartitions(partition, layout))
+        return PartitionTask(partition, topology, make_ports(partition), services, policy, MAX_STORE_AGE_S)
 
     return Worker(
         group=group,

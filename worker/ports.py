@@ -4,7 +4,7 @@ A task awaits nothing but these methods, so that a simulation can step it by see
 as one of the errors in ``worker.errors``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -205,3 +205,14 @@ class StateStore(Protocol):
     async def close(self) -> None:
         """Flush and let go of the directory. Closing twice is allowed."""
         ...
+
+
+class TaskPorts(Struct, frozen=True, kw_only=True):
+    """All that one task uses of the world. ``new_incarnation`` makes an id that no changelog had before."""
+
+    source: Source
+    transaction: Transaction
+    changelog: Changelog
+    store: StateStore
+    clock: Clock
+    new_incarnation: Callable[[], str]

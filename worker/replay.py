@@ -30,11 +30,9 @@ from worker.model.outputs import OutputRecord
 from worker.model.state import Checkpoint, Meta
 from worker.model.topics import OUTPUTS
 from worker.ports import StateRecord, StateStore
-from worker.task.commit_policy import CommitPolicy
-from worker.task.device_cache import states_of
+from worker.task.commit_policy import CommitPolicy, MemoryBudget
+from worker.task.device_cache import DeviceCache
 from worker.task.draft import Draft
-from worker.task.live_states import LiveStates
-from worker.task.memory_budget import MemoryBudget
 from worker.task.timers import TIMERS_A_DRAFT
 
 OUTPUT_FILES = [spec.file_name for spec in OUTPUTS.values()]
@@ -122,7 +120,7 @@ async def replay(
         store = stores.at(Path(state_directory) / "store")
         try:
             await store.open()
-            replaying = _Replay(config, store, outputs, LiveStates(MemoryBudget(stores.live_states_bytes, 0)))
+            replaying = _Replay(config, store, outputs, MemoryBudget(stores.live_states_bytes, 0))
             for step in _steps(config, paths):
                 replaying.take(step)
                 progress(step.read_bytes)
@@ -145,14 +143,14 @@ class _Step(NamedTuple):
 class _Replay:
     """Records into states and outputs, a draft at a time as a task does."""
 
-    def __init__(self, config: Config, store: StateStore, outputs: LinesOut, live_states: LiveStates) -> None:
+    def __init__(self, config: Config, store: StateStore, outputs: LinesOut, budget: MemoryBudget) -> None:
         self.figures = Figures()
         self._rules = config.rules
         self._decoder = Decoder(config.input, config.identity)
         self._store = store
         self._outputs = outputs
         self._most_events = CommitPolicy().events
-        self._live_states = live_states
+        self._devices = DeviceCache(store, budget)
         self._commits = 0
         self._draft = Draft(_NO_META, 0.0)
 
@@ -160,7 +158,7 @@ class _Replay:
         """Take in a step; commit when enough has been drafted."""
         draft = self._draft
         decoded = self._decoded(step.records)
-        states = states_of(decoded.device_ids, draft.states, self._live_states, self._store)
+        states = self._devices.states_of(decoded.device_ids, draft.states)
         result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         last = step.records[-1]
         draft.add(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
@@ -197,12 +195,12 @@ class _Replay:
             schema=SCHEMA_VERSION, incarnation="", changelog_offset=self._commits, written_at_ms=0
         )
         self._store.write([*draft.state_records(), *upserts], checkpoint)
-        self._live_states.keep(draft.committed_states())
+        self._devices.keep(draft.committed_states())
         figures = self.figures
         figures.records += draft.records
         figures.events += draft.events
         figures.enriched += len(draft.outputs("enriched"))
-        figures.rejections += draft.rejections
+        figures.rejections += draft.dead_letters_by_reason
         figures.sessions += draft.sessions_opened
         self._draft = Draft(draft.meta(), 0.0)
 
@@ -211,7 +209,7 @@ class _Replay:
         self.commit()
         for keys in self._pages(hot_key("")):
             device_ids = [key[1:].decode() for key in keys]
-            states = states_of(device_ids, {}, self._live_states, self._store)
+            states = self._devices.states_of(device_ids, {})
             result = run_timers(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
             self._draft.add_timers(result, publish_identities=self._rules.publish_identities)
             self.commit()

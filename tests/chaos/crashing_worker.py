@@ -11,20 +11,20 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import worker.task.partition_task as partition_task
+import worker.task.startup as startup
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.poller import Poller
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.adapters.rocksdb_store import RocksDBStore
 from worker.cli.main import main
-from worker.task.input_stage import Intake
+from worker.task.input_stage import InputStage
 
 EXIT_CODE = 137
 """The exit code that a shell gives to a process that SIGKILL has ended."""
 
 _PLACES: dict[str, tuple[Any, str]] = {
     "fetch": (Poller, "poll"),
-    "decode": (Intake, "take"),
+    "decode": (InputStage, "process"),
     "append": (KafkaTransaction, "send"),
     "acknowledged": (KafkaTransaction, "acknowledged"),
     "add offsets": (KafkaTransaction, "add_offsets"),
@@ -32,7 +32,7 @@ _PLACES: dict[str, tuple[Any, str]] = {
     "store write": (RocksDBStore, "write"),
     "revoke": (ConsumerGroup, "on_partitions_revoked"),
     "assign": (ConsumerGroup, "on_partitions_assigned"),
-    "restore": (partition_task, "restore"),
+    "restore": (startup, "restore"),
 }
 _ON_THE_WIRE = "EndTxn sent"
 

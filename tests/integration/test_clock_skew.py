@@ -37,7 +37,7 @@ def test_open_sessions_stay_open_and_the_log_says_how_far_the_clock_is_off(deplo
         await deployment.create_topics(1)
         worker = deployment.worker("ahead")
         worker.start(module="tests.integration.skewed_clock_worker")
-        await worker.wait_for("partition.founded")
+        await worker.wait_for("partition.initialized")
         numbers = itertools.count()
 
         async def skew_is_logged() -> bool:

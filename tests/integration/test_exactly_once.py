@@ -51,7 +51,7 @@ def test_a_zombie_writes_nothing_visible_and_does_not_fight_the_new_owner(deploy
         third = len(traffic.records) // 3
         zombie, heir = deployment.worker("zombie"), deployment.worker("heir")
         zombie.start()
-        await zombie.wait_for("partition.founded", 4)
+        await zombie.wait_for("partition.initialized", 4)
         heir.start()
         await heir.wait_for("partition.restored", 2)
         async with feeding(deployment, traffic.records[:third], over_s=2.0):
@@ -85,7 +85,7 @@ def test_workers_join_and_leave_under_load(deployment: Deployment) -> None:
         dynamic = {"KAFKA_GROUP_INSTANCE_ID": ""}  # a dynamic member leaves at once when it stops
         first, second, third = (deployment.worker(name, dynamic) for name in ("first", "second", "third"))
         first.start()
-        await first.wait_for("partition.founded", 6)
+        await first.wait_for("partition.initialized", 6)
         async with feeding(deployment, traffic.records, over_s=10.0):
             second.start()
             await second.wait_for("partition.restored", 3)

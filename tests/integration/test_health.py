@@ -33,7 +33,7 @@ def test_a_worker_touches_its_file_while_it_works_and_removes_it_when_it_ends(
         worker = deployment.worker("only")
         assert probe(deployment.environment).returncode == 1
         worker.start()
-        await worker.wait_for("partition.founded", 2)
+        await worker.wait_for("partition.initialized", 2)
         first = file.stat().st_mtime_ns
         await deployment.feed(make_traffic(2_000, seed=1, now_ms=1_760_000_000_000).records)
 

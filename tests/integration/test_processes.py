@@ -118,7 +118,7 @@ def test_one_process_is_the_worker_itself_as_ever(deployment: Deployment) -> Non
         await deployment.create_topics(1)
         worker = deployment.worker("only", arguments=("--processes", "1"))
         worker.start()
-        await worker.wait_for("partition.founded")
+        await worker.wait_for("partition.initialized")
         assert children(worker) == []
         assert await worker.stop() == 0
         assert not any("slot" in line or line["event"].startswith("process.") for line in worker.log())

@@ -118,7 +118,7 @@ def test_check_disturbs_no_worker(place: Place, sessionizer: Sessionizer) -> Non
         records = make_traffic(1_000, seed=1, now_ms=NOW_MS).records
         worker = deployment.worker("only")
         worker.start()
-        asyncio.run(worker.wait_for("partition.founded", count=2))
+        asyncio.run(worker.wait_for("partition.initialized", count=2))
         for start in range(0, len(records), 50):
             asyncio.run(deployment.feed(records[start : start + 50]))
             assert sessionizer("check", **variables).code == 0
@@ -161,7 +161,7 @@ def test_a_right_that_is_taken_away_ends_each_worker_by_name(place: Place) -> No
             worker = deployment.worker("only")
             worker.start()
             await deployment.feed(traffic[:half])
-            await worker.wait_for("partition.founded", count=2)
+            await worker.wait_for("partition.initialized", count=2)
             await deployment.caught_up()
             right = every_right(deployment.config)[name]
             await asyncio.to_thread(place.broker.take_away, USER, [right])

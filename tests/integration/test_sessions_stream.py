@@ -69,7 +69,7 @@ async def started(deployment: Deployment) -> WorkerProcess:
     await deployment.create_topics(1)
     worker = deployment.worker("only")
     worker.start()
-    await worker.wait_for("partition.founded")
+    await worker.wait_for("partition.initialized")
     return worker
 
 

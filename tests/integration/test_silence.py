@@ -21,7 +21,7 @@ def test_the_first_commit_after_a_long_silence_simply_succeeds(kafka_jars: Path,
         await deployment.create_topics(1)
         worker = deployment.worker("quiet")
         worker.start(module="tests.integration.short_silence_worker")
-        await worker.wait_for("partition.founded")
+        await worker.wait_for("partition.initialized")
         await deployment.feed(make_traffic(100, seed=1, now_ms=NOW_MS).records)
         await deployment.caught_up()
         lines = len(worker.log("worker.status"))

@@ -17,7 +17,7 @@ def test_a_worker_waits_for_brokers_that_are_away(local_broker: LocalBroker, tmp
             worker.start()
             await worker.wait_for("request.failed")
             local_broker.start()
-            await worker.wait_for("partition.founded")
+            await worker.wait_for("partition.initialized")
             assert await worker.stop() == 0
 
         asyncio.run(scenario())

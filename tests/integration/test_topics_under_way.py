@@ -34,7 +34,7 @@ def test_a_deleted_output_topic_ends_the_worker_with_its_name(deployment: Deploy
         await deployment.create_topics(1)
         worker = deployment.worker("only", QUICK)
         worker.start()
-        await worker.wait_for("partition.founded")
+        await worker.wait_for("partition.initialized")
         await delete(deployment, deployment.config.topics.enriched)
         await deployment.feed(make_traffic(500, seed=2, now_ms=NOW_MS).records)
         assert await worker.ended(timeout_s=90) == 1

@@ -13,7 +13,7 @@ from tests.builders import Record
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.broker import Broker
 from tests.simulation.sent import Element, Place, Sent
-from worker.task.draft import TaskTopics
+from worker.task.layout import TaskTopics
 
 
 def events_by_id(sent: Sent) -> dict[str, Element]:

@@ -24,7 +24,7 @@ from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
 from worker.model.topics import OUTPUTS
-from worker.task.draft import TaskTopics
+from worker.task.layout import TaskTopics
 
 TakenAfter = Callable[[TransactionUnit, Meta], int]
 """How many of the reference's records a task has taken when a transaction is committed."""
@@ -35,7 +35,7 @@ FullyRead = Iterable[tuple[int, tuple[int, ...]]]
 def check_all(
     broker: Broker,
     topics: TaskTopics,
-    outlets: OutputPartitions,
+    output_partitions: OutputPartitions,
     sent: Sent,
     disks: Iterable[tuple[int, Disk]],
     fully_read: FullyRead,
@@ -58,7 +58,7 @@ def check_all(
         expected = reference.outputs | {"dead_letters": dead_letters_of(sent.records[partition])}
         for role, spec in OUTPUTS.items():
             if spec.cleanup == "delete":
-                _same_records(broker, outlets, topics.outputs[role], partition, expected[role])
+                _same_records(broker, output_partitions, topics.outputs[role], partition, expected[role])
         check_state(broker, topics, partition, reference, taken)
         check_streams(broker, topics, partition, RULES, reference.outputs, fully_read)
     for partition, disk in disks:
@@ -66,12 +66,16 @@ def check_all(
 
 
 def _same_records(
-    broker: Broker, outlets: OutputPartitions, topic: str, partition: int, expected: Sequence[OutputRecord]
+    broker: Broker,
+    output_partitions: OutputPartitions,
+    topic: str,
+    partition: int,
+    expected: Sequence[OutputRecord],
 ) -> None:
     """P1: outputs are those of the undisturbed run, in order and byte for byte, where they belong."""
     by_place: dict[TopicPartition, list[OutputRecord]] = {}
     for record in expected:
-        by_place.setdefault((topic, outlets.of(topic, partition, record[0])), []).append(record)
+        by_place.setdefault((topic, output_partitions.of(topic, partition, record[0])), []).append(record)
     places = {place for place, _ in broker.written(topic, partition)} | by_place.keys()
     for place in sorted(places):
         _same_order(place, broker.committed_records(place), by_place.get(place, []))

@@ -23,7 +23,7 @@ from worker.model.outputs import OutputRecord
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, Meta
 from worker.model.topics import OUTPUTS, Role
-from worker.task.draft import TaskTopics
+from worker.task.layout import TaskTopics
 
 # --- states ---
 

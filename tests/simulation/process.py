@@ -21,14 +21,13 @@ from tests.simulation.transaction import FakeTransaction
 from worker.core.decode import Decoder
 from worker.core.expiry import clock_ms
 from worker.core.state_codec import META_KEY, decode_meta, due_range
-from worker.task.commit_policy import CommitPolicy
-from worker.task.input_stage import Intake
-from worker.task.life_cycle import TaskState
-from worker.task.memory_budget import MemoryBudget
-from worker.task.misrouting import Misrouting
-from worker.task.output_partitions import Outlets
-from worker.task.partition_task import PartitionTask
-from worker.task.starts import Starts
+from worker.ports import TaskPorts
+from worker.task.commit_policy import CommitPolicy, MemoryBudget
+from worker.task.input_stage import InputStage, PartitionerCheck
+from worker.task.layout import Layout
+from worker.task.output_partitions import OutputPartitions
+from worker.task.partition_task import PartitionTask, ProcessServices, TaskState, Topology
+from worker.task.startup import StartQueue
 from worker.task.wall_clock import WallClock
 
 if TYPE_CHECKING:
@@ -79,24 +78,22 @@ class RunningTask:
         )
         few = MemoryBudget(0, 0)
         few.share_between(250)  # room for 4 devices, so that states come from the store too
-        self.task = parts.task(
-            partition,
-            topics=topics,
-            rules=RULES,
-            intake=Intake(partition, topics, DECODER, partitioning, Misrouting(partitioning)),
-            outlets=Outlets(partition, topics, partitioning, simulation.outlets.counts),
-            policy=_POLICY,
+        clock = FakeClock(life)
+        layout = Layout(topics, simulation.output_partitions.counts, partitioning)
+        input_stage = InputStage(partition, layout, DECODER, PartitionerCheck(partitioning))
+        topology = Topology(layout, RULES, input_stage, OutputPartitions(partition, layout))
+        services = ProcessServices(
+            few, WallClock(clock, RULES.session), StartQueue(clock, places=sys.maxsize)
+        )
+        ports = TaskPorts(
             source=self.source,
             transaction=self.transaction,
             changelog=parts.changelog(life, (topics.changelog, partition)),
             store=self.store,
-            clock=FakeClock(life),
-            wall_clock=WallClock(FakeClock(life), RULES.session),
-            memory=few,
-            starts=Starts(FakeClock(life), places=sys.maxsize),
+            clock=clock,
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",
-            max_store_age_s=_MAX_STORE_AGE_S,
         )
+        self.task = parts.task(partition, topology, ports, services, _POLICY, _MAX_STORE_AGE_S)
         self._run = self.task.run()
         self._ready: Callable[[], bool] = lambda: True
 

@@ -43,7 +43,7 @@ class Simulation:
         self.parts = parts or Parts()
         self.partitioning = Partitioning(partitions=partitions)
         self.topics = topics_of(partitions)
-        self.outlets = OutputPartitions(partitions, output_counts or {})
+        self.output_partitions = OutputPartitions(partitions, output_counts or {})
         self.group = Group(partitions)
         self.workers: list[Worker] = []
         self.machines: list[Machine] = []
@@ -192,7 +192,7 @@ class Simulation:
             worker.stop()
         self.run_until(lambda: not self.workers and not world.broker.owes_markers, "all workers stopped")
         disks = [(n, disk) for machine in self.machines for n, disk in machine.disks.items()]
-        check_all(world.broker, self.topics, self.outlets, sent, disks, world.fully_read)
+        check_all(world.broker, self.topics, self.output_partitions, sent, disks, world.fully_read)
 
     def _receive(self, partition: int, record: Record | None) -> None:
         stored = None if record is None else (record.key, record.value, record.timestamp)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.builders import click, record
 from tests.simulation.broker import Broker
-from tests.simulation.habits import StandsBehindTheLastRecord
+from tests.simulation.mutants import StandsBehindTheLastRecord
 from tests.simulation.process import Machine, Parts
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC

@@ -7,7 +7,7 @@ that the unbroken task passes in ``test_protocol``. How many each takes: ``pytes
 import pytest
 from msgspec import structs
 
-from tests.simulation import habits, repartition_habits
+from tests.simulation import mutants, repartition_mutants
 from tests.simulation.broken import BrokenPromiseError
 from tests.simulation.faults import simulate
 from tests.simulation.process import Parts
@@ -17,33 +17,33 @@ MOST_SEEDS = 500
 """The slowest to be found takes a fifth of them."""
 
 MUTATIONS = [
-    Parts(task=habits.WritesTheStoreBeforeTheCommit),
-    Parts(task=habits.TrustsTheGroupsOffsets),
-    Parts(task=habits.KeepsTheWatermarkOfALostDraft),
-    Parts(task=habits.KeepsTheStatesOfALostDraft),
-    Parts(task=habits.KeepsLiveStatesOverALoss),
-    Parts(task=habits.SendsALostDraftAgain),
-    Parts(task=habits.ReadsOnAfterAStopWhileRestoring),
-    Parts(task=habits.ForgetsTimersWhenItRestores),
-    Parts(task=habits.TriesAgainWhatWasTooMuch),
-    Parts(task=habits.TriesForEverWhatIsRefused),
-    Parts(task=habits.ClosesByTheClockWhileLagging),
-    Parts(task=habits.KeepsFiredTimersOverALoss),
-    Parts(task=habits.StandsBehindTheLastRecord),
-    Parts(transaction=habits.IgnoresFailedBatches),
-    Parts(transaction=habits.LeavesOutWhatItMayNotWrite),
-    Parts(transaction=habits.SharesItsEpoch),
-    Parts(transaction=habits.BeginsAfterALostAnswer),
-    Parts(transaction=habits.GoesOnAfterATimeout),
-    Parts(transaction=habits.TakesALostCommitForDone),
-    Parts(changelog=habits.RestoresWhatIsNotCommitted),
-    Parts(task=repartition_habits.ForwardsInATransactionOfItsOwn),
-    Parts(task=repartition_habits.SendsOnWhatALostDraftHeld),
-    Parts(task=repartition_habits.KeepsNoOffsetOfTheRepartitionTopic),
-    Parts(transaction=repartition_habits.CommitsNoOffsetOfTheRepartitionTopic),
-    Parts(task=repartition_habits.SendsOnWhatHasArrived),
-    Parts(source=repartition_habits.ReadsWhatIsNotDecided),
-    Parts(task=repartition_habits.TakesWhatComesAgainAfterARebalance),
+    Parts(task=mutants.WritesTheStoreBeforeTheCommit),
+    Parts(task=mutants.TrustsTheGroupsOffsets),
+    Parts(task=mutants.KeepsTheWatermarkOfALostDraft),
+    Parts(task=mutants.KeepsTheStatesOfALostDraft),
+    Parts(task=mutants.KeepsLiveStatesOverALoss),
+    Parts(task=mutants.SendsALostDraftAgain),
+    Parts(task=mutants.ReadsOnAfterAStopWhileRestoring),
+    Parts(task=mutants.ForgetsTimersWhenItRestores),
+    Parts(task=mutants.TriesAgainWhatWasTooMuch),
+    Parts(task=mutants.TriesForEverWhatIsRefused),
+    Parts(task=mutants.ClosesByTheClockWhileLagging),
+    Parts(task=mutants.KeepsFiredTimersOverALoss),
+    Parts(task=mutants.StandsBehindTheLastRecord),
+    Parts(transaction=mutants.IgnoresFailedBatches),
+    Parts(transaction=mutants.LeavesOutWhatItMayNotWrite),
+    Parts(transaction=mutants.SharesItsEpoch),
+    Parts(transaction=mutants.BeginsAfterALostAnswer),
+    Parts(transaction=mutants.GoesOnAfterATimeout),
+    Parts(transaction=mutants.TakesALostCommitForDone),
+    Parts(changelog=mutants.RestoresWhatIsNotCommitted),
+    Parts(task=repartition_mutants.ForwardsInATransactionOfItsOwn),
+    Parts(task=repartition_mutants.SendsOnWhatALostDraftHeld),
+    Parts(task=repartition_mutants.KeepsNoOffsetOfTheRepartitionTopic),
+    Parts(transaction=repartition_mutants.CommitsNoOffsetOfTheRepartitionTopic),
+    Parts(task=repartition_mutants.SendsOnWhatHasArrived),
+    Parts(source=repartition_mutants.ReadsWhatIsNotDecided),
+    Parts(task=repartition_mutants.TakesWhatComesAgainAfterARebalance),
 ]
 
 

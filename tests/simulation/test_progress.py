@@ -27,19 +27,19 @@ def test_a_task_has_work_for_as_long_as_a_transaction_is_open_and_none_when_all_
             nonlocal transactions
             if running.inside_transaction():
                 transactions += 1
-                assert not running.task.progress.caught_up
+                assert not running.task.progress.idle
             return simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
 
         simulation.run_until(all_is_committed, "all is committed")
         assert transactions > 0
-        simulation.run_until(lambda: running.task.progress.caught_up, "it says so")
+        simulation.run_until(lambda: running.task.progress.idle, "it says so")
 
 
 def test_a_task_is_not_caught_up_before_it_runs() -> None:
     with Simulation(seed=3) as simulation:
         task = simulation.start_worker().tasks[0].task
-        assert not task.progress.caught_up
-        simulation.run_until(lambda: task.progress.caught_up, "it has founded its partition and idles")
+        assert not task.progress.idle
+        simulation.run_until(lambda: task.progress.idle, "it has founded its partition and idles")
 
 
 class DeafSource(FakeSource):
@@ -55,11 +55,11 @@ def test_an_idle_task_whose_brokers_do_not_answer_is_not_caught_up() -> None:
     with Simulation(seed=3, parts=Parts(source=DeafSource)) as simulation:
         running = simulation.start_worker().tasks[0]
         assert running.task.lag == Lag(None, unknown_because="new")
-        simulation.run_until(lambda: running.task.progress.caught_up, "it idles")
+        simulation.run_until(lambda: running.task.progress.idle, "it idles")
         assert running.task.lag == Lag(0, caught_up=True)
         assert isinstance(running.source, DeafSource)
         running.source.heard = False
-        assert not running.task.progress.caught_up
+        assert not running.task.progress.idle
         assert running.task.lag == Lag(None, unknown_because="no fetch has been answered")
         assert unknown_by_reason({"0": running.task.lag, "1": Lag(0)}) == {"no fetch has been answered": 1}
 
@@ -74,7 +74,7 @@ def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:
             progress = task.progress
             if not places or places[-1] != progress.changelog_offset:
                 places.append(progress.changelog_offset)
-            return progress.caught_up and simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
+            return progress.idle and simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
 
         simulation.run_until(caught_up_with_all, "all is committed")
         commits = task.take_statistics().transactions
@@ -85,7 +85,7 @@ def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:
 def test_a_partition_without_events_commits_once_an_hour_so_that_brokers_do_not_forget_its_producer() -> None:
     with Simulation(seed=3) as simulation:
         task = simulation.start_worker().tasks[0].task
-        simulation.run_until(lambda: task.progress.caught_up, "it has initialized its partition and idles")
+        simulation.run_until(lambda: task.progress.idle, "it has initialized its partition and idles")
         task.take_statistics()
         silence_s = CommitPolicy().silence_s
         for hour in range(3):
@@ -105,9 +105,7 @@ def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_chan
     with Simulation(seed=3) as simulation:
         running = simulation.start_worker().tasks[0]
         broker, changelog = simulation.world.broker, (simulation.topics.changelog, 0)
-        simulation.run_until(
-            lambda: running.task.progress.caught_up, "it has founded its partition and idles"
-        )
+        simulation.run_until(lambda: running.task.progress.idle, "it has founded its partition and idles")
         place, end = running.task.progress.changelog_offset, len(broker.log(changelog))
         simulation.world.fates += [("commit", Fate.REQUEST_LOST)] * 40
         simulation.feed([(0, record(0, [click("d1")]))])
@@ -115,7 +113,7 @@ def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_chan
 
         def has_lost_twenty() -> bool:
             progress = running.task.progress
-            assert not progress.caught_up
+            assert not progress.idle
             assert progress.changelog_offset == place
             return len(simulation.world.fates) == 20
 

@@ -17,7 +17,7 @@ from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import Fate
 from worker.errors import Fatal
-from worker.task.life_cycle import TaskState
+from worker.task.partition_task import TaskState
 
 _CHOSEN = os.environ.get("SESSIONIZER_TEST_SEED")
 _FIRST = int(os.environ.get("SESSIONIZER_TEST_FIRST_SEED", "0"))

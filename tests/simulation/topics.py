@@ -2,7 +2,7 @@
 
 from worker.model.rules import Rules
 from worker.model.topics import OUTPUTS
-from worker.task.draft import TaskTopics
+from worker.task.layout import TaskTopics
 
 RULES = Rules(expiry_records=2)  # so that devices expire within a run
 RAW_TOPIC = "events.raw"

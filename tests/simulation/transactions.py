@@ -12,7 +12,7 @@ from tests.simulation.broker import Broker, Entry, TransactionUnit
 from tests.simulation.sent import Place, Sent
 from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.state import Meta
-from worker.task.draft import TaskTopics
+from worker.task.layout import TaskTopics
 
 
 def committed_transactions(

@@ -54,14 +54,14 @@ def test_outputs_are_in_order_of_arrival() -> None:
     ]
 
 
-def test_it_counts_every_fate_and_remembers_where_the_newest_bad_event_stands() -> None:
+def test_it_counts_every_outcome_and_remembers_where_the_newest_bad_event_stands() -> None:
     draft = Draft(BASE, opened_at=0.0)
     add(draft, record(10, [click("d1", user="ann"), {"id": "bad"}]), record(11, None))
     add(draft, record(12, {"id": "bad"}), record(13, click("d1")))
     assert (draft.records, draft.events) == (4, 5)
     assert (draft.sessions_opened, draft.devices_linked) == (1, 1)
-    assert draft.rejections == {"missing_field": 2, "tombstone": 1}
-    assert draft.last_rejection == "events.raw/0/12"
+    assert draft.dead_letters_by_reason == {"missing_field": 2, "tombstone": 1}
+    assert draft.last_dead_letter == "events.raw/0/12"
 
 
 def test_a_device_is_written_once_as_it_is_at_the_end() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.task.draft_limits import DraftLimits
+from worker.task.commit_policy import DraftLimits
 
 MOST = 4_000
 """Events, where a draft's fullness is that of its events."""

@@ -7,17 +7,17 @@ import pytest
 
 from tests.commands import Sessionizer
 from worker.health import BEAT_S, STALE_S, HealthFile, verdict
-from worker.task.progress import Progress, Standstill
+from worker.task.status import Progress, Standstill
 
 PATIENCE_S = 60.0
 
 
 def busy(changelog_offset: int) -> Progress:
-    return Progress(caught_up=False, changelog_offset=changelog_offset)
+    return Progress(idle=False, changelog_offset=changelog_offset)
 
 
 def idle(changelog_offset: int) -> Progress:
-    return Progress(caught_up=True, changelog_offset=changelog_offset)
+    return Progress(idle=True, changelog_offset=changelog_offset)
 
 
 def stuck_after(*seen: tuple[float, dict[int, Progress]]) -> list[dict[int, float]]:

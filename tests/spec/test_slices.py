@@ -1,7 +1,7 @@
 """Fetched records are worked on in pieces, so that heartbeats are never late."""
 
 from tests.builders import Record
-from worker.task.slices import from_offset, slices
+from worker.task.input_stage import from_offset, slices
 
 
 def test_records_are_cut_where_the_next_would_exceed_the_size() -> None:

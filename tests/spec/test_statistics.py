@@ -28,9 +28,9 @@ def test_the_figures_of_several_partitions_are_those_of_all_of_them() -> None:
     both = counted()
     both.merge(counted())
     assert {name: value for name, value in vars(both).items() if value == getattr(counted(), name)} == {
-        "last_rejection": "raw/0/7"
+        "last_dead_letter": "raw/0/7"
     }
-    assert (both.events, both.rejections, both.delay_ms) == (6, {"malformed_json": 4}, [1.5, 1.5])
+    assert (both.events, both.dead_letters, both.delay_ms) == (6, {"malformed_json": 4}, [1.5, 1.5])
 
 
 def test_totals_grow_from_interval_to_interval() -> None:

@@ -9,7 +9,7 @@ from tests.contract.dying_writer import checkpoint_of
 from worker.adapters.memory_store import MemoryStore
 from worker.core.state_codec import timer_key
 from worker.ports import StateRecord
-from worker.task.timer_index import TimerIndex
+from worker.task.timers import TimerIndex
 
 
 class AskedStore(MemoryStore):

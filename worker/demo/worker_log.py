@@ -7,9 +7,9 @@ import json
 from datetime import datetime
 from pathlib import Path
 
-from worker.telemetry import PartitionFounded, PartitionRestored
+from worker.telemetry import PartitionInitialized, PartitionRestored
 
-RUNNING = (PartitionFounded.NAME, PartitionRestored.NAME)
+RUNNING = (PartitionInitialized.NAME, PartitionRestored.NAME)
 
 
 def running_since_s(log: Path) -> float | None:

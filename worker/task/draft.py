@@ -1,15 +1,15 @@
-"""Everything that one transaction may change. It dies with an abort, and nothing of it is left.
+"""Everything that one transaction will change. After an abort it is dropped whole.
 
-Knows values only. Invariants: committed states are never touched, a draft holds forks; outputs are in the
-order of arrival, of a session at most one; ``next_offsets``, ``watermark_ms`` and ``expiry`` belong to just
-the records whose outputs are in it (offsets that hold no record may be passed besides); timers go to the
-store with the states that they are for, and never to the changelog.
+Knows values only. Invariants: committed states are never changed, a draft holds forks of them; outputs are in
+order of arrival, and of a session there is at most one; ``next_offsets``, ``watermark_ms`` and ``expiry``
+belong to exactly the records whose outputs are in it (offsets that hold no record may be passed besides);
+timers are written to the store with the states that they are for, and never to the changelog.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from worker.core.closing import TimerResult
 from worker.core.encode import EncodedStep, encode_sessions
@@ -33,66 +33,28 @@ from worker.model.topics import OUTPUTS, Role
 from worker.ports import StateRecord
 
 
-class TaskTopics(Struct, frozen=True, kw_only=True):
-    """The names of a task's topics: task p reads partition p of ``raw`` and writes partition p of the others.
-
-    ``outputs`` has those that are published, by role. ``repartition`` is an input too; it is empty where it
-    is not read. Events for other partitions go to theirs of it.
-    """
-
-    raw: str
-    repartition: str = ""
-    outputs: Mapping[Role, str]
-    changelog: str
-    group_id: str = ""
-    """The group that has committed offsets of the inputs; only messages need its name."""
-    timed_by_brokers: frozenset[str] = frozenset()
-    """Inputs whose records bear the time at which a broker took them (``LogAppendTime``)."""
-
-    def when_missing(self, topic: str) -> str:
-        """What to do when one of them was deleted under a worker."""
-        if topic in self.inputs:
-            return (
-                "Do not recreate it for this group, which would go on at its old offsets: start a new group "
-                "(kafka.group_id)"
-            )
-        if topic == self.changelog:
-            return (
-                "The state is lost with it. Restore it from a copy, or start a new group (kafka.group_id), "
-                "which reads the raw topic again"
-            )
-        return (
-            "Create it again (sessionizer topics create) and start the workers: nothing is lost or repeated"
-        )
-
-    @property
-    def inputs(self) -> list[str]:
-        """The raw topic, and the repartition topic where it is read."""
-        return [self.raw, self.repartition] if self.repartition else [self.raw]
-
-
 class Draft:
-    """What the next transaction will make true, on top of ``base``."""
+    """What the next transaction will commit, on top of ``base``."""
 
     def __init__(self, base: Meta, opened_at: float) -> None:
         self._base = base
-        self.opened_at = opened_at  # monotonic seconds: when the first record came in
+        self.opened_at = opened_at  # monotonic seconds
         self.next_offsets = dict(base.next_offsets)
         self.watermark_ms = base.watermark_ms
         self.expiry = base.expiry
         self.records = 0
-        self.events = 0  # enriched, dead or sent to other partitions
+        self.events = 0  # enriched, dead letters, or sent to other partitions
         self.events_repartitioned = 0
         self.output_bytes = 0  # of outputs that are no upserts, and of what is sent to other partitions
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
-        self.rejections: Counter[str] = Counter()
-        self.last_rejection: str | None = None  # topic/partition/offset
-        self.received_ms: int | None = None  # the earliest of those noted
+        self.dead_letters_by_reason: Counter[str] = Counter()
+        self.last_dead_letter: str | None = None  # topic/partition/offset
+        self.received_ms: int | None = None  # the earliest that was noted
         self.states: dict[str, DeviceState | None] = {}  # None: expired
-        self.fired: list[bytes] = []  # keys of timers that have done their work
-        self.leaving: dict[int, list[RepartitionedRecord]] = {}  # by partition
+        self.fired: list[bytes] = []  # keys of timers that have fired
+        self.to_repartition: dict[int, list[RepartitionedRecord]] = {}  # by partition
         self._all: dict[Role, list[OutputRecord]] = {}
         self._last_of_key: dict[Role, dict[bytes | None, OutputRecord]] = {}
         self._expired_armed: dict[str, tuple[int, int]] = {}
@@ -103,15 +65,15 @@ class Draft:
         return not self.records and not self.fired and self.next_offsets == self._base.next_offsets
 
     def fullness(self, events: int, output_bytes: int, timers: int) -> float:
-        """The share of these limits that it holds: of that of which it holds most. From 1 on it is full."""
+        """The largest share of these limits that it holds; from 1 on it is full."""
         return max(self.events / events, self.output_bytes / output_bytes, len(self.fired) / timers)
 
     def is_full(self, events: int, output_bytes: int, timers: int) -> bool:
-        """Whether it holds so much that it must be committed, whatever the time."""
+        """Whether it must be committed because of its size, however young it is."""
         return self.fullness(events, output_bytes, timers) >= 1
 
     def outputs(self, role: Role) -> Sequence[OutputRecord]:
-        """What goes to the output topic of that role, in order."""
+        """The records for the output topic of that role, in order."""
         if OUTPUTS[role].one_per_key:
             return list(self._last_of_key.get(role, {}).values())
         return self._all.get(role, [])
@@ -129,7 +91,7 @@ class Draft:
     def add(
         self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
     ) -> None:
-        """Take in what a step decided about ``records`` records of ``topic``, up to ``next_offset``."""
+        """Add the result of a step on ``records`` records of ``topic``, up to ``next_offset``."""
         self.next_offsets[topic] = next_offset
         self.watermark_ms = result.watermark_ms
         self.expiry = result.expiry
@@ -139,30 +101,30 @@ class Draft:
         self.sessions_closed += result.sessions_closed
         self.devices_linked += result.devices_linked
         if result.dead_letters:
-            self.rejections.update(letter.reason for letter, _, _ in result.dead_letters)
+            self.dead_letters_by_reason.update(letter.reason for letter, _, _ in result.dead_letters)
             letter = result.dead_letters[-1][0]
-            self.last_rejection = f"{letter.topic}/{letter.partition}/{letter.offset}"
+            self.last_dead_letter = f"{letter.topic}/{letter.partition}/{letter.offset}"
         self.states.update(result.states)
         for role, outputs in encoded.items():
             self.add_outputs(role, outputs)
 
     def note_received(self, timestamp_ms: int) -> None:
-        """Take note of when a record was received, where its time can be one in ms."""
+        """Note when a record was received, where its timestamp can be one in ms."""
         known_ms = self.received_ms
         if OLDEST_TIMESTAMP_MS <= timestamp_ms < TIMESTAMP_LIMIT_MS and (
             known_ms is None or timestamp_ms < known_ms
         ):
             self.received_ms = timestamp_ms
 
-    def go_on_at(self, next_offsets: Mapping[str, int]) -> None:
-        """Pass what holds no record behind the last one taken in: markers, aborted and compacted records."""
+    def pass_to(self, next_offsets: Mapping[str, int]) -> None:
+        """Move on to these offsets, past what holds no record: markers, aborted and compacted records."""
         for topic, offset in next_offsets.items():
             self.next_offsets[topic] = max(self.next_offsets[topic], offset)
 
-    def send_on(self, leaving: Iterable[RepartitionedRecord]) -> None:
-        """Take in what belongs to other partitions."""
-        for record in leaving:
-            self.leaving.setdefault(record.partition, []).append(record)
+    def add_repartitioned(self, records: Iterable[RepartitionedRecord]) -> None:
+        """Add records that belong to other partitions."""
+        for record in records:
+            self.to_repartition.setdefault(record.partition, []).append(record)
             self.events += record.events
             self.events_repartitioned += record.events
             self.output_bytes += len(record.value)
@@ -181,11 +143,11 @@ class Draft:
 
     @property
     def incarnation(self) -> str:
-        """Of the changelog that it will be written to."""
+        """The incarnation of the changelog that it will be written to."""
         return self._base.incarnation
 
     def meta(self) -> Meta:
-        """The meta record that goes with it."""
+        """The meta record that is committed with it."""
         return structs.replace(
             self._base,
             schema=SCHEMA_VERSION,
@@ -195,7 +157,7 @@ class Draft:
         )
 
     def state_records(self) -> list[StateRecord]:
-        """What store and changelog have to take in; the meta record is the last one."""
+        """What is written to store and changelog; the meta record is the last one."""
         records: list[StateRecord] = []
         for device_id, state in self.states.items():
             if state is None:
@@ -208,7 +170,7 @@ class Draft:
         return records
 
     def timer_records(self) -> list[StateRecord]:
-        """What the store alone has to take in: timers that fired, moved or are new."""
+        """What is written to the store alone: timers that fired, moved or are new."""
         records: list[StateRecord] = [(key, None) for key in self.fired]
         fired = set(map(device_of_timer, self.fired))
         for device_id, state in self.states.items():
@@ -217,7 +179,7 @@ class Draft:
         return records
 
     def committed_states(self) -> dict[str, DeviceState | None]:
-        """The states, from now on committed: what they owed to cold record and timers has been written."""
+        """The states, marked as committed: their cold records and timers have been written."""
         for state in self.states.values():
             if state is not None:
                 state.cold_changed = False

@@ -1,11 +1,11 @@
-"""Decides whether a restored changelog may be trusted with this input: it is the truth about offsets, if it
-fits.
+"""Decides whether a restored changelog may be trusted with these inputs.
 
-Runs after fencing and restoring, before the first seek. Invariant: a task runs only where the changelog is of
-this raw topic, of the devices that belong to this partition, and the group's committed offsets, if there are
-any, say the same as its meta record, or what this very changelog's life has said earlier. Where the log of
-an input begins behind the offset to go on from, records may have been lost: it goes on only where what was
-deleted cannot have been a record, or where an operator has accepted the loss.
+The changelog is the truth about offsets, if it fits. Runs after fencing and restoring, before the first seek.
+Invariant: a task runs only where the changelog is of this raw topic and of the devices that belong to this
+partition, and where the group's committed offsets, if there are any, are those of its meta record, or earlier
+ones of the same incarnation. Where the log of an input begins after the offset to go on from, records may
+have been lost: the task goes on only where what was deleted cannot have been a record, or where an operator
+has accepted the loss.
 """
 
 from collections.abc import Mapping
@@ -16,41 +16,40 @@ from worker import telemetry
 from worker.core.partitioner import Partitioning
 from worker.core.state_codec import SCHEMA_VERSION
 from worker.errors import Fatal, PartitionsAdded, TransactionLost
-from worker.model.state import GroupOffset, Meta
-from worker.ports import Changelog, Clock, Source
-from worker.task.draft import TaskTopics
+from worker.model.state import Checkpoint, GroupOffset, Meta
+from worker.ports import Changelog, Source, TaskPorts
+from worker.task.layout import Layout, TaskTopics
 
 _PATIENCE_S = 2.0
 _ASK_AGAIN_S = 0.1
 
 
-def founded(
-    incarnation: str, raw_topic: str, partitioning: Partitioning, first_offsets: dict[str, int]
-) -> Meta:
-    """The first meta record of a changelog."""
+async def initial_meta(partition: int, layout: Layout, ports: TaskPorts) -> Meta:
+    """The first meta record of a changelog. Raises Fatal where the group has committed offsets already."""
+    await _reject_lost_changelog(partition, layout.topics.changelog, ports.source)
+    partitioning = layout.partitioning
     return Meta(
         schema=SCHEMA_VERSION,
-        incarnation=incarnation,
-        raw_topic=raw_topic,
-        next_offsets=first_offsets,
+        incarnation=ports.new_incarnation(),
+        raw_topic=layout.topics.raw,
+        next_offsets=await ports.source.first_offsets(),
         partitions=partitioning.partitions,
         partitioner=partitioning.partitioner if partitioning.repartitions else "",
     )
 
 
-async def agreed(
-    partition: int, meta: Meta, topics: TaskTopics, partitioning: Partitioning, source: Source, clock: Clock
-) -> Meta:
+async def checked_meta(partition: int, meta: Meta, layout: Layout, ports: TaskPorts) -> Meta:
     """The meta record to go on from. Raises Fatal, with the remedies, where something contradicts it.
 
-    An input that is new begins at its first offset; repartitioning that is turned on is remembered.
+    A new input begins at its first offset. Repartitioning that is turned on is written into the record.
     """
-    _refuse_another_layout(partition, meta, topics, partitioning)
+    topics, partitioning, source = layout.topics, layout.partitioning, ports.source
+    _reject_other_layout(partition, meta, topics, partitioning)
     known = {topic: meta.next_offsets[topic] for topic in topics.inputs if topic in meta.next_offsets}
     log_bounds = await source.log_bounds()
-    _refuse_beyond_the_end(partition, known, log_bounds)
+    _reject_beyond_end(partition, known, log_bounds)
     gaps = {topic: log_bounds[topic][0] for topic in known if known[topic] < log_bounds[topic][0]}
-    committed = await _agreed_with_group(partition, meta.incarnation, known, gaps, source, clock)
+    committed = await _offsets_of_group(partition, meta.incarnation, known, gaps, ports)
     for topic, first in gaps.items():
         _pass_gap(partition, topic, known[topic], log_bounds[topic], committed.get(topic), topics)
         known[topic] = first
@@ -65,10 +64,8 @@ async def agreed(
     )
 
 
-def _refuse_another_layout(
-    partition: int, meta: Meta, topics: TaskTopics, partitioning: Partitioning
-) -> None:
-    """Raise Fatal where the changelog is of another topic, or of other devices."""
+def _reject_other_layout(partition: int, meta: Meta, topics: TaskTopics, partitioning: Partitioning) -> None:
+    """Raise Fatal where the changelog is of another raw topic, or of other devices."""
     if meta.raw_topic != topics.raw:
         raise Fatal(
             f"partition {partition}: the changelog {topics.changelog} belongs to raw topic "
@@ -85,7 +82,7 @@ def _refuse_another_layout(
         )
 
 
-def _refuse_beyond_the_end(
+def _reject_beyond_end(
     partition: int, known: Mapping[str, int], log_bounds: Mapping[str, tuple[int, int]]
 ) -> None:
     for topic, offset in known.items():
@@ -106,7 +103,7 @@ def _pass_gap(
     group: GroupOffset | None,
     topics: TaskTopics,
 ) -> None:
-    """Log why it may go on at the log's start, behind the offset ``known``. Raises Fatal where it may not."""
+    """Log why to go on at the log's start, after offset ``known``. Raises Fatal where it may not."""
     first, end = log_bounds
     if group is not None and _accepts(group, first):
         cause = "the group's offset was set to the log's start by hand, which accepts the loss"
@@ -130,35 +127,36 @@ def _pass_gap(
 
 
 def _accepts(group: GroupOffset, log_start: int) -> bool:
-    """Whether an operator's tool has set the group's offset to the log's start: a worker's would bear an
-    author, and a coordinator that repeats an old answer repeats that.
+    """Whether an operator has set the group's offset to the log's start.
+
+    A worker's commit has an author, and a coordinator that repeats an old answer repeats its author.
     """
     return not group.author and group.next_offset == log_start
 
 
-async def _agreed_with_group(
+async def _offsets_of_group(
     partition: int,
     incarnation: str,
     known: Mapping[str, int],
     gaps: Mapping[str, int],
-    source: Source,
-    clock: Clock,
+    ports: TaskPorts,
 ) -> Mapping[str, GroupOffset]:
-    """The group's offsets. Raises Fatal, with the remedies, where changelog and group contradict each other.
+    """The group's offsets. Raises Fatal, with the remedies, where they contradict the changelog's.
 
-    They may have expired, all of them; those of a single topic go only with the topic. ``gaps``: of inputs
-    whose log begins behind the offset that is ``known``, where it begins.
+    All of them may have expired; those of a single topic disappear only with the topic. ``known``: the
+    changelog's offsets. ``gaps``: topic -> the log's start, where that is after the known offset.
     """
+    clock = ports.clock
     deadline = clock.monotonic() + _PATIENCE_S
     while True:
         asked_at = clock.monotonic()
-        committed = await source.committed_offsets()
+        committed = await ports.source.committed_offsets()
         others = {t: group for t, group in committed.items() if t not in gaps or not _accepts(group, gaps[t])}
         wanted = {topic: known[topic] for topic in known if topic in others or topic not in committed}
         if not others or _agrees(others, wanted, incarnation):
             return committed
-        # An earlier version's commits bear no author, and a broker answers those before the last one until
-        # its markers are written.
+        # An earlier version's commits have no author, and a broker answers with the offsets before the last
+        # commit until its markers are written.
         if asked_at > deadline:
             raise _contradiction(partition, known, committed)
         await clock.sleep(_ASK_AGAIN_S)
@@ -169,13 +167,13 @@ def _contradiction(partition: int, known: Mapping[str, int], committed: Mapping[
     without = [topic for topic in known if topic not in committed]
     if without:  # brokers delete a topic's offsets with the topic
         return Fatal(
-            f"partition {partition}: the group has committed offsets {_told(committed)} and none of "
+            f"partition {partition}: the group has committed offsets {_plain(committed)} and none of "
             f"{', '.join(without)}: the topic was deleted and recreated. Do not set its offsets by hand: "
             "what lies before them would be skipped. Start a new group (kafka.group_id), which builds the "
             "state again"
         )
     return Fatal(
-        f"partition {partition}: the group's committed offsets {_told(committed)} are not the changelog's "
+        f"partition {partition}: the group's committed offsets {_plain(committed)} are not the changelog's "
         f"{dict(known)}: somebody reset the one or the other. Either set the group's offsets back to the "
         "changelog's (kafka-consumer-groups.sh --reset-offsets --to-offset), which keeps the state, or start "
         "a new group (kafka.group_id), which builds it again"
@@ -183,10 +181,10 @@ def _contradiction(partition: int, known: Mapping[str, int], committed: Mapping[
 
 
 def _agrees(committed: Mapping[str, GroupOffset], known: Mapping[str, int], incarnation: str) -> bool:
-    """Whether the group says the same of every input, or repeats what this changelog's life said earlier.
+    """Whether the group's offsets are the changelog's, or earlier ones of the same incarnation.
 
-    A broker answers the offset before the last commit until its markers are written (KIP-447); one that has
-    come back from an outage was seen to answer that of half an hour before, until it lost the group again.
+    A broker answers with the offset before the last commit until its markers are written (KIP-447). A broker
+    that came back from an outage was seen to answer with an offset of half an hour before.
     """
     return committed.keys() == known.keys() and all(
         group.next_offset == known[topic]
@@ -195,26 +193,37 @@ def _agrees(committed: Mapping[str, GroupOffset], known: Mapping[str, int], inca
     )
 
 
-def _told(committed: Mapping[str, GroupOffset]) -> dict[str, int]:
-    """As a human looks for it."""
+def _plain(committed: Mapping[str, GroupOffset]) -> dict[str, int]:
+    """Topic -> offset, for a message."""
     return {topic: group.next_offset for topic, group in committed.items()}
 
 
-async def refuse_forgotten_life(partition: int, changelog_topic: str, source: Source) -> None:
-    """The changelog is empty: raise Fatal where the group remembers having worked."""
+async def _reject_lost_changelog(partition: int, changelog_topic: str, source: Source) -> None:
+    """Raise Fatal where the changelog is empty although the group has committed offsets."""
     committed = await source.committed_offsets()
     if committed:
         raise Fatal(
-            f"partition {partition}: the group has committed offsets {_told(committed)} but the changelog "
+            f"partition {partition}: the group has committed offsets {_plain(committed)} but the changelog "
             f"{changelog_topic} is empty: its state is lost. Restore the changelog topic, or start a new "
             "group (kafka.group_id), which reads the raw topic again from kafka.start_from"
         )
 
 
-async def refuse_overtaken(changelog: Changelog, restored_end: int) -> None:
+def reject_recreated_changelog(partition: int, before: Checkpoint | None, changelog_offset: int) -> None:
+    """Raise Fatal where the changelog, which only grows, is shorter after a commit than it was before."""
+    if before is not None and changelog_offset <= before.changelog_offset:
+        raise Fatal(
+            f"partition {partition}: the changelog ends at offset {changelog_offset} and was at "
+            f"{before.changelog_offset} before: it was deleted and recreated, and most of its state is lost. "
+            "Start a new group (kafka.group_id), which reads the raw topic again from kafka.start_from"
+        )
+
+
+async def reject_if_fenced(changelog: Changelog, restored_end: int) -> None:
     """Raise TransactionLost where the changelog grew since the restore that ended at ``restored_end``.
 
-    Only another worker that has fenced this one can have written: its commit then looks like a contradiction.
+    Only another worker that has fenced this one can have written it. That worker's commit looks like a
+    contradiction to this one.
     """
     _, end = await changelog.bounds()
     if end > restored_end:

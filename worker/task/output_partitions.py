@@ -1,36 +1,34 @@
-"""Says to which partition of its output topics a task's records go.
+"""Decides to which partition of each output topic a task's records go.
 
-An output that has as many partitions as the raw topic takes all of a task's records in the task's own
-partition: so a transaction touches few. One with another number is partitioned by device, as producers would;
-so each device stays in its order there too, for it has one task and one output partition. Knows keys; no
-events.
+An output with as many partitions as the raw topic takes all of a task's records in the task's own partition,
+so a transaction touches few. An output with another number is partitioned by device, as producers do it; each
+device stays in order there too, because it has one task and one output partition. Knows keys, not events.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from worker.core.encode import device_of_session_key
 from worker.core.partitioner import Partitioning, PartitionOf
 from worker.model.outputs import OutputRecord
 from worker.model.topics import OUTPUTS, Role
-from worker.task.draft import Draft, TaskTopics
+from worker.task.draft import Draft
+from worker.task.layout import Layout
 
 
-class Outlets:
-    """The ways out of one partition's task."""
+class OutputPartitions:
+    """The output partitions of one task."""
 
-    def __init__(
-        self, partition: int, topics: TaskTopics, partitioning: Partitioning, counts: Mapping[str, int]
-    ) -> None:
-        """``counts``: how many partitions the topics have; those of the raw topic where it is not said."""
+    def __init__(self, partition: int, layout: Layout) -> None:
         self._partition = partition
-        self._topics = topics
-        self._spread: dict[str, PartitionOf] = {
-            topic: Partitioning(partitions=count, partitioner=partitioning.partitioner).cached()
-            for topic, count in counts.items()
-            if count != partitioning.partitions
+        self._topics = layout.topics
+        spread = layout.partitioning
+        self._by_device: dict[str, PartitionOf] = {
+            topic: Partitioning(partitions=count, partitioner=spread.partitioner).cached()
+            for topic, count in layout.partitions.items()
+            if count != spread.partitions
         }
 
-    def of(self, draft: Draft) -> Iterator[tuple[str, int, Sequence[OutputRecord]]]:
+    def records_of(self, draft: Draft) -> Iterator[tuple[str, int, Sequence[OutputRecord]]]:
         """(topic, partition, records) of all that the draft publishes, each in order."""
         for role, topic in self._topics.outputs.items():
             for partition, part in self._parts(role, draft.outputs(role)):
@@ -39,7 +37,7 @@ class Outlets:
     def _parts(
         self, role: Role, records: Sequence[OutputRecord]
     ) -> Iterator[tuple[int, Sequence[OutputRecord]]]:
-        partition_of = self._spread.get(self._topics.outputs[role])
+        partition_of = self._by_device.get(self._topics.outputs[role])
         if partition_of is None:
             yield self._partition, records
             return

@@ -1,9 +1,10 @@
-"""Brings a local store up to what the changelog holds, reading only the tail that it lacks.
+"""Restores a local store from the changelog, reading only the tail that it lacks.
 
 Knows changelog, store and clock; nothing of inputs or transactions. Runs after fencing, so nobody else
 writes. Invariants: a store that is not certainly a prefix of this changelog is wiped and restored whole;
-progress is written with its checkpoint, so a kill during a long restore keeps it; the loop ends on position,
-not on records, because a changelog may end in markers and aborted records.
+progress is written with its checkpoint, so a kill during a long restore keeps it; the loop ends on an offset,
+not on a record, because a changelog may end in markers and aborted records. Checkpoints are made here alone,
+so that restore and commit never differ.
 """
 
 from collections.abc import Callable
@@ -23,12 +24,11 @@ from worker.core.state_codec import (
 from worker.errors import Fatal, StateCorrupted
 from worker.model.state import Checkpoint, Meta
 from worker.ports import Changelog, Clock, StateRecord, StateStore
-from worker.task.checkpoints import checkpoint_at
-from worker.task.offset_checks import refuse_overtaken
+from worker.task.offset_checks import reject_if_fenced
 
 
 class Restored(Struct, frozen=True):
-    """What a restore found below ``end``: ``meta`` is None when the changelog has never been written."""
+    """What a restore read, up to the changelog's ``end``; ``meta`` is None when the changelog was empty."""
 
     meta: Meta | None
     end: int
@@ -37,7 +37,7 @@ class Restored(Struct, frozen=True):
     seconds: float
 
     def log_event(self, partition: int) -> telemetry.PartitionRestored:
-        """What the log says of it."""
+        """The restore as a log event."""
         return telemetry.PartitionRestored(
             partition=partition,
             records=self.records,
@@ -45,6 +45,16 @@ class Restored(Struct, frozen=True):
             duration_s=round(self.seconds, 3),
             next_offsets={} if self.meta is None else self.meta.next_offsets,
         )
+
+
+def checkpoint_at(changelog_offset: int, incarnation: str, clock: Clock) -> Checkpoint:
+    """The checkpoint of a store that holds what the changelog holds below ``changelog_offset``, now."""
+    return Checkpoint(
+        schema=SCHEMA_VERSION,
+        incarnation=incarnation,
+        changelog_offset=changelog_offset,
+        written_at_ms=clock.wall_ms(),
+    )
 
 
 async def restore(
@@ -55,31 +65,22 @@ async def restore(
     max_store_age_s: float,
     stopping: Callable[[], bool],
 ) -> Restored:
-    """Restore the store of one partition; ends early when ``stopping`` says so.
+    """Restore the store of one partition; ends early when ``stopping`` is true.
 
-    ``max_store_age_s``: a store not written for that long may have missed tombstones and is restored whole;
-    half of the changelog's delete.retention.ms. Raises Fatal for a changelog that does not fit.
+    ``max_store_age_s``: a store not written for that long may lack tombstones and is restored whole; half of
+    the changelog's delete.retention.ms. Raises Fatal for a changelog that does not fit.
     """
     started = clock.monotonic()
     first, end = await changelog.bounds()
     checkpoint = store.checkpoint()
-    fault = None if checkpoint is None else _fault(checkpoint, first, end, clock.wall_ms(), max_store_age_s)
-    if fault is not None:
-        telemetry.emit(telemetry.StateWiped(partition=partition, reason=fault))
-        await store.wipe()
-        checkpoint = None
-    if checkpoint is None:
-        if first > 0:
-            raise Fatal(
-                f"partition {partition}: the changelog begins at offset {first}: older records were "
-                "deleted, so states are missing. A changelog must be compacted only "
-                "(cleanup.policy=compact); restore the topic or start a new group (kafka.group_id)"
-            )
-        offset, incarnation = first, ""
-    else:
-        # The record before the checkpoint is the meta record of the last transaction applied, or a newer one
-        # follows: so the tail always holds a meta record, or the store was made from another changelog.
-        offset, incarnation = max(checkpoint.changelog_offset - 1, first), checkpoint.incarnation
+    if checkpoint is not None:
+        fault = _fault(checkpoint, first, end, clock.wall_ms(), max_store_age_s)
+        if fault is not None:
+            telemetry.emit(telemetry.StateWiped(partition=partition, reason=fault))
+            await store.wipe()
+            checkpoint = None
+    offset = _first_offset(partition, checkpoint, first)
+    incarnation = "" if checkpoint is None else checkpoint.incarnation
 
     records = devices = 0
     meta: Meta | None = None
@@ -90,7 +91,7 @@ async def restore(
             timers: list[StateRecord] = []
             for key, value in batch.records:
                 if key == META_KEY and value is not None:
-                    meta = _readable(partition, value)
+                    meta = _decoded(partition, value)
                     if incarnation not in ("", meta.incarnation):
                         raise StateCorrupted(
                             f"of {incarnation}, while the changelog is of {meta.incarnation}"
@@ -110,12 +111,27 @@ async def restore(
         if checkpoint is not None:
             raise StateCorrupted("the changelog's tail holds no meta record, so the store is not of it")
         if records:
-            await refuse_overtaken(changelog, end)  # a new owner's compacted changelog looks the same
+            await reject_if_fenced(changelog, end)  # a new owner's compacted changelog looks the same
             raise Fatal(
                 f"partition {partition}: the changelog holds {records} records but no meta record: another "
                 "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
     return Restored(meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started)
+
+
+def _first_offset(partition: int, checkpoint: Checkpoint | None, log_start: int) -> int:
+    """Where to begin to read. Raises Fatal where records that the store lacks were deleted."""
+    if checkpoint is not None:
+        # The record before the checkpoint is the meta record of the last transaction applied, or a newer one
+        # follows. So a tail without a meta record shows that the store is of another changelog.
+        return max(checkpoint.changelog_offset - 1, log_start)
+    if log_start > 0:
+        raise Fatal(
+            f"partition {partition}: the changelog begins at offset {log_start}: older records were deleted, "
+            "so states are missing. A changelog must be compacted only (cleanup.policy=compact); restore the "
+            "topic or start a new group (kafka.group_id)"
+        )
+    return log_start
 
 
 def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s: float) -> str | None:
@@ -128,11 +144,11 @@ def _fault(checkpoint: Checkpoint, first: int, end: int, now_ms: int, max_age_s:
         return f"its checkpoint {checkpoint.changelog_offset} is below the changelog's first offset {first}"
     age_s = (now_ms - checkpoint.written_at_ms) / 1000
     if age_s > max_age_s:
-        return f"last written {age_s / 86400:.1f} days ago: tombstones may have been missed"
+        return f"last written {age_s / 86400:.1f} days ago: it may lack tombstones"
     return None
 
 
-def _readable(partition: int, value: bytes) -> Meta:
+def _decoded(partition: int, value: bytes) -> Meta:
     try:
         meta = decode_meta(value)
     except ValueError as error:

@@ -1,5 +1,7 @@
-"""What a task has done since its figures were last taken: plain counters of committed work, no clock and no
-log.
+"""What a task and a worker report of themselves: counters of committed work, lag, and who stands still.
+
+Decides what is counted and when a partition counts as standing still. Knows no clock and no log: times are
+arguments, and the worker and the app log what they find here. Invariant: only committed transactions count.
 """
 
 from collections import Counter
@@ -10,9 +12,11 @@ from msgspec import Struct
 from worker.ports import Lag
 from worker.task.draft import Draft
 
+# --- what was done ---
+
 
 class TaskStatistics:
-    """Counts committed transactions only: what was dropped with a draft was not done."""
+    """What was committed since the figures were last taken; a dropped draft counts for nothing."""
 
     def __init__(self) -> None:
         self.records = 0
@@ -23,8 +27,8 @@ class TaskStatistics:
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
-        self.rejections: Counter[str] = Counter()
-        self.last_rejection: str | None = None
+        self.dead_letters: Counter[str] = Counter()  # by reason
+        self.last_dead_letter: str | None = None
         self.commit_ms: list[float] = []
         self.delay_ms: list[float] = []
 
@@ -37,14 +41,14 @@ class TaskStatistics:
         self.sessions_opened += draft.sessions_opened
         self.sessions_closed += draft.sessions_closed
         self.devices_linked += draft.devices_linked
-        self.rejections.update(draft.rejections)
-        self.last_rejection = draft.last_rejection or self.last_rejection
+        self.dead_letters.update(draft.dead_letters_by_reason)
+        self.last_dead_letter = draft.last_dead_letter or self.last_dead_letter
         self.commit_ms.append(commit_seconds * 1000)
         if delay_ms is not None:
             self.delay_ms.append(delay_ms)
 
     def merge(self, other: "TaskStatistics") -> None:
-        """Count what ``other`` counted."""
+        """Add what ``other`` counted."""
         self.records += other.records
         self.events += other.events
         self.events_repartitioned += other.events_repartitioned
@@ -53,14 +57,14 @@ class TaskStatistics:
         self.sessions_opened += other.sessions_opened
         self.sessions_closed += other.sessions_closed
         self.devices_linked += other.devices_linked
-        self.rejections.update(other.rejections)
-        self.last_rejection = other.last_rejection or self.last_rejection
+        self.dead_letters.update(other.dead_letters)
+        self.last_dead_letter = other.last_dead_letter or self.last_dead_letter
         self.commit_ms += other.commit_ms
         self.delay_ms += other.delay_ms
 
 
 class Totals(Struct):
-    """What a worker has done since its start, all partitions together, also those that went elsewhere."""
+    """What a worker has done since its start, on all partitions, also those that went to other workers."""
 
     events: int = 0
     records: int = 0
@@ -69,16 +73,16 @@ class Totals(Struct):
     dead_letters: int = 0
 
     def add(self, done: TaskStatistics) -> None:
-        """Count an interval."""
+        """Add an interval."""
         self.events += done.events
         self.records += done.records
         self.transactions += done.transactions
         self.transactions_lost += done.transactions_lost
-        self.dead_letters += done.rejections.total()
+        self.dead_letters += done.dead_letters.total()
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The value that so great a share of them is not above, to a tenth; None where there are none."""
+    """The value that this share of them is not above, to a tenth; None where there are none."""
     if not values:
         return None
     ordered = sorted(values)
@@ -88,3 +92,45 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 def unknown_by_reason(lags: Mapping[str, Lag]) -> dict[str, int]:
     """How many partitions have no known lag, by the reason."""
     return dict(Counter(lag.unknown_because for lag in lags.values() if lag.records is None))
+
+
+# --- whether it goes on ---
+
+
+class Progress(Struct, frozen=True):
+    """How far one task has come, and whether it has work.
+
+    ``idle``: it runs, and has nothing to read, as brokers said lately, and nothing to commit; after a lost
+    transaction only where it is caught up. ``changelog_offset`` grows with each commit and with each piece
+    that is restored; -1 = nothing yet.
+    """
+
+    idle: bool
+    changelog_offset: int
+
+
+class Standstill:
+    """Finds partitions that stand still: they have work, and for too long nothing of it was committed.
+
+    A partition that is idle never stands still, nor does one that restores, as long as its store grows.
+    """
+
+    def __init__(self, patience_s: float) -> None:
+        """``patience_s``: how long a partition may go without progress."""
+        self._patience_s = patience_s
+        self._since: dict[int, tuple[int, float]] = {}
+
+    def partitions(self, progress: Mapping[int, Progress], now_s: float) -> dict[int, float]:
+        """Partition -> seconds without progress, of those that are past the patience.
+
+        ``now_s`` is monotonic. A partition that is not in ``progress`` starts again when it comes back.
+        """
+        since = {}
+        for partition, seen in progress.items():
+            offset, since_s = self._since.get(partition, (seen.changelog_offset, now_s))
+            if seen.idle or seen.changelog_offset != offset:
+                since_s = now_s
+            since[partition] = (seen.changelog_offset, since_s)
+        self._since = since
+        still_s = {partition: now_s - since_s for partition, (_, since_s) in since.items()}
+        return {partition: seconds for partition, seconds in still_s.items() if seconds > self._patience_s}

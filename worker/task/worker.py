@@ -12,11 +12,9 @@ from typing import Any, Protocol
 
 from worker import telemetry
 from worker.ports import Clock
-from worker.task.life_cycle import TaskState
-from worker.task.memory_budget import MemoryBudget
-from worker.task.partition_task import PartitionTask
-from worker.task.progress import Progress
-from worker.task.status import TaskStatistics, Totals, percentile, unknown_by_reason
+from worker.task.commit_policy import MemoryBudget
+from worker.task.partition_task import PartitionTask, TaskState
+from worker.task.status import Progress, TaskStatistics, Totals, percentile, unknown_by_reason
 
 _STOP_S = 6.0
 
@@ -170,7 +168,7 @@ class Worker:
                 sessions_opened=done.sessions_opened,
                 sessions_closed=done.sessions_closed,
                 devices_linked=done.devices_linked,
-                dead_letters=dict(done.rejections),
+                dead_letters=dict(done.dead_letters),
                 events_total=self._totals.events,
                 records_total=self._totals.records,
                 transactions_total=self._totals.transactions,
@@ -179,10 +177,10 @@ class Worker:
                 rss_mb=round(self._resident_mb(), 1),
             )
         ]
-        if done.last_rejection is not None:
+        if done.last_dead_letter is not None:
             events.append(
                 telemetry.DeadLettersWritten(
-                    by_reason=dict(done.rejections), last_position=done.last_rejection
+                    by_reason=dict(done.dead_letters), last_position=done.last_dead_letter
                 )
             )
         return events

@@ -10,7 +10,7 @@ from worker.telemetry.log_event import LogEvent as LogEvent
 from worker.telemetry.log_event import emit as emit
 from worker.telemetry.partition_events import InputGapSkipped as InputGapSkipped
 from worker.telemetry.partition_events import PartitionAssigned as PartitionAssigned
-from worker.telemetry.partition_events import PartitionFounded as PartitionFounded
+from worker.telemetry.partition_events import PartitionInitialized as PartitionInitialized
 from worker.telemetry.partition_events import PartitionRestored as PartitionRestored
 from worker.telemetry.partition_events import PartitionRevoked as PartitionRevoked
 from worker.telemetry.partition_events import PartitionStuck as PartitionStuck

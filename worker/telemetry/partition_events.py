@@ -39,7 +39,7 @@ class PartitionRestored(LogEvent, frozen=True, kw_only=True):
     next_offsets: dict[str, int]
 
 
-class PartitionFounded(LogEvent, frozen=True, kw_only=True):
+class PartitionInitialized(LogEvent, frozen=True, kw_only=True):
     """The changelog was empty; the partition starts at these offsets without state. Normal at the first start
     of a group.
 
@@ -48,7 +48,7 @@ class PartitionFounded(LogEvent, frozen=True, kw_only=True):
     Remedy: its changelog was lost; docs/operations.md says how to build the state again.
     """
 
-    NAME = "partition.founded"
+    NAME = "partition.initialized"
     partition: int
     next_offsets: dict[str, int]
 

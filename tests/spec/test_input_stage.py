@@ -10,9 +10,8 @@ from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.model.repartition import RepartitionedRecord
 from worker.model.rules import IdentityRules, InputRules
-from worker.task.draft import TaskTopics
-from worker.task.input_stage import Intake, Taken
-from worker.task.misrouting import Misrouting
+from worker.task.input_stage import InputBatch, InputStage, PartitionerCheck
+from worker.task.layout import Layout, TaskTopics
 
 TOPICS = TaskTopics(
     raw="raw",
@@ -29,10 +28,11 @@ OURS, THEIRS = (
 )
 
 
-def intake(partition: int = HERE, partitioning: Partitioning = PARTITIONING) -> Intake:
-    """The way in of that partition."""
+def stage(partition: int = HERE, partitioning: Partitioning = PARTITIONING) -> InputStage:
+    """The input stage of that partition."""
     decoder = Decoder(InputRules(), IdentityRules())
-    return Intake(partition, TOPICS, decoder, partitioning, Misrouting(partitioning))
+    layout = Layout(TOPICS, {}, partitioning)
+    return InputStage(partition, layout, decoder, PartitionerCheck(partitioning))
 
 
 def raw(*devices: str, offset: int = 7) -> Record:
@@ -44,49 +44,49 @@ def through_the_topic(sent: RepartitionedRecord) -> FetchedRecord:
     return FetchedRecord("g.repartition", sent.partition, 31, 9, sent.key, sent.value, sent.headers)
 
 
-def devices_in(taken: Taken) -> list[str]:
-    return [event.device_id for value in taken.decoded.values for event in value.events]
+def devices_in(batch: InputBatch) -> list[str]:
+    return [event.device_id for value in batch.decoded.values for event in value.events]
 
 
 def test_events_of_the_partitions_own_devices_stay() -> None:
-    taken = intake().take([raw(OURS, OURS), raw(OURS, offset=8)])
-    assert devices_in(taken) == [OURS, OURS, OURS]
-    assert not taken.leaving
+    batch = stage().process([raw(OURS, OURS), raw(OURS, offset=8)])
+    assert devices_in(batch) == [OURS, OURS, OURS]
+    assert not batch.to_repartition
 
 
 def test_events_of_other_partitions_devices_leave_for_theirs() -> None:
-    taken = intake().take([raw(OURS, THEIRS)])
-    assert devices_in(taken) == [OURS]
-    assert [(sent.partition, sent.key) for sent in taken.leaving] == [(THERE, THEIRS.encode())]
+    batch = stage().process([raw(OURS, THEIRS)])
+    assert devices_in(batch) == [OURS]
+    assert [(sent.partition, sent.key) for sent in batch.to_repartition] == [(THERE, THEIRS.encode())]
 
 
 def test_where_keys_are_trusted_everything_stays() -> None:
-    taken = intake(partitioning=structs.replace(PARTITIONING, repartitions=False)).take([raw(OURS, THEIRS)])
-    assert devices_in(taken) == [OURS, THEIRS]
-    assert not taken.leaving
+    batch = stage(partitioning=structs.replace(PARTITIONING, repartitions=False)).process([raw(OURS, THEIRS)])
+    assert devices_in(batch) == [OURS, THEIRS]
+    assert not batch.to_repartition
 
 
 def test_what_has_arrived_is_of_the_raw_record_from_which_it_was_sent() -> None:
     first = raw(OURS, THEIRS)
-    (sent,) = intake().take([first]).leaving
-    taken = intake(THERE).take([through_the_topic(sent)])
-    assert devices_in(taken) == [THEIRS]
-    (came,) = taken.decoded.records
+    (sent,) = stage().process([first]).to_repartition
+    batch = stage(THERE).process([through_the_topic(sent)])
+    assert devices_in(batch) == [THEIRS]
+    (came,) = batch.decoded.records
     assert (came.topic, came.partition, came.offset, came.timestamp) == ("raw", HERE, 7, first.timestamp)
 
 
 def test_what_is_refused_after_its_way_names_its_place_in_the_raw_batch() -> None:
-    (sent,) = intake().take([raw(OURS, THEIRS)]).leaving
+    (sent,) = stage().process([raw(OURS, THEIRS)]).to_repartition
     spoilt = structs.replace(sent, value=b"[17]")
-    taken = intake(THERE).take([through_the_topic(spoilt)])
-    assert [rejection.index for rejection in taken.decoded.values[0].rejections] == [1]
+    batch = stage(THERE).process([through_the_topic(spoilt)])
+    assert [rejection.index for rejection in batch.decoded.values[0].rejections] == [1]
 
 
 def test_what_has_arrived_at_the_wrong_partition_stays_all_the_same() -> None:
-    (sent,) = intake().take([raw(OURS, THEIRS)]).leaving
-    taken = intake(HERE).take([through_the_topic(sent)])
-    assert devices_in(taken) == [THEIRS]
-    assert not taken.leaving
+    (sent,) = stage().process([raw(OURS, THEIRS)]).to_repartition
+    batch = stage(HERE).process([through_the_topic(sent)])
+    assert devices_in(batch) == [THEIRS]
+    assert not batch.to_repartition
 
 
 def test_keyed_records_that_the_other_partitioner_would_have_put_here_are_told_of(
@@ -95,6 +95,5 @@ def test_keyed_records_that_the_other_partitioner_would_have_put_here_are_told_o
     told: list[telemetry.LogEvent] = []
     monkeypatch.setattr(telemetry, "emit", told.append)
     devices = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == HERE]
-    way_in = intake()
-    way_in.take([record(n, [click(d)], topic="raw", key=d) for n, d in enumerate(devices)])
+    stage().process([record(n, [click(d)], topic="raw", key=d) for n, d in enumerate(devices)])
     assert told == [telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")]

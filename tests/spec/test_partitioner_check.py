@@ -12,7 +12,7 @@ from worker.core.partitioner import Partitioning
 from worker.core.pipeline import decode_records
 from worker.core.repartition import misplaced_devices
 from worker.model.rules import IdentityRules, InputRules
-from worker.task.misrouting import Misrouting
+from worker.task.input_stage import PartitionerCheck
 
 CONFIGURED = Partitioning(partitions=4, partitioner="murmur2")
 OTHER = Partitioning(partitions=4, partitioner="crc32")
@@ -32,13 +32,13 @@ def told_after(
     """What is logged after records of (device, key, partition)."""
     told: list[telemetry.LogEvent] = []
     monkeypatch.setattr(telemetry, "emit", told.append)
-    misrouting = Misrouting(configured)
+    check = PartitionerCheck(configured)
     for offset, (device_id, key, partition) in enumerate(records):
         raw = record(offset, [click(device_id)], key=key, partition=partition)
         decoded = decode_records([raw], DECODER)
         misplaced = misplaced_devices(decoded.device_ids, partition, configured.partition_of)
         if misplaced:
-            misrouting.look_at(decoded, misplaced, partition)
+            check.count(decoded, misplaced, partition)
     return told
 
 
@@ -100,7 +100,7 @@ def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
     records = [record(n, [click(d)], key=d) for n, d in enumerate([*at_home[:200], *strays[:200]])]
     decoded = decode_records([*records, record(400, b"broken", key="d1")], DECODER)
     misplaced = misplaced_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
-    Misrouting(CONFIGURED).look_at(decoded, misplaced, 0)
+    PartitionerCheck(CONFIGURED).count(decoded, misplaced, 0)
     assert len(told) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_batch_of_several_devices_goes_by_the_first_as_its_key_does(
     monkeypatch.setattr(telemetry, "emit", told.append)
     strays = [d for d in MISPLACED if OTHER.partition_of(d) == 0]
     records = [record(n, [click(first), click(strays[-1])], key=first) for n, first in enumerate(strays)]
-    misrouting = Misrouting(CONFIGURED)
+    check = PartitionerCheck(CONFIGURED)
     for _ in range(3):
-        misrouting.look_at(decode_records(records, DECODER), frozenset(strays), 0)
+        check.count(decode_records(records, DECODER), frozenset(strays), 0)
     assert len(told) == 1

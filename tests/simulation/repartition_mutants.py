@@ -16,20 +16,22 @@ from worker.core.pipeline import decode_records
 from worker.core.repartition import arrived, divide, misplaced_devices
 from worker.model.events import InputRecord
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
+from worker.ports import TaskPorts
+from worker.task.commit_policy import CommitPolicy
 from worker.task.draft import Draft
-from worker.task.input_stage import Intake, Taken
-from worker.task.misrouting import Misrouting
-from worker.task.partition_task import PartitionTask
+from worker.task.input_stage import InputBatch, InputStage, PartitionerCheck
+from worker.task.layout import Layout
+from worker.task.partition_task import PartitionTask, ProcessServices, Topology
 
 
 class ForwardsInATransactionOfItsOwn(PartitionTask):
     """Between the two a crash leaves events sent on, and the raw offset where it was: they are sent again."""
 
     async def _commit(self, draft: Draft) -> None:
-        leaving, draft.leaving = draft.leaving, {}
-        if leaving:
+        repartitioned, draft.to_repartition = draft.to_repartition, {}
+        if repartitioned:
             await self._transaction.begin()
-            for partition, records in leaving.items():
+            for partition, records in repartitioned.items():
                 await self._transaction.forward(self._topics.repartition, partition, records)
             await self._transaction.acknowledged()
             await self._transaction.commit()
@@ -43,13 +45,13 @@ class SendsOnWhatALostDraftHeld(PartitionTask):
 
     def _drop_uncommitted(self) -> None:
         if self._draft is not None:
-            self.lost = self._draft.leaving
+            self.lost = self._draft.to_repartition
         super()._drop_uncommitted()
 
     def _open_draft(self, *, nothing_pending: bool) -> Draft:
         draft = super()._open_draft(nothing_pending=nothing_pending)
         for partition, records in self.lost.items():
-            draft.leaving.setdefault(partition, []).extend(records)
+            draft.to_repartition.setdefault(partition, []).extend(records)
         self.lost = {}
         return draft
 
@@ -74,26 +76,32 @@ class CommitsNoOffsetOfTheRepartitionTopic(FakeTransaction):
 class SendsOnWhatHasArrived(PartitionTask):
     """A worker that believes in another partitioner, and does not know that what arrived stays."""
 
-    async def run(self) -> None:
-        self._intake = _SuspiciousIntake(
-            self.partition,
-            self._topics,
-            DECODER,
-            self._intake.partitioning,
-            Misrouting(self._intake.partitioning),
-        )
-        await super().run()
+    def __init__(
+        self,
+        partition: int,
+        topology: Topology,
+        ports: TaskPorts,
+        services: ProcessServices,
+        policy: CommitPolicy,
+        max_store_age_s: float,
+    ) -> None:
+        topology = structs.replace(topology, input_stage=_SuspiciousInputStage(partition, topology.layout))
+        super().__init__(partition, topology, ports, services, policy, max_store_age_s)
 
 
-class _SuspiciousIntake(Intake):
-    def take(self, records: Sequence[InputRecord]) -> Taken:
+class _SuspiciousInputStage(InputStage):
+    def __init__(self, partition: int, layout: Layout) -> None:
+        super().__init__(partition, layout, DECODER, PartitionerCheck(layout.partitioning))
+        self._other = structs.replace(layout.partitioning, partitioner="crc32")
+
+    def process(self, records: Sequence[InputRecord]) -> InputBatch:
         if records[0].topic != REPARTITION_TOPIC:
-            return super().take(records)
-        other = structs.replace(self.partitioning, partitioner="crc32")
+            return super().process(records)
+        other = self._other
         came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
         decoded = decode_records(came, DECODER)
         misplaced = misplaced_devices(decoded.device_ids, self._partition, other.partition_of)
-        return Taken(*divide(decoded, misplaced, other.partition_of, DECODER.elements))
+        return InputBatch(*divide(decoded, misplaced, other.partition_of, DECODER.elements))
 
 
 class ReadsWhatIsNotDecided(FakeSource):
@@ -115,8 +123,8 @@ class ReadsWhatIsNotDecided(FakeSource):
 class TakesWhatComesAgainAfterARebalance(PartitionTask):
     """The client goes back to the committed offset, and with it the task."""
 
-    def _step(self, records: Sequence[InputRecord]) -> None:
+    def _process(self, records: Sequence[InputRecord]) -> None:
         draft = self._draft or self._open_draft(nothing_pending=False)
         topic = records[0].topic
         draft.next_offsets[topic] = min(draft.next_offsets[topic], records[0].offset)
-        super()._step(records)
+        super()._process(records)

@@ -17,13 +17,13 @@ from worker.core.state_codec import TimerKind, whole_range
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers
-from worker.model.state import Meta
-from worker.task.checkpoints import checkpoint_at
+from worker.ports import TaskPorts
+from worker.task.commit_policy import CommitPolicy, DraftLimits
 from worker.task.draft import Draft
-from worker.task.draft_limits import DraftLimits
-from worker.task.failures import Setbacks
-from worker.task.life_cycle import TaskState
-from worker.task.partition_task import PartitionTask
+from worker.task.failures import FailureStreak
+from worker.task.partition_task import PartitionTask, ProcessServices, TaskState, Topology
+from worker.task.restore import Restored, checkpoint_at
+from worker.task.startup import Start, Startup
 from worker.task.timers import TimerService
 
 
@@ -33,10 +33,10 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
     async def _commit(self, draft: Draft) -> None:
         transaction, topics, records = self._transaction, self._topics, draft.state_records()
         await transaction.begin()
-        for topic, partition, outputs in self._outlets.of(draft):
+        for topic, partition, outputs in self._output_partitions.records_of(draft):
             await transaction.send(topic, outputs, partition)
-        for partition, leaving in draft.leaving.items():
-            await transaction.forward(topics.repartition, partition, leaving)
+        for partition, repartitioned in draft.to_repartition.items():
+            await transaction.forward(topics.repartition, partition, repartitioned)
         await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
         next_offsets = await transaction.acknowledged()
         await transaction.add_offsets(draft.next_offsets, draft.incarnation)
@@ -47,17 +47,36 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
         await transaction.commit()
         self._committed = meta
         self._timers.written(timer_records)
-        self._live_states.keep(draft.committed_states())
-        self._setbacks.committed()
+        self._devices.keep(draft.committed_states())
+        self._failures.committed()
 
 
 class TrustsTheGroupsOffsets(PartitionTask):
     """They may be those before the last commit: its records would be taken twice."""
 
-    async def _continue(self, meta: Meta) -> None:
-        committed = await self._source.committed_offsets()
+    def __init__(
+        self,
+        partition: int,
+        topology: Topology,
+        ports: TaskPorts,
+        services: ProcessServices,
+        policy: CommitPolicy,
+        max_store_age_s: float,
+    ) -> None:
+        super().__init__(partition, topology, ports, services, policy, max_store_age_s)
+        self._startup = _StartsAtTheGroupsOffsets(
+            partition, topology.layout, ports, services.start_queue, max_store_age_s
+        )
+
+
+class _StartsAtTheGroupsOffsets(Startup):
+    async def _start_from(self, restored: Restored) -> Start:
+        if restored.meta is None:
+            return await super()._start_from(restored)
+        committed = await self._ports.source.committed_offsets()
         offsets = {topic: group.next_offset for topic, group in committed.items()}
-        self._committed = structs.replace(meta, next_offsets=offsets or meta.next_offsets)
+        meta = structs.replace(restored.meta, next_offsets=offsets or restored.meta.next_offsets)
+        return Start(meta, is_changed=False, event=restored.log_event(self._partition))
 
 
 class KeepsTheWatermarkOfALostDraft(PartitionTask):
@@ -65,14 +84,16 @@ class KeepsTheWatermarkOfALostDraft(PartitionTask):
 
     kept_ms = 0
 
-    async def _lose(self, lost: TransactionLost) -> None:
+    async def _transaction_lost(self, error: TransactionLost) -> None:
         if self._draft is not None:
             self.kept_ms = max(self.kept_ms, self._draft.watermark_ms)
-        await super()._lose(lost)
+        await super()._transaction_lost(error)
 
-    async def _continue(self, meta: Meta) -> None:
-        await super()._continue(meta)
-        self._committed = structs.replace(meta, watermark_ms=max(meta.watermark_ms, self.kept_ms))
+    async def _start(self) -> None:
+        await super()._start()
+        if self._committed is not None and self.state is TaskState.RUNNING:
+            kept_ms = max(self._committed.watermark_ms, self.kept_ms)
+            self._committed = structs.replace(self._committed, watermark_ms=kept_ms)
 
 
 class KeepsTheStatesOfALostDraft(PartitionTask):
@@ -81,7 +102,7 @@ class KeepsTheStatesOfALostDraft(PartitionTask):
     def _drop_uncommitted(self) -> None:
         states = {} if self._draft is None else self._draft.states
         super()._drop_uncommitted()
-        self._live_states.keep(states)
+        self._devices.keep(states)
 
 
 class KeepsLiveStatesOverALoss(PartitionTask):
@@ -100,6 +121,7 @@ class SendsALostDraftAgain(PartitionTask):
             await super()._start()
             return
         self._enter(TaskState.RESTORING)
+        await self._store.open()
         await self._transaction.fence()
         self._enter(TaskState.RUNNING)
 
@@ -145,18 +167,18 @@ class TriesAgainWhatWasTooMuch(PartitionTask):
         await super().run()
 
 
-class EndlesslyPatient(Setbacks):
+class EndlesslyPatientStreak(FailureStreak):
     """Takes a missing right for an outage."""
 
-    def lose(self, lost: TransactionLost, events: int, *, told: bool) -> None:
-        self.lost += 1
+    def transaction_lost(self, error: TransactionLost, events: int, *, log: bool) -> None:
+        self.transactions_lost += 1
 
 
 class TriesForEverWhatIsRefused(PartitionTask):
     """It looks well, and commits nothing: nobody hears which right is missing."""
 
     async def run(self) -> None:
-        self._setbacks = EndlesslyPatient(self.partition, self._topics)
+        self._failures = EndlesslyPatientStreak(self.partition, self._topics)
         await super().run()
 
 
@@ -171,16 +193,14 @@ class ClosesByTheClockWhileLagging(PartitionTask):
     """The events that go on with those sessions are only a little further down."""
 
     async def run(self) -> None:
-        self._timers = HastyTimerService(
-            self._rules, self._source, self._store, self._clock, self._live_states
-        )
+        self._timers = HastyTimerService(self._rules, self._source, self._store, self._clock, self._devices)
         await super().run()
 
 
 class StandsBehindTheLastRecord(PartitionTask):
     """Markers and aborted records behind it count as not read: once they are deleted, as lost."""
 
-    def _pass_what_holds_no_record(self) -> None:
+    def _pass_offsets_without_records(self) -> None:
         """It goes on behind the last record."""
 
 

@@ -7,8 +7,9 @@ from worker.core.partitioner import Partitioning
 from worker.model.outputs import OutputRecord
 from worker.model.state import Meta
 from worker.model.topics import Role
-from worker.task.draft import Draft, TaskTopics
-from worker.task.output_partitions import Outlets
+from worker.task.draft import Draft
+from worker.task.layout import Layout, TaskTopics
+from worker.task.output_partitions import OutputPartitions
 
 TOPICS = TaskTopics(
     raw="raw", outputs={"enriched": "e", "dead_letters": "d", "sessions": "s"}, changelog="g.changelog"
@@ -24,9 +25,11 @@ def draft(role: Role, records: Sequence[OutputRecord]) -> Draft:
 
 
 def went(counts: dict[str, int], made: Draft) -> list[tuple[str, int, list[bytes | None]]]:
-    outlets = Outlets(5, TOPICS, Partitioning(partitions=8), counts)
+    outputs = OutputPartitions(5, Layout(TOPICS, counts, Partitioning(partitions=8)))
     return [
-        (topic, part, [key for key, _, _ in records]) for topic, part, records in outlets.of(made) if records
+        (topic, part, [key for key, _, _ in records])
+        for topic, part, records in outputs.records_of(made)
+        if records
     ]
 
 
