@@ -21,7 +21,7 @@ from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import RESULTS
 from bench.run import JOBS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
-from testing.kafka.broker import end_with_parent
+from testing.child_process import end_with_parent
 from testing.scratch import scratch_directory
 
 PARTITIONS = 4

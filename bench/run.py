@@ -30,7 +30,7 @@ from bench.process_cost import (
 )
 from bench.report import RESULTS, Run, save, table
 from bench.topics import ENDS, Topics
-from testing.kafka.broker import end_with_parent
+from testing.child_process import end_with_parent
 from testing.scratch import scratch_directory
 from worker.model.topics import TOPICS
 

@@ -4,23 +4,20 @@ Decides how each is run and what is noted of it. Knows nothing of scenes, nor wh
 (``bench.silences``). Invariant: every event goes to its device's own partition, so nothing is repartitioned.
 """
 
-import json
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from bench.process_cost import ProcessTree
-from bench.run import stop
+from bench.run import STOP_S
 from bench.silences import Arrival
-from testing.kafka.broker import end_with_parent
+from testing.worker_process import WorkerProcess
 from worker.core.partitioner import Partitioning
 
 BATCH = 100  # devices in one record of the filling, all of one partition
@@ -91,33 +88,20 @@ class Reader(threading.Thread):
 
 
 class Worker:
-    """One ``sessionizer run``, its directory and its log."""
+    """A member of the group: static or dynamic, measured, with a disk that can be lost."""
 
     def __init__(self, name: str, directory: Path, environment: dict[str, str]) -> None:
         self._name = name
-        self.directory = directory / name
-        self._log = directory / f"{name}.log"
-        self._environment = {
-            **environment,
-            "SESSIONIZER_STATE_DIRECTORY": str(self.directory),
-            "SESSIONIZER_LOG_FORMAT": "json",
-            "SESSIONIZER_LOG_STATS_INTERVAL_S": "1",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
+        logged = {"SESSIONIZER_LOG_FORMAT": "json", "SESSIONIZER_LOG_STATS_INTERVAL_S": "1"}
+        self._process = WorkerProcess({**environment, **logged}, directory, name)
+        self.directory = self._process.state_directory
+        self.kill = self._process.kill
+        self.lines = self._process.log
         self._tree: ProcessTree | None = None
 
     def start(self, *, static: bool) -> None:
-        membership = {"SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": self._name if static else ""}
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run"],
-                env={**self._environment, **membership},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=end_with_parent(),
-            )
+        instance = self._name if static else ""
+        self._process.start(variables={"SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": instance})
         self._tree = ProcessTree(self._process.pid)
 
     def cpu_s(self) -> float:
@@ -127,32 +111,26 @@ class Worker:
 
     def peak_mb(self) -> float:
         """The most resident memory since its start, MiB, as the kernel knows it."""
-        assert self._process is not None
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
     def stop(self) -> None:
-        if self._process is not None:
-            stop(self._process)
-            self._process = None
+        """SIGTERM, and SIGKILL where that takes too long. Does nothing when it does not run."""
+        if self._process.running:
+            try:
+                self._process.stop_and_wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        else:
+            self._process.reap()
 
     def lose_disk(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def lines(self) -> list[dict[str, Any]]:
-        text = self._log.read_text() if self._log.exists() else ""
-        return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-
     def owned(self) -> set[int]:
         """The partitions it has, as its last status line says."""
-        status = [line for line in self.lines() if line["event"] == "worker.status"]
-        return {int(number) for number in status[-1]["lag"]} if status and self._process else set()
+        status = self.lines("worker.status")
+        return {int(number) for number in status[-1]["lag"]} if status and self._process.running else set()
 
 
 def fill(servers: str, topic: str, partitions: int, devices: Iterable[int], name: str) -> list[list[str]]:

@@ -7,20 +7,18 @@ that started it.
 """
 
 import contextlib
-import ctypes
-import os
 import random
 import shutil
 import signal
 import socket
 import struct
 import subprocess
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from testing.child_process import end_with_parent
 from testing.kafka.settings import SETTINGS, as_properties
 from testing.wait import wait_until
 
@@ -224,19 +222,3 @@ def free_ports(count: int) -> list[int]:
                 listener.bind(("127.0.0.1", port))
                 found.append(port)
     return found
-
-
-def end_with_parent() -> Callable[[], None] | None:
-    """For the child, between fork and exec: die with its parent, however that ends (Linux only)."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def request_signal() -> None:
-        set_parent_death_signal = 1
-        libc.prctl(set_parent_death_signal, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return request_signal

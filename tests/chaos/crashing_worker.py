@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import worker.task.startup as startup
+from testing.worker_process import WorkerProcess
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.poller import Poller
 from worker.adapters.kafka.transaction import KafkaTransaction
@@ -38,6 +39,12 @@ _ON_THE_WIRE = "EndTxn sent"
 
 POINTS = [f"{side} {place}" for place in (*_PLACES, _ON_THE_WIRE) for side in ("before", "after")]
 """Every point that ``CRASH_AT`` may name."""
+
+
+def start_crashing(worker: WorkerProcess, point: str, passage: int = 1) -> None:
+    """Start the worker process so that it ends when it passes that point for the nth time."""
+    variables = {"CRASH_AT": point, "CRASH_ON_PASSAGE": str(passage)}
+    worker.start(module="tests.chaos.crashing_worker", variables=variables)
 
 
 def arm(point: str, passage: int) -> None:

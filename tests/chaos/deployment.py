@@ -1,28 +1,21 @@
-"""A deployment under test: its topics, its traffic, its worker processes and what can be done to them.
+"""A deployment under test: its topics, its traffic and its worker processes.
 
 Knows processes and topics; nothing of promises. Invariant: no worker process outlives the deployment that
-started it, nor (on Linux) a test run that was killed itself.
+started it.
 """
 
 import asyncio
-import json
-import os
-import resource
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import psutil  # type: ignore[import-untyped]
 from aiokafka import TopicPartition
 from msgspec import structs
 
-from testing.kafka.broker import end_with_parent
-from testing.wait import eventually
+from testing.worker_process import WorkerProcess
 from tests.chaos.topics import committed_offsets, end_offsets
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.security import client_options
@@ -31,118 +24,6 @@ from worker.demo.topics import feed
 from worker.demo.traffic import RawRecord
 
 _PIECE_S = 0.1
-
-
-class WorkerProcess:
-    """One ``sessionizer run``, with a state directory of its own that outlives it."""
-
-    def __init__(
-        self, environment: Mapping[str, str], directory: Path, name: str, arguments: Sequence[str] = ()
-    ) -> None:
-        self._environment = {
-            **os.environ,
-            **environment,
-            "SESSIONIZER_STATE_DIRECTORY": str(directory / name),
-        }
-        self._log = directory / f"{name}.log"
-        self._arguments = ["run", *arguments]
-        self._process: subprocess.Popen[bytes] | None = None
-        self.name = name
-
-    def start(self, crash_at: str | None = None, on_passage: int = 1, module: str = "worker") -> None:
-        """Start it; returns at once. ``crash_at``: a point of ``crashing_worker`` where it is to end.
-        ``module``: another one that runs the command line.
-        """
-        assert self._process is None, f"{self.name} runs already"
-        environment = self._environment
-        if crash_at is not None:
-            environment = {**environment, "CRASH_AT": crash_at, "CRASH_ON_PASSAGE": str(on_passage)}
-            module = "tests.chaos.crashing_worker"
-        command = [sys.executable, "-m", module, *self._arguments]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, preexec_fn=end_with_parent()
-            )
-
-    @property
-    def pid(self) -> int:
-        """Of the process that was started."""
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the process is there."""
-        return self._process is not None and self._process.poll() is None
-
-    def exit_code(self) -> int | None:
-        """Of a process that has ended; None while it runs or where none was started."""
-        return None if self._process is None else self._process.poll()
-
-    def reap(self) -> None:
-        """Take note of its end, so that it may be started again."""
-        self._process = None
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    @contextmanager
-    def disk_full(self) -> Iterator[None]:
-        """It can write to no file, its log included, as long as the context lasts. Linux only.
-
-        The limit is on the size of files, which RocksDB and Python meet as they meet a full disk.
-        """
-        pid, unlimited = self.pid, resource.RLIM_INFINITY
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, unlimited))
-        yield
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (unlimited, unlimited))
-
-    def kill(self) -> None:
-        """SIGKILL: not a single instruction more."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-        self._process = None
-
-    async def stop(self, timeout_s: float = 10.0) -> int:
-        """SIGTERM; the exit code."""
-        self.signal(signal.SIGTERM)
-        return await self.ended(timeout_s)
-
-    async def ended(self, timeout_s: float = 30.0) -> int:
-        """Wait for its end; the exit code."""
-        assert self._process is not None
-        code = await asyncio.to_thread(self._process.wait, timeout_s)
-        self._process = None
-        return code
-
-    def log(self, event: str | None = None) -> list[dict[str, Any]]:
-        """Its log lines so far, or those of one event."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        parsed = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [line for line in parsed if event is None or line["event"] == event]
-
-    def raw_log(self) -> str:
-        """Everything it printed, for failure messages."""
-        return self._log.read_text() if self._log.exists() else ""
-
-    async def wait_for(self, event: str, count: int = 1, timeout_s: float = 60.0) -> None:
-        """Wait until it has logged the event that many times."""
-
-        async def logged_or_ended() -> bool:
-            return len(self.log(event)) >= count or not self.running
-
-        await eventually(logged_or_ended, what=f"{self.name} logs {event}", timeout_s=timeout_s)
-        assert len(self.log(event)) >= count, f"{self.name} ended:\n{self.raw_log()[-3000:]}"
-
-    def partitions_running(self) -> int:
-        """How many partitions it runs, by its last status line."""
-        status = self.log("worker.status")
-        return int(status[-1]["partitions_running"]) if status else 0
 
 
 class Deployment:

@@ -17,8 +17,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from testing.child_process import end_with_parent
 from testing.kafka import cluster as kafka_cluster
-from testing.kafka.broker import end_with_parent
 from testing.kafka.cluster import Cluster
 from testing.wait import eventually
 from tests.chaos.administration import Administration

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from msgspec import Struct
 
-from tests.chaos.crashing_worker import EXIT_CODE
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.crashing_worker import EXIT_CODE, start_crashing
+from tests.chaos.deployment import Deployment
 from tests.chaos.journal import Journal
 
 _RESTART_S = 1.0
@@ -71,7 +72,7 @@ class WorkerPool:
         """Start it, to end at a point of its work; whether it does, before anything else ends it. Then it is
         looked after as ever.
         """
-        worker.start(point, passage)
+        start_crashing(worker, point, passage)
         for _ in range(round(timeout_s / _LOOK_S)):
             if not worker.running:
                 break

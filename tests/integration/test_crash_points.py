@@ -2,9 +2,10 @@
 
 import asyncio
 
+from testing.worker_process import WorkerProcess
 from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
-from tests.chaos.crashing_worker import EXIT_CODE, POINTS
-from tests.chaos.deployment import Deployment, WorkerProcess
+from tests.chaos.crashing_worker import EXIT_CODE, POINTS, start_crashing
+from tests.chaos.deployment import Deployment
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000
@@ -17,7 +18,7 @@ def test_a_worker_killed_at_any_point_loses_nothing_and_repeats_nothing(deployme
 
     async def crash_at_each(worker: WorkerProcess, points: list[str]) -> None:
         for point in points:
-            worker.start(crash_at=point)
+            start_crashing(worker, point)
             assert await worker.ended(timeout_s=60) == EXIT_CODE, point
         worker.start()
 
@@ -25,7 +26,7 @@ def test_a_worker_killed_at_any_point_loses_nothing_and_repeats_nothing(deployme
         """Partitions are revoked when a member joins that the group does not know."""
         await worker.stop()
         restored = len(worker.log("partition.restored"))
-        worker.start(crash_at=point)
+        start_crashing(worker, point)
         await worker.wait_for("partition.restored", restored + 1)
         joining = deployment.worker(f"joining {point}")
         joining.start()

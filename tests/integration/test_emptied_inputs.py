@@ -9,7 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from msgspec import json
 
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
 from tests.contract.cluster import reader, write
 from worker.core.partitioner import Partitioning

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.conftest import Kafka
 from worker.demo.traffic import make_traffic
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaProducer
 
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.chaos.topics import committed_offsets, read_all
 
 MEMORY_MB = 64

@@ -15,7 +15,8 @@ from testing.kafka.certificates import Authority
 from testing.kafka.secured_broker import SecuredBroker
 from testing.kafka.tokens import AUDIENCE, TokenEndpoint
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess, feeding
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment, feeding
 from tests.commands import Sessionizer
 from worker.adapters.kafka import topics as kafka_topics
 from worker.adapters.kafka.login import MOST_TRIES

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from testing.wait import eventually, wait_until
-from tests.chaos.deployment import Deployment, WorkerProcess, feeding, gone
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment, feeding, gone
 from tests.chaos.promises import check_promises
 from tests.conftest import Kafka
 from worker.demo.traffic import make_traffic

@@ -17,7 +17,8 @@ from testing.kafka import rights
 from testing.kafka.rights import Kind, Right
 from testing.kafka.secured_broker import PLAIN_USERS, SecuredBroker
 from testing.wait import wait_until
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

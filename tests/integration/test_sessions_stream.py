@@ -11,8 +11,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from msgspec import json
 
 from testing.wait import eventually
+from testing.worker_process import WorkerProcess
 from tests.builders import RawEvent, click
-from tests.chaos.deployment import Deployment, WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.chaos.promises import check_promises
 from tests.chaos.topics import read_all
 from tests.conftest import Kafka

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 
 NOBODY = "127.0.0.1:1"
 ONE, TWO = (), ("--processes", "2")

@@ -8,8 +8,9 @@ from collections import Counter
 
 import pytest
 
+from testing.worker_process import WorkerProcess
 from tests.chaos.any_key import shuffled_traffic, verdict_once_all_is_read
-from tests.chaos.deployment import Deployment, WorkerProcess, feeding
+from tests.chaos.deployment import Deployment, feeding
 from worker.demo.traffic import make_traffic
 
 NOW_MS = 1_760_000_000_000

@@ -9,7 +9,8 @@ from typing import Any
 
 from testing.kafka.broker import LocalBroker
 from testing.wait import eventually
-from tests.chaos.deployment import Deployment, WorkerProcess
+from testing.worker_process import WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.contract.cluster import writing_in_transaction
 
 

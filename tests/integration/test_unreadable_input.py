@@ -10,8 +10,9 @@ from msgspec import json
 
 from testing.kafka.broker import LocalBroker
 from testing.wait import eventually
+from testing.worker_process import WorkerProcess
 from tests.batch_builder import Built, built_batch
-from tests.chaos.deployment import Deployment, WorkerProcess
+from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.contract.cluster import write
 from worker.adapters.kafka.unpacking import GZIP, ZSTD

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testing.kafka.broker import end_with_parent
+from testing.child_process import end_with_parent
 from testing.scratch import scratch_directory
 from testing.wait import wait_until
 

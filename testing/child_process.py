@@ -1,0 +1,23 @@
+"""Child processes that never outlive the program that started them, however that ends (on Linux)."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """For ``preexec_fn``: the kernel kills the child when its parent has ended. None where it cannot."""
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def request_signal() -> None:
+        set_parent_death_signal = 1
+        libc.prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return request_signal
