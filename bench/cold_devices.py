@@ -48,7 +48,10 @@ def measure(servers: str, devices: int, events: int, directory: Path) -> tuple[f
 
 
 def cpu_us(worker: Worker, reader: Reader, events: int) -> float:
-    """Run the worker over so many events: its CPU an event, the first fifth left out as its warm-up."""
+    """Run the worker over so many events: its CPU an event, the first fifth left out as its warm-up.
+
+    Ends the program, with one line, where the events are too few to be measured.
+    """
     before = reader.seen
     worker.start(static=True)
     wait_until(
@@ -63,6 +66,8 @@ def cpu_us(worker: Worker, reader: Reader, events: int) -> float:
     )
     used_s = worker.cpu_s() - began_s
     worker.stop()
+    if seen >= before + events:
+        raise SystemExit(f"{events} events, all seen at once: give more --events and --devices")
     return 1e6 * used_s / (before + events - seen)
 
 
