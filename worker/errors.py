@@ -1,13 +1,17 @@
-"""Failures, named by their remedy. Adapters map client errors to these once, with ``from``."""
+"""Failures, each with its remedy.
+
+Adapters map a client's errors to these, once, with ``from``; the task decides by them. Invariant: who catches
+one of them need not know the client.
+"""
 
 
 class TransactionLost(Exception):  # noqa: N818 - it is a fact with a remedy, not a bug
     """The transaction did not certainly commit: fenced, timed out, refused, cut off or unknown.
 
-    Remedy: drop the draft, throw the producer away, and if the partition is still assigned fence anew and
-    restore the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the
-    broker will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever
-    is no remedy. ``missing_topic`` names the topic that the brokers do not know. ``timed_out`` says that the
+    Remedy: drop the draft and the producer, and if the partition is still assigned, fence again and restore
+    the tail of the changelog: only the changelog knows what was committed. ``refused`` says that the broker
+    will refuse the same records again (too large, bad timestamp, not authorized), so trying for ever is no
+    remedy. ``missing_topic`` names the topic that the brokers do not know. ``timed_out`` says that the
     brokers answered, but the transaction was not done in its time: the next one must be smaller.
     """
 
@@ -25,16 +29,17 @@ class StateCorrupted(Exception):  # noqa: N818
 
 
 class Fatal(Exception):  # noqa: N818
-    """Going on would lose or repeat events, or can never succeed. Remedy: in the message, for a human; exit
-    1.
+    """Going on would lose or repeat events, or can never succeed; the worker exits with code 1.
+
+    Remedy: in the message, for a human.
     """
 
 
 class PartitionsAdded(Fatal):
-    """The raw topic has other partitions than it had. Remedy: read everything again into a new group."""
+    """The raw topic has another number of partitions than before. Remedy: replay into a new group."""
 
     def __init__(self, where: str, before: int, since: str, now: str) -> None:
-        """``since`` and ``now`` in words: "this group began", "4"."""
+        """``since`` and ``now`` as text, such as "this group began" and "4"."""
         super().__init__(
             f"{where} had {before} partitions when {since}, now {now}: devices belong to other partitions "
             "now, where their sessions are not. To grow, replay into a new group (docs/operations.md, More "
@@ -43,10 +48,11 @@ class PartitionsAdded(Fatal):
 
 
 class BrokersAway(Fatal):
-    """No broker answers. Remedy: in the message; or wait, where it was not a human who asked."""
+    """No broker answers. Remedy: in the message; a worker waits for them instead."""
 
 
 class LoginRefused(BrokersAway):
-    """The brokers are there and refuse who we are. Remedy: in the message; waiting helps only where somebody
-    changes a file or the brokers meanwhile.
+    """The brokers answer and refuse the login.
+
+    Remedy: in the message; waiting helps only where somebody changes a file or the brokers meanwhile.
     """

@@ -1,7 +1,8 @@
-"""What the task needs of the world, as protocols. Adapters implement them, on Kafka and RocksDB or in memory.
+"""What tasks and worker need of the world, as protocols.
 
-A task awaits nothing but these methods, so that a simulation can step it by seed. Every failure leaves a port
-as one of the errors in ``worker.errors``.
+Adapters implement them on Kafka and RocksDB, or in memory. Decides what a task may ask for and what it may
+rely on; must not know any client. Invariants: a task awaits nothing but these methods, so a simulation can
+step it by seed; every failure leaves a port as one of the errors in ``worker.errors``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,28 +20,28 @@ StateRecord = tuple[bytes, bytes | None]
 
 
 class Clock(Protocol):
-    """Time, and waiting. Nothing read from it enters outputs or states."""
+    """Time, and waiting. What is read from it never enters outputs or states."""
 
     def monotonic(self) -> float:
         """Seconds since some instant; never goes back."""
         ...
 
     def wall_ms(self) -> int:
-        """Ms since the epoch, as this machine believes; may jump."""
+        """Ms since the epoch by this machine's clock, which may be wrong, and may jump."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Let others run for at least that long; 0 gives way once."""
+        """Let other coroutines run for at least that long; 0 lets each run once."""
         ...
 
 
 class Lag(Struct, frozen=True):
-    """What the inputs of a task hold that is not yet returned to it.
+    """How much of its inputs a task has not received yet.
 
-    ``records``: up to the end that the brokers reported in the last 10 s; None where that is not known, for
-    the reason in ``unknown_because``, in words that are the same for all partitions of one cause.
-    ``in_open_transactions``: offsets behind the first open transaction of some producer, which nobody may
-    read yet, as reported last. ``caught_up``: everything was returned, and the brokers said so in the last
+    ``records``: those up to the end that the brokers reported in the last 10 s; None where that is not known,
+    for the reason in ``unknown_because``, which is the same text for all partitions of one cause.
+    ``in_open_transactions``: offsets after the first open transaction of some producer, which nobody may read
+    yet, as reported last. ``caught_up``: every record was returned, and the brokers said so in the last
     seconds; never while they are away.
     """
 
@@ -51,14 +52,16 @@ class Lag(Struct, frozen=True):
 
 
 class Source(Protocol):
-    """The inputs of one task: its partition's records, each input's in order, each offset at most once after
-    a seek.
+    """The inputs of one task: the records of its partition.
+
+    Those of one input come in order, each offset at most once after a seek.
     """
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records, of one input; none when the time passed, or ``wake`` was called, first. Where
-        several inputs have some, the oldest first, to about a second. Raises TransactionLost where the log
-        does not hold the place to go on at (start again), Fatal where nobody can read what is there.
+        """The next records of one input; empty after ``timeout_s`` seconds, or when ``wake`` was called.
+
+        Where several inputs have records, the oldest come first, to about a second. Raises TransactionLost
+        where the log does not hold the next offset (start again), Fatal where nobody can read what is there.
         """
         ...
 
@@ -67,21 +70,22 @@ class Source(Protocol):
         ...
 
     def seek(self, next_offsets: Mapping[str, int]) -> None:
-        """Go on at these offsets (of every input topic). Nothing is returned before the first seek."""
+        """Go on at these offsets, one for every input topic. Before the first seek nothing is returned."""
         ...
 
     def next_offsets(self) -> Mapping[str, int]:
-        """Where each input goes on after what was returned: past its last record, and past markers, aborted
-        and compacted records behind that, as far as was read. Only after a seek.
+        """By input topic the offset after what was returned. Only after a seek.
+
+        It is past the last record, and past markers, aborted and compacted records that were read after it.
         """
         ...
 
     def lag(self) -> Lag:
-        """What is not yet returned, of all inputs together."""
+        """The lag of all inputs together."""
         ...
 
     async def first_offsets(self) -> dict[str, int]:
-        """Where a first life begins, by the configured policy. May raise TransactionLost (try again)."""
+        """Where a partition without state begins, by the configured policy. May raise TransactionLost."""
         ...
 
     async def committed_offsets(self) -> dict[str, GroupOffset]:
@@ -89,14 +93,16 @@ class Source(Protocol):
         ...
 
     async def log_bounds(self) -> Mapping[str, tuple[int, int]]:
-        """(first, end) of every input's log, ``end`` behind all that was written, decided or not. May raise
-        TransactionLost.
+        """(first, end) offset of every input's log. May raise TransactionLost.
+
+        ``end`` is after all that was written, open transactions included.
         """
         ...
 
     async def still_assigned(self) -> bool:
-        """After a lost transaction: wait two heartbeats and out any rebalance; whether the partition is still
-        ours.
+        """Whether the partition is still assigned to this worker, asked after a lost transaction.
+
+        Waits two heartbeats, and for the end of a rebalance.
         """
         ...
 
@@ -104,7 +110,7 @@ class Source(Protocol):
 class ChangelogBatch(Struct, frozen=True):
     """Some changelog records, the offset after the last of them, and the offset to go on from.
 
-    ``next_offset`` is past markers and aborted records too, ``records_end`` never is; without records it is
+    ``next_offset`` is past markers and aborted records too. ``records_end`` never is; without records it is
     the offset that was asked for.
     """
 
@@ -114,7 +120,7 @@ class ChangelogBatch(Struct, frozen=True):
 
 
 class Changelog(Protocol):
-    """One partition of the changelog, read_committed. All may raise TransactionLost: the broker is away."""
+    """One partition of the changelog, read_committed. All may raise TransactionLost, with brokers away."""
 
     async def bounds(self) -> tuple[int, int]:
         """(first, end): the log's first offset and the last stable offset. Take it after fencing."""
@@ -125,61 +131,62 @@ class Changelog(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the connection; a later ``bounds`` or ``read`` opens it again."""
+        """Close the connection; a later ``bounds`` or ``read`` opens it again."""
         ...
 
 
 class Transaction(Protocol):
-    """The transactional producer of one partition. Any failure raises TransactionLost; then only ``discard``
-    is left.
+    """The transactional producer of one partition.
+
+    Any failure raises TransactionLost; then only ``discard`` may be called.
     """
 
     async def fence(self) -> None:
-        """Become the only writer: whoever wrote before fails from now on; what it left open is aborted."""
+        """Become the only writer: former writers fail from now on; what they left open is aborted."""
         ...
 
     async def begin(self) -> None:
-        """Open a transaction. Raises TransactionLost too where an earlier answer was lost on the way."""
+        """Open a transaction. Raises TransactionLost also where an earlier answer was lost."""
         ...
 
     async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
-        """Send records to this partition of the topic, or to the one that is given, in order."""
+        """Send records in order to this partition of the topic, or to ``partition``."""
         ...
 
     async def forward(self, topic: str, partition: int, records: Sequence[RepartitionedRecord]) -> None:
-        """Send records to any partition of the repartition topic, in order."""
+        """Send records in order to a partition of the repartition topic."""
         ...
 
     async def acknowledged(self) -> dict[str, int]:
-        """Wait until the broker has every record; by topic the offset after this partition's last one."""
+        """Wait until the brokers have every record; by topic the offset after this partition's last one."""
         ...
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
-        """Make the group's offsets part of the transaction, with the incarnation whose they are."""
+        """Make the group's offsets part of the transaction; ``author`` is the changelog's incarnation."""
         ...
 
     async def commit(self) -> None:
-        """Make all of it visible at once."""
+        """Commit: all of it becomes visible at once."""
         ...
 
     def discard(self) -> None:
-        """Throw the producer away without waiting for it; the next ``fence`` ends what it left open."""
+        """Drop the producer without waiting; the next ``fence`` aborts what it left open."""
         ...
 
 
 class StateStore(Protocol):
-    """The local copy of one changelog partition. Data and checkpoint move together: after a kill all of a
-    write or none.
+    """The local copy of one changelog partition.
 
-    Every method may raise StateCorrupted; after ``wipe`` the store is empty and usable.
+    Data and checkpoint are written together: after a kill the store has all of a write or none of it. Every
+    method may raise StateCorrupted; after ``wipe`` the store is empty and usable.
     """
 
     async def open(self) -> None:
-        """Open or create it; opening an open one changes nothing."""
+        """Open or create it; opening an open store changes nothing."""
         ...
 
     def checkpoint(self) -> Checkpoint | None:
-        """How far the store is; None when it is empty."""
+        """Up to which changelog offset the store is; None when it is empty."""
         ...
 
     def get(self, key: bytes) -> bytes | None:
@@ -199,16 +206,32 @@ class StateStore(Protocol):
         ...
 
     async def wipe(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         ...
 
     async def close(self) -> None:
-        """Flush and let go of the directory. Closing twice is allowed."""
+        """Flush and release the directory. Closing twice is allowed."""
+        ...
+
+
+class Group(Protocol):
+    """The worker's membership in its consumer group."""
+
+    async def changed(self) -> frozenset[int]:
+        """Wait for the next assignment; the partitions that this worker has from then on."""
+        ...
+
+    async def pump(self) -> None:
+        """Fetch for the tasks' sources until closed."""
+        ...
+
+    def release(self, partition: int) -> None:
+        """Fetch no more for this partition: its task has ended."""
         ...
 
 
 class TaskPorts(Struct, frozen=True, kw_only=True):
-    """All that one task uses of the world. ``new_incarnation`` makes an id that no changelog had before."""
+    """The ports of one task. ``new_incarnation`` makes an id that no changelog had before."""
 
     source: Source
     transaction: Transaction

@@ -1,3 +1,4 @@
-"""The life of a partition: fence, restore, seek, step, commit, close. Meets Kafka and RocksDB only through
-ports.
+"""The life of a partition: fence, restore, check, seek, process, commit, close.
+
+Uses Kafka and RocksDB through ``worker.ports`` only.
 """

@@ -93,7 +93,7 @@ class InputStage:
 
 
 class PartitionerCheck:
-    """Tells a wrong ``input.partitioner`` from producers that set no device key.
+    """Distinguishes a wrong ``input.partitioner`` from producers that set no device key.
 
     Both put records into partitions that their devices do not belong to, and repartitioning corrects both.
     But where records with the device as their key lie just where the other partitioner would have put them,

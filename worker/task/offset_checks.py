@@ -108,8 +108,8 @@ def _pass_gap(
     if group is not None and _accepts(group, first):
         cause = "the group's offset was set to the log's start by hand, which accepts the loss"
     elif topic == topics.repartition and first == end == known + 1:
-        # Only transactions write there, and behind each record that may be read stands a marker.
-        cause = "only one offset was deleted, with nothing behind it: a transaction's marker"
+        # Only transactions write there, and each record that may be read has a marker after it.
+        cause = "only one offset was deleted, with nothing after it: a transaction's marker"
     else:
         raise Fatal(
             f"partition {partition}: {topic} begins at offset {first} and has been read up to {known}: what "

@@ -1,10 +1,10 @@
-"""By which instant silent sessions may close: the machine's wall clock, unless something contradicts it.
+"""The wall clock by which silent sessions close, checked against other clocks.
 
-Decides what contradicts it: a jump of its own, brokers' clocks, and the times that producers write. Brokers'
-clocks are heard where a topic has ``LogAppendTime`` (the repartition topic has) and a record arrives while
-the task waits at the end. Only they hold the closing back; the others are no proof and make a warning. Knows
-no session. The invariant: where wall clock and brokers differ, sessions close by the earlier of the two, for
-a session that closes late harms nobody.
+Decides what contradicts the machine's clock: a jump of its own, brokers' clocks, and the record times that
+producers set. A broker's clock is known where a topic has ``LogAppendTime`` (the repartition topic has) and a
+record arrives while the task is caught up. Only brokers' clocks delay the closing; the others prove nothing
+and are a warning. Knows no session. Invariant: where wall clock and brokers differ, sessions close by the
+earlier of the two, because a session that closes late harms nobody.
 """
 
 from collections.abc import Collection
@@ -16,34 +16,34 @@ from worker.model.state import Meta
 from worker.ports import Clock
 
 _TOLERANCE_MS = 60_000
-"""Clocks that are kept by NTP differ by less, and records are on their way for less."""
+"""Clocks with NTP differ by less, and records take less time to arrive."""
 
 _FAR_AHEAD_MS = 86_400_000
-"""No device's held clock is so far ahead: a record's time is wrong, or this machine's."""
+"""No held time of an event can be so far ahead: a record's time is wrong, or this machine's clock."""
 
 _WINDOW_S = 60.0
-"""Over which the times of producers are looked at: the best of them counts, for some devices' are wrong."""
+"""Producers' times are compared over this window; the best one counts, because some devices are wrong."""
 
 
 class WallClock:
-    """One for all tasks of a process."""
+    """The checked wall clock of a process, shared by its tasks."""
 
     def __init__(self, clock: Clock, rules: SessionRules) -> None:
         self._clock = clock
         self._producers_tolerance_ms = max(_TOLERANCE_MS, rules.gap_ms + rules.grace_ms)
         self._offset_ms = self._wall_minus_monotonic_ms()
-        self._brokers_offset_ms: int | None = None  # brokers' clock minus the monotonic one, at least
+        self._brokers_offset_ms: int | None = None  # brokers' clock minus the monotonic one, or more
         self._producers_ms: int | None = None  # in this window: the difference to wall clock nearest to 0
         self._window_ends = 0.0
         self._differs: set[str] = set()
         self._far_ahead: set[int] = set()  # partitions
 
     def wall_ms(self) -> int:
-        """The time of day, or the brokers' where that is clearly earlier."""
+        """Ms since the epoch: this machine's, or the brokers' where that is clearly earlier."""
         wall_ms, offset_ms = self._clock.wall_ms(), self._wall_minus_monotonic_ms()
         jump_ms, self._offset_ms = offset_ms - self._offset_ms, offset_ms
         if abs(jump_ms) > _TOLERANCE_MS:
-            _tell("itself", jump_ms)
+            _log_skew("itself", jump_ms)
         if self._brokers_offset_ms is None:
             return wall_ms
         ahead_ms = offset_ms - self._brokers_offset_ms
@@ -51,11 +51,11 @@ class WallClock:
         return wall_ms - ahead_ms if ahead_ms > _TOLERANCE_MS else wall_ms
 
     def arrived(self, record: InputRecord, timed_by_brokers: Collection[str]) -> None:
-        """The record arrived just now. In topics ``timed_by_brokers`` its time is of a broker's clock."""
+        """Compare clocks with a record that arrived now. Brokers set the times in ``timed_by_brokers``."""
         if record.timestamp < 0:
             return
         offset_ms = record.timestamp - round(self._clock.monotonic() * 1000)
-        if record.topic in timed_by_brokers:  # what was held up on its way says less than what was not
+        if record.topic in timed_by_brokers:  # the record that took the least time to arrive says most
             known = self._brokers_offset_ms
             self._brokers_offset_ms = offset_ms if known is None else max(known, offset_ms)
             return
@@ -69,7 +69,7 @@ class WallClock:
             self._producers_ms = None
 
     def committed(self, partition: int, meta: Meta) -> None:
-        """Log once where the partition's watermark is far ahead of it: sessions then close early."""
+        """Log once a partition where its watermark is far ahead of this clock: sessions then close early."""
         ahead_ms = meta.watermark_ms - self._clock.wall_ms()
         if ahead_ms > _FAR_AHEAD_MS and partition not in self._far_ahead:
             self._far_ahead.add(partition)
@@ -89,8 +89,8 @@ class WallClock:
         differ = abs(ahead_ms) > tolerance_ms
         if differ != (against in self._differs):
             self._differs ^= {against}
-            _tell(against, ahead_ms)
+            _log_skew(against, ahead_ms)
 
 
-def _tell(against: str, ahead_ms: int) -> None:
+def _log_skew(against: str, ahead_ms: int) -> None:
     telemetry.emit(telemetry.ClockSkew(against=against, skew_s=round(ahead_ms / 1000, 1)))

@@ -1,38 +1,22 @@
-"""Runs the tasks of the partitions that are ours, and nothing else.
+"""Runs the tasks of the partitions that are assigned to this process.
 
-Decides from each new assignment which tasks end, which stay and which begin; knows no Kafka and no RocksDB.
+Decides from each assignment which tasks end, which stay and which begin; knows no Kafka and no RocksDB.
 Invariants: at most one task a partition at a time; a task that stays is not touched; the first task or loop
-that fails ends the worker with its reason. The only endless loop of the program that is not a task's own.
+that fails ends the worker with its reason.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
 from worker import telemetry
-from worker.ports import Clock
+from worker.ports import Clock, Group
 from worker.task.commit_policy import MemoryBudget
 from worker.task.partition_task import PartitionTask, TaskState
 from worker.task.status import Progress, TaskStatistics, Totals, percentile, unknown_by_reason
 
 _STOP_S = 6.0
-
-
-class Group(Protocol):
-    """The worker's membership in its consumer group."""
-
-    async def changed(self) -> frozenset[int]:
-        """Wait for the next assignment; the partitions that are ours from then on."""
-        ...
-
-    async def pump(self) -> None:
-        """Fetch for the tasks' sources until closed."""
-        ...
-
-    def release(self, partition: int) -> None:
-        """The partition's task has ended: fetch no more for it."""
-        ...
 
 
 class Worker:
@@ -62,7 +46,7 @@ class Worker:
         self._totals = Totals()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set, then finish what is drafted. Raises whatever ended a task."""
+        """Run until ``stop`` is set, then commit what is drafted. Raises whatever ended a task."""
         spawn = asyncio.get_running_loop().create_task
         pump = spawn(self._group.pump())
         stopping = spawn(stop.wait())
@@ -73,7 +57,7 @@ class Worker:
             while not stopping.done():
                 await asyncio.wait({*own, changed, *self._running}, return_when=asyncio.FIRST_COMPLETED)
                 for ended in [task for task in self._running if task.done()]:
-                    self._forget(ended)
+                    self._remove(ended)
                 for loop in (pump, status):
                     if loop.done():
                         loop.result()
@@ -88,11 +72,11 @@ class Worker:
             await _end([*own, changed, *self._running])
 
     def progress(self) -> dict[int, Progress]:
-        """What each partition's task has done so far."""
+        """By partition how far its task has come, and whether it has work."""
         return {partition: task.progress for partition, task in self._tasks.items()}
 
     def _follow_assignment(self) -> None:
-        """Abandon what is not ours any more; begin what is new, once its former task here has ended."""
+        """Abandon tasks that are not assigned any more; begin new ones, once a former task here has ended."""
         for partition, task in self._tasks.items():
             if partition not in self._assigned:
                 task.abandon()
@@ -108,7 +92,7 @@ class Worker:
             partition
         )
 
-    def _forget(self, ended: "asyncio.Task[None]") -> None:
+    def _remove(self, ended: "asyncio.Task[None]") -> None:
         partition = self._running.pop(ended)
         self._ended.merge(self._tasks.pop(partition).take_statistics())
         self._group.release(partition)
@@ -116,13 +100,13 @@ class Worker:
         telemetry.emit(telemetry.PartitionRevoked(partition=partition))
 
     async def _stop(self) -> None:
-        """Let every task finish its draft; what takes too long is left to its next owner, who fences it."""
+        """Let every task commit its draft. What takes too long is left to the next owner, who fences it."""
         for task in self._tasks.values():
             task.stop()
         if self._running:
             await asyncio.wait(self._running, timeout=_STOP_S)
         for ended in [task for task in self._running if task.done()]:
-            self._forget(ended)
+            self._remove(ended)
 
     async def _report(self) -> None:
         while True:
@@ -132,7 +116,7 @@ class Worker:
                 telemetry.emit(event)
 
     def _status(self, seconds: float) -> list[telemetry.LogEvent]:
-        """What the tasks did in the last ``seconds``; takes their counters back to zero."""
+        """The log events of the last ``seconds``; sets the tasks' counters back to zero."""
         tasks = list(self._tasks.values())
         done, self._ended = self._ended, TaskStatistics()
         for task in tasks:
@@ -187,7 +171,7 @@ class Worker:
 
 
 async def _end(tasks: "list[asyncio.Task[Any]]") -> None:
-    """Cancel and collect; nothing of them may outlive the worker."""
+    """Cancel and await; none of them may outlive the worker."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
