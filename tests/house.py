@@ -46,11 +46,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("lifecycle", "watchdog", "health", "log_output", "process_limits", "preflight", "signals"),
     },
     "processes": {"lifecycle", "config", "errors", "telemetry", "health", "signals"},
+    "progress": set(),
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
-    "demo": {"model", "config", "errors", "telemetry", "app"},
+    "demo": {"model", "config", "errors", "telemetry", "app", "progress"},
     "cli": {
         *("model", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
-        *("processes", "log_output", "preflight", "process_limits", "signals"),
+        *("processes", "progress", "log_output", "preflight", "process_limits", "signals"),
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -77,7 +78,7 @@ LIBRARIES: dict[str, set[str]] = {
     "rocksdict": {"adapters"},
     "cramjam": {"adapters"},
     "backports": {"adapters"},
-    "rich": {"cli", "demo"},
+    "rich": {"cli", "demo", "progress"},
     "typer": {"cli"},
 }
 """Library -> the layers that may import it. A new one gets a row here and in pyproject.toml."""

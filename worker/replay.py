@@ -1,8 +1,8 @@
-"""The composition for files: raw records from files go through the same core, without Kafka.
+"""The composition root for files: raw records from files go through the same core, without Kafka.
 
-Decides when states are committed to the store and what is counted; the rules are the core's, the files the
-adapters'. Invariants: the same files in the same order give the same output, byte for byte; what comes out
-is what ``run`` makes of the same records; memory does not grow with the input.
+Decides when states are committed to the store, and what is counted. Knows no rule of events or sessions, and
+no format of files. Invariants: the same files in the same order give the same output, byte for byte; the
+output is that of ``run`` for the same records; memory does not grow with the input.
 """
 
 import tempfile
@@ -49,9 +49,7 @@ _NO_META = Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic="", next_offset
 
 
 class UnfitFilesError(Exception):
-    """The files named cannot be used; nothing was done. ``lines`` has one line a fault. Remedy: mend them;
-    exit 2.
-    """
+    """The files cannot be used, and nothing was done. ``lines`` has one line for each fault. Exit code 2."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -59,12 +57,12 @@ class UnfitFilesError(Exception):
 
 
 class Figures(Struct):
-    """What became of the input. ``devices_linked`` counts devices that have been linked to a user."""
+    """Counts of one replay. ``dead_letters`` by reason; ``devices_linked``: devices that have a user."""
 
     records: int = 0
     events: int = 0
     enriched: int = 0
-    rejections: Counter[str] = field(default_factory=Counter)
+    dead_letters: Counter[str] = field(default_factory=Counter)
     sessions: int = 0
     sessions_merged: int = 0
     devices: int = 0
@@ -72,15 +70,15 @@ class Figures(Struct):
 
 
 def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
-    """How many bytes the input has (of pipes: none). Makes the output directory.
+    """The size of the input in bytes, without pipes. Creates the output directory.
 
-    Raises UnfitFilesError with every fault: input that cannot be read, output that is there already.
+    Raises UnfitFilesError with every fault: input that cannot be read, output files that exist.
     """
     lines = []
     size_bytes = 0
     for path in paths:
         try:
-            if path.is_fifo():  # opening it here would take the place of the reader
+            if path.is_fifo():  # opening it here would take its data from the replay
                 continue
             with path.open("rb"):
                 size_bytes += path.stat().st_size
@@ -98,7 +96,7 @@ def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
             if any(given.exists() and given.samefile(path) for given in paths):
                 lines.append(f"{path}: is input too: name another output directory")
             elif not overwrite:
-                lines.append(f"{path}: exists already: name another directory, or say --overwrite")
+                lines.append(f"{path}: exists already: name another directory, or use --overwrite")
     if lines:
         raise UnfitFilesError(lines)
     return size_bytes
@@ -107,10 +105,10 @@ def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
 async def replay(
     config: Config, paths: Sequence[Path], output: Path, *, progress: Callable[[int], None]
 ) -> Figures:
-    """Turn the records of the files, in the order given, into files in ``output``, which exists.
+    """Turn the records of the files, in the order given, into files in ``output``, which must exist.
 
-    ``progress`` is told how many bytes of the files have been read. Leaves no output where it does not come
-    to the end: raises Fatal where a file is damaged or the disk is full.
+    ``progress`` is called with the bytes read so far. Raises Fatal where a file is damaged or the disk is
+    full; then there is no output.
     """
     with (
         LinesOut(output, OUTPUT_FILES) as outputs,
@@ -122,7 +120,7 @@ async def replay(
             await store.open()
             replaying = _Replay(config, store, outputs, MemoryBudget(stores.live_states_bytes, 0))
             for step in _steps(config, paths):
-                replaying.take(step)
+                replaying.process(step)
                 progress(step.read_bytes)
             replaying.end()
         except StateCorrupted as error:
@@ -134,14 +132,14 @@ async def replay(
 
 
 class _Step(NamedTuple):
-    """Some records of one file, and the bytes of the files read up to here."""
+    """Some records of one file, and the bytes of all files that were read up to them."""
 
     records: Sequence[FileRecord]
     read_bytes: int
 
 
 class _Replay:
-    """Records into states and outputs, a draft at a time as a task does."""
+    """Turns records into states and outputs, draft by draft, as a partition task does."""
 
     def __init__(self, config: Config, store: StateStore, outputs: LinesOut, budget: MemoryBudget) -> None:
         self.figures = Figures()
@@ -149,13 +147,13 @@ class _Replay:
         self._decoder = Decoder(config.input, config.identity)
         self._store = store
         self._outputs = outputs
-        self._most_events = CommitPolicy().events
+        self._max_events = CommitPolicy().events
         self._devices = DeviceCache(store, budget)
         self._commits = 0
         self._draft = Draft(_NO_META, 0.0)
 
-    def take(self, step: _Step) -> None:
-        """Take in a step; commit when enough has been drafted."""
+    def process(self, step: _Step) -> None:
+        """Add a step to the draft, and commit it when it is full."""
         draft = self._draft
         decoded = self._decoded(step.records)
         states = self._devices.states_of(decoded.device_ids, draft.states)
@@ -166,7 +164,7 @@ class _Replay:
             before = states.get(device_id)
             self.figures.devices += before is None
             self.figures.devices_linked += bool(state.links) and not (before and before.links)
-        if draft.is_full(self._most_events, _DRAFT_BYTES, TIMERS_A_DRAFT):
+        if draft.is_full(self._max_events, _DRAFT_BYTES, TIMERS_A_DRAFT):
             self.commit()
 
     def _decoded(self, records: Sequence[FileRecord]) -> DecodedRecords:
@@ -181,7 +179,7 @@ class _Replay:
         return DecodedRecords(records, values, device_ids)
 
     def commit(self) -> None:
-        """Write what is drafted: outputs to their files, states to the store."""
+        """Write the draft: outputs to their files, states to the store."""
         draft = self._draft
         upserts: list[StateRecord] = []
         for role, spec in OUTPUTS.items():
@@ -200,7 +198,7 @@ class _Replay:
         figures.records += draft.records
         figures.events += draft.events
         figures.enriched += len(draft.outputs("enriched"))
-        figures.rejections += draft.dead_letters_by_reason
+        figures.dead_letters += draft.dead_letters_by_reason
         figures.sessions += draft.sessions_opened
         self._draft = Draft(draft.meta(), 0.0)
 
@@ -221,7 +219,7 @@ class _Replay:
                     self.figures.sessions_merged += sum(b'"status":"merged"' in value for value in values)
 
     def _pages(self, prefix: bytes) -> Iterator[list[bytes]]:
-        """The store's keys that begin so, in order, some at a time."""
+        """The store's keys with the prefix, in order, some at a time."""
         start, end = prefix, prefix[:-1] + bytes([prefix[-1] + 1])
         while keys := self._store.keys(start, end, _KEYS_A_PAGE):
             yield keys
@@ -231,15 +229,15 @@ class _Replay:
 def _steps(config: Config, paths: Sequence[Path]) -> Iterator[_Step]:
     """The records of all files in their order, some at a time."""
     names = Counter(path.name for path in paths)
-    most_bytes = longest_line_bytes(config.input.max_value_bytes)
+    max_bytes = longest_line_bytes(config.input.max_value_bytes)
     files_bytes = 0
     for path in paths:
         topic = path.name if names[path.name] == 1 else str(path)
         records: list[FileRecord] = []
         size_bytes = 0
-        with LineFile(path, most_bytes, KEPT_OF_TOO_LARGE_BYTES) as file:
+        with LineFile(path, max_bytes, KEPT_OF_TOO_LARGE_BYTES) as file:
             for offset, line in enumerate(file):
-                records.append(record_on(line, topic, offset, most_bytes))
+                records.append(record_on(line, topic, offset, max_bytes))
                 size_bytes += len(line.text)
                 if size_bytes >= _STEP_BYTES:
                     yield _Step(records, files_bytes + file.position_bytes)

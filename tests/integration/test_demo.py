@@ -38,8 +38,8 @@ def test_demo_accounts_for_every_event_without_any_broker(tmp_path: Path) -> Non
     assert {event.get("user_source") for event in enriched} == {"event", "device", None}
 
     summary = done.stdout
-    assert f"dead-lettered    {len(dead_letters):>10}" in summary
-    assert "without a fate            0" in summary
+    assert f"dead letters     {len(dead_letters):>10}" in summary
+    assert "missing                   0" in summary
     assert "claimed for" in summary, "one device's story, with a login that claims its past"
     assert str(tmp_path / "out" / "enriched.ndjson") in summary
     assert max(len(line) for line in summary.splitlines() if str(tmp_path) not in line) <= 80
@@ -62,7 +62,7 @@ def test_demo_runs_on_a_real_broker_twice(kafka: Kafka, tmp_path: Path) -> None:
     for _ in range(2):  # topics of an earlier demo must not be counted
         done = run_demo(tmp_path, "--events", "2000", "--bootstrap-servers", kafka.bootstrap_servers)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "without a fate            0" in done.stdout
+        assert "missing                   0" in done.stdout
 
 
 def test_demo_on_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:

@@ -7,16 +7,16 @@ from pathlib import Path
 import msgspec
 
 from tests.builders import click, record
-from worker.demo.conservation import Account
+from worker.demo.audit import Audit
 from worker.demo.summary import Figures, describe, write_raw, write_values
 
 
-def summary(*, missing: Sequence[str] = (), surplus: Sequence[str] = (), sent: int = 12) -> str:
-    account = Account(
-        events_sent=sent, events_in=12, enriched=10, dead_lettered=2, missing=missing, surplus=surplus
+def summary(*, missing: Sequence[str] = (), unexpected: Sequence[str] = (), sent: int = 12) -> str:
+    audit = Audit(
+        events_sent=sent, events_in=12, enriched=10, dead_letters=2, missing=missing, unexpected=unexpected
     )
     figures = Figures(
-        account=account,
+        audit=audit,
         batches=5,
         reasons=Counter({"missing_field": 1, "data_nested": 1}),
         devices=3,
@@ -31,17 +31,17 @@ def summary(*, missing: Sequence[str] = (), surplus: Sequence[str] = (), sent: i
     return describe(figures).plain
 
 
-def test_says_that_every_event_has_one_fate_only_where_it_is_so() -> None:
-    assert "every event has exactly one fate" in summary()
-    assert "every event has exactly one fate" not in summary(missing=["e7"])
-    assert "every event has exactly one fate" not in summary(surplus=["e7"])
-    assert "every event has exactly one fate" not in summary(sent=13)
+def test_says_that_every_event_has_one_outcome_only_where_it_is_so() -> None:
+    assert "every event has exactly one outcome" in summary()
+    assert "every event has exactly one outcome" not in summary(missing=["e7"])
+    assert "every event has exactly one outcome" not in summary(unexpected=["e7"])
+    assert "every event has exactly one outcome" not in summary(sent=13)
 
 
 def test_names_the_events_that_are_lost_or_too_many() -> None:
-    told = summary(missing=["lost-1", "lost-2"], surplus=["twice-1"])
-    assert "without a fate            2" in told
-    assert "too many                  1" in told
+    told = summary(missing=["lost-1", "lost-2"], unexpected=["twice-1"])
+    assert "missing                   2" in told
+    assert "unexpected                1" in told
     assert all(id_ in told for id_ in ("lost-1", "lost-2", "twice-1"))
 
 

@@ -1,4 +1,4 @@
-"""One device's story: it says who the device was, in which session and with what gaps, on a narrow screen."""
+"""One device's timeline: its users, sessions and gaps, on a narrow screen."""
 
 from tests.builders import ms
 from worker.demo.timeline import PLAIN_MARKS, Marks, by_device, choose, draw
@@ -47,7 +47,7 @@ def test_the_picture_of_a_login_that_claims_the_past() -> None:
         "         ┊ 4 h 58 min without an event",
         "  14:00  ○──○──○──○──◆──●──●──●──●───●         session 2: 10 events, 9 min",
         "         ○ 4 anonymous, claimed for mia by the login",
-        "         ◆ 14:04 login: now the device is mia's, and its past too",
+        "         ◆ 14:04 login: the device is mia's, and its earlier events too",
         "         ● 5 of mia, known 4 by the device, 1 by the event",
         "         ┊ 17 h 50 min without an event",
         "  Tue 03 Mar",

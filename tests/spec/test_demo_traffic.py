@@ -9,8 +9,7 @@ import pytest
 
 from tests.builders import ms
 from worker.core.decode import Decoder
-from worker.demo.broken import BROKEN_VALUE
-from worker.demo.traffic import Traffic, make_traffic
+from worker.demo.traffic import BROKEN_VALUE, Traffic, make_traffic
 from worker.model.rules import IdentityRules, InputRules
 
 NOW_MS = ms("18:00:00")

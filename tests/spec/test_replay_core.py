@@ -77,7 +77,7 @@ def test_the_summary_tells_what_became_of_the_input(replay: ReplayDirectory) -> 
     assert ["records", "4"] in told
     assert [words[:2] for words in told if words[0] == "events"] == [["events", "7"]]
     assert ["enriched", "4", "on", "2", "devices"] in told
-    assert ["dead-lettered", "3", "each", "with", "its", "reason:"] in told
+    assert ["dead", "letters", "3", "each", "with", "its", "reason:"] in told
     assert told[4:7] == [["1", "malformed_json"], ["1", "missing_field"], ["1", "not_an_object"]]
     assert ["sessions", "3", "opened,", "0", "merged", "into", "another"] in told
     assert ["devices", "linked", "1", "to", "a", "user"] in told
@@ -87,4 +87,4 @@ def test_progress_is_told_in_bytes_on_standard_error(replay: ReplayDirectory) ->
     replay.lines(*[text(click("d1"))] * 10_000)
     size = replay.input.stat().st_size
     lines = replay.run().err.splitlines()
-    assert lines == [f"read {part} % of {size:,} bytes" for part in (25, 50, 75, 100)]
+    assert lines == [f"  read: {part} % of {size:,} bytes" for part in (25, 50, 75, 100)]

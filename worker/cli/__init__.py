@@ -1,1 +1,1 @@
-"""The command line: one small file a command, each a shell around what does the work."""
+"""The command line: one small file for each command. The work is done elsewhere."""

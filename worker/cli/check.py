@@ -1,4 +1,4 @@
-"""``sessionizer check``: are the brokers there, and are the topics what the worker needs?"""
+"""``sessionizer check``: whether brokers, topics and rights are what the worker needs."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def check(config: ConfigPath = None) -> None:
-    """Compare brokers and topics with what the worker needs. Changes nothing.
+    """Compare brokers, topics and rights with what the worker needs. Changes nothing.
 
-    Exit code 0: nothing is missing or wrong, though there may be warnings; 1: something is, a right too, each
-    with its remedy; 2: wrong configuration.
+    Exit code 0: all is right, though there may be warnings; 1: something is missing or wrong, each with its
+    remedy; 2: wrong configuration.
     """
     options = read(config)
     print_warnings(options)
@@ -34,7 +34,7 @@ def check(config: ConfigPath = None) -> None:
 
 
 def print_problems(problems: "Iterable[Problem]") -> None:
-    """Two lines a problem, the second one the remedy, ready to be copied."""
+    """Print two lines for each problem; the second is the remedy, with the command to copy."""
     for problem in problems:
         grade = "stops the worker" if problem.fatal else "warning" if problem.unwise else "wrong"
         typer.echo(f"{grade}: {problem.topic}: {problem.what}")

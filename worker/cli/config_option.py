@@ -1,4 +1,4 @@
-"""The option that all commands with a configuration share."""
+"""The option ``--config``, which commands share, and what is read by it."""
 
 import os
 from pathlib import Path
@@ -14,18 +14,18 @@ ConfigPath = Annotated[
     typer.Option(
         "--config",
         metavar="PATH",
-        help="TOML file with options; SESSIONIZER_<SECTION>_<KEY> in the environment wins over it.",
+        help="TOML file with options. Environment variables SESSIONIZER_<SECTION>_<KEY> win over it.",
         show_default="defaults and environment only",
     ),
 ]
 
 
 def read(path: Path | None, *, connects: bool = True) -> Config:
-    """The configuration in force. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
+    """The configuration. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
     return load(path, os.environ, connects=connects)
 
 
 def print_warnings(config: Config) -> None:
-    """On standard error, what is allowed and looks like a mistake."""
+    """Print to stderr which values are allowed and look like a mistake."""
     for line in warnings(config, memory_limit_mb()):
         typer.echo(f"warning: {line}", err=True)

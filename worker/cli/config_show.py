@@ -1,4 +1,4 @@
-"""``sessionizer config show``: what is in force, and where each value came from. Never a secret."""
+"""``sessionizer config show``: every option's value and where it came from. Secrets are hidden."""
 
 import json
 from enum import StrEnum
@@ -24,11 +24,11 @@ class Format(StrEnum):
 @config.command("show")
 def show_config(
     config: ConfigPath = None,
-    form: Annotated[Format, typer.Option("--format", help="toml can be read back, without its secrets.")] = (
-        Format.TABLE
-    ),
+    form: Annotated[
+        Format, typer.Option("--format", help="toml: a file that can be read again. Secrets are left out.")
+    ] = Format.TABLE,
 ) -> None:
-    """Print every option in force, with the place it came from."""
+    """Print every option with its value and where the value came from."""
     options = read(config)
     if form is Format.TOML:
         typer.echo(as_toml(options), nl=False)
@@ -38,7 +38,7 @@ def show_config(
 
 
 def as_toml(options: "Config") -> str:
-    """The configuration as a file. A secret is a comment, so that the file can still be read."""
+    """The configuration as a TOML file. Secrets are comments."""
     lines: list[str] = []
     for section in SECTIONS:
         lines.append(f"[{section}]")
@@ -74,7 +74,7 @@ def _print_table(options: "Config") -> None:
     table.add_column("value", overflow="fold")
     table.add_column("from", overflow="fold")
     for key in OPTIONS:
-        # Text: a value such as "[object object]" is no markup.
+        # Text, because rich would read a value such as "[object object]" as markup.
         value = Text(show(value_of(options, key), at_most=None))
         table.add_row(key, value, Text(options.sources.get(key, "default")))
     console().print(table)

@@ -1,7 +1,7 @@
-"""``sessionizer demo``: the worker at work on invented traffic, with nothing installed but this package.
+"""``sessionizer demo``: one worker on generated traffic, with nothing installed but this package.
 
-It decides where the broker is and what is printed; the show itself is ``worker.demo``. The state lies in a
-directory that goes away again: the embedded broker forgets its half too.
+Decides where the broker is and what is printed; ``worker.demo`` does the work. The state directory is removed
+at the end.
 """
 
 import asyncio
@@ -24,37 +24,37 @@ from worker.signals import interrupted_by_signals
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worker.demo.show import Outcome
+    from worker.demo.run import DemoResult
 
 RAW = TOPICS["raw"]
 PARTITIONS = 4  # what the embedded broker gives; the same on a real one
 
 
 def demo(
-    events: Annotated[int, typer.Option(min=1, max=500_000, help="How many events to invent.")] = 50_000,
-    seed: Annotated[int, typer.Option(help="Another seed, other visitors.")] = 1,
+    events: Annotated[int, typer.Option(min=1, max=500_000, help="Number of events to generate.")] = 50_000,
+    seed: Annotated[int, typer.Option(help="Another seed gives other visitors.")] = 1,
     bootstrap_servers: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="A real broker: topics named sessionizer-demo-... are made there, and stay.",
+            help="A real broker. Topics named sessionizer-demo-... are created there, and not deleted.",
             show_default="a broker inside this process",
         ),
     ] = None,
     output: Annotated[
-        Path, typer.Option(metavar="DIR", file_okay=False, help="Where the events and the log go.")
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Directory for the output files and the log.")
     ] = Path("demo-output"),
 ) -> None:
-    """Show the worker at work on two days of a small shop, without Kafka, Docker or Java.
+    """Run one worker on two days of a small shop's generated traffic, without Kafka, Docker or Java.
 
-    Exit code 0: every event came out exactly once, enriched or dead-lettered; 1: one did not.
+    Exit code 0: every event came out exactly once, enriched or as a dead letter; 1: one did not.
     """
     from rich.console import Console
 
     from worker.adapters.kafka.security import client_options
-    from worker.demo.progress import ProgressView
-    from worker.demo.show import play
+    from worker.demo.run import Place, run_demo, totals
     from worker.demo.traffic import make_traffic
+    from worker.progress import ProgressView
 
     console = Console(highlight=False, soft_wrap=True)
     traffic = make_traffic(events, seed=seed, now_ms=time.time_ns() // 1_000_000)
@@ -63,23 +63,27 @@ def demo(
     with interrupted_by_signals(), _logging_to(log), _broker(bootstrap_servers) as config:
         where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
         console.print(f"\n[bold]Two days of a small shop[/bold], seed {seed}, on {where}\n")
-        with ProgressView(console, batches=len(traffic.records), events=traffic.event_count) as view:
-            checked = bootstrap_servers is not None  # the embedded broker's markers have no checksums
-            client = client_options(config.kafka)
-            outcome = asyncio.run(play(config, client, traffic, view, log=log, check_checksums=checked))
-    _write(outcome, output)
-    _report(outcome, output, console, seed=seed)
-    raise typer.Exit(0 if outcome.figures.account.balanced else 1)
+        place = Place(
+            config=config,
+            client=client_options(config.kafka),
+            log=log,
+            has_checksums=bootstrap_servers is not None,  # the embedded broker's markers have none
+        )
+        with ProgressView(console, totals(traffic)) as view:
+            result = asyncio.run(run_demo(place, traffic, view))
+    _write(result, output)
+    _report(result, output, console, seed=seed)
+    raise typer.Exit(0 if result.figures.audit.passed else 1)
 
 
 @contextmanager
 def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
-    """A configuration for the worker whose topics exist and are empty."""
+    """The worker's configuration, for a broker on which its topics exist and are empty."""
     with tempfile.TemporaryDirectory(prefix="sessionizer-demo-") as state_directory:
         if bootstrap_servers is not None:
             from worker.adapters.kafka import topics as kafka_topics
 
-            # Topics of its own for each run: what an earlier one left would be counted too.
+            # Topics of its own for each run: an earlier run's records would be counted too.
             prefix = f"sessionizer-demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
             config = _config_on_real_broker(bootstrap_servers, state_directory, prefix)
             asyncio.run(kafka_topics.create(config, partitions=PARTITIONS))
@@ -101,13 +105,13 @@ def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
 def _options(servers: str, state_directory: str) -> dict[str, str]:
     return {
         "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": servers,
-        "SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": "",  # a member that leaves, and is not waited for
+        "SESSIONIZER_KAFKA_GROUP_INSTANCE_ID": "",  # so that the group does not wait for it after it has left
         "SESSIONIZER_STATE_DIRECTORY": state_directory,
     }
 
 
 def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> Config:
-    """Group and topics with that prefix; how to log in comes from the environment, as for ``run``."""
+    """Group and topics with that prefix. The login is read from the environment, as for ``run``."""
     section = "SESSIONIZER_KAFKA_"
     login = (f"{section}SECURITY_", f"{section}SASL_", f"{section}SSL_")
     return load(
@@ -123,7 +127,7 @@ def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> C
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Keep the worker's log off the screen, in a file."""
+    """Write the worker's log to a file instead of the screen."""
     from worker import log_output
 
     with path.open("w") as file:
@@ -132,42 +136,42 @@ def _logging_to(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(outcome: "Outcome", output: Path) -> None:
+def _write(result: "DemoResult", output: Path) -> None:
     from worker.demo.summary import write_raw, write_values
 
-    write_raw(output / RAW.file_name, outcome.records["raw"])
+    write_raw(output / RAW.file_name, result.records["raw"])
     for role, spec in OUTPUTS.items():
-        write_values(output / spec.file_name, outcome.records[role])
+        write_values(output / spec.file_name, result.records[role])
 
 
-def _report(outcome: "Outcome", output: Path, console: "Console", *, seed: int) -> None:
-    from worker.demo import distribution
+def _report(result: "DemoResult", output: Path, console: "Console", *, seed: int) -> None:
+    from worker.demo import histogram
     from worker.demo.summary import describe
     from worker.demo.timeline import PLAIN_MARKS, Marks, by_device, choose, draw
 
-    console.print(f"\n[bold]What became of {outcome.figures.account.events_sent:,} events[/bold]\n")
-    console.print(describe(outcome.figures), end="")
+    console.print(f"\n[bold]What became of {result.figures.audit.events_sent:,} events[/bold]\n")
+    console.print(describe(result.figures), end="")
     utf = console.encoding.lower().startswith("utf")
-    console.print(f"\n[bold]Its {outcome.figures.sessions:,} sessions[/bold]\n")
-    console.print(distribution.describe(outcome.sessions, "█" if utf else "#"), end="")
-    devices = by_device(outcome.enriched)
+    console.print(f"\n[bold]Its {result.figures.sessions:,} sessions[/bold]\n")
+    console.print(histogram.draw(result.sessions, "█" if utf else "#"), end="")
+    devices = by_device(result.enriched)
     device_id = choose(devices)
     if device_id is not None:
-        console.print(f"\n[bold]One device's story[/bold]: {device_id}\n")
+        console.print(f"\n[bold]One device's timeline[/bold]: {device_id}\n")
         marks = Marks() if utf else PLAIN_MARKS
         console.print(draw(devices[device_id], marks), end="")
-    _point_on(output, console, device_id, seed)
+    _print_next_steps(output, console, device_id, seed)
 
 
-FILES = {
+FILES: dict[str, str] = {
     **{spec.file_name: spec.holds for spec in (*OUTPUTS.values(), RAW)},
-    "worker.log": "what the worker said meanwhile",
+    "worker.log": "the worker's log",
 }
 
 
-def _point_on(output: Path, console: "Console", device_id: str | None, seed: int) -> None:
-    """Where things lie, and what to do now."""
-    console.print("\n[bold]Where it lies[/bold]\n")
+def _print_next_steps(output: Path, console: "Console", device_id: str | None, seed: int) -> None:
+    """The files that were written, and commands to try next."""
+    console.print("\n[bold]Files[/bold]\n")
     width = max(len(str(output / name)) for name in FILES)
     for name, what in FILES.items():
         console.print(f"  {output / name!s:<{width}}  {what}", markup=False)
@@ -176,7 +180,7 @@ def _point_on(output: Path, console: "Console", device_id: str | None, seed: int
         enriched = output / OUTPUTS["enriched"].file_name
         console.print(f"  the device above   grep {device_id} {enriched}", markup=False)
     raw = output / RAW.file_name
-    called = Path(sys.argv[0])  # as it was: it need not be on the PATH
+    called = Path(sys.argv[0])  # as it was started: it need not be on the PATH
     program = called if called.name == "sessionizer" else "sessionizer"
     console.print(f"  without a broker   {program} replay {raw} --output replayed", markup=False)
     console.print(f"  other visitors     {program} demo --seed {seed + 1}", markup=False)

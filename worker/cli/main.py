@@ -1,8 +1,7 @@
-"""The console script ``sessionizer``: its commands, and the exit code of every way to end.
+"""The console script ``sessionizer``: its commands and their exit codes.
 
-0: done as asked; 1: failed; 2: wrong usage or configuration. The invariant: what a user can mend is told in
-lines on standard error, never as a stack trace. Commands import what they need when they run, so that
-``--help`` is quick.
+0: done; 1: failed; 2: wrong usage or configuration. The invariant: what a user can correct is a line on
+stderr, never a stack trace. Commands import what they need when they run, so that ``--help`` is quick.
 """
 
 import errno
@@ -18,13 +17,13 @@ from worker.cli.demo import demo
 from worker.cli.health import health
 from worker.cli.replay import replay
 from worker.cli.run import run
-from worker.cli.standard_streams import open_closed_ones
+from worker.cli.standard_streams import replace_closed_streams
 from worker.cli.topics import topics
 from worker.config import ConfigError
 from worker.errors import Fatal
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-"""Why standard output cannot be written. Files say their names."""
+"""Errors of writing to stdout, which has no file name. An error of a file has one."""
 
 app = typer.Typer(
     name="sessionizer",
@@ -53,12 +52,12 @@ def _sessionizer(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Turn raw clickstream batches from Kafka into enriched events with sessions and users, exactly once."""
+    """Turn raw clickstream batches in Kafka into enriched events with sessions and users, exactly once."""
 
 
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
-    open_closed_ones()
+    replace_closed_streams()
     try:
         app()
     except ConfigError as error:

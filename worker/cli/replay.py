@@ -1,10 +1,11 @@
 """``sessionizer replay``: raw records from files, without Kafka.
 
-It decides how progress and figures look; the work is ``worker.replay``'s.
+Decides how the figures look; ``worker.replay`` does the work.
 """
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,26 +22,34 @@ if TYPE_CHECKING:
 def replay(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE", help="Raw records, one a line; .gz and .zst too.", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="Raw records, one in each line; also .gz and .zst.",
+            show_default=False,
+        ),
     ],
     output: Annotated[
         Path,
-        typer.Option(metavar="DIR", file_okay=False, help="Where the events go.", show_default=False),
+        typer.Option(
+            metavar="DIR", file_okay=False, help="Directory for the output files.", show_default=False
+        ),
     ],
     config: ConfigPath = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier output in DIR.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace output files in DIR.")] = False,
 ) -> None:
-    """Enrich raw records from files, as run would from Kafka: the same rules, the same ids.
+    """Enrich raw records from files by the same rules as run, with the same ids.
 
     A line is a record's value (an event or an array of events), or {"received_at": MS, "value": ...} with the
-    value as JSON or as a string. At the end DIR gets enriched.ndjson and dead-letters.ndjson; sessions.ndjson
-    and identities.ndjson, the last record of each session and device, every session closed.
+    value as JSON or as a string. DIR gets enriched.ndjson, dead-letters.ndjson, and sessions.ndjson and
+    identities.ndjson with the last record of each session and device. At the end every session is closed.
 
-    Exit code 0: done; 1: a file is damaged or the disk full, and nothing was written; 2: wrong files.
+    Exit code 0: done; 1: a file is damaged or the disk is full, and nothing was written; 2: wrong files.
     """
     options = read(config, connects=False)
     print_warnings(options)
-    from worker.cli.progress import ByteProgress
+    from rich.console import Console
+
+    from worker.progress import ProgressView
     from worker.replay import UnfitFilesError, check_files
     from worker.replay import replay as replay_files
 
@@ -52,8 +61,10 @@ def replay(
         raise typer.Exit(2) from error
     started = time.monotonic()
     try:
-        with interrupted_by_signals(), ByteProgress("read", size_bytes) as view:
-            figures = asyncio.run(replay_files(options, files, output, progress=view.reached))
+        view = ProgressView(Console(stderr=True, highlight=False), {"read": size_bytes or None}, unit="bytes")
+        with interrupted_by_signals(), view:
+            work = replay_files(options, files, output, progress=partial(view.reached, "read"))
+            figures = asyncio.run(work)
     except KeyboardInterrupt as interrupt:
         raise Fatal("stopped before the end: no output was written") from interrupt
     typer.echo(describe(figures, time.monotonic() - started), nl=False)
@@ -61,15 +72,15 @@ def replay(
 
 def describe(figures: "Figures", seconds: float) -> str:
     """The figures as lines of text."""
-    dead_lettered = figures.rejections.total()
+    dead_letters = figures.dead_letters.total()
     lines = [
         _line("records", figures.records, ""),
         _line("events", figures.events, f"{figures.events / max(seconds, 0.001):,.0f} a second"),
         _line("enriched", figures.enriched, f"on {figures.devices:,} devices"),
-        _line("dead-lettered", dead_lettered, "each with its reason:" if dead_lettered else ""),
+        _line("dead letters", dead_letters, "each with its reason:" if dead_letters else ""),
     ]
-    by_number = sorted(figures.rejections.items(), key=lambda item: (-item[1], item[0]))
-    lines += [f"{number:>29,}     {reason}" for reason, number in by_number]
+    by_reason = sorted(figures.dead_letters.items(), key=lambda item: (-item[1], item[0]))
+    lines += [f"{number:>29,}     {reason}" for reason, number in by_reason]
     lines += [
         _line("sessions", figures.sessions, f"opened, {figures.sessions_merged:,} merged into another"),
         _line("devices linked", figures.devices_linked, "to a user"),

@@ -1,4 +1,4 @@
-"""``sessionizer run``: the worker itself, in one process or in several."""
+"""``sessionizer run``: the worker, in one process or in several."""
 
 import sys
 from types import FrameType
@@ -12,13 +12,13 @@ from worker.errors import Fatal
 
 
 def _processes(text: str) -> int:
-    """How many are wanted. Raises BadParameter, exit code 2."""
+    """The number of processes. Raises BadParameter, exit code 2."""
     from worker.processes.slots import cores
 
     if text == "auto":
         return cores()
     if not text.isascii() or not text.isdigit() or not int(text):
-        raise typer.BadParameter("a whole number from 1 on, or auto: as many as there are cores")
+        raise typer.BadParameter("expected a whole number from 1 on, or auto: one for each core")
     return int(text)
 
 
@@ -28,12 +28,12 @@ def run(
         str,
         typer.Option(
             metavar="N|auto",
-            help="How many processes share partitions and memory; auto: one a core this process may use.",
+            help="Number of processes, which share partitions and memory. auto: one for each core.",
         ),
     ] = "1",
-    slot: Annotated[int | None, typer.Option(hidden=True, help="Set by the supervisor alone.")] = None,
+    slot: Annotated[int | None, typer.Option(hidden=True, help="Set by the supervisor only.")] = None,
 ) -> None:
-    """Turn raw events into enriched ones until told to stop (SIGTERM, SIGINT, SIGHUP)."""
+    """Turn raw events into enriched ones until stopped (SIGTERM, SIGINT, SIGHUP)."""
     options = read(config)
     count = _processes(processes)
     from worker import signals
@@ -51,7 +51,7 @@ def run(
 
 
 def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
-    """What a signal does until the worker listens itself; process 1 of a container would not hear it."""
+    """The signal handler until the worker has its own: process 1 of a container has no default one."""
     raise SystemExit(0)
 
 
@@ -63,7 +63,7 @@ def _supervise(options: Config, count: int) -> int:
     from worker.processes import slots, supervisor
 
     log_format = log_output.format_here(options.log.format)
-    # The same program again, whatever it was started as, so that `ps` shows whose process is which.
+    # The program as it was started, so that `ps` shows which supervisor a process belongs to.
     command = (sys.executable, *sys.orig_argv[1:])
     several = slots.slots(options, count, command, log_format)
     instance = log_output.instance_here(options.log.instance)
@@ -71,7 +71,7 @@ def _supervise(options: Config, count: int) -> int:
     keep_files_private()
     warn_of_options(options, count)
     try:
-        check_machine(options)  # once, before every process would find the same
+        check_machine(options)  # once, else each process would report the same
     except Fatal as fatal:
         telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
         return 1

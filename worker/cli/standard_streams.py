@@ -1,8 +1,8 @@
-"""Standard input, output and error of a command, which whoever starts it may have closed.
+"""stdin, stdout and stderr of a command that was started with some of them closed (``run >&-``).
 
-Decides what stands in for a closed one: the system's null device. It must not know what is written. The
-invariant: descriptors 0, 1 and 2 are never given to a file or a connection that is opened later. The next
-thing printed, a stack trace or a library's complaint, would go into it: into a database, say.
+Decides what a closed one is replaced by: the null device. Knows nothing of what is written. The invariant: no
+file or connection that is opened later gets descriptor 0, 1 or 2, because the next line printed would go into
+it, as into a database.
 """
 
 import os
@@ -11,8 +11,8 @@ import sys
 _NAMES = ("stdin", "stdout", "stderr")
 
 
-def open_closed_ones() -> None:
-    """Open the null device in place of each stream that is closed. Call it before anything else is opened."""
+def replace_closed_streams() -> None:
+    """Open the null device for each closed stream. Call this before anything else is opened."""
     for descriptor, name in enumerate(_NAMES):
         try:
             os.fstat(descriptor)

@@ -1,9 +1,9 @@
-"""Where tables are printed."""
+"""The console that tables are printed to."""
 
 from rich.console import Console
 
 PIPED_WIDTH = 160
-"""Columns of a table that goes into a file or a pipe: there is no screen to fit."""
+"""Columns of a table that goes to a file or a pipe."""
 
 
 def console() -> Console:

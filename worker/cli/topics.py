@@ -1,4 +1,4 @@
-"""``sessionizer topics create``: make the topics that are missing, with the settings the worker needs."""
+"""``sessionizer topics create``: create missing topics, with the settings that the worker needs."""
 
 import asyncio
 from typing import Annotated
@@ -17,15 +17,17 @@ def create(
     partitions: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Of every topic. Needed when the raw topic is made too.", show_default=False
+            min=1,
+            help="Of each topic. Needed where the raw topic is created too.",
+            show_default=False,
         ),
     ] = None,
     replication_factor: Annotated[
         int | None,
-        typer.Option(min=1, max=32_767, help="Copies of each.", show_default="the brokers' default"),
+        typer.Option(min=1, max=32_767, help="Replicas of each topic.", show_default="the brokers' default"),
     ] = None,
 ) -> None:
-    """Create the topics that do not exist yet. Those that do are left as they are, and checked."""
+    """Create the topics that do not exist. Existing ones are checked and left as they are."""
     options = read(config)
     from worker.adapters.kafka import topics as kafka_topics
     from worker.adapters.kafka.topic_rules import problems

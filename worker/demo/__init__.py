@@ -1,1 +1,1 @@
-"""A show of the worker on a laptop: invented traffic in, and what came of every event of it."""
+"""``sessionizer demo``: generated traffic, one worker, and an audit of every event."""

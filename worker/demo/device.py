@@ -1,7 +1,7 @@
-"""One device of a visitor and the SDK on it, in the time of the story.
+"""One visitor's device and the tracking SDK on it, in simulated time.
 
-It decides how events look and when their batches arrive. It does not know who uses it: that is
-``personas``' part. Nothing happens after ``now_ms``: what would is not noted.
+Decides how events look and when their batches arrive. Knows nothing of who uses the device: ``personas``
+does. The invariant: no event is later than ``now_ms``.
 """
 
 from random import Random
@@ -16,16 +16,16 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 
 SPAN_MS = 46 * HOUR_MS
-"""How far before now the first visitors come: two days, so that the picture has a night in it."""
+"""How far before now the first visitors come: two days, so that there is a night between."""
 
 NIGHT_OWLS = 0.1
 FLUSH_CHANCE = 0.3
 SHUFFLED_SHARE = 0.04
-"""The part of batches whose events an SDK sends in the wrong order."""
+"""The share of batches whose events the SDK sends in the wrong order."""
 
 
 class Batch(Struct):
-    """One POST of one device. ``arrived_ms`` is when it reached the shop."""
+    """One POST request of a device. ``arrived_ms`` is when it reached the shop."""
 
     arrived_ms: int
     device_id: str
@@ -33,10 +33,10 @@ class Batch(Struct):
 
 
 class Device:
-    """A device that notes events and posts them in batches; ``time_ms`` is the time of its story.
+    """A device that queues events and posts them in batches; ``time_ms`` is its simulated time.
 
-    ``clock_ahead_ms`` is the error of its clock, ``session_id`` a name that the app itself gives its session.
-    While ``offline`` it keeps what it noted.
+    ``clock_ahead_ms`` is the error of its clock, ``session_id`` the id that its app gives the session. While
+    ``offline`` it posts nothing.
     """
 
     def __init__(self, rng: Random, now_ms: int) -> None:
@@ -53,7 +53,7 @@ class Device:
         self.time_ms = self._daytime()
 
     def _daytime(self) -> int:
-        """A moment of the span; few visitors come at night."""
+        """A random time of the two days; few visitors come at night."""
         while True:
             at_ms = self.now_ms - int(self.rng.uniform(0.02, 1.0) * SPAN_MS)
             if not _is_night(at_ms) or self.rng.random() < NIGHT_OWLS:
@@ -64,13 +64,13 @@ class Device:
         self.time_ms += int(self.rng.uniform(shortest_ms, longest_ms))
 
     def be_away(self, shortest_ms: int, longest_ms: int) -> None:
-        """Let some time pass, and the night too if it has come."""
+        """Let some time pass, and the rest of the night if it is night then."""
         self.wait(shortest_ms, longest_ms)
         while _is_night(self.time_ms):
             self.wait(HOUR_MS, 3 * HOUR_MS)
 
     def track(self, type_: str, *, user_id: str | None = None, **data: object) -> None:
-        """Note one event now. What would happen after the demo's now has not happened."""
+        """Queue one event, unless its time would be after the demo's now."""
         if self.time_ms >= self.now_ms - SECOND_MS:
             return
         event: dict[str, Any] = {
@@ -92,17 +92,17 @@ class Device:
             self.flush()
 
     def flush(self) -> None:
-        """Post what was noted, if there is a network."""
+        """Post the queue, unless the device is offline."""
         if not self.offline:
-            self.post(self.hold_back())
+            self.post(self.take_queue())
 
-    def hold_back(self) -> list[Any]:
-        """Take the noted events off the queue, to post them at another time."""
+    def take_queue(self) -> list[Any]:
+        """Empty the queue and return its events, to post them later."""
         events, self._queue = self._queue, []
         return events
 
     def post(self, events: list[Any]) -> None:
-        """Send events as one batch: it arrives a moment later."""
+        """Send events as one batch. It arrives less than a second later."""
         if not events:
             return
         if self.rng.random() < SHUFFLED_SHARE:
@@ -111,8 +111,9 @@ class Device:
         self.batches.append(Batch(arrived_ms, self.id, events))
 
     def browse(self, pages: int, user_id: str | None = None) -> None:
-        """Look at so many pages, buying now and then. ``user_id`` goes along with a purchase only, as real
-        SDKs do it: the worker knows by the login whose the other events are.
+        """Look at that many pages, and buy now and then.
+
+        Only purchases carry ``user_id``, as with real SDKs: the worker knows the user from the login.
         """
         rng = self.rng
         referrer = rng.choice(REFERRERS)
@@ -147,7 +148,7 @@ class Device:
         self.flush()
 
     def log_in(self) -> str:
-        """Some person says who they are, halfway through their visit. Returns the user id."""
+        """Log a random user in, and return the user id."""
         user_id = f"{self.rng.choice(FIRST_NAMES)}-{self.rng.randrange(1000, 10_000)}"
         self.track("login", user_id=user_id, method=self.rng.choice(("password", "passkey", "google")))
         self.wait(2 * SECOND_MS, 20 * SECOND_MS)

@@ -1,7 +1,6 @@
-"""Who visits the shop: each persona is one habit that makes sessions or identity interesting.
+"""Who visits the shop: each persona has one habit that matters to sessions or identity.
 
-A persona plays its whole story on one device. It knows nothing of batches, topics or rules; what
-a worker should make of it is said in its docstring only.
+Decides what a visitor does on one device. Knows nothing of batches, topics or the worker's rules.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from worker.demo.device import HOUR_MS, MINUTE_MS, Device
 
 
 def _passer_by(device: Device) -> None:
-    """Comes once, looks at a few pages, says nothing."""
+    """Comes once, looks at a few pages, never logs in."""
     device.browse(device.rng.randint(3, 18))
 
 
@@ -24,7 +23,7 @@ def _idler(device: Device) -> None:
 
 
 def _member(device: Device) -> None:
-    """Looks around anonymously for a visit or two, then logs in in the middle of one, and comes back."""
+    """Comes once or twice anonymously, logs in during the next visit, and comes back."""
     for _ in range(device.rng.randint(1, 2)):
         device.browse(device.rng.randint(3, 9))
         device.be_away(1 * HOUR_MS, 7 * HOUR_MS)
@@ -36,7 +35,7 @@ def _member(device: Device) -> None:
 
 
 def _family(device: Device) -> None:
-    """A tablet on the sofa: one logs in and out, later another does."""
+    """A shared tablet: one user logs in and out, later another one does."""
     device.sdk = "ios-5.1"
     for _ in range(2):
         device.browse(device.rng.randint(2, 5))
@@ -48,12 +47,12 @@ def _family(device: Device) -> None:
 
 
 def _commuter(device: Device) -> None:
-    """Loses the network under ground: what was noted there arrives hours later, after newer events."""
+    """Loses the network in a tunnel: the events from there arrive hours later, after newer ones."""
     device.sdk = "android-7.0"
     device.browse(device.rng.randint(2, 6))
     device.offline = True
     device.browse(device.rng.randint(3, 9))
-    held = device.hold_back()
+    held = device.take_queue()
     device.offline = False
     device.be_away(1 * HOUR_MS, 5 * HOUR_MS)
     device.browse(device.rng.randint(2, 6))
@@ -72,19 +71,19 @@ def _app_user(device: Device) -> None:
         device.be_away(2 * HOUR_MS, 9 * HOUR_MS)
 
 
-def _time_traveller(device: Device) -> None:
-    """Set the clock by hand, and wrong."""
+def _wrong_clock(device: Device) -> None:
+    """Has a device whose clock is ahead."""
     device.clock_ahead_ms = device.rng.randint(10, 90) * MINUTE_MS
     device.browse(device.rng.randint(3, 9))
 
 
-CAST: tuple[Callable[[Device], None], ...] = (
+PERSONAS: tuple[Callable[[Device], None], ...] = (
     _member,
     _passer_by,
     _idler,
     _family,
     _commuter,
     _app_user,
-    _time_traveller,
+    _wrong_clock,
 )
 WEIGHTS = (22, 38, 18, 7, 8, 6, 1)

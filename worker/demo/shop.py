@@ -1,6 +1,6 @@
-"""The invented shop whose visitors the demo plays: its products, pages and people.
+"""The demo's shop: its products, pages and visitors' names.
 
-Only words and prices, no behaviour: who does what and when is ``traffic``'s part.
+Data only. What visitors do is decided in ``personas`` and ``device``.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,7 @@
-"""The demo's figures, and the files that hold what they were counted from.
+"""The figures of a demo, and the files with the records that they were counted from.
 
-It decides what is counted and how the summary reads. It works on records that were read back from the topics,
-and asks the worker for nothing: what is shown is what any reader of the topics could find.
+Decides what is counted and how the summary reads. Knows only the records that were read back from the topics:
+any reader of them could find the same figures.
 """
 
 from collections import Counter
@@ -12,18 +12,18 @@ import msgspec
 from msgspec import Struct
 from rich.text import Text
 
-from worker.demo.conservation import Account
+from worker.demo.audit import Audit
 from worker.model.events import InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, SessionRecord
 
 SHOWN_IDS = 10
-"""How many missing or surplus events are named on the screen; the files have the rest."""
+"""How many missing or unexpected events are printed by name."""
 
 
 class Figures(Struct, frozen=True):
-    """What the summary shows. ``events_per_s`` is None where the run was too short to tell."""
+    """What the summary shows. ``events_per_s`` is None where the run was too short to measure."""
 
-    account: Account
+    audit: Audit
     batches: int
     reasons: Counter[str]
     devices: int
@@ -37,7 +37,7 @@ class Figures(Struct, frozen=True):
 
 
 def count(
-    account: Account,
+    audit: Audit,
     raw: Sequence[InputRecord],
     enriched: Sequence[EnrichedEvent],
     dead_letters: Sequence[DeadLetter],
@@ -48,7 +48,7 @@ def count(
     statuses = Counter(session.status for session in sessions)
     flags = Counter(flag for event in enriched for flag in event.flags)
     return Figures(
-        account=account,
+        audit=audit,
         batches=len(raw),
         reasons=Counter(letter.reason for letter in dead_letters),
         devices=len({event.device_id for event in enriched}),
@@ -64,23 +64,23 @@ def count(
 
 def describe(figures: Figures) -> Text:
     """The figures as text, at most 80 columns wide."""
-    account = figures.account
+    audit = figures.audit
     text = Text()
-    if account.events_in == account.events_sent:
-        _line(text, "events in", account.events_in, f"in {figures.batches:,} batches")
+    if audit.events_in == audit.events_sent:
+        _line(text, "events in", audit.events_in, f"in {figures.batches:,} batches")
     else:
-        _line(text, "events in", account.events_in, f"but {account.events_sent:,} were sent", "bold red")
-    _line(text, "enriched", account.enriched, f"on {figures.devices:,} devices")
-    _line(text, "dead-lettered", account.dead_lettered, "each with its reason:" if figures.reasons else "")
+        _line(text, "events in", audit.events_in, f"but {audit.events_sent:,} were sent", "bold red")
+    _line(text, "enriched", audit.enriched, f"on {figures.devices:,} devices")
+    _line(text, "dead letters", audit.dead_letters, "each with its reason:" if figures.reasons else "")
     for reason, number in sorted(figures.reasons.items(), key=lambda item: (-item[1], item[0])):
         text.append(f"{number:>29,}     {reason}\n", "dim")
-    if account.balanced:
-        _line(text, "without a fate", 0, "every event has exactly one fate", "bold green")
+    if audit.passed:
+        _line(text, "missing", 0, "every event has exactly one outcome", "bold green")
     else:
-        _line(text, "without a fate", len(account.missing), "lost", "bold red")
-        _name(text, account.missing)
-        _line(text, "too many", len(account.surplus), "a second fate, or of an event never sent", "bold red")
-        _name(text, account.surplus)
+        _line(text, "missing", len(audit.missing), "neither enriched nor a dead letter", "bold red")
+        _name(text, audit.missing)
+        _line(text, "unexpected", len(audit.unexpected), "a second outcome, or never sent", "bold red")
+        _name(text, audit.unexpected)
     text.append("\n")
     _line(
         text,

@@ -1,7 +1,7 @@
-"""One device's story as a picture in plain text: its sessions, what lies between them, and who it was.
+"""One device's timeline as a picture in plain text: its sessions, the gaps between them, and its users.
 
-It draws what the enriched events say, and decides which device is worth it. It does not know Kafka or files.
-Two rules hold: the picture reads without colour, and fits 80 columns.
+Decides which device is shown and how. Knows only its enriched events. The invariant: the picture can be read
+without colour and fits 80 columns.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from worker.model.outputs import EnrichedEvent
 
 BAR_WIDTH = 36
 STEPS_S = (5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600)
-"""How much time one character of a bar may stand for."""
+"""How many seconds one character of a bar may stand for."""
 
 
 class Marks(Struct, frozen=True):
@@ -57,16 +57,16 @@ def by_device(events: Iterable[EnrichedEvent]) -> dict[str, list[EnrichedEvent]]
 
 
 def choose(devices: Mapping[str, Sequence[EnrichedEvent]]) -> str | None:
-    """The device with the best story: anonymous sessions, then a login in the middle of one, then more.
+    """The device that shows most: anonymous sessions, then a login in the middle of one, then more.
 
     None when no device has both a login and a session before it.
     """
-    worth = {device_id: _worth(events) for device_id, events in devices.items()}
-    best = max(worth, key=worth.__getitem__, default=None)
-    return best if best is not None and worth[best] > 0 else None
+    scores = {device_id: _score(events) for device_id, events in devices.items()}
+    best = max(scores, key=scores.__getitem__, default=None)
+    return best if best is not None and scores[best] > 0 else None
 
 
-def _worth(events: Sequence[EnrichedEvent]) -> int:
+def _score(events: Sequence[EnrichedEvent]) -> int:
     links = [event for event in events if "linked" in event.flags]
     sessions = _sessions(events)
     if len(links) != 1 or len(sessions) < 2 or any("out_of_order" in event.flags for event in events):
@@ -78,14 +78,14 @@ def _worth(events: Sequence[EnrichedEvent]) -> int:
     if not before or place < 3 or len(around.events) - place < 4:
         return 0
     longest_ms = max(session.end_ms - session.start_ms for session in sessions)
-    says_so_again = sum(event.user_source == "event" for event in events) > 1
+    known_by_event_again = sum(event.user_source == "event" for event in events) > 1
     return (
         1
         + 4 * (3 <= len(sessions) <= 4)
         + 2 * (sessions[-1] is not around)
         + 2 * (longest_ms < 20 * 60_000)
         + 2 * all(len(session.events) >= 5 for session in sessions)
-        + says_so_again
+        + known_by_event_again
     )
 
 
@@ -101,7 +101,7 @@ def _sessions(events: Iterable[EnrichedEvent]) -> list[_Session]:
 
 
 def draw(events: Sequence[EnrichedEvent], marks: Marks) -> Text:
-    """The story of one device, told from all its events in order of arrival. Needs at least one session."""
+    """The timeline of one device, from all its events in order of arrival. It must have a session."""
     sessions = _sessions(events)
     link = next((event for event in events if "linked" in event.flags), None)
     step_ms = _step_ms(max(session.end_ms - session.start_ms for session in sessions))
@@ -112,7 +112,7 @@ def draw(events: Sequence[EnrichedEvent], marks: Marks) -> Text:
         else:
             picture.append(f"  {_day(session.start_ms)}\n", "bold")
         _draw_session(picture, session, step_ms, marks)
-        _tell_users(picture, session, link, marks)
+        _describe_users(picture, session, link, marks)
     picture.append(
         f"\n  {marks.unknown} user not known yet   {marks.known} user known   {marks.login} login   "
         f"{marks.line} {step_ms // 1000} s   (times in UTC)\n",
@@ -149,27 +149,27 @@ def _style(mark: str, marks: Marks) -> str:
     return {marks.login: "bold magenta", marks.known: "green", marks.unknown: "yellow"}.get(mark, "dim")
 
 
-def _tell_users(picture: Text, session: _Session, link: EnrichedEvent | None, marks: Marks) -> None:
-    """One line a stretch of events of the same user, and one for the login."""
+def _describe_users(picture: Text, session: _Session, link: EnrichedEvent | None, marks: Marks) -> None:
+    """One line for each run of events of the same user, and one for the login."""
 
     def owner(event: EnrichedEvent) -> tuple[str, str | None]:
         return _mark(event, marks), event.user_id
 
-    for (mark, user), stretch in groupby(session.events, key=owner):
-        events = list(stretch)
+    for (mark, user), run in groupby(session.events, key=owner):
+        events = list(run)
         if mark == marks.login:
             at = _clock(events[0].timestamp)
-            told = f"{at} {events[0].type}: now the device is {user}'s, and its past too"
+            line = f"{at} {events[0].type}: the device is {user}'s, and its earlier events too"
         elif mark == marks.unknown:
-            told = f"{len(events)} anonymous"
+            line = f"{len(events)} anonymous"
             if link is not None and events[-1].timestamp < link.timestamp:
-                told += f", claimed for {link.user_id} by the login"
+                line += f", claimed for {link.user_id} by the login"
         else:
             sources = Counter(event.user_source for event in events)
             named = ", ".join(f"{count} by the {source}" for source, count in sources.most_common())
-            told = f"{len(events)} of {user}, known {named}"
+            line = f"{len(events)} of {user}, known {named}"
         picture.append(f"         {mark}", _style(mark, marks))
-        picture.append(f" {told}\n")
+        picture.append(f" {line}\n")
 
 
 def _draw_gap(picture: Text, before: _Session, after: _Session, marks: Marks) -> None:
@@ -189,7 +189,7 @@ def _clock(at_ms: int) -> str:
 
 
 def _duration(length_ms: int) -> str:
-    """In the two units that matter: 3 h 04 min, 12 min, 45 s."""
+    """In one or two units: 3 h 04 min, 12 min, 45 s."""
     seconds = length_ms // 1000
     if seconds < 90:
         return f"{seconds} s"

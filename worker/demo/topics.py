@@ -1,7 +1,7 @@
-"""The demo's own hands on Kafka: it puts the traffic into the raw topic and reads topics back.
+"""The demo's own Kafka clients: one writes the traffic to the raw topic, one reads topics back.
 
-It knows topics and records, not what is in them, and takes no part in the worker's work: what is read here
-is what any ``read_committed`` reader would see.
+Knows topics and records, not what is in them, and nothing of the worker. The invariant: it reads what any
+``read_committed`` reader would see.
 """
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -14,15 +14,14 @@ from aiokafka.partitioner import DefaultPartitioner
 from worker.demo.traffic import RawRecord
 from worker.model.events import InputRecord
 
-BATCH_BYTES = 512 * 1024  # few and large: the embedded broker answers a fetch with one batch a partition
+BATCH_BYTES = 512 * 1024  # few and large: the embedded broker returns one batch of a partition for each fetch
 
 
 async def feed(client: Mapping[str, Any], topic: str, records: Sequence[RawRecord]) -> AsyncIterator[int]:
-    """Send the records in order, partitioned by key as any Java client does; yields how many so far.
+    """Send the records in order, partitioned by key as Java's client does; yields how many were sent so far.
 
-    ``client``: what every client of the cluster needs: addresses and login.
-
-    When it is exhausted the broker has acknowledged all of them. Raises the client's errors.
+    ``client``: arguments of every client of the cluster: addresses and login. When it is exhausted the broker
+    has acknowledged all of them. Raises the client's errors.
     """
     producer = AIOKafkaProducer(**client, acks="all", compression_type="zstd", max_batch_size=BATCH_BYTES)
     await producer.start()
@@ -51,24 +50,21 @@ async def feed(client: Mapping[str, Any], topic: str, records: Sequence[RawRecor
 
 
 class TopicReader:
-    """Reads whole topics from their beginning, without a group.
-
-    ``records`` has what was read so far, by topic, each partition in its order.
-    """
+    """Reads whole topics from their beginning, without a group. ``records``: what was read so far, by topic."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
         self._consumer = consumer
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
 
     async def poll(self, *, wait_ms: int) -> int:
-        """Read what there is, waiting so long for the first of it. Returns the number of records."""
+        """Read what there is, and wait up to ``wait_ms`` for the first record. Returns the number of records."""
         found = await self._consumer.getmany(timeout_ms=wait_ms)
         for partition, records in found.items():
             self.records[partition.topic].extend(records)
         return sum(map(len, found.values()))
 
     async def read_to_end(self) -> None:
-        """Read until nothing is left of what stands in the topics now."""
+        """Read up to what is the end of the topics now."""
         ends = await self._consumer.end_offsets(self._consumer.assignment())
         for partition, end in ends.items():
             # By position, not by records: the last thing in a topic may be a transaction's marker.
@@ -80,7 +76,7 @@ class TopicReader:
 async def reading(
     client: Mapping[str, Any], topics: Collection[str], *, check_checksums: bool
 ) -> AsyncIterator[TopicReader]:
-    """A reader of these existing topics, for the length of the block."""
+    """A reader of these topics, which must exist, within the block."""
     consumer = AIOKafkaConsumer(
         *topics,
         **client,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.demo.distribution import COUNTS, LENGTHS, WIDTH, describe
+from worker.demo.histogram import COUNTS, LENGTHS, WIDTH, draw
 from worker.model.outputs import EventName, SessionRecord, SessionStatus
 
 MINUTE_MS = 60_000
@@ -31,7 +31,7 @@ def session(duration_ms: int = 0, events: int = 1, status: SessionStatus = "clos
 def drawn(*sessions: SessionRecord) -> dict[str, tuple[int, str]]:
     """Class -> its number and its bar, of those that have any."""
     found = {}
-    for line in describe(sessions, "#").plain.splitlines():
+    for line in draw(sessions, "#").plain.splitlines():
         fields = line.rsplit("  ", 1)
         name, number, bar = fields[0][4:19].strip(), fields[0][19:].strip(), fields[1].strip()
         if number and number != "0":
@@ -63,7 +63,7 @@ def test_a_number_of_events_belongs_to_its_class(events: int, name: str) -> None
     assert drawn(session(events=events)).keys() == {"one moment", name}
 
 
-def test_every_session_is_counted_once_in_each_distribution_and_a_merged_one_is_none() -> None:
+def test_every_session_is_counted_once_in_each_histogram_and_a_merged_one_is_none() -> None:
     sessions = [session(minutes * MINUTE_MS, minutes + 1) for minutes in range(100)]
     found = drawn(*sessions, session(status="merged"), session(status="open"))
     for classes in (LENGTHS, COUNTS):
@@ -78,9 +78,9 @@ def test_the_most_frequent_class_has_the_whole_width_and_a_rare_one_still_a_bar(
 
 def test_without_sessions_all_classes_are_there_and_empty() -> None:
     assert drawn() == {}
-    assert len(describe([], "#").plain.splitlines()) == 2 + len(LENGTHS) + len(COUNTS)
+    assert len(draw([], "#").plain.splitlines()) == 2 + len(LENGTHS) + len(COUNTS)
 
 
 def test_no_line_is_wider_than_80_columns() -> None:
-    lines = describe([session() for _ in range(1_200)], "#").plain.splitlines()
+    lines = draw([session() for _ in range(1_200)], "#").plain.splitlines()
     assert max(map(len, lines)) <= 80

@@ -1,7 +1,7 @@
-"""Whether every event that went in came out exactly once: enriched, or dead-lettered.
+"""Checks that every event that went in came out exactly once: enriched, or as a dead letter.
 
-It reads the raw values with the standard library's JSON and not with the worker's decoder, which might be
-wrong in the same way. It trusts no counter of the worker: only what stands in the topics counts.
+Reads the raw values with the standard library's JSON, because the worker's own decoder might hide its own
+errors. Knows no counter of the worker. The invariant: only the records in the topics count.
 """
 
 import json
@@ -17,36 +17,36 @@ Place = tuple[int, int, int | None]
 """Partition, offset and index in the batch; no index for a value as a whole."""
 
 
-class Account(Struct, frozen=True):
-    """How the events of the raw topic fared.
+class Audit(Struct, frozen=True):
+    """What became of the events of the raw topic.
 
-    ``events_sent`` is the sender's own count, ``events_in`` what stands in the raw topic. ``missing`` have no
-    fate; ``surplus`` have more than one, or came from nowhere. Both name events by id, or by their place in
-    the raw topic where they have none.
+    ``events_sent`` is the sender's count, ``events_in`` that of the raw topic. ``missing`` events have no
+    outcome; ``unexpected`` ones have a second outcome, or were never sent. Both are named by id, or by the
+    place in the raw topic where an event has no id.
     """
 
     events_sent: int
     events_in: int
     enriched: int
-    dead_lettered: int
+    dead_letters: int
     missing: Sequence[str]
-    surplus: Sequence[str]
+    unexpected: Sequence[str]
 
     @property
-    def balanced(self) -> bool:
-        """Every event that was sent is there, and has exactly one fate."""
-        return self.events_in == self.events_sent and not self.missing and not self.surplus
+    def passed(self) -> bool:
+        """Whether every event that was sent is there, and has exactly one outcome."""
+        return self.events_in == self.events_sent and not self.missing and not self.unexpected
 
 
-def settle(
+def audit(
     events_sent: int,
     raw: Iterable[InputRecord],
     enriched: Sequence[EnrichedEvent],
     dead_letters: Sequence[DeadLetter],
-) -> Account:
-    """Compare what went in with what came out, event by event.
+) -> Audit:
+    """Compare what went in with what came out, event by event. Never raises.
 
-    A value that is no JSON is one event, and so is one that was refused as a whole. Never raises.
+    A value that is no JSON counts as one event, and so does one that was refused as a whole.
     """
     refused = Counter((letter.partition, letter.offset, letter.index) for letter in dead_letters)
     expected: Counter[str] = Counter()
@@ -59,13 +59,13 @@ def settle(
             else:
                 expected[id_] += 1
     out = Counter(event.id for event in enriched)
-    return Account(
+    return Audit(
         events_sent=events_sent,
         events_in=events_in,
         enriched=len(enriched),
-        dead_lettered=len(dead_letters),
+        dead_letters=len(dead_letters),
         missing=list((expected - out).elements()),
-        surplus=[*(out - expected).elements(), *map(_describe, (+refused).elements())],
+        unexpected=[*(out - expected).elements(), *map(_describe, (+refused).elements())],
     )
 
 

@@ -1,7 +1,7 @@
-"""How long sessions last and how many events they have, drawn as bars of text.
+"""Histograms of the sessions' durations and numbers of events, drawn as bars of text.
 
-It decides the classes and how they look. It works on the last record of each session, as any reader of the
-sessions topic has it; a merged session is no session of its own.
+Decides the classes and how they look. Knows no topic: it is given the last record of each session. The
+invariant: every session is counted once in each histogram, and a merged one in none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ LENGTHS = (
     ("to 1 hour", 3_600_000),
     ("longer", None),
 )
-"""Classes of duration: the greatest that belongs to it, ms."""
+"""Classes of duration, each with the greatest that belongs to it, in ms."""
 
 COUNTS = (
     ("1 event", 1),
@@ -29,26 +29,26 @@ COUNTS = (
     ("21 to 50", 50),
     ("more", None),
 )
-"""Classes of the number of events: the greatest that belongs to it."""
+"""Classes of the number of events, each with the greatest that belongs to it."""
 
 WIDTH = 40
 
 Classes = Sequence[tuple[str, int | None]]
 
 
-def describe(sessions: Iterable[SessionRecord], bar: str) -> Text:
-    """Both distributions, at most 80 columns wide. ``bar`` is the character that bars are made of."""
-    living = [session for session in sessions if session.status != "merged"]
+def draw(sessions: Iterable[SessionRecord], bar: str) -> Text:
+    """Both histograms, at most 80 columns wide. ``bar`` is the character that bars are made of."""
+    counted = [session for session in sessions if session.status != "merged"]
     text = Text()
     for title, classes, values in (
-        ("how long they last", LENGTHS, [session.duration_ms for session in living]),
-        ("how many events they have", COUNTS, [session.event_count for session in living]),
+        ("how long they last", LENGTHS, [session.duration_ms for session in counted]),
+        ("how many events they have", COUNTS, [session.event_count for session in counted]),
     ):
         text.append(f"  {title}\n", "dim")
         numbers = _numbers(classes, values)
         most = max([*numbers, 1])
         for (name, _), number in zip(classes, numbers, strict=True):
-            length = -(-number * WIDTH // most)  # what is there at all has a bar
+            length = -(-number * WIDTH // most)  # rounded up: one session is a bar already
             text.append(f"    {name:<15}{number:>8,}  ")
             text.append(f"{bar * length}\n", "cyan")
     return text
