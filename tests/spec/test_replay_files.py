@@ -101,7 +101,7 @@ def test_all_unfit_files_are_told_at_once_before_anything_is_done(replay: Replay
     assert ended.err.splitlines() == [
         f"{missing}: cannot be read: No such file or directory",
         f"{replay.directory}: cannot be read: Is a directory",
-        f"{replay.output / 'enriched.ndjson'}: exists already: name another directory, or say --overwrite",
+        f"{replay.output / 'enriched.ndjson'}: exists already: name another directory, or use --overwrite",
     ]
     assert (replay.output / "enriched.ndjson").read_text() == "mine"
 

@@ -65,8 +65,8 @@ def test_a_command_with_all_streams_closed_ends_as_ever(command: tuple[str, ...]
 
 LATER_FILE = """
 import sys
-from worker.cli.standard_streams import open_closed_ones
-open_closed_ones()
+from worker.cli.standard_streams import replace_closed_streams
+replace_closed_streams()
 with open(sys.argv[1], "w") as later:
     print("lost words")
     print("lost words", file=sys.stderr)

@@ -50,14 +50,14 @@ async def feed(client: Mapping[str, Any], topic: str, records: Sequence[RawRecor
 
 
 class TopicReader:
-    """Reads whole topics from their beginning, without a group. ``records``: what was read so far, by topic."""
+    """Reads whole topics from their beginning, without a group. ``records``: those read so far, by topic."""
 
     def __init__(self, consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
         self._consumer = consumer
         self.records: dict[str, list[InputRecord]] = {topic: [] for topic in topics}
 
     async def poll(self, *, wait_ms: int) -> int:
-        """Read what there is, and wait up to ``wait_ms`` for the first record. Returns the number of records."""
+        """Read what there is, waiting up to ``wait_ms`` for the first. Returns the number of records."""
         found = await self._consumer.getmany(timeout_ms=wait_ms)
         for partition, records in found.items():
             self.records[partition.topic].extend(records)

@@ -58,7 +58,7 @@ class RawRecord(Struct, frozen=True):
 
 
 class Traffic(Struct, frozen=True):
-    """Records in order of arrival, and the number of their events. Each event must have exactly one outcome."""
+    """Records in order of arrival, and the number of their events: each must have exactly one outcome."""
 
     records: Sequence[RawRecord]
     event_count: int
