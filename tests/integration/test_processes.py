@@ -136,7 +136,7 @@ def test_a_wrong_configuration_ends_with_2_before_any_process_is_started(deploym
     )
 
 
-def test_what_only_a_human_can_mend_ends_the_whole_with_1_and_names_slot_and_reason(
+def test_what_only_a_human_can_fix_ends_the_whole_with_1_and_names_slot_and_reason(
     deployment: Deployment,
 ) -> None:
     """Topics that are missing: five starts, with 1, 2, 4 and 8 s between them."""

@@ -140,7 +140,7 @@ def test_a_merge_publishes_both_sessions_in_one_transaction(deployment: Deployme
     asyncio.run(scenario())
 
 
-def test_a_login_is_told_with_the_sessions_that_it_reaches(deployment: Deployment) -> None:
+def test_a_login_is_published_with_the_sessions_that_it_reaches(deployment: Deployment) -> None:
     async def scenario() -> None:
         await started(deployment)
         at_ms = time.time_ns() // 1_000_000 - 3_600_000

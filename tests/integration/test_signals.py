@@ -72,7 +72,7 @@ def test_stacks_are_written_when_asked_for_and_the_work_goes_on(
     asyncio.run(scenario())
 
 
-def test_what_was_started_by_nohup_does_not_hear_the_terminal_close(waiting: Deployment) -> None:
+def test_what_was_started_by_nohup_ignores_that_the_terminal_closes(waiting: Deployment) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         worker = waiting.worker("only")

@@ -23,7 +23,7 @@ def test_a_worker_waits_for_brokers_that_are_away(local_broker: LocalBroker, tmp
         asyncio.run(scenario())
 
 
-def test_a_worker_that_is_told_to_stop_meanwhile_stops(local_broker: LocalBroker, tmp_path: Path) -> None:
+def test_a_worker_that_is_stopped_meanwhile_stops(local_broker: LocalBroker, tmp_path: Path) -> None:
     local_broker.stop()
     with Deployment(local_broker.bootstrap_servers, "late.", tmp_path) as deployment:
 

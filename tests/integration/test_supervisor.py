@@ -139,7 +139,7 @@ def test_ctrl_c_reaches_each_process_exactly_once(start: Start) -> None:
     assert [line for line in supervised.lines() if line.startswith("SIG")] == ["SIGTERM", "SIGTERM"]
 
 
-def test_a_process_that_does_not_end_when_asked_is_killed_and_the_exit_code_tells(start: Start) -> None:
+def test_a_process_that_does_not_end_when_asked_is_killed_and_the_exit_code_says_so(start: Start) -> None:
     supervised = start(2, DEAF)
     children = supervised.wait_until_up(2)
     supervised.process.terminate()

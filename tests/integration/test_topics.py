@@ -185,7 +185,7 @@ def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) ->
     )
 
 
-def test_what_the_brokers_refuse_is_told_in_their_words(config: Config) -> None:
+def test_what_the_brokers_refuse_is_reported_in_their_words(config: Config) -> None:
     with pytest.raises(Fatal, match=r"refuse to create .*replication factor of 7"):
         asyncio.run(kafka_topics.create(config, partitions=1, replication_factor=7))
 
@@ -229,7 +229,7 @@ async def _grow(config: Config, name: str, partitions: int) -> None:
     await until_known(config, name, partitions)
 
 
-def test_brokers_that_speak_another_protocol_are_told_within_ten_seconds(kafka: Kafka) -> None:
+def test_brokers_that_speak_another_protocol_are_reported_within_ten_seconds(kafka: Kafka) -> None:
     config = load(
         None,
         {

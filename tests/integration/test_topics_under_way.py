@@ -46,7 +46,7 @@ def test_a_deleted_output_topic_ends_the_worker_with_its_name(deployment: Deploy
     assert "sessionizer topics create" in reason
 
 
-def test_a_changelog_made_anew_ends_the_worker_before_its_store_goes_wrong(deployment: Deployment) -> None:
+def test_a_recreated_changelog_ends_the_worker_before_its_store_goes_wrong(deployment: Deployment) -> None:
     async def scenario() -> str:
         await deployment.create_topics(1)
         records = make_traffic(4_000, seed=2, now_ms=NOW_MS).records

@@ -148,7 +148,7 @@ def test_records_that_are_read_again_change_nothing(database: Database) -> None:
     assert database.rows("select status from sessions") == [{"status": "closed"}]
 
 
-def test_a_clients_session_that_begins_anew_counts_though_its_revision_is_less(database: Database) -> None:
+def test_a_clients_session_that_begins_again_counts_though_its_revision_is_less(database: Database) -> None:
     upsert(database, "sessions", (7, "d1/s1", session(status="closed", revision=6)))
     upsert(database, "sessions", (90, "d1/s1", session(session_number=7, revision=1)))
     assert database.rows("select session_number, status from sessions") == [

@@ -74,7 +74,7 @@ def test_what_its_owner_has_not_restored_yet_is_given_away_first() -> None:
     assert assign(2, {"a": begun, "b": NOTHING}) == {"a": [1], "b": [0]}
 
 
-def test_of_equally_loaded_owners_the_first_gives_whatever_the_order_in_which_they_are_told() -> None:
+def test_of_equally_loaded_owners_the_first_gives_whatever_the_order_in_which_they_are_given() -> None:
     members = {"c": NOTHING, "b": runs(2, 3), "a": runs(0, 1)}
     assert assign(4, members) == {"a": [0], "b": [2, 3], "c": [1]}
 

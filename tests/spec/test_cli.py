@@ -171,7 +171,7 @@ def speaking_no_tls() -> Iterator[str]:
 # --- config show -------------------------------------------------------------------------------------------
 
 
-def test_config_show_tells_each_value_and_where_it_came_from(
+def test_config_show_prints_each_value_and_where_it_came_from(
     sessionizer: Sessionizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "my.toml"

@@ -209,7 +209,7 @@ def test_without_published_sessions_a_device_has_one_timer_only() -> None:
     )
 
 
-def test_the_timer_that_forgets_is_left_where_it_is_until_it_fires() -> None:
+def test_the_timer_of_expiry_is_left_where_it_is_until_it_fires() -> None:
     states = after(click("d", "10:00:00"), click("d", "16:00:00"))
     assert states["d"].expire_at_ms == ms("10:00:00") + RULES.retention_ms + MONTH_MS
 
@@ -218,7 +218,7 @@ def test_the_timer_that_forgets_is_left_where_it_is_until_it_fires() -> None:
     assert looked["d"].expire_at_ms == ms("16:00:00") + RULES.retention_ms + MONTH_MS
 
 
-# --- devices are forgotten ---
+# --- devices expire ---
 
 
 def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_expiry_clock_alone() -> None:
@@ -232,7 +232,7 @@ def test_a_device_is_tidied_away_32_days_after_its_retention_has_ended_by_the_ex
     assert gone.expired["d"] == states["d"]
 
 
-def test_what_is_open_of_a_forgotten_device_closes() -> None:
+def test_what_is_open_of_an_expired_device_closes() -> None:
     states = after(click("d", "10:00:00"), click("d", "10:20:00", session="s1"))
 
     gone = run_timers(states, 2**53, 0, RULES)
@@ -241,11 +241,11 @@ def test_what_is_open_of_a_forgotten_device_closes() -> None:
     assert gone.sessions_closed == 2
 
 
-def test_what_was_closed_before_is_not_published_again_when_its_device_is_forgotten() -> None:
+def test_what_was_closed_before_is_not_published_again_when_its_device_expires() -> None:
     closed = at(ms("12:00:00"), after(click("d", "10:00:00"))).states
     assert run_timers(closed, 2**53, 0, RULES).sessions == []
 
 
-def test_a_forgotten_device_is_silent_where_sessions_are_not_published() -> None:
+def test_an_expired_device_is_silent_where_sessions_are_not_published() -> None:
     gone = run_timers(after(click("d", "10:00:00"), rules=UNPUBLISHED), 2**53, 0, UNPUBLISHED)
     assert (gone.sessions, list(gone.expired)) == ([], ["d"])

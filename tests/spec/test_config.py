@@ -25,7 +25,7 @@ def test_the_file_wins_over_the_default_and_the_environment_over_the_file(file: 
     assert config.session.remembered == 4
 
 
-def test_each_value_tells_where_it_came_from(file: File) -> None:
+def test_each_value_says_where_it_came_from(file: File) -> None:
     path = file.with_text("[session]\ngrace_ms = 400000\n")
     config = load(path, {"SESSIONIZER_SESSION_GAP_MS": "90000"})
     assert config.sources == {
@@ -79,7 +79,7 @@ def test_a_switch_in_a_variable_is_true_or_false(text: str, value: bool) -> None
     assert config.session.split_on_user_change is value
 
 
-# --- how faults are told -----------------------------------------------------------------------------------
+# --- how faults are reported --------------------------------------------------------------------------------
 
 
 def test_a_fault_names_file_option_value_and_what_is_expected(file: File) -> None:
@@ -105,7 +105,7 @@ def test_a_fault_between_two_set_options_names_both_places(file: File) -> None:
     assert "kafka.session_timeout_ms = 6000 (prod.toml)" in line
 
 
-def test_all_faults_of_file_and_environment_are_told_at_once(file: File) -> None:
+def test_all_faults_of_file_and_environment_are_reported_at_once(file: File) -> None:
     path = file.with_text(
         '[kafka]\nstart_from = "now"\nheartbeat_interval_ms = 6000\n[session]\nremembered = 1\n[nothing]\n'
     )
@@ -191,7 +191,7 @@ def test_whoever_does_not_connect_needs_nothing_that_a_connection_needs() -> Non
         load(None, connecting)
 
 
-def test_a_file_that_is_no_toml_or_is_not_there_is_told(file: File) -> None:
+def test_a_file_that_is_no_toml_or_is_not_there_is_reported(file: File) -> None:
     assert faults(file.path) == ["prod.toml: cannot be read: No such file or directory"]
     (line,) = faults(file.with_text("[kafka\n"))
     assert line.startswith("prod.toml: is not TOML: ")

@@ -190,7 +190,7 @@ def test_a_passive_event_moves_the_devices_newest_time_and_not_the_sessions_end(
     assert how_many(short_way(click("d1", at="10:30:00.001"), before=[ANN, ping])) == (0, 1)
 
 
-def test_where_devices_are_forgotten_within_the_gap_the_short_way_goes_no_farther() -> None:
+def test_where_devices_expire_within_the_gap_the_short_way_goes_no_farther() -> None:
     rules = structs.replace(RULES, retention_ms=60_000)
     run = [click("d1", at="10:01:00"), click("d1", at="10:02:00"), click("d1", at="10:03:00.001")]
     assert how_many(short_way(*run, rules=rules)) == (2, 1)
@@ -209,7 +209,7 @@ def test_a_time_that_must_be_held_is_left_also_where_the_session_may_last_longer
     assert how_many(short_way(*run, before=[NOBODY], rules=rules, limit_ms=ms("10:06:00"))) == (1, 1)
 
 
-def test_a_device_that_is_due_to_be_forgotten_is_left() -> None:
+def test_a_device_that_is_due_to_expire_is_left() -> None:
     due_ms = ms("10:00:00") + RULES.retention_ms + EXPIRY_DELAY_MS
     late = click("d1", at="10:01:00")
     assert how_many(short_way(late, expiry_ms=due_ms)) == (1, 0)

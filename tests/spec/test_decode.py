@@ -1,6 +1,6 @@
 """The rules of decoding that a table of cases cannot say: details, hashes, limits, what is configured.
 
-The kinds of input and their fates are in testing/corpus.
+The kinds of input and their outcomes are in testing/corpus.
 """
 
 import hashlib
@@ -185,7 +185,7 @@ def test_the_detail_of_broken_json_names_the_fault(element: bytes, fault: str) -
     assert rejection.detail == f"not valid JSON: {fault}"
 
 
-def test_the_detail_never_tells_what_people_wrote() -> None:
+def test_the_detail_never_repeats_what_people_wrote() -> None:
     secret = "jane@example.org"
     values: list[object] = [secret, [secret], {secret: secret}, secret * 40, secret + "\n"]
     fields = ["id", "type", "device_id", "timestamp", "user_id", "session_id", "view_id", "data", "event_id"]

@@ -39,10 +39,10 @@ def test_says_that_every_event_has_one_outcome_only_where_it_is_so() -> None:
 
 
 def test_names_the_events_that_are_lost_or_too_many() -> None:
-    told = summary(missing=["lost-1", "lost-2"], unexpected=["twice-1"])
-    assert "missing                   2" in told
-    assert "unexpected                1" in told
-    assert all(id_ in told for id_ in ("lost-1", "lost-2", "twice-1"))
+    text = summary(missing=["lost-1", "lost-2"], unexpected=["twice-1"])
+    assert "missing                   2" in text
+    assert "unexpected                1" in text
+    assert all(id_ in text for id_ in ("lost-1", "lost-2", "twice-1"))
 
 
 def test_says_how_many_more_are_lost_than_it_names() -> None:

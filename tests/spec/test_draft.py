@@ -109,12 +109,12 @@ def add(draft: Draft, *raw: Record) -> None:
 
 
 def known(states: Mapping[str, DeviceState | None]) -> dict[str, DeviceState]:
-    """The devices that are not forgotten."""
+    """The devices that have not expired."""
     return {device_id: state for device_id, state in states.items() if state is not None}
 
 
 def stored(records: list[StateRecord], device_id: str) -> DeviceState:
-    """The device as its records tell it."""
+    """The device as its records hold it."""
     content = dict(records)
     return decode_state(content[hot_key(device_id)] or b"", content[cold_key(device_id)] or b"")
 

@@ -17,7 +17,7 @@ from worker import __version__
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(sys.executable).with_name("sessionizer")
-FOREIGN = "print('the other worker runs')\n"
+OTHER = "print('the other worker runs')\n"
 
 
 @pytest.fixture(params=["worker.py", "worker/__init__.py", "worker/cli.py"])
@@ -25,7 +25,7 @@ def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Where somebody has a module or a package ``worker`` of his own."""
     file = tmp_path / request.param
     file.parent.mkdir(exist_ok=True)
-    file.write_text(FOREIGN)
+    file.write_text(OTHER)
     return tmp_path
 
 
@@ -62,7 +62,7 @@ def test_another_worker_in_the_working_directory_is_passed_over(
 
 
 def test_so_is_it_by_the_processes_of_a_supervisor(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(FOREIGN)
+    (tmp_path / "worker.py").write_text(OTHER)
     log = tmp_path / "log"
     variables = {
         "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -101,17 +101,17 @@ def _compact(log: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({"worker/__init__.py": FOREIGN}, "{home}/worker/__init__.py is another program's"),
-        ({"worker.py": FOREIGN}, "{home}/worker.py is another program's"),
+        ({"worker/__init__.py": OTHER}, "{home}/worker/__init__.py is another program's"),
+        ({"worker.py": OTHER}, "{home}/worker.py is another program's"),
         ({}, "it is missing"),
-        ({"worker/tasks.py": FOREIGN}, "it is missing"),
+        ({"worker/tasks.py": OTHER}, "it is missing"),
         (
             {"worker/__init__.py": (ROOT / "worker/__init__.py").read_text()},
             "No module named 'worker.cli'",
         ),
     ],
 )
-def test_a_worker_that_was_installed_over_ours_is_told_in_one_line(
+def test_a_worker_that_was_installed_over_ours_is_reported_in_one_line(
     tmp_path: Path, files: dict[str, str], reason: str
 ) -> None:
     home = tmp_path / "site"
@@ -138,7 +138,7 @@ def test_a_library_that_is_missing_is_not_taken_for_another_worker(tmp_path: Pat
 
 
 def test_the_wheel_brings_both_and_its_script_is_immune(tmp_path: Path) -> None:
-    (tmp_path / "worker.py").write_text(FOREIGN)
+    (tmp_path / "worker.py").write_text(OTHER)
     built, site = tmp_path / "dist", tmp_path / "site"
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", built],

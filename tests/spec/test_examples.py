@@ -1,4 +1,4 @@
-"""The files of config/examples, each by a small story that its rules tell otherwise than the defaults do."""
+"""The files of config/examples, each by a few events to which its rules do what the defaults do not."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What goes wrong again and again is told now and then, and ends the worker where to try again is no use."""
+"""What fails again and again is logged now and then, and ends the worker where a retry is no use."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +11,7 @@ TOPICS = topics_of(partitions=2)
 AWAY = TransactionLost("the brokers do not answer")
 
 
-def test_of_the_transactions_lost_in_an_outage_the_log_tells_ever_fewer() -> None:
+def test_of_the_transactions_lost_in_an_outage_the_log_reports_ever_fewer() -> None:
     failures = FailureStreak(3, TOPICS)
 
     with capture_logs() as logs:
@@ -24,7 +24,7 @@ def test_of_the_transactions_lost_in_an_outage_the_log_tells_ever_fewer() -> Non
     assert {(log["event"], log["partition"]) for log in logs} == {("transaction.lost", 3)}
 
 
-def test_what_was_given_up_is_not_told() -> None:
+def test_what_was_given_up_is_not_reported() -> None:
     with capture_logs() as logs:
         FailureStreak(3, TOPICS).transaction_lost(AWAY, events=7, log=False)
 

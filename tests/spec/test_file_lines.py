@@ -30,7 +30,7 @@ def skippable(kind: int = 0, content: bytes = b"for other readers") -> bytes:
 
 
 def long_frame(content: bytes, window_log: int) -> bytes:
-    """A frame as ``zstd --long`` makes it from a pipe: it asks for the window and tells no size."""
+    """A frame as ``zstd --long`` makes it from a pipe: it asks for the window and has no size."""
     parameter = zstd.CompressionParameter
     options: dict[int, int] = {parameter.window_log: window_log, parameter.content_size_flag: 0}
     compressor = zstd.ZstdCompressor(options=options)
@@ -103,7 +103,7 @@ DICTIONARY = zstd.train_dict([b"page %d of the shop " % number * 20 for number i
     ],
     ids=["window", "dictionary", "text behind", "cut off in a skippable frame"],
 )
-def test_why_a_zstandard_file_cannot_be_read_is_told_as_it_is(
+def test_why_a_zstandard_file_cannot_be_read_is_reported_as_it_is(
     tmp_path: Path, content: bytes, reason: str
 ) -> None:
     with pytest.raises(Fatal) as failed:
@@ -112,7 +112,7 @@ def test_why_a_zstandard_file_cannot_be_read_is_told_as_it_is(
     assert ("damaged" in str(failed.value)) == ("damaged" in reason)
 
 
-def test_too_little_memory_for_the_window_is_told_as_that(replay: ReplayDirectory) -> None:
+def test_too_little_memory_for_the_window_is_reported_as_that(replay: ReplayDirectory) -> None:
     """Here the process may have 1 GiB of addresses, and the file asks for a window of 2 GiB."""
     path = written(replay.directory, long_frame(ONE, 31))
     most = (1024**3, 1024**3)

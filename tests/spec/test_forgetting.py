@@ -26,9 +26,9 @@ def test_nothing_of_what_was_before_is_left() -> None:
     states = step(
         click("d1", at="10:00:00", user="ann", session="s1"), click("d1", at="11:00:00"), retention_ms=DAY_MS
     ).states
-    new_life = click("d1", at="35:00:00.001", user="bob")
-    state = step(new_life, states=states, retention_ms=DAY_MS).states["d1"]
-    assert state == step(new_life, retention_ms=DAY_MS).states["d1"]
+    new_start = click("d1", at="35:00:00.001", user="bob")
+    state = step(new_start, states=states, retention_ms=DAY_MS).states["d1"]
+    assert state == step(new_start, retention_ms=DAY_MS).states["d1"]
     assert (state.older, state.links) == ((), (Link(ms("35:00:00.001"), "bob"),))
     assert state.first_seen_ms == ms("35:00:00.001")
 
@@ -58,13 +58,13 @@ def test_when_a_device_was_first_seen_is_the_time_of_its_oldest_event() -> None:
     ]
 
 
-def test_an_old_event_of_a_device_that_is_known_forgets_nothing() -> None:
+def test_an_old_event_of_a_device_that_is_known_expires_nothing() -> None:
     _, old, again = events(click("d1", at="34:00:00"), click("d1", at="00:00:00"), click("d1", at="34:01:00"))
     assert old.flags == ("session_start", "out_of_order", "late")
     assert again.session_number == 1
 
 
-def test_a_clock_that_runs_ahead_does_not_forget_its_device() -> None:
+def test_a_clock_that_runs_ahead_does_not_expire_its_device() -> None:
     """The held time counts: ten years ahead are five minutes."""
     visit = [
         record(0, click("d1", at="10:00:00"), received_at="10:00:00"),
@@ -75,13 +75,13 @@ def test_a_clock_that_runs_ahead_does_not_forget_its_device() -> None:
     assert ahead.session_number == 1
 
 
-def test_a_new_life_within_one_batch_and_one_within_one_record_are_the_same() -> None:
-    lives = [click("d1", at="10:00:00"), click("d1", at="35:00:00"), click("d1", at="60:00:01")]
-    together = step(record(0, lives), retention_ms=DAY_MS)
+def test_a_new_start_within_one_batch_and_one_within_one_record_are_the_same() -> None:
+    starts = [click("d1", at="10:00:00"), click("d1", at="35:00:00"), click("d1", at="60:00:01")]
+    together = step(record(0, starts), retention_ms=DAY_MS)
     states: dict[str, DeviceState] = {}
     one_by_one: list[EnrichedEvent] = []
-    for life in lives:
-        result = step(record(0, life, received_at="60:00:01"), states=states, retention_ms=DAY_MS)
+    for start in starts:
+        result = step(record(0, start, received_at="60:00:01"), states=states, retention_ms=DAY_MS)
         states |= result.states
         one_by_one += result.enriched
     assert together.enriched == one_by_one
@@ -89,7 +89,7 @@ def test_a_new_life_within_one_batch_and_one_within_one_record_are_the_same() ->
     assert together.states == states
 
 
-def test_a_device_that_is_forgotten_leaves_others_alone() -> None:
+def test_a_device_that_expires_leaves_others_alone() -> None:
     _, _, other = events(
         click("d1", at="10:00:00"),
         click("d2", at="34:00:00"),

@@ -39,7 +39,7 @@ def test_every_commit_and_every_restored_piece_is_progress() -> None:
 
 
 def test_an_earlier_offset_is_progress_too() -> None:
-    """A store that was wiped begins anew."""
+    """A store that was wiped begins again."""
     assert stuck_after((0, {3: busy(900)}), (50, {3: busy(-1)}), (100, {3: busy(-1)})) == [{}, {}, {}]
 
 
@@ -48,7 +48,7 @@ def test_one_partition_that_stands_still_is_not_hidden_by_others() -> None:
     assert stuck_after(*others)[-1] == {3: 80}
 
 
-def test_a_partition_that_was_away_is_judged_from_its_return() -> None:
+def test_a_partition_that_was_away_is_measured_from_its_return() -> None:
     assert stuck_after((0, {3: busy(7)}), (50, {}), (100, {3: busy(7)}), (150, {3: busy(7)}))[-1] == {}
 
 
@@ -59,7 +59,7 @@ def test_a_partition_that_moves_again_does_not_stand_still() -> None:
 @pytest.mark.parametrize(
     ("age_s", "well"), [(0.0, True), (STALE_S, True), (STALE_S + 0.1, False), (-1.0, True), (-3600.0, False)]
 )
-def test_the_file_s_age_tells_whether_the_worker_is_well(age_s: float, well: bool) -> None:
+def test_the_file_s_age_shows_whether_the_worker_is_well(age_s: float, well: bool) -> None:
     assert verdict("health", age_s).well is well
 
 
@@ -67,7 +67,7 @@ def test_several_beats_may_be_late_before_the_file_is_old() -> None:
     assert STALE_S >= 3 * BEAT_S
 
 
-def test_the_command_tells_in_one_line_whether_the_worker_is_well(
+def test_the_command_says_in_one_line_whether_the_worker_is_well(
     sessionizer: Sessionizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "health"

@@ -89,11 +89,11 @@ def test_what_has_arrived_at_the_wrong_partition_stays_all_the_same() -> None:
     assert not batch.to_repartition
 
 
-def test_keyed_records_that_the_other_partitioner_would_have_put_here_are_told_of(
+def test_keyed_records_that_the_other_partitioner_would_have_put_here_are_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[telemetry.LogEvent] = []
-    monkeypatch.setattr(telemetry, "emit", told.append)
+    logged: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", logged.append)
     devices = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == HERE]
     stage().process([record(n, [click(d)], topic="raw", key=d) for n, d in enumerate(devices)])
-    assert told == [telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")]
+    assert logged == [telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")]

@@ -236,7 +236,7 @@ def test_a_changed_password_file_is_used_at_the_next_attempt_and_tried_at_once(
     assert emitted[-1] == telemetry.CredentialsReloaded(files=[str(file)])
 
 
-def test_a_file_that_is_empty_or_gone_for_a_moment_is_told_once_and_changes_nothing(
+def test_a_file_that_is_empty_or_gone_for_a_moment_is_logged_once_and_changes_nothing(
     tmp_path: Path, emitted: list[telemetry.LogEvent]
 ) -> None:
     file = tmp_path / "password"

@@ -1,5 +1,5 @@
 """How what was fetched waits for its task: in which pieces it is given, what is counted meanwhile, and when
-the task is told. What a broker makes of it is for the contract of a source to say.
+the task is woken. What a broker makes of it is for the contract of a source to say.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ def test_two_inputs_are_given_in_turns_by_when_records_were_first_received() -> 
     run(scenario)
 
 
-def test_a_seek_forgets_what_waited_and_goes_on_at_its_offsets() -> None:
+def test_a_seek_drops_what_waited_and_goes_on_at_its_offsets() -> None:
     async def scenario(f: ScriptedSource) -> None:
         f.bring_raw(1_000, 90_000)
         f.bring_repartitioned(50_000)
@@ -123,7 +123,7 @@ def test_records_wait_for_nothing_of_their_own_input_that_is_still_to_come() -> 
     run(scenario)
 
 
-def test_an_input_that_is_gone_is_told_at_once_and_before_anything_that_waits() -> None:
+def test_an_input_that_is_gone_is_reported_at_once_and_before_anything_that_waits() -> None:
     async def scenario(f: ScriptedSource) -> None:
         f.repartition.fail(Fatal("gone"))
         with pytest.raises(Fatal, match="gone"):
@@ -255,7 +255,7 @@ def test_a_source_that_was_never_positioned_is_not_caught_up() -> None:
     assert source.lag().unknown_because == "not positioned yet"
 
 
-def test_lag_is_not_known_where_an_input_has_not_been_heard_of_and_nothing_of_it_waits() -> None:
+def test_lag_is_not_known_where_nothing_was_fetched_of_an_input_and_nothing_of_it_waits() -> None:
     async def scenario(f: ScriptedSource) -> None:
         f.fetcher.silent = {REPARTITION}
         assert f.source.lag().records is None

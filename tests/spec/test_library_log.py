@@ -68,10 +68,10 @@ def test_the_end_of_a_flood_is_counted_too(
         for number in range(10):
             handler.handle(logging.LogRecord("aiokafka", logging.ERROR, "", 0, "line %d", (number,), None))
 
-        async def told() -> bool:
+        async def end_is_written() -> bool:
             return len(written) == 2
 
-        await eventually(told, what="the end of the flood is written")
+        await eventually(end_is_written, what="the end of the flood is written")
 
     asyncio.run(scenario())
     assert [(line.message, line.suppressed) for line in written] == [("line 0", 0), ("line 9", 8)]

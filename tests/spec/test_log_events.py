@@ -151,7 +151,7 @@ def test_every_line_bears_the_workers_instance(capsys: pytest.CaptureFixture[str
     assert [(line["instance"], line["slot"]) for line in lines(capsys)] == [("eu-1", 0)] * 2
 
 
-def test_two_workers_of_one_machine_are_told_apart_by_themselves() -> None:
+def test_two_workers_of_one_machine_are_kept_apart_by_themselves() -> None:
     host, _, pid = log_output.instance_here("").rpartition(":")
     assert (host, pid) == (socket.gethostname(), str(os.getpid()))
     assert log_output.instance_here("eu-1") == "eu-1"
@@ -187,7 +187,7 @@ class Disk(io.StringIO):
         return super().write(text)
 
 
-def test_a_full_disk_stops_no_work_and_what_the_log_lost_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_stops_no_work_and_what_the_log_lost_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk()
     monkeypatch.setattr("sys.stdout", disk)
     log_output.configure("json", "info")
@@ -197,8 +197,8 @@ def test_a_full_disk_stops_no_work_and_what_the_log_lost_is_told(monkeypatch: py
     disk.full = False
     telemetry.emit(example(CATALOGUE[0]))
     telemetry.emit(example(CATALOGUE[0]))
-    told = [json.loads(line) for line in disk.getvalue().splitlines()]
-    assert [line.get("log_lines_lost", 0) for line in told] == [2, 0]
+    written = [json.loads(line) for line in disk.getvalue().splitlines()]
+    assert [line.get("log_lines_lost", 0) for line in written] == [2, 0]
 
 
 def test_a_log_that_nobody_reads_any_more_ends_the_program_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def token(of: TokenClient, secret: str = SECRET) -> str:
     return asyncio.run(of.token(secret))
 
 
-def test_a_token_is_kept_for_four_fifths_of_its_life(
+def test_a_token_is_kept_for_four_fifths_of_its_lifetime(
     endpoint: TokenEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = 1_000.0
@@ -48,7 +48,9 @@ def test_a_token_is_kept_for_four_fifths_of_its_life(
     assert endpoint.asked == 2
 
 
-def test_a_token_that_brokers_refused_and_one_of_unknown_life_are_not_kept(endpoint: TokenEndpoint) -> None:
+def test_a_token_that_brokers_refused_and_one_of_unknown_lifetime_are_not_kept(
+    endpoint: TokenEndpoint,
+) -> None:
     of = client(endpoint)
     token(of)
     of.forget()

@@ -1,4 +1,4 @@
-"""A wrong input.partitioner is told once; producers that do not care for keys are not blamed for it."""
+"""A wrong input.partitioner is logged once; producers that do not use keys are not blamed for it."""
 
 import random
 from collections.abc import Iterable
@@ -24,14 +24,14 @@ MISPLACED = [
 ]
 
 
-def told_after(
+def logged_after(
     records: Iterable[tuple[str, str | None, int]],
     monkeypatch: pytest.MonkeyPatch,
     configured: Partitioning = CONFIGURED,
 ) -> list[telemetry.LogEvent]:
     """What is logged after records of (device, key, partition)."""
-    told: list[telemetry.LogEvent] = []
-    monkeypatch.setattr(telemetry, "emit", told.append)
+    logged: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", logged.append)
     check = PartitionerCheck(configured)
     for offset, (device_id, key, partition) in enumerate(records):
         raw = record(offset, [click(device_id)], key=key, partition=partition)
@@ -39,13 +39,13 @@ def told_after(
         misplaced = misplaced_devices(decoded.device_ids, partition, configured.partition_of)
         if misplaced:
             check.count(decoded, misplaced, partition)
-    return told
+    return logged
 
 
-def test_producers_with_the_other_partitioner_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_producers_with_the_other_partitioner_are_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = [f"d{number}" for number in range(1_000)]
-    (told,) = told_after(((d, d, OTHER.partition_of(d)) for d in devices), monkeypatch)
-    assert told == telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")
+    (logged,) = logged_after(((d, d, OTHER.partition_of(d)) for d in devices), monkeypatch)
+    assert logged == telemetry.PartitionerMismatch(configured="murmur2", observed="crc32")
 
 
 def test_devices_in_partitions_at_random_are_not_the_partitioners_fault(
@@ -53,22 +53,22 @@ def test_devices_in_partitions_at_random_are_not_the_partitioners_fault(
 ) -> None:
     rng = random.Random(1)
     devices = [f"d{number}" for number in range(1_000)]
-    assert told_after(((d, d, rng.randrange(4)) for d in devices), monkeypatch) == []
+    assert logged_after(((d, d, rng.randrange(4)) for d in devices), monkeypatch) == []
 
 
 def test_records_without_the_device_as_key_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     devices = [f"d{number}" for number in range(1_000)]
-    assert told_after(((d, None, OTHER.partition_of(d)) for d in devices), monkeypatch) == []
+    assert logged_after(((d, None, OTHER.partition_of(d)) for d in devices), monkeypatch) == []
 
 
 def test_records_with_another_key_than_the_device_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told_after(((d, "shop", OTHER.partition_of(d)) for d in MISPLACED), monkeypatch) == []
+    assert logged_after(((d, "shop", OTHER.partition_of(d)) for d in MISPLACED), monkeypatch) == []
 
 
-def test_two_hundred_records_are_enough_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_hundred_records_are_enough_to_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     records = [(d, d, OTHER.partition_of(d)) for d in MISPLACED[:200]]
-    assert told_after(records[:199], monkeypatch) == []
-    assert len(told_after(records, monkeypatch)) == 1
+    assert logged_after(records[:199], monkeypatch) == []
+    assert len(logged_after(records, monkeypatch)) == 1
 
 
 @pytest.mark.parametrize(("explained", "times_told"), [(190, 1), (189, 0)])
@@ -81,37 +81,37 @@ def test_nineteen_of_twenty_must_be_where_the_other_partitioner_would_have_put_t
     for d in MISPLACED[explained:200]:
         neither = {0, 1, 2, 3} - {OTHER.partition_of(d), CONFIGURED.partition_of(d)}
         records.append((d, d, min(neither)))
-    assert len(told_after(records, monkeypatch)) == times_told
+    assert len(logged_after(records, monkeypatch)) == times_told
 
 
 def test_a_raw_topic_of_two_partitions_can_be_misread_too(monkeypatch: pytest.MonkeyPatch) -> None:
     of_two, others = (Partitioning(partitions=2, partitioner=p.partitioner) for p in (CONFIGURED, OTHER))
     devices = [f"d{number}" for number in range(1_000)]
-    assert len(told_after(((d, d, others.partition_of(d)) for d in devices), monkeypatch, of_two)) == 1
+    assert len(logged_after(((d, d, others.partition_of(d)) for d in devices), monkeypatch, of_two)) == 1
 
 
 def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[telemetry.LogEvent] = []
-    monkeypatch.setattr(telemetry, "emit", told.append)
+    logged: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", logged.append)
     at_home = [d for d in map("d{}".format, range(2_000)) if CONFIGURED.partition_of(d) == 0]
     strays = [d for d in map("d{}".format, range(2_000)) if OTHER.partition_of(d) == 0 and d not in at_home]
     records = [record(n, [click(d)], key=d) for n, d in enumerate([*at_home[:200], *strays[:200]])]
     decoded = decode_records([*records, record(400, b"broken", key="d1")], DECODER)
     misplaced = misplaced_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
     PartitionerCheck(CONFIGURED).count(decoded, misplaced, 0)
-    assert len(told) == 1
+    assert len(logged) == 1
 
 
 def test_a_batch_of_several_devices_goes_by_the_first_as_its_key_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[telemetry.LogEvent] = []
-    monkeypatch.setattr(telemetry, "emit", told.append)
+    logged: list[telemetry.LogEvent] = []
+    monkeypatch.setattr(telemetry, "emit", logged.append)
     strays = [d for d in MISPLACED if OTHER.partition_of(d) == 0]
     records = [record(n, [click(first), click(strays[-1])], key=first) for n, first in enumerate(strays)]
     check = PartitionerCheck(CONFIGURED)
     for _ in range(3):
         check.count(decode_records(records, DECODER), frozenset(strays), 0)
-    assert len(told) == 1
+    assert len(logged) == 1

@@ -1,4 +1,4 @@
-"""From raw records to what is sent: time, flags, fates and order (docs/input.md, Time; docs/outputs.md)."""
+"""From raw records to what is sent: time, flags, outcomes, order (docs/input.md, Time; docs/outputs.md)."""
 
 from copy import deepcopy
 
@@ -132,7 +132,7 @@ def test_flags_come_in_one_order() -> None:
     assert last(ahead).flags == ("new_device", "session_start", "linked", "clock_skew")
 
 
-# --- Fates and order ---
+# --- Outcomes and order ---
 
 
 def test_bad_events_go_to_the_dead_letters_and_the_others_of_their_batch_go_on() -> None:
@@ -179,7 +179,7 @@ def test_one_batch_may_hold_events_of_several_devices() -> None:
 
 
 def test_the_same_batch_sent_twice_counts_twice_but_opens_nothing() -> None:
-    """The worker does not know a repetition from two clicks; whoever needs to compares the event ids."""
+    """The worker does not know a repetition from two clicks; a consumer compares the event ids."""
     batch = [click("d1", at="10:00:00"), click("d1", at="10:01:00")]
     events = enriched(record(0, batch), record(1, batch))
     assert [event.event_number for event in events] == [1, 2, 3, 4]

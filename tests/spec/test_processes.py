@@ -36,7 +36,7 @@ def test_a_process_that_fails_again_and_again_waits_longer_and_then_is_given_up(
     assert waits == [1.0, 2.0, 4.0, 8.0, None]
 
 
-def test_a_process_that_ran_for_a_minute_begins_anew() -> None:
+def test_a_process_that_ran_for_a_minute_begins_again() -> None:
     assert after_end(-signal.SIGKILL, HEALTHY_S, 4) == Next(failures=1, restart_in_s=1.0)
     assert after_end(-signal.SIGKILL, HEALTHY_S - 0.1, 4) == Next(failures=5, restart_in_s=None)
 
@@ -51,7 +51,7 @@ def test_a_wrong_configuration_is_not_tried_twice() -> None:
     assert after_end(2, 1_000.0, 0).restart_in_s is None
 
 
-def test_the_exit_code_of_the_whole_tells_wrong_usage_from_failure() -> None:
+def test_the_exit_code_of_the_whole_separates_wrong_usage_from_failure() -> None:
     assert [exit_code_for(code) for code in (0, 1, 2, -signal.SIGKILL)] == [1, 1, 2, 1]
 
 
@@ -101,7 +101,7 @@ def test_what_each_process_is_given_is_a_configuration_again() -> None:
     assert (given.state.memory_mb, given.log.format) == (128, "json")
 
 
-def test_each_process_is_told_its_slot_behind_the_command() -> None:
+def test_each_process_gets_its_slot_behind_the_command() -> None:
     assert [slot.command for slot in slots(load(None, {}), 2, ("python", "run"), "json")] == [
         ("python", "run", "--slot", "0"),
         ("python", "run", "--slot", "1"),

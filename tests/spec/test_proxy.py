@@ -1,4 +1,4 @@
-"""The bad network of the tests leaves nothing behind, whenever it is told to cut what."""
+"""The bad network of the tests leaves nothing behind, whenever and whatever it cuts."""
 
 import asyncio
 

@@ -87,7 +87,7 @@ def test_a_login_changes_no_session_that_was_given() -> None:
     assert states == after(*visit)
 
 
-def test_a_session_that_a_login_makes_the_device_forget_is_published_a_last_time() -> None:
+def test_a_session_that_a_login_makes_the_device_evict_is_published_a_last_time() -> None:
     rules = Rules(session=SessionRules(remembered=1))
     states = after(click("d", "10:00:00"), rules=rules)
 
@@ -245,7 +245,7 @@ def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_se
     assert changes.closed == (closed is None)
 
 
-def test_what_was_published_is_forgotten_and_the_count_of_the_closed_goes_on() -> None:
+def test_what_was_published_is_dropped_and_the_count_of_the_closed_goes_on() -> None:
     session, changes = Session("s", 1, 10, 20, client=False, cause="first"), SessionChanges()
     close(session, "inactivity", changes)
     changes.merged(session, copy(session))

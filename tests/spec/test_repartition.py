@@ -68,7 +68,7 @@ def test_events_of_devices_that_belong_here_stay() -> None:
     assert leave == []
 
 
-def test_a_batch_of_one_foreign_device_travels_as_it_was_sent() -> None:
+def test_a_batch_of_one_misplaced_device_travels_as_it_was_sent() -> None:
     value = b' [ {"id": "a", "type":"x","device_id":"%b","timestamp":1772445600000,"data":{"n":1.0}} ]\n'
     sent = value % ELSEWHERE.encode()
     stay, (leaving,) = divided(raw(sent))

@@ -21,7 +21,7 @@ def test_a_line_is_an_event_or_an_array_of_events(replay: ReplayDirectory) -> No
 
 
 @pytest.mark.parametrize("as_value", [lambda batch: batch, lambda batch: json.dumps(batch)])
-def test_a_wrapper_tells_when_the_record_came_in(
+def test_a_wrapper_says_when_the_record_came_in(
     replay: ReplayDirectory, as_value: Callable[[object], object]
 ) -> None:
     batch = [click("d1", "20:00:00")]
@@ -135,7 +135,7 @@ def test_records_are_numbered_by_file_and_line_in_the_order_given(replay: Replay
     assert places == [("b.ndjson", 0, 2), ("a.ndjson", 0, 1)]
 
 
-def test_files_of_one_name_are_told_apart_by_their_paths(replay: ReplayDirectory) -> None:
+def test_files_of_one_name_are_kept_apart_by_their_paths(replay: ReplayDirectory) -> None:
     files = [replay.directory / day / "raw.ndjson" for day in ("monday", "tuesday")]
     for file in files:
         file.parent.mkdir()

@@ -1,4 +1,4 @@
-"""``sessionizer replay``: the same core as ``run``, and what is told of its work."""
+"""``sessionizer replay``: the same core as ``run``, and what it prints of its work."""
 
 import pytest
 
@@ -63,27 +63,27 @@ def test_the_configuration_s_rules_apply(replay: ReplayDirectory) -> None:
     assert [event.get("session_number") for event in enriched] == [1, 2, None]
 
 
-# --- What is told ---
+# --- What is printed ---
 
 
-def test_the_summary_tells_what_became_of_the_input(replay: ReplayDirectory) -> None:
+def test_the_summary_says_what_became_of_the_input(replay: ReplayDirectory) -> None:
     replay.lines(
         text([click("d1", "10:00:00", user="ann"), click("d1", "10:01:00", user="bob"), {}]),
         text([click("d2", "10:00:00"), click("d2", "14:00:00"), 7]),
         b"bad",
         text([]),
     )
-    told = [line.split() for line in replay.run().out.splitlines()]
-    assert ["records", "4"] in told
-    assert [words[:2] for words in told if words[0] == "events"] == [["events", "7"]]
-    assert ["enriched", "4", "on", "2", "devices"] in told
-    assert ["dead", "letters", "3", "each", "with", "its", "reason:"] in told
-    assert told[4:7] == [["1", "malformed_json"], ["1", "missing_field"], ["1", "not_an_object"]]
-    assert ["sessions", "3", "opened,", "0", "merged", "into", "another"] in told
-    assert ["devices", "linked", "1", "to", "a", "user"] in told
+    printed = [line.split() for line in replay.run().out.splitlines()]
+    assert ["records", "4"] in printed
+    assert [words[:2] for words in printed if words[0] == "events"] == [["events", "7"]]
+    assert ["enriched", "4", "on", "2", "devices"] in printed
+    assert ["dead", "letters", "3", "each", "with", "its", "reason:"] in printed
+    assert printed[4:7] == [["1", "malformed_json"], ["1", "missing_field"], ["1", "not_an_object"]]
+    assert ["sessions", "3", "opened,", "0", "merged", "into", "another"] in printed
+    assert ["devices", "linked", "1", "to", "a", "user"] in printed
 
 
-def test_progress_is_told_in_bytes_on_standard_error(replay: ReplayDirectory) -> None:
+def test_progress_is_printed_in_bytes_on_standard_error(replay: ReplayDirectory) -> None:
     replay.lines(*[text(click("d1"))] * 10_000)
     size = replay.input.stat().st_size
     lines = replay.run().err.splitlines()

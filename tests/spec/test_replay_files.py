@@ -50,7 +50,7 @@ def test_a_packed_file_gives_the_same_whatever_its_name(
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
-def test_a_packed_file_that_was_cut_off_is_told_with_its_place(
+def test_a_packed_file_that_was_cut_off_is_reported_with_its_place(
     replay: ReplayDirectory, traffic: bytes, packing: str
 ) -> None:
     path = packed(replay.directory, traffic * 4, packing)
@@ -67,7 +67,7 @@ def test_a_packed_file_that_was_cut_off_is_told_with_its_place(
 
 
 @pytest.mark.parametrize("packing", ["gz", "zst"])
-def test_a_damaged_packed_file_is_told_in_one_line(
+def test_a_damaged_packed_file_is_reported_in_one_line(
     replay: ReplayDirectory, traffic: bytes, packing: str
 ) -> None:
     path = packed(replay.directory, traffic, packing)
@@ -92,7 +92,7 @@ def test_a_file_whose_name_promises_a_packing_that_it_has_not_is_damaged(replay:
 # --- Files that cannot be used ---
 
 
-def test_all_unfit_files_are_told_at_once_before_anything_is_done(replay: ReplayDirectory) -> None:
+def test_all_unfit_files_are_reported_at_once_before_anything_is_done(replay: ReplayDirectory) -> None:
     replay.output.mkdir()
     (replay.output / "enriched.ndjson").write_text("mine")
     missing = replay.directory / "missing.ndjson"
@@ -131,8 +131,8 @@ def test_output_never_replaces_its_own_input(replay: ReplayDirectory) -> None:
     assert ended.err == f"{file}: is input too: name another output directory\n"
 
 
-def test_a_disk_that_is_full_is_told_in_one_line(replay: ReplayDirectory, traffic: bytes) -> None:
-    """Here files may not grow beyond 1 MiB, which is told as a full disk is."""
+def test_a_disk_that_is_full_is_reported_in_one_line(replay: ReplayDirectory, traffic: bytes) -> None:
+    """Here files may not grow beyond 1 MiB, which is reported as a full disk is."""
     replay.lines(traffic[:-1])
     most = (1024 * 1024, 1024 * 1024)
     done = subprocess.run(

@@ -16,7 +16,7 @@ def test_the_newest_session_and_the_three_most_recently_touched_are_remembered()
     assert [s.number for s in remembered(*hours[:4], touched_again, hours[4])] == [1, 3, 4, 5]
 
 
-def test_a_forgotten_session_is_not_joined_again() -> None:
+def test_an_evicted_session_is_not_joined_again() -> None:
     hours = [click("d1", at=f"{hour}:00:00") for hour in ("10", "11", "12", "13", "14")]
     *_, late = enriched(*hours, click("d1", at="10:01:00"))
     assert (late.session_number, late.event_number, late.session_cause) == (6, 1, "late")

@@ -185,7 +185,7 @@ def test_an_assigned_session_that_a_client_names_becomes_a_client_session() -> N
     )
 
 
-def test_a_forgotten_name_starts_over_as_a_new_session() -> None:
+def test_an_evicted_name_starts_over_as_a_new_session() -> None:
     names = ["s1", "s2", "s3", "s4", "s5", "s1"]
     *_, last = enriched(*(click("d1", at=f"1{hour}:00:00", session=name) for hour, name in enumerate(names)))
     assert (last.session_id, last.session_number, last.event_number) == ("s1", 6, 1)

@@ -9,7 +9,7 @@ from worker.task.startup import StartQueue
 
 
 class ClockByHand(SystemClock):
-    """Tells the time that it was told."""
+    """Shows the time that a test sets."""
 
     now_s = 0.0
 
@@ -18,7 +18,7 @@ class ClockByHand(SystemClock):
 
 
 class Starter:
-    """Partitions that start when they have a turn, and run when told so."""
+    """Partitions that start when they have a turn, and run when a test says so."""
 
     def __init__(self, queue: StartQueue) -> None:
         self.queue = queue

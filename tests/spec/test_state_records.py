@@ -36,7 +36,7 @@ def test_a_device_comes_back_as_it_was_written() -> None:
         assert decode_state(encode_hot(state), encode_cold(state)) == clean(state)
 
 
-def test_one_link_lives_in_the_hot_record_alone_and_several_come_back_in_order() -> None:
+def test_one_link_is_in_the_hot_record_alone_and_several_come_back_in_order() -> None:
     state = new_device()
     for links in (
         (),
@@ -66,7 +66,7 @@ def test_the_common_event_changes_the_hot_record_only() -> None:
         pytest.param(click("d1", at="10:00:30", session="s1"), id="a client session"),
     ],
 )
-def test_what_the_hot_record_cannot_tell_is_written_to_the_cold_one(event: dict[str, object]) -> None:
+def test_what_the_hot_record_cannot_hold_is_written_to_the_cold_one(event: dict[str, object]) -> None:
     before = step(click("d1", at="10:00:00", user="ann")).states
     before["d1"].cold_changed = False
     assert step(event, states=before).states["d1"].cold_changed
@@ -121,7 +121,7 @@ def test_a_hot_record_of_another_schema_sets_no_timers() -> None:
         assert times_of(other) == (0, 0)
 
 
-def test_keys_tell_hot_from_cold_and_both_from_the_partitions_own() -> None:
+def test_keys_separate_hot_from_cold_and_both_from_the_partitions_own() -> None:
     assert hot_key("gerät") == b"h" + "gerät".encode()
     assert cold_key("gerät") == b"c" + "gerät".encode()
     assert device_of_hot_key(hot_key("gerät")) == "gerät".encode()

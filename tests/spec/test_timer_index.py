@@ -25,7 +25,7 @@ class AskedStore(MemoryStore):
 
 
 class Timers:
-    """A store and its index, written as a task does: the store first, then the index is told."""
+    """A store and its index, written as a task does: the store first, then the index."""
 
     def __init__(self) -> None:
         self.store = AskedStore()

@@ -1,4 +1,4 @@
-"""What is wrong with a topic, and how its owner is told: docs/operations.md, Topics."""
+"""What is wrong with a topic, and how it is reported: docs/operations.md, Topics."""
 
 from collections.abc import Collection, Mapping
 
@@ -176,7 +176,7 @@ def test_a_missing_output_is_created_whatever_the_group_has_done(role: Role) -> 
     assert missing(role, committed=["raw", "repartition"]).remedy == "sessionizer topics create"
 
 
-def test_without_raws_settings_its_retention_is_not_guessed_and_that_is_told() -> None:
+def test_without_raws_settings_its_retention_is_not_guessed_and_that_is_reported() -> None:
     unreadable = replace(made("raw"), settings=None)
     assert all("retention.ms" not in settings(role, CONFIG, unreadable, -1) for role in RAW_TIMES)
     (problem,) = found(unreadable)
@@ -283,16 +283,18 @@ def test_a_setting_that_loses_or_refuses_records_is_a_problem(role: Role, change
     assert f"--entity-name {NAMES[role]} --add-config {next(iter(changes))}=" in problem.remedy
 
 
-@pytest.mark.parametrize(("largest_bytes", "told"), [(20 * 1024 * 1024, False), (20 * 1024 * 1024 + 1, True)])
-def test_a_raw_topic_of_batches_that_take_more_memory_than_is_granted_is_told(
-    largest_bytes: int, told: bool
+@pytest.mark.parametrize(
+    ("largest_bytes", "warned"), [(20 * 1024 * 1024, False), (20 * 1024 * 1024 + 1, True)]
+)
+def test_a_raw_topic_of_batches_that_take_more_memory_than_is_granted_is_reported(
+    largest_bytes: int, warned: bool
 ) -> None:
     config = Config()
     raw = with_settings("raw", {"max.message.bytes": largest_bytes})
     whats = [problem.what for problem in problems(all_made(config, raw), config)]
     assert [what.startswith(f"max.message.bytes is {largest_bytes}: a batch") for what in whats] == [
         True
-    ] * told
+    ] * warned
 
 
 def test_a_compacted_raw_topic_keeps_records_of_any_age() -> None:
@@ -316,7 +318,7 @@ def test_a_setting_that_just_suffices_is_none(role: Role, changes: dict[str, obj
     assert found(with_settings(role, changes)) == []
 
 
-def test_the_remedy_of_each_setting_mends_it() -> None:
+def test_the_remedy_of_each_setting_fixes_it() -> None:
     roles: tuple[Role, ...] = (*OUTPUTS, "changelog")
     for role in roles:
         # As somebody makes it by hand; with a raw topic that accepts any time and keeps it for long.
@@ -325,12 +327,12 @@ def test_the_remedy_of_each_setting_mends_it() -> None:
         changes = {"message.timestamp.after.max.ms": UNLIMITED, "retention.ms": THIRTY_DAYS_MS}
         raw = with_settings("raw", changes)
         others = [with_settings(other, {"retention.ms": -1}) for other in RAW_TIMES]
-        mended = dict(before)
+        fixed = dict(before)
         for problem in found(raw, *others, by_hand):
             setting, _, value = problem.remedy.rpartition("--add-config ")[2].partition("=")
-            mended[setting] = value
-        assert mended != before
-        assert found(raw, *others, replace(by_hand, settings=mended)) == []
+            fixed[setting] = value
+        assert fixed != before
+        assert found(raw, *others, replace(by_hand, settings=fixed)) == []
 
 
 def test_brokers_that_know_no_limit_of_times_have_none() -> None:
@@ -341,17 +343,17 @@ def test_brokers_that_know_no_limit_of_times_have_none() -> None:
     assert problems(topics, CONFIG) == []
 
 
-def test_settings_that_may_not_be_read_are_told_but_do_not_stop_the_worker() -> None:
+def test_settings_that_may_not_be_read_are_reported_but_do_not_stop_the_worker() -> None:
     (problem,) = found(replace(made("changelog"), settings=None))
     assert not problem.fatal
     assert problem.remedy.startswith("kafka-acls.sh ")
     assert problem.remedy.endswith(f" --operation DescribeConfigs --topic {NAMES['changelog']}")
 
 
-def test_what_stops_the_worker_is_told_first() -> None:
+def test_what_stops_the_worker_is_reported_first() -> None:
     broken = with_settings("enriched", {"cleanup.policy": "compact"})
-    told = found(broken, without=NAMES["changelog"])
-    assert [problem.fatal for problem in told] == [True, False]
+    problems = found(broken, without=NAMES["changelog"])
+    assert [problem.fatal for problem in problems] == [True, False]
 
 
 def _copies(name: str, replication_factor: int, settings: Mapping[str, str] | None) -> Topic:

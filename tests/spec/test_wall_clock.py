@@ -49,12 +49,12 @@ class Machine:
 
 
 def wall_clock_of(machine: Machine) -> WallClock:
-    """What judges the machine's clock, and logs as JSON."""
+    """What checks the machine's clock, and logs as JSON."""
     log_output.configure("json", "info")
     return WallClock(machine, RULES)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
+def skews(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     return [(line["against"], line["skew_s"]) for line in lines if line["event"] == "clock.skew"]
 
@@ -62,7 +62,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
 def test_a_clock_that_nothing_contradicts_is_believed(capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(ahead_ms=DAY_MS)
     assert wall_clock_of(machine).wall_ms() == machine.wall_ms()
-    assert told(capsys) == []
+    assert skews(capsys) == []
 
 
 def test_a_clock_a_day_ahead_of_the_brokers_is_reported_once_and_closes_nothing_early(
@@ -74,7 +74,7 @@ def test_a_clock_a_day_ahead_of_the_brokers_is_reported_once_and_closes_nothing_
     for _ in range(3):
         machine.seconds += 600.0
         assert wall_clock.wall_ms() == machine.true_ms - 300
-    assert told(capsys) == [("brokers", 86_400.3)]
+    assert skews(capsys) == [("brokers", 86_400.3)]
 
 
 def test_what_was_long_on_its_way_says_nothing_against_what_was_not(
@@ -86,7 +86,7 @@ def test_what_was_long_on_its_way_says_nothing_against_what_was_not(
     wall_clock.arrived(by_broker(machine.true_ms - 500), BY_BROKERS)
     wall_clock.arrived(by_broker(machine.true_ms - 900_000), BY_BROKERS)
     assert wall_clock.wall_ms() == machine.wall_ms()
-    assert told(capsys) == []
+    assert skews(capsys) == []
 
 
 def test_what_was_long_on_its_way_is_corrected_by_the_next_record(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def test_what_was_long_on_its_way_is_corrected_by_the_next_record(capsys: pytest
     assert wall_clock.wall_ms() == machine.true_ms - 900_000
     wall_clock.arrived(by_broker(machine.true_ms - 200), BY_BROKERS)
     assert wall_clock.wall_ms() == machine.wall_ms()
-    assert told(capsys) == [("brokers", 900.0), ("brokers", 0.2)]
+    assert skews(capsys) == [("brokers", 900.0), ("brokers", 0.2)]
 
 
 def test_a_clock_that_is_behind_closes_late_and_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +104,7 @@ def test_a_clock_that_is_behind_closes_late_and_is_reported(capsys: pytest.Captu
     wall_clock = wall_clock_of(machine)
     wall_clock.arrived(by_broker(machine.true_ms), BY_BROKERS)
     assert wall_clock.wall_ms() == machine.wall_ms()
-    assert told(capsys) == [("brokers", -86_400.0)]
+    assert skews(capsys) == [("brokers", -86_400.0)]
 
 
 @pytest.mark.parametrize("jump_ms", [DAY_MS, -120_000])
@@ -118,7 +118,7 @@ def test_a_clock_that_is_set_while_it_runs_is_reported_once(
     for _ in range(3):
         machine.seconds += 1.0
         wall_clock.wall_ms()
-    assert told(capsys) == [("itself", jump_ms / 1000)]
+    assert skews(capsys) == [("itself", jump_ms / 1000)]
 
 
 def test_a_clock_that_is_slewed_is_no_matter(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +128,7 @@ def test_a_clock_that_is_slewed_is_no_matter(capsys: pytest.CaptureFixture[str])
         machine.seconds += 60.0
         machine.ahead_ms += 1_000
         wall_clock.wall_ms()
-    assert told(capsys) == []
+    assert skews(capsys) == []
 
 
 def test_producers_times_make_a_warning_and_hold_nothing_back(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +140,7 @@ def test_producers_times_make_a_warning_and_hold_nothing_back(capsys: pytest.Cap
         wall_clock.arrived(by_producer(-1), BY_BROKERS)
         machine.seconds += 20.0
     assert wall_clock.wall_ms() == machine.wall_ms()
-    assert told(capsys) == [("producers", 86_400.1)]
+    assert skews(capsys) == [("producers", 86_400.1)]
 
 
 def test_one_producer_with_a_right_clock_is_enough(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,4 +151,4 @@ def test_one_producer_with_a_right_clock_is_enough(capsys: pytest.CaptureFixture
         wall_clock.arrived(by_producer(machine.true_ms - 3 * DAY_MS), BY_BROKERS)
         wall_clock.arrived(by_producer(machine.true_ms + 3 * DAY_MS), BY_BROKERS)
         machine.seconds += 20.0
-    assert told(capsys) == []
+    assert skews(capsys) == []
