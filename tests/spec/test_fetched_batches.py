@@ -1,5 +1,6 @@
-"""Batches that are unpacked in pieces hold the records that the client's own parser finds in them, whatever
-they are packed with, and take little memory, whatever they hold.
+"""Batches that are unpacked in pieces hold the records that the client's own parser finds in them.
+
+They do so whatever they are packed with, and take little memory, whatever they hold.
 """
 
 import hashlib

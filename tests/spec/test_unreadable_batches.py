@@ -1,5 +1,7 @@
-"""What is made of batches that the client's parser does not read: of header names that are no text all of it;
-of damage the place and the reason, when everything before it has been handed out.
+"""Batches that the client's parser does not read.
+
+Where only header names are no text, all records come. Of damage the place and the reason are reported, once
+everything before it has been returned.
 """
 
 import struct
