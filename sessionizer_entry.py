@@ -1,9 +1,9 @@
-"""The console script ``sessionizer``: finds the package ``worker`` that was installed with it, and no other.
+"""The console script ``sessionizer``: loads the package ``worker`` that was installed with it, and no other.
 
 ``worker`` is a common name. A module of that name in the working directory comes first with ``PYTHONPATH=.``,
-and another distribution may install its own over ours. So this module, whose name nobody else has, loads the
-package that lies beside it, whatever the import path says. Knows nothing of what the commands do. The
-invariant: either our own ``worker`` is loaded, or one line says which one is in the way.
+and another distribution may overwrite ours. So this module, whose name is unique, loads the package beside
+it, whatever the import path says. Knows nothing of what the commands do. The invariant: either our ``worker``
+is loaded, or one line on stderr says which other package is in its place.
 """
 
 import sys
@@ -23,7 +23,7 @@ def main() -> None:
         from worker.cli.main import main as run
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "worker":
-            raise  # a library that is missing says so itself
+            raise  # a missing library: the error names it
         _refuse(str(error))
     run()
 
@@ -35,7 +35,7 @@ def _load_own_package() -> None:
         _refuse("it is missing")
     get_source = getattr(spec.loader, "get_source", None)
     source = None if get_source is None else get_source("worker")
-    if source is not None and _MARK not in source:  # looked at before any of it runs
+    if source is not None and _MARK not in source:  # checked before any of it runs
         _refuse(f"{spec.origin} is another program's")
     loaded = sys.modules.get("worker")
     if loaded is not None and getattr(loaded, "__file__", None) == spec.origin:

@@ -1,7 +1,8 @@
-"""Puts the demo's invented visitors into a raw topic, two days of them in some minutes, until told to stop.
+"""Sends the demo's generated traffic to a raw topic, two days of it in some minutes, until stopped.
 
-For trying a deployment out: the visitors are those of ``sessionizer demo``, the workers are yours. It reads
-no topic and checks nothing. Each round is another seed, so other visitors; the same seed gives the same ones.
+For trying out a deployment: the traffic is that of ``sessionizer demo``, the workers are yours. It reads no
+topic and checks nothing. Each round has another seed, and so other visitors; the same seed gives the same
+ones.
 
     python deploy/traffic.py --bootstrap-servers localhost:9092 --events 200000 --minutes 20
 """
@@ -17,7 +18,7 @@ from worker.demo.traffic import Traffic, make_traffic
 
 
 async def send(bootstrap_servers: str, topic: str, traffic: Traffic, *, over_s: float) -> None:
-    """All records in order of arrival, in a piece a second, spread evenly over ``over_s`` seconds."""
+    """Send all records in order of arrival, spread evenly over ``over_s`` seconds, some each second."""
     began_s = time.monotonic()
     seconds = max(1, round(over_s))
     size = -(-len(traffic.records) // seconds)
@@ -29,7 +30,7 @@ async def send(bootstrap_servers: str, topic: str, traffic: Traffic, *, over_s: 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Invented visitors for a raw topic.")
+    parser = argparse.ArgumentParser(description="Generated traffic for a raw topic.")
     parser.add_argument("--bootstrap-servers", default="localhost:9092", metavar="HOST:PORT")
     parser.add_argument("--topic", default="events.raw")
     parser.add_argument("--events", type=int, default=200_000, help="events a round, default: %(default)s")

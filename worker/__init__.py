@@ -3,4 +3,4 @@
 __version__ = "0.1.0"
 
 DISTRIBUTION = "sessionizer"
-"""By this the console script knows its own package from another one that is called ``worker``."""
+"""By this the console script tells this package from others that are called ``worker``."""

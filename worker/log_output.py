@@ -1,8 +1,8 @@
-"""How log events become lines: JSON on stdout for machines, or something for people.
+"""How log events become lines on stdout: JSON for machines, or text for people.
 
-Decides the shape of a line, for the worker's own events and for what libraries say; not what is logged.
-Invariants: no line shows local variables, and no library is heard below WARNING: both hold people's data. A
-line that cannot be written stops no work, and the next one that can be tells how many were lost.
+Decides the form of a line, of the worker's own events and of what libraries log. Knows no event. Invariants:
+no line shows local variables, and libraries' lines below WARNING are not written, because both may hold
+people's data; a line that cannot be written stops no work, and the next one says how many were lost.
 """
 
 import logging
@@ -19,17 +19,17 @@ from worker.library_log import LibraryLog
 
 
 class _Lines:
-    """A stream whose lines are lost, and counted, where there is no room for them.
+    """A stream that counts the lines that it cannot write, as on a full disk, and goes on.
 
-    A log's disk fills up sooner than any other, and what the worker does for its data needs no log. A pipe
-    that nobody reads any more is no such case: it raises BrokenPipeError and ends the program, as usual.
+    The disk of a log fills up first, and the worker can do its work without a log. A pipe whose reader has
+    gone raises BrokenPipeError and ends the program, as usual.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._line = ""
         self.lost = 0
-        """Lines that could not be written since one could."""
+        """Lines that could not be written since the last one that was."""
 
     def write(self, text: str) -> int:
         self._line += text
@@ -49,7 +49,7 @@ class _Lines:
 
 
 def format_here(configured: str) -> str:
-    """``auto`` is ``console`` on a terminal and ``json`` everywhere else."""
+    """The format to use: ``auto`` is ``console`` on a terminal, else ``json``."""
     if configured != "auto":
         return configured
     return "console" if sys.stdout.isatty() else "json"
@@ -57,9 +57,7 @@ def format_here(configured: str) -> str:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """No log line is written: for a command that itself says what is wrong, and whose standard output is for
-    its answer.
-    """
+    """Write no log line within the block: for commands that print their result to stdout."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -69,16 +67,16 @@ def silenced() -> Iterator[None]:
 
 
 def instance_here(configured: str) -> str:
-    """What stands for this process where nothing is configured: host name and process id."""
+    """The name of this process in the log: the configured one, or else host name and process id."""
     return configured or f"{socket.gethostname()}:{os.getpid()}"
 
 
 def configure(log_format: str, level: str, *, instance: str = "", slot: int | None = None) -> None:
-    """Set the process's log up: ``json`` lines on stdout, or ``console`` for people.
+    """Set up the log of this process: ``json`` or ``console`` lines on stdout.
 
-    ``instance`` and ``slot`` stand in every line, libraries' too: who wrote it. Libraries' own lines become
-    ``library.warning``. They are held at WARNING whatever the level: the Kafka client's DEBUG lines print
-    keys and values.
+    ``instance`` and ``slot`` are in every line, libraries' too. Libraries' lines become ``library.warning``;
+    they are written from WARNING on, whatever ``level`` is, because the Kafka client's DEBUG lines hold keys
+    and values.
     """
     numeric = logging.getLevelName(level.upper())
     lines: Any = _Lines(sys.stdout)
@@ -90,19 +88,19 @@ def configure(log_format: str, level: str, *, instance: str = "", slot: int | No
         else structlog.processors.JSONRenderer()
     )
 
-    def essentials_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
-        """What people look for in every line stands where they look: in front."""
-        whose: dict[str, Any] = {"instance": instance} if instance else {}
+    def common_fields_first(_logger: Any, _method: str, line: Any) -> dict[str, Any]:
+        """The fields that every line has come first."""
+        who: dict[str, Any] = {"instance": instance} if instance else {}
         if slot is not None:
-            whose["slot"] = slot
+            who["slot"] = slot
         front = {name: line[name] for name in ("event", "level", "timestamp")}
         lost = {"log_lines_lost": lines.lost} if lines.lost else {}
-        return {**front, **whose, **lost, **line}
+        return {**front, **who, **lost, **line}
 
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Never with local variables: they hold people's data.
+        # Never with local variables: they may be people's data.
         structlog.processors.ExceptionRenderer(
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         )
@@ -110,7 +108,7 @@ def configure(log_format: str, level: str, *, instance: str = "", slot: int | No
         else structlog.processors.StackInfoRenderer(),
     ]
     structlog.configure(
-        processors=[*shared, essentials_first, renderer],
+        processors=[*shared, common_fields_first, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
         logger_factory=structlog.PrintLoggerFactory(lines),
         cache_logger_on_first_use=False,

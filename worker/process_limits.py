@@ -1,4 +1,7 @@
-"""What this process takes of the machine, and what it may take."""
+"""What this process uses of the machine, and how much it may use: memory, open files, access rights.
+
+Knows nothing of the worker. The invariant: where the system does not say, nothing is assumed.
+"""
 
 import gc
 import os
@@ -12,7 +15,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 
 
 def resident_mb() -> float:
-    """Resident memory of this process, in MiB; the peak where /proc is not there."""
+    """Resident memory of this process in MiB; the peak where there is no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 2**20
@@ -21,8 +24,9 @@ def resident_mb() -> float:
 
 
 def memory_limit_mb() -> int | None:
-    """The memory that this process may use, in MiB: the machine's, or less where a container has a limit of
-    its own. None where it cannot be found out.
+    """The memory that this process may use, in MiB: the machine's, or less where a container has a limit.
+
+    None where the system does not say.
     """
     try:
         limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
@@ -33,7 +37,7 @@ def memory_limit_mb() -> int | None:
 
 
 def _limit_files(own: Path, root: Path) -> Iterator[Path]:
-    """Where the limits of our control group and of all above it may stand. ``own``: /proc/self/cgroup."""
+    """The files with the memory limits of this process's control group and its parents."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -58,21 +62,21 @@ def _bytes_in(file: Path) -> int | None:
 
 
 def raise_file_limit() -> None:
-    """Take as many open files as the system grants: a store may hold 70, and the usual limit is 1024."""
+    """Raise the limit of open files to the greatest allowed: a store may have 70, and 1,024 is usual."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def keep_files_private() -> None:
-    """Let no other user read what this process writes from now on: the state holds people's ids."""
+    """Make the files that this process creates readable by its user only: the state holds people's ids."""
     os.umask(0o077)
 
 
 def collect_garbage_seldom() -> None:
-    """Look for reference cycles after 50,000 new objects instead of 700. A worker makes hardly any.
+    """Search for reference cycles after 50,000 new objects instead of 700. A worker makes hardly any.
 
-    Events, states and outputs come by the thousand and go by reference counting; looking through them for
-    cycles was a twentieth of all its CPU time, at no less memory (2026-11-24).
+    Events, states and outputs are freed by reference counting. Searching them for cycles took a twentieth of
+    the CPU time and freed nothing (2026-11-24).
     """
     gc.set_threshold(*_GC_THRESHOLDS)

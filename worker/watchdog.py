@@ -1,9 +1,9 @@
-"""Ends a process that is stuck, with a dump of every thread's stack.
+"""Ends a process whose event loop is blocked, with a dump of every thread's stack.
 
-Health is progress, not a living process: a loop that does not turn for ``limit_s`` will not recover by
-itself, while a restarted worker goes on where this one was. The dump (faulthandler's) shows code lines, never
-variables: those hold people's data. Written from outside the event loop, by C code that works also when
-Python does not.
+Decides how long is too long. Knows nothing of what blocks the loop. A loop that does not run for ``limit_s``
+will not recover by itself, while a restarted worker goes on where this one was. The invariant: the dump
+(faulthandler's, written by C code that needs no event loop) shows code lines, never variables: those may be
+people's data.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import faulthandler
 
 
 async def watch(limit_s: float = 60.0, beat_s: float = 5.0) -> None:
-    """Push the end of the process ahead for as long as the event loop turns. Runs until cancelled."""
+    """End the process where the event loop does not run for ``limit_s``. Runs until cancelled."""
     try:
         while True:
             faulthandler.dump_traceback_later(limit_s, exit=True)

@@ -166,7 +166,7 @@ def test_one_health_file_stands_for_all_processes(kafka: Kafka, topic_prefix: st
 
         await eventually(well, what="the file is there, since both processes are well")
         of_slots = [(tmp_path / f"health.{slot}").stat().st_mtime for slot in (0, 1)]
-        assert HealthFile(file).verdict(max(of_slots)).well
+        assert HealthFile(file).verdict(max(of_slots)).healthy
         os.kill(pid_of(worker, 1), signal.SIGSTOP)
         stopped = (tmp_path / "health.1").stat().st_mtime_ns
 

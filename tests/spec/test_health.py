@@ -57,17 +57,18 @@ def test_a_partition_that_moves_again_does_not_stand_still() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "well"), [(0.0, True), (STALE_S, True), (STALE_S + 0.1, False), (-1.0, True), (-3600.0, False)]
+    ("age_s", "healthy"),
+    [(0.0, True), (STALE_S, True), (STALE_S + 0.1, False), (-1.0, True), (-3600.0, False)],
 )
-def test_the_file_s_age_shows_whether_the_worker_is_well(age_s: float, well: bool) -> None:
-    assert verdict("health", age_s).well is well
+def test_the_file_s_age_shows_whether_the_worker_is_healthy(age_s: float, healthy: bool) -> None:
+    assert verdict("health", age_s).healthy is healthy
 
 
 def test_several_beats_may_be_late_before_the_file_is_old() -> None:
     assert STALE_S >= 3 * BEAT_S
 
 
-def test_the_command_says_in_one_line_whether_the_worker_is_well(
+def test_the_command_says_in_one_line_whether_the_worker_is_healthy(
     sessionizer: Sessionizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "health"
@@ -78,11 +79,11 @@ def test_the_command_says_in_one_line_whether_the_worker_is_well(
     )
     HealthFile(path).touch()
     fine = sessionizer("health")
-    assert (fine.code, fine.out) == (0, f"fine: {path} was touched 0 s ago\n")
+    assert (fine.code, fine.out) == (0, f"healthy: {path} was touched 0 s ago\n")
     os.utime(path, (path.stat().st_mtime - 45,) * 2)
     old = sessionizer("health")
     assert old.code == 1
-    assert old.out == f"{path} is 45 s old; a worker that is well touches it every 5 s\n"
+    assert old.out == f"{path} is 45 s old; a healthy worker touches it every 5 s\n"
     HealthFile(path).remove()
     assert sessionizer("health").code == 1
 

@@ -168,7 +168,7 @@ def test_the_whole_is_as_well_as_the_process_that_is_worst(tmp_path: Path) -> No
     now_s = (tmp_path / "health.0").stat().st_mtime + 2
     assert whole.verdict(now_s).reason.startswith(f"{tmp_path / 'health'} is 45 s old")
     whole.follow([aged(tmp_path / "health.0", 2), aged(tmp_path / "health.1", 9)])
-    assert whole.verdict(now_s).well
+    assert whole.verdict(now_s).healthy
 
 
 def test_the_whole_is_not_well_before_every_process_is_there(tmp_path: Path) -> None:

@@ -20,4 +20,4 @@ def health(config: ConfigPath = None) -> None:
 
     verdict = HealthFile(path).verdict(time.time())
     typer.echo(verdict.reason)
-    raise typer.Exit(0 if verdict.well else 1)
+    raise typer.Exit(0 if verdict.healthy else 1)
