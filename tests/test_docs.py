@@ -191,3 +191,13 @@ def test_the_example_of_input_is_accepted() -> None:
     decoded = Decoder(InputRules(), IdentityRules()).decode(example.strip().encode())
     assert len(decoded.events) == 1
     assert not decoded.rejections
+
+
+def test_architecture_names_every_package_and_module_below_worker() -> None:
+    named = in_code_marks(section("architecture.md", "The packages"))
+    modules = {
+        name_of(path)
+        for path in (ROOT / "worker").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert modules - named <= {"worker/__init__.py", "worker/__main__.py"}
