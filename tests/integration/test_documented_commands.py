@@ -21,7 +21,8 @@ import yaml
 from backports import zstd
 from msgspec import json
 
-from testing.kafka.broker import LocalBroker, end_with_parent
+from testing.child_process import end_with_parent
+from testing.kafka.broker import LocalBroker
 from testing.wait import wait_until
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
