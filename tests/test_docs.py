@@ -125,6 +125,17 @@ def test_every_path_that_a_page_names_exists(page: Path) -> None:
     assert set(missing) <= MADE_LATER
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if name_of(page) not in HISTORY], ids=name_of)
+def test_every_class_and_method_that_a_page_names_exists(page: Path) -> None:
+    code = "\n".join(file.read_text() for file in CODE)
+    missing = [
+        f"{owner}.{name}"
+        for owner, name in re.findall(r"`([A-Z][a-z]\w+)\.([a-z_]\w+)`", without_code(page.read_text()))
+        if not re.search(rf"class {owner}\b", code) or not re.search(rf"(?:def {name}\b|\b{name}:)", code)
+    ]
+    assert not missing
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_default_that_a_page_states_is_that_of_the_configuration(page: Path) -> None:
     """A default is stated as ``option`` (value): with a unit, in words, or as it is in the file."""
