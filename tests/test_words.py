@@ -22,6 +22,9 @@ BANNED: dict[str, str] = {
     r"wary": "the name of the check",
     r"tend(?:s|ed|ing)?": "run timers",
     r"hand of": "part of",
+    r"setbacks?": "failures",
+    r"intakes?": "input stage",
+    r"outlets?": "output partitions",
 }
 """Pattern of whole words, in any case -> what to write instead."""
 
