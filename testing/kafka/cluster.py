@@ -55,8 +55,8 @@ class Cluster:
         voters = ",".join(f"{number + 1}@127.0.0.1:{port[1]}" for number, port in enumerate(ports))
         self.brokers: list[LocalBroker] = []
         self.proxies: list[Proxy] = []
-        self._unwell: set[int] = set()
-        self._well_since = time.monotonic()
+        self._down: set[int] = set()
+        self._complete_since = time.monotonic()
         for number, (direct, controller, proxied) in enumerate(ports):
             settings = {
                 **_COPIES,
@@ -82,21 +82,21 @@ class Cluster:
 
     @property
     def bootstrap_servers(self) -> str:
-        """The way that nothing happens to, but that brokers are away."""
+        """The direct addresses, for the tests themselves."""
         return ",".join(broker.bootstrap_servers for broker in self.brokers)
 
     @property
     def proxied_servers(self) -> str:
-        """The way through the bad network."""
+        """The addresses behind the proxies, for the workers under test."""
         return ",".join(proxy.bootstrap_servers for proxy in self.proxies)
 
-    def well_for_s(self) -> float:
-        """How long all brokers have been there; 0 while one is not."""
-        return 0.0 if self._unwell else time.monotonic() - self._well_since
+    def complete_for_s(self) -> float:
+        """How long all brokers have been running; 0 while one is not."""
+        return 0.0 if self._down else time.monotonic() - self._complete_since
 
     def kill(self, number: int) -> None:
         """SIGKILL that broker."""
-        self._unwell.add(number)
+        self._down.add(number)
         self.brokers[number].kill()
 
     async def start(self, *numbers: int) -> None:
@@ -108,7 +108,7 @@ class Cluster:
 
     def pause(self, number: int) -> None:
         """Freeze that broker."""
-        self._unwell.add(number)
+        self._down.add(number)
         self.brokers[number].pause()
 
     def resume(self, number: int) -> None:
@@ -117,8 +117,8 @@ class Cluster:
         self._recover(number)
 
     def _recover(self, *numbers: int) -> None:
-        self._unwell -= set(numbers)
-        self._well_since = time.monotonic()
+        self._down -= set(numbers)
+        self._complete_since = time.monotonic()
 
 
 @contextlib.asynccontextmanager

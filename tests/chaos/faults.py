@@ -1,8 +1,8 @@
-"""Carries out a schedule: what each kind of fault means for a pool and a cluster.
+"""Injects the faults of a schedule: what each kind means for workers and cluster.
 
 Every lane goes its own way; a lane's next fault begins when its last is over. Invariant: when ``carry_out``
-returns all is well again: every broker runs, the network passes everything, every static worker is started,
-and the workers' user has its rights, the password of its file and no quota.
+returns all is healthy again: every broker runs, the network passes everything, every static worker is
+started, and the workers' user has its rights, the password of its file and no quota.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.schedule import Fault, Lanes
 from tests.chaos.worker_pool import WorkerPool
 
-_FATES = {
+_LOSSES = {
     "request lost": NetworkFault.REQUEST_LOST,
     "answer lost": NetworkFault.ANSWER_LOST,
     "answer eaten": NetworkFault.ANSWER_EATEN,
@@ -28,7 +28,7 @@ _PATIENCE_S = 15.0
 
 
 class Faults:
-    """Does harm to a pool of workers and the cluster that they work on."""
+    """Injects faults into a pool of workers and their cluster."""
 
     def __init__(
         self, pool: WorkerPool, cluster: Cluster, administration: Administration, journal: Journal
@@ -74,12 +74,12 @@ class Faults:
             self._note(fault, worker=worker.name)
             pool.kill(worker)
             await asyncio.sleep(fault.seconds)
-            pool.let_run(worker)
+            pool.keep_running(worker)
         elif fault.kind == "damage":
             pool.kill(worker)
             done = DAMAGES[fault.detail](pool.state_of(worker), rng)
             self._note(fault, worker=worker.name, done=done)
-            pool.let_run(worker)
+            pool.keep_running(worker)
         elif fault.kind == "crash":
             pool.kill(worker)
             passage = rng.choice((1, 2, 5, 20))
@@ -90,7 +90,7 @@ class Faults:
             code = await pool.stop(worker)
             seconds = round(time.monotonic() - started, 2)
             self._note(fault, worker=worker.name, code=code, took_s=seconds)
-            pool.let_run(worker)
+            pool.keep_running(worker)
         elif fault.kind == "zombie" and worker.running:
             worker.signal(signal.SIGSTOP)
             self._note(fault, worker=worker.name)
@@ -110,7 +110,7 @@ class Faults:
         if pool.extra.running:
             self._journal.note("scale", workers=len(pool.workers), code=await pool.stop(pool.extra))
         else:
-            pool.let_run(pool.extra)
+            pool.keep_running(pool.extra)
             self._journal.note("scale", workers=len(pool.workers) + 1)
 
     # --- brokers ---
@@ -154,7 +154,7 @@ class Faults:
             await self._hold_an_end(fault)
         else:
             api = Api[fault.detail]
-            mishap = proxy.next(api, _FATES[fault.kind])
+            mishap = proxy.next(api, _LOSSES[fault.kind])
             happened = await _within(mishap.happened, 5.0)
             proxy.withdraw(mishap)
             self._note(fault, broker=fault.target, happened=happened)

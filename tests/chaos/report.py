@@ -65,7 +65,7 @@ def _body(plan: Plan, outcome: Outcome, lines: Sequence[dict[str, Any]]) -> list
         + (", ".join(f"`{name}` {times}" for name, times in outcome.warnings.most_common()) or "none")
         + ".",
         "",
-        "## Ends of workers that nobody brought about",
+        "## Ends of workers that no fault caused",
         "",
         *([f"- {times} times: {reason}" for reason, times in outcome.ends.items()] or ["None."]),
     ]

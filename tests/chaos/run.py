@@ -1,8 +1,7 @@
 """One run: a cluster, a pool, steady traffic, a schedule of faults, and then every promise checked.
 
 Decides the order of things and what the verdict is made of; what faults do is ``faults``, what promises mean
-``any_key``. The platform around the workers is part of the run: it starts again what ends, and nothing else
-ever helps them.
+``any_key``. The platform around the workers is part of the run: it restarts what ends, and does nothing else.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ from tests.chaos.journal import Journal
 from tests.chaos.promises import Verdict
 from tests.chaos.schedule import Lanes
 from tests.chaos.watch import Sample, Watch
-from tests.chaos.worker_pool import Holdings, WorkerPool
+from tests.chaos.worker_pool import Resources, WorkerPool
 
 LIVENESS_S = 180.0
 """P5: after the last fault everything is read within this time."""
@@ -44,20 +43,20 @@ _RSS_MB_MORE = 200
 
 @dataclass
 class Outcome:
-    """What a run came to."""
+    """What a run found."""
 
     verdict: Verdict
     samples: list[Sample]
     ends: dict[str, int] = field(default_factory=dict)
-    """Workers' ends that nobody brought about, by reason."""
+    """Workers' ends that no fault caused, by reason."""
     warnings: Counter[str] = field(default_factory=Counter)
     """Warnings and errors in the workers' logs, by their name in the catalogue."""
     faults_s: float = 0.0
     settled_s: float | None = None
     """From the last fault until all was read; None: never."""
     longest_hang_s: float = 0.0
-    before: Holdings | None = None
-    after: Holdings | None = None
+    before: Resources | None = None
+    after: Resources | None = None
     load: str = ""
 
 
@@ -105,11 +104,11 @@ class _Run:
     async def carry_out(self) -> Outcome:
         outcome, pool, journal = self._outcome, self._pool, self._journal
         await self._administration.make_user()
-        async with self._looked_after():
+        async with self._restarted_and_watched():
             async with self._load():
                 pool.start()
                 await self._warmed_up()
-                outcome.before = pool.holdings(pool.survivor)
+                outcome.before = pool.resources(pool.survivor)
                 journal.note("faults begin")
                 started = time.monotonic()
                 faults = Faults(pool, self._cluster, self._administration, journal)
@@ -120,7 +119,7 @@ class _Run:
             if await self._everything_read(LIVENESS_S):
                 outcome.settled_s = time.monotonic() - settled
                 journal.note("all is read")
-            outcome.after = pool.holdings(pool.survivor)
+            outcome.after = pool.resources(pool.survivor)
             outcome.ends = dict(pool.ends)
             await self._stop_all()
         outcome.warnings = pool.warnings()
@@ -201,10 +200,10 @@ class _Run:
         return False
 
     @contextlib.asynccontextmanager
-    async def _looked_after(self) -> AsyncIterator[None]:
+    async def _restarted_and_watched(self) -> AsyncIterator[None]:
         """The platform and the watch, as long as the block lasts."""
         spawn = asyncio.get_running_loop().create_task
-        beside = [spawn(self._pool.look_after()), spawn(self._watch.look())]
+        beside = [spawn(self._pool.restart_ended()), spawn(self._watch.look())]
         try:
             yield
         finally:
@@ -214,7 +213,7 @@ class _Run:
 
     @contextlib.asynccontextmanager
     async def _load(self) -> AsyncIterator[None]:
-        """Traffic, as long as the block lasts, by the way that nothing happens to."""
+        """Traffic, as long as the block lasts, by the direct addresses."""
         plan = self._plan
         events = plan.events_a_second * (plan.duration_s + _WARM_UP_S)
         command = [

@@ -102,7 +102,7 @@ class Watch:
             if offset != ends[tp]:
                 self._stands[tp] = ends[tp], now
                 continue
-            hanging_s = min(now - since, self._cluster.well_for_s())
+            hanging_s = min(now - since, self._cluster.complete_for_s())
             if hanging_s > self.longest_hang_s:
                 self.longest_hang_s = hanging_s
                 self.hanging_longest = f"{tp.topic}/{tp.partition} at offset {offset}"

@@ -1,7 +1,7 @@
-"""The workers of a run, and a platform that starts again whatever ends.
+"""The workers of a run, and the platform that restarts them.
 
 Knows processes and their exits. Invariants: a worker that is wanted and has ended is started again after a
-second; every end that nobody brought about is noted, with the reason that this process of the worker gave.
+second; every end that no fault caused is noted, with the reason that this process of the worker logged.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ _RESTART_S = 1.0
 _LOOK_S = 0.1
 
 
-class Holdings(Struct, frozen=True):
-    """What a process holds of the machine."""
+class Resources(Struct, frozen=True):
+    """What a process uses of the machine."""
 
     sockets: int
     files: int
@@ -39,14 +39,14 @@ class WorkerPool:
     def __init__(
         self, deployment: Deployment, size: int, options: Mapping[str, str], journal: Journal
     ) -> None:
-        """``options``: how workers come to the brokers."""
+        """``options``: how workers reach the brokers."""
         self._journal = journal
         self._directory = deployment.directory
         self.workers = [deployment.worker(f"worker-{number}", options) for number in range(size)]
         self.extra = deployment.worker("extra", {**options, "KAFKA_GROUP_INSTANCE_ID": ""})
         self._wanted: set[str] = set()
         self.ends: Counter[str] = Counter()
-        """Ends that nobody brought about, by reason."""
+        """Ends that no fault caused, by reason."""
         self.silent_ends: list[str] = []
         """Those that gave no reason, though the log could be written to."""
         self._failures_logged: Counter[str] = Counter()
@@ -60,17 +60,18 @@ class WorkerPool:
     def start(self) -> None:
         """Start all but the extra one."""
         for worker in self.workers:
-            self.let_run(worker)
+            self.keep_running(worker)
 
-    def let_run(self, worker: WorkerProcess) -> None:
+    def keep_running(self, worker: WorkerProcess) -> None:
         """Start it, and again whenever it ends; that it has ended may not have been noticed yet."""
         self._ended(worker)
         worker.start()
         self._wanted.add(worker.name)
 
     async def run_into(self, worker: WorkerProcess, point: str, passage: int, timeout_s: float) -> bool:
-        """Start it, to end at a point of its work; whether it does, before anything else ends it. Then it is
-        looked after as ever.
+        """Start it, to end at a point of its work; whether it did, before anything else ended it.
+
+        Afterwards it is restarted as ever.
         """
         start_crashing(worker, point, passage)
         for _ in range(round(timeout_s / _LOOK_S)):
@@ -115,7 +116,7 @@ class WorkerPool:
         """Its state directory."""
         return self._directory / worker.name
 
-    async def look_after(self) -> None:
+    async def restart_ended(self) -> None:
         """Start again what has ended. Until cancelled."""
         while True:
             for worker in [*self.workers, self.extra]:
@@ -126,13 +127,13 @@ class WorkerPool:
                         worker.start()
             await asyncio.sleep(_LOOK_S)
 
-    def holdings(self, worker: WorkerProcess) -> Holdings | None:
-        """What it holds now; None where it is gone."""
+    def resources(self, worker: WorkerProcess) -> Resources | None:
+        """What it uses now; None where it is gone."""
         with suppress(psutil.Error):
             process = psutil.Process(worker.pid)
             with process.oneshot():
                 sockets = len(process.net_connections())
-                return Holdings(
+                return Resources(
                     sockets=sockets,
                     files=process.num_fds() - sockets,
                     threads=process.num_threads(),
