@@ -7,7 +7,7 @@ from aiokafka.codec import gzip_encode, zstd_encode
 from aiokafka.record.util import calc_crc32c, encode_varint
 from msgspec import Struct
 
-from worker.adapters.kafka.unpacking import GZIP, ZSTD
+from worker.adapters.kafka.decompression import GZIP, ZSTD
 
 _HEADER_BYTES, _ATTRIBUTES_AT, _CRC_AT, _MAGIC_AT = 61, 21, 17, 16
 

@@ -30,7 +30,6 @@ NOT_YET = (
     "process:",
     "write:",
     "check_streams",
-    "'unpacking'",
     "'respelling'",
     "'enriching'",
     "'merging'",

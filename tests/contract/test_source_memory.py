@@ -36,7 +36,7 @@ def test_a_task_that_does_not_ask_holds_up_no_other_and_gets_all_its_records_lat
             first = await take(silent, 1)
 
             async def all_memory_is_taken() -> bool:
-                return sum(filled.waiting_bytes for filled in silent.inputs) >= little_memory
+                return sum(filled.buffered_bytes for filled in silent.inputs) >= little_memory
 
             await eventually(all_memory_is_taken, what="all memory is taken", timeout_s=20)
             asking.seek(raw.at(0))

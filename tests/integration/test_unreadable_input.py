@@ -15,7 +15,7 @@ from tests.batch_builder import Built, built_batch
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.contract.cluster import write
-from worker.adapters.kafka.unpacking import GZIP, ZSTD
+from worker.adapters.kafka.decompression import GZIP, ZSTD
 
 NOW_MS = 1_760_000_000_000
 CAFE = bytes.fromhex("636166e9")

@@ -16,9 +16,9 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
-from worker.adapters.kafka.fetched_batches import PIECE_BYTES, FetchedBatches, PackedBatch
+from worker.adapters.kafka.fetched_batches import PIECE_BYTES, CompressedBatch, FetchedBatches
 from worker.adapters.kafka.read_budget import ReadBudget
-from worker.adapters.kafka.records import LightPartitionRecords, UnreadableError
+from worker.adapters.kafka.records import FetchedRecords, UnreadableError
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue
 
@@ -41,13 +41,13 @@ def plain(records: Iterable[Any]) -> list[tuple[object, ...]]:
     return [(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
 
 
-def packed(values: Sequence[bytes | None], codec: int, **more: Any) -> PackedBatch:
+def packed(values: Sequence[bytes | None], codec: int, **more: Any) -> CompressedBatch:
     batch = FetchedBatches(batch_of(values, codec, **more)).next_batch()
-    assert isinstance(batch, PackedBatch)
+    assert isinstance(batch, CompressedBatch)
     return batch
 
 
-def pieces(batch: PackedBatch, most_value_bytes: int = 2**40) -> list[list[tuple[object, ...]]]:
+def pieces(batch: CompressedBatch, most_value_bytes: int = 2**40) -> list[list[tuple[object, ...]]]:
     return [plain(piece.records) for piece in batch.pieces(batch.stream(), most_value_bytes)]
 
 
@@ -55,9 +55,9 @@ def joined(parts: list[list[tuple[object, ...]]]) -> list[tuple[object, ...]]:
     return list(chain.from_iterable(parts))
 
 
-def reading(answer: bytes, budget: ReadBudget, partition: int = 0) -> LightPartitionRecords:
+def reading(answer: bytes, budget: ReadBudget, partition: int = 0) -> FetchedRecords:
     """What the client makes of an answer for one partition."""
-    return LightPartitionRecords(
+    return FetchedRecords(
         TopicPartition("t", partition),
         FetchedBatches(answer),
         [],
@@ -108,9 +108,9 @@ def test_the_records_are_those_that_the_client_finds(codec: int, name: str) -> N
     for wanted in (own, plain(DefaultRecordBatch(batch_of(values, codec)))):
         found = answer.next_batch()
         assert found.validate_crc()
-        if isinstance(found, PackedBatch):
+        if isinstance(found, CompressedBatch):
             assert joined(pieces(found)) == wanted
-            whole = found.at_once()
+            whole = found.whole_piece()
             assert (whole is None) == (name in LARGE)
             assert whole is None or plain(whole.records) == wanted
         else:
@@ -201,7 +201,7 @@ def test_half_unpacked_batches_wait_for_one_another_and_all_of_them_are_read() -
             taken, was_all = records.next_records(10**9)
             read[number] += len(taken)
             assert budget.unfinished_bytes <= 12 * MIB
-            somebody_waited |= budget.somebody_waits
+            somebody_waited |= budget.has_waiting
             if was_all:
                 del waiting[number]
     assert somebody_waited

@@ -92,11 +92,11 @@ DICTIONARY = zstd.train_dict([b"page %d of the shop " % number * 20 for number i
     [
         (
             with_window_over_2_gib(),
-            "the Zstandard data cannot be unpacked: its window is over 2^31 bytes, the most that can be",
+            "the Zstandard data cannot be decompressed: its window is over 2^31 bytes, the most that can be",
         ),
         (
             zstd.compress(b"page 7 of the shop", zstd_dict=DICTIONARY),
-            "the Zstandard data cannot be unpacked: it was packed with a dictionary: unpack it first,",
+            "the Zstandard data cannot be decompressed: it was compressed with a dictionary: decompress it",
         ),
         (zstd.compress(ONE) + b"more text", "the Zstandard data is damaged: "),
         (zstd.compress(ONE) + skippable()[:20], "the Zstandard data ends too early: the file was cut off"),
@@ -123,7 +123,7 @@ def test_too_little_memory_for_the_window_is_reported_as_that(replay: ReplayDire
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, most),
     )
-    assert "cannot be unpacked: there is not enough memory for the window" in done.stderr.splitlines()[-1]
+    assert "cannot be decompressed: there is not enough memory for the window" in done.stderr.splitlines()[-1]
 
 
 READ_ALL = (

@@ -132,7 +132,7 @@ def test_a_broker_that_is_away_is_no_refusal_however_often() -> None:
             with pytest.raises(type(error)):
                 asyncio.run(_raised(of, error))
     of.check()
-    assert of.refused() is None
+    assert of.newest_refusal() is None
 
 
 async def _raised(of: Login, error: Exception) -> None:
@@ -162,7 +162,7 @@ def test_where_one_broker_lets_us_in_another_that_refuses_is_no_reason_to_end() 
         clock.now_s += WAITS_S[-1]
         assert tried(of, B) is None
     of.check()
-    assert of.refused() is None
+    assert of.newest_refusal() is None
 
 
 def test_a_broker_that_refuses_for_long_does_not_hide_that_all_do() -> None:
@@ -204,13 +204,13 @@ def test_a_broker_that_went_away_after_it_refused_is_away() -> None:
     tried(of, A, WRONG)
     clock.now_s += WAITS_S[0]
     tried(of, A, KafkaConnectionError("closed"))
-    assert of.refused() is None
+    assert of.newest_refusal() is None
 
 
 def test_the_newest_refusal_is_what_a_question_to_the_brokers_fails_with() -> None:
     of = login()
     tried(of, A, WRONG)
-    refused = of.refused()
+    refused = of.newest_refusal()
     assert isinstance(refused, LoginRefused)
     assert "hunter2" not in str(refused)
 

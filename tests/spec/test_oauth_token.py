@@ -53,10 +53,10 @@ def test_a_token_that_brokers_refused_and_one_of_unknown_lifetime_are_not_kept(
 ) -> None:
     of = client(endpoint)
     token(of)
-    of.forget()
+    of.discard_token()
     token(of)
     endpoint.answer = (200, b'{"access_token": "abc"}')
-    of.forget()
+    of.discard_token()
     assert (token(of), token(of), endpoint.asked) == ("abc", "abc", 4)
 
 

@@ -12,13 +12,13 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.batch_builder import Built, built_batch
 from worker.adapters.kafka.client_internals.fetcher import PiecewiseFetchResult
+from worker.adapters.kafka.decompression import GZIP, ZSTD
 from worker.adapters.kafka.fetched_batches import FetchedBatches
 from worker.adapters.kafka.records import (
     FetchedRecord,
-    LightPartitionRecords,
+    FetchedRecords,
     UnreadableError,
 )
-from worker.adapters.kafka.unpacking import GZIP, ZSTD
 
 PLACE = TopicPartition("events.raw", 3)
 CAFE = bytes.fromhex("636166e9")
@@ -46,7 +46,7 @@ class Fetch:
 
     def __init__(self, answer: bytes, at: int) -> None:
         self.assigned = Assigned(at)
-        records = LightPartitionRecords(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
+        records = FetchedRecords(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
         self.result = PiecewiseFetchResult(
             PLACE, partition_records=records, assignment=self.assigned, backoff=0.1
         )

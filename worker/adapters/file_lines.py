@@ -1,10 +1,10 @@
-"""Reads a file by lines, whatever it is packed with, and never holds a line that is too long.
+"""Reads a file by lines, plain or compressed, and never holds a line that is too long.
 
-Decides what a line is and how a damaged file is told; knows nothing of what is on the lines. A file's first
-bytes say whether it is gzip or Zstandard, else its name does. Invariants: every line is returned once, in
-order, without its line break and the byte order marks at its front (files that were put together have them in
-the middle); memory grows neither with the file nor with a line, but for the window that a Zstandard file asks
-for: 8 MiB at most by default, up to 2 GiB where it was made with ``--long=31``.
+Decides what a line is, and how a damaged file is reported; knows nothing of what is on the lines. A file's
+first bytes say whether it is gzip or Zstandard, else its name does. Invariants: every line is returned once,
+in order, without its line break and the byte order marks at its front (concatenated files have them in the
+middle); memory grows neither with the file nor with a line, but for the window of a Zstandard file: at most
+8 MiB by default, up to 2 GiB where it was made with ``--long=31``.
 """
 
 import hashlib
@@ -35,21 +35,21 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard", **_SKIPPABLE}
 _MAGIC_BYTES = 4
 _SUFFIXES = {".gz": "gzip", ".zst": "Zstandard"}
 _BOM = b"\xef\xbb\xbf"
-# By default the library refuses what --long=28 and more made, in words that sound like damage.
+# By default the library refuses files of --long=28 and more, with a text that sounds like damage.
 _, _GREATEST_WINDOW_LOG = zstd.DecompressionParameter.window_log_max.bounds()
 _ZSTD_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _GREATEST_WINDOW_LOG}
 _NOT_DAMAGED = {
     "requires too much memory": f"its window is over 2^{_GREATEST_WINDOW_LOG} bytes, the most that can be"
-    f" unpacked: pack it again with at most --long={_GREATEST_WINDOW_LOG}",
-    "not enough memory": "there is not enough memory for the window it was packed with, up to 2 GiB:"
-    " give more, or pack it again without --long",
-    "Dictionary mismatch": "it was packed with a dictionary: unpack it first, with zstd -d -D",
+    f" decompressed: compress it again with at most --long={_GREATEST_WINDOW_LOG}",
+    "not enough memory": "there is not enough memory for the window it was compressed with, up to 2 GiB:"
+    " give more, or compress it again without --long",
+    "Dictionary mismatch": "it was compressed with a dictionary: decompress it first, with zstd -d -D",
 }
-"""What the library says of Zstandard files that are whole and cannot be read, and what that means."""
+"""Texts of the library for Zstandard files that are whole and cannot be read; what they mean."""
 
 
 class Line(NamedTuple):
-    """A line. Of one over the limit ``text`` is the beginning, and ``sha256`` that of all of it."""
+    """A line. Of one over the limit ``text`` is the beginning, ``sha256`` that of the whole line."""
 
     text: bytes
     size_bytes: int
@@ -57,10 +57,10 @@ class Line(NamedTuple):
 
 
 class LineFile:
-    """One file, open for reading by lines of at most ``most_bytes``; of a longer one at most ``kept_bytes``
-    are kept.
+    """One file, read by lines.
 
-    Use it as a context. Raises OSError where it cannot be opened.
+    Of a line over ``most_bytes`` at most ``kept_bytes`` are kept. Use it as a context. Raises OSError where
+    it cannot be opened.
     """
 
     def __init__(self, path: Path, most_bytes: int, kept_bytes: int) -> None:
@@ -73,15 +73,15 @@ class LineFile:
 
     @property
     def position_bytes(self) -> int:
-        """How much of the file, as it lies there, has been read; 0 where it is a pipe."""
+        """How many bytes of the file, compressed or not, have been read; 0 where it is a pipe."""
         return self._raw.tell() if self._regular else 0
 
     def __iter__(self) -> Iterator[Line]:
         """The lines. Raises Fatal where the file is damaged or cannot be read on."""
-        packing = None
+        codec = None
         try:
-            packing = self._packing()
-            stream = self._unpacked(packing)
+            codec = self._codec()
+            stream = self._decompressed(codec)
             while text := self._line_start(stream):
                 if text[-1:] == b"\n":
                     line = Line(text[:-1], len(text) - 1)
@@ -92,24 +92,24 @@ class LineFile:
                 self._lines += 1
                 yield line
         except EOFError as error:
-            raise Fatal(self._fault(f"the {packing} data ends too early: the file was cut off")) from error
+            raise Fatal(self._fault(f"the {codec} data ends too early: the file was cut off")) from error
         except (OSError, zlib.error, zstd.ZstdError) as error:
-            raise Fatal(self._fault(_what_is_wrong(packing, str(error)))) from error
+            raise Fatal(self._fault(_what_is_wrong(codec, str(error)))) from error
 
-    def _packing(self) -> str | None:
+    def _codec(self) -> str | None:
         head = self._raw.peek(_MAGIC_BYTES)
-        by_magic = (packing for magic, packing in _MAGIC.items() if head.startswith(magic))
+        by_magic = (codec for magic, codec in _MAGIC.items() if head.startswith(magic))
         return next(by_magic, None) or _SUFFIXES.get(self._path.suffix.lower())
 
-    def _unpacked(self, packing: str | None) -> io.BufferedReader:
-        if packing is None:
+    def _decompressed(self, codec: str | None) -> io.BufferedReader:
+        if codec is None:
             return self._raw
-        unpacking: GzipFile | zstd.ZstdFile
-        if packing == "gzip":
-            unpacking = GzipFile(fileobj=self._raw, mode="rb")
+        decompressing: GzipFile | zstd.ZstdFile
+        if codec == "gzip":
+            decompressing = GzipFile(fileobj=self._raw, mode="rb")
         else:
-            unpacking = zstd.ZstdFile(self._raw, options=_ZSTD_OPTIONS)
-        return io.BufferedReader(cast("io.RawIOBase", unpacking), _BLOCK_BYTES)
+            decompressing = zstd.ZstdFile(self._raw, options=_ZSTD_OPTIONS)
+        return io.BufferedReader(cast("io.RawIOBase", decompressing), _BLOCK_BYTES)
 
     def _line_start(self, stream: io.BufferedReader) -> bytes:
         """The next line, of a longer one a byte more than is allowed; empty at the end of the file."""
@@ -149,7 +149,7 @@ class LineFile:
 
 
 class _WholeHead(io.FileIO):
-    """A file whose first read brings all of a magic number: a pipe may give it byte by byte."""
+    """A file whose first read returns a whole magic number: a pipe may give it byte by byte."""
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         count = total = super().readinto(buffer)
@@ -159,11 +159,11 @@ class _WholeHead(io.FileIO):
         return total
 
 
-def _what_is_wrong(packing: str | None, error: str) -> str:
-    if packing is None:
+def _what_is_wrong(codec: str | None, error: str) -> str:
+    if codec is None:
         return f"it cannot be read on: {error}"
-    if packing == "Zstandard":
+    if codec == "Zstandard":
         for words, meaning in _NOT_DAMAGED.items():
             if words in error:
-                return f"the Zstandard data cannot be unpacked: {meaning}"
-    return f"the {packing} data is damaged: {error}"
+                return f"the Zstandard data cannot be decompressed: {meaning}"
+    return f"the {codec} data is damaged: {error}"

@@ -1,9 +1,9 @@
-"""What stands on a line of a file of raw records, in the two forms that a line may have.
+"""Reads a raw record from a line of a file, in the two forms that a line may have.
 
-A line is the value of a record as it stands, or a wrapper: an object of exactly ``received_at`` (ms, any
-time that a raw record may have, or null) and ``value``, which is the value as JSON or a string that holds its
-text. Knows nothing of events. Invariants: a line is exactly one record; a value is never changed, only taken
-out of its wrapper; never raises.
+A line is a record's value as it is, or a wrapper: an object of exactly ``received_at`` (ms, any time that a
+raw record may have, or null) and ``value``, which is the value as JSON, or a string that holds its text.
+Knows nothing of events. Invariants: a line is exactly one record; a value is never changed, only taken out of
+its wrapper; nothing raises.
 """
 
 from typing import Annotated
@@ -37,14 +37,14 @@ _read_integer = json.Decoder(int).decode
 _read_text = json.Decoder(str).decode
 
 GROWTH_IN_A_STRING = 6
-"""How many times as long text may get as a JSON string: a control character becomes six characters."""
+"""How many times longer a text may be as a JSON string: a control character becomes six characters."""
 
 WRAPPER_BYTES = 1024
 """Room on a line for a wrapper around the value."""
 
 
 def longest_line_bytes(max_value_bytes: int) -> int:
-    """What a line may have, so that every value within the limit fits on one, however it is spelt."""
+    """The most bytes of a line, so that every value within the limit fits on one, however it is spelt."""
     return max_value_bytes * GROWTH_IN_A_STRING + WRAPPER_BYTES
 
 

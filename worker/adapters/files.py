@@ -1,8 +1,8 @@
 """Writes files of one JSON value a line, which appear whole or not at all.
 
-Knows names and bytes, nothing of what is in them. Invariants: until ``complete`` nothing under the files'
-own names is touched, and whatever happens nothing else is left behind; a value is one line, whatever white
-space is in it.
+Knows names and bytes; nothing of the values. Invariants: until ``complete`` no file of these names is
+touched, and no other file is left behind, whatever happens; a value is one line, whatever white space it
+holds.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ _BUFFER_BYTES = 1024 * 1024
 
 
 class LinesOut:
-    """The files ``names`` of one directory, which exists. Use it as a context, and end it by ``complete``."""
+    """Files of these names in one directory. Use it as a context, and end it by ``complete``."""
 
     def __init__(self, directory: Path, names: Sequence[str]) -> None:
         self._paths = {name: directory / name for name in names}
@@ -33,7 +33,7 @@ class LinesOut:
             raise self._failure(self._paths[name], error) from error
 
     def complete(self) -> None:
-        """Put the files in their places, over what was there."""
+        """Rename the files to their own names, over what was there."""
         try:
             self._open.close()
             for name, path in self._paths.items():
@@ -59,7 +59,7 @@ class LinesOut:
         try:
             self._open.close()
         except OSError:
-            pass  # what cannot be written out goes anyway
+            pass  # what cannot be written is deleted anyway
         finally:
             for path in self._partial.values():
                 path.unlink(missing_ok=True)
@@ -69,5 +69,5 @@ class LinesOut:
 
 
 def _on_one_line(value: bytes) -> bytes:
-    """JSON holds line breaks only as white space between tokens, where a blank is as good."""
+    """The value without line breaks: JSON holds them only between tokens, where a blank means the same."""
     return value.replace(b"\n", b" ") if b"\n" in value else value

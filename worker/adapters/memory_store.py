@@ -1,7 +1,7 @@
-"""A state store that lives in memory: for trying things and for disks that cannot be had.
+"""A state store in memory: for trials, and for machines without a disk.
 
-Restored whole from the changelog at every start. Invariant: as every store's, data and checkpoint move
-together.
+It is restored whole from the changelog at every start. Knows nothing of what it stores. Invariant: data and
+checkpoint move together, as in every store.
 """
 
 from bisect import bisect_left
@@ -58,10 +58,10 @@ class MemoryStore:
         self._checkpoint = checkpoint
 
     async def flush(self) -> None:
-        """Memory does not survive a kill, whatever is done."""
+        """Do nothing: memory does not survive a kill."""
 
     async def wipe(self) -> None:
-        """Forget everything."""
+        """Delete everything."""
         self._data.clear()
         self._ordered.clear()
         self._new.clear()

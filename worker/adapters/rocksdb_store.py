@@ -37,14 +37,14 @@ _MEMTABLE_BYTES = 16 * 1024 * 1024
 # used up their budget while nearly empty, and then every write was flushed alone (measured 2026-11).
 _ARENA_BYTES = 64 * 1024
 
-_NO_FAULT_OF_THE_DATA = (
+_DISK_ERRORS = (
     "No space left",
     "Disk quota exceeded",
     "File too large",
     "Permission denied",
     "Read-only file system",
 )
-"""Parts of RocksDB's messages where to wipe and restore would lose a good store and mend nothing."""
+"""Parts of RocksDB's messages for errors of the disk: a wipe would lose a good store and fix nothing."""
 
 _checkpoint_encoder = msgpack.Encoder()
 _checkpoint_decoder = msgpack.Decoder(Checkpoint)
@@ -53,8 +53,9 @@ T = TypeVar("T")
 
 
 class RocksDBMemory:
-    """The memory that all databases of the process share: half for blocks read, half for writes not yet on
-    disk.
+    """The memory that all databases of a process share.
+
+    Half is for blocks read, half for writes not yet on disk.
     """
 
     def __init__(self, memory_bytes: int) -> None:
@@ -63,8 +64,8 @@ class RocksDBMemory:
         self.write_buffers = WriteBufferManager(memory_bytes // 2, False)
 
     @property
-    def is_overdrawn(self) -> bool:
-        """Whether writes come in faster than RocksDB's own flushes, which hold nobody up, free memory."""
+    def is_over_budget(self) -> bool:
+        """Whether writes come in faster than RocksDB's own flushes, which delay no write, free memory."""
         return bool(self.write_buffers.get_usage() > self.write_buffers.get_buffer_size())
 
 
@@ -105,18 +106,20 @@ class RocksDBStore:
 
     def get(self, key: bytes) -> bytes | None:
         """The value of the key."""
-        value: bytes | None = self._guarded(lambda db: db.get(key))
+        value: bytes | None = self._use(lambda db: db.get(key))
         return value
 
     def keys(self, first: bytes, end: bytes, limit: int) -> list[bytes]:
         """The keys from ``first`` on and below ``end``, in order."""
-        return self._guarded(
+        return self._use(
             lambda db: list(islice(takewhile(lambda key: key < end, db.keys(from_key=first)), limit))
         )
 
     def write(self, records: Iterable[StateRecord], checkpoint: Checkpoint) -> None:
-        """Apply records and checkpoint in one batch, into memory; it goes to disk in its own time, or at once
-        where the budget is overdrawn: so it is kept to within one batch.
+        """Apply records and checkpoint in one batch, in memory.
+
+        RocksDB flushes it later, or it is flushed at once where the budget is exceeded: so memory stays
+        within one batch of the budget.
         """
         batch = WriteBatch(raw_mode=True)
         put = batch.put
@@ -126,11 +129,11 @@ class RocksDBStore:
             else:
                 put(key, value)
         put(_CHECKPOINT_KEY, _checkpoint_encoder.encode(checkpoint))
-        self._guarded(lambda db: db.write(batch, self._write_options))
+        self._use(lambda db: db.write(batch, self._write_options))
         self._checkpoint = checkpoint
         self._dirty = True
-        if self._memory.is_overdrawn:
-            self._guarded(lambda db: db.flush())
+        if self._memory.is_over_budget:
+            self._use(lambda db: db.flush())
 
     async def flush(self) -> None:
         """Write to disk what is in memory. Takes long, so in a thread."""
@@ -148,7 +151,7 @@ class RocksDBStore:
 
     async def wipe(self) -> None:
         """Delete the directory and begin with an empty one."""
-        self._let_go()
+        self._close_database()
         self._checkpoint = None
         try:
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=False)
@@ -159,22 +162,22 @@ class RocksDBStore:
         await self.open()
 
     async def close(self) -> None:
-        """Flush and let go of the directory."""
+        """Flush and close the database."""
         try:
             await self.flush()
         except StateCorrupted:
-            pass  # found again, and mended, when it is opened next
+            pass  # found again, and fixed, when it is opened next
         finally:
-            self._let_go()
+            self._close_database()
 
-    def _let_go(self) -> None:
+    def _close_database(self) -> None:
         db, self._db = self._db, None
         if db is not None:
             # Closing flushes first, and fails where that fails; the database is let go of all the same.
             with contextlib.suppress(Exception):
                 db.close()
 
-    def _guarded(self, use: Callable[[Rdict], T]) -> T:
+    def _use(self, use: Callable[[Rdict], T]) -> T:
         assert self._db is not None, "the store is not open"
         try:
             return use(self._db)
@@ -191,7 +194,7 @@ class RocksDBStore:
             )
         if "Too many open files" in text:
             return Fatal(f"state directory {self._directory}: {text}: raise the limit (ulimit -n)")
-        if any(reason in text for reason in _NO_FAULT_OF_THE_DATA):
+        if any(reason in text for reason in _DISK_ERRORS):
             return Fatal(f"state directory {self._directory}: {text}")
         return StateCorrupted(f"{self._directory}: {text}")
 

@@ -1,10 +1,11 @@
-"""The directory of one worker process: whose it is, its member id, and where each partition's store lies.
+"""The directory of one worker process: its lock, its member id, and the path of each partition's store.
 
-Invariant: one process a directory: it is locked for the life of the process. The member id lives beside the
-state, so that a worker that comes back with its disk comes back under its name, and gets its partitions at
-once (KIP-345). Stores of partitions that went elsewhere stay for a while, so that they can come back cheaply;
-how far each had come lies beside it in a note, which is a hint and never the truth. No other user of the
-machine can look into it: it holds people's ids.
+Decides who may use it and which stores are too old to keep. The member id is kept beside the state, so that a
+worker that returns with its disk returns under its name, and gets its partitions at once (KIP-345). Stores of
+partitions that moved to another worker stay for a while, so that they can be restored quickly when they
+return; a note beside each says how far it is, which is a hint and never the truth. Invariants: one process
+a directory, which is locked as long as the process runs; no other user of the machine can read it, for it
+holds people's ids.
 """
 
 import fcntl
@@ -32,7 +33,7 @@ class StateDirectory:
         self._lock: IO[str] | None = None
 
     def prepare(self) -> None:
-        """Create it, and make sure that it can be written and that no other user can look into it.
+        """Create it, and make sure that it can be written and that no other user can read it.
 
         Raises Fatal where it cannot be used.
         """
@@ -46,7 +47,7 @@ class StateDirectory:
             raise _unusable(self.path, error) from error
 
     def lock(self) -> None:
-        """Take it for this process. Raises Fatal when another one has it, or it cannot be used."""
+        """Lock it for this process. Raises Fatal when another process has it, or it cannot be used."""
         self.prepare()
         try:
             self._lock = (self.path / "lock").open("w")
@@ -62,7 +63,7 @@ class StateDirectory:
             raise _unusable(self.path, error) from error
 
     def unlock(self) -> None:
-        """Let go of it."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -85,7 +86,7 @@ class StateDirectory:
         return kept
 
     def partition(self, partition: int) -> Path:
-        """Where the partition's store lies."""
+        """The path of the partition's store."""
         return self.path / f"{_PREFIX}{partition}"
 
     def note_flushed(self, partition: int, changelog_offset: int) -> None:

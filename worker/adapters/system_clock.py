@@ -1,7 +1,7 @@
-"""The clock of the machine, with asyncio's waiting, and turns for those who compute.
+"""The machine's clock, asyncio's sleep, and turns for tasks that compute.
 
-Invariant: of all who give way (``sleep(0)``) one goes on in each round of the event loop, in order. Otherwise
-sixty tasks with work would all compute in the same round, and heartbeats would wait for every one of them.
+Invariant: of all tasks that yield (``sleep(0)``) one goes on in each round of the event loop, in order.
+Otherwise sixty tasks with work would all compute in the same round, and heartbeats would wait for all.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class SystemClock:
         await turn
 
     def _next(self) -> None:
-        """Let the first one go on, and look for the next in the following round."""
+        """Let the first task go on now, and the next one in the following round."""
         turn = self._waiting[0]
         if not turn.done():
             turn.set_result(None)

@@ -1,8 +1,8 @@
-"""What a broker's answer refuses, and the right that would help.
+"""Errors in the brokers' answers: which of them no retry fixes, and how they read.
 
-Decides which errors no retry will heal, and how they read: what was asked, the error by Kafka's name, the
-missing operation. Knows aiokafka's answers; nothing of transactions. Invariant: what is said of an answer is
-said of the topic, group or id that stands in it, never of what somebody happened to wait for.
+Decides which errors are permanent, and their text: what was asked, the error by Kafka's name, the right that
+is missing. Knows nothing of transactions. Invariant: an error is reported of the topic, group or id that its
+answer names, never of what a caller happened to wait for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from worker.adapters.kafka.client_internals.protocol import (
     COMMIT_OFFSETS,
     INIT_PRODUCER_ID,
     PRODUCE,
-    errors_in,
+    error_codes,
 )
 from worker.config import Kafka
 from worker.errors import TransactionLost
@@ -25,7 +25,7 @@ _OPERATION_NOT_ATTEMPTED = 55  # of the other partitions of a request that was r
 UNKNOWN_TOPIC, TOPIC_AUTHORIZATION_FAILED = 3, 29
 GROUP_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 30, 53
 
-_LASTING: dict[int, str] = {
+_PERMANENT: dict[int, str] = {
     2: "CorruptMessage",
     10: "MessageSizeTooLarge: a larger max.message.bytes of the topic would take it",
     12: "OffsetMetadataTooLarge",
@@ -48,11 +48,11 @@ _LASTING: dict[int, str] = {
     76: "UnsupportedCompressionType: the topic does not take kafka.compression",
     87: "InvalidRecord: the topic takes no such record (cleanup.policy=compact without a key?)",
 }
-"""The errors that come again, however often one tries; where one change would help, with that."""
+"""The errors that no retry fixes; where one change would fix it, with that."""
 
 
-class Answer(Struct, frozen=True):
-    """One error of an answer. ``topic``: whose it is, "" where it is of none."""
+class BrokerError(Struct, frozen=True):
+    """One error in an answer. ``topic`` is "" where the error is of none."""
 
     request: int
     code: int
@@ -60,15 +60,15 @@ class Answer(Struct, frozen=True):
 
     @property
     def refused(self) -> bool:
-        """Whether the same will be answered again and again."""
-        return self.code in _LASTING
+        """Whether a retry would be answered the same."""
+        return self.code in _PERMANENT
 
     def text(self, group_id: str, transactional_id: str, grants: "Grants") -> str:
-        """What was asked and answered; of a refused right, the operation and the command that grants it."""
+        """What was asked, and the error; for a missing right, the command that grants it."""
         if self.code == UNKNOWN_TOPIC:
             error = "there is no such topic"
         else:
-            error = _LASTING.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
+            error = _PERMANENT.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
         asked = {
             PRODUCE: f"send to {self.topic}",
             ADD_PARTITIONS: f"send to {self.topic}",
@@ -86,16 +86,16 @@ class Answer(Struct, frozen=True):
         return f"{asked}: {error}" if needs is None else f"{asked}: {error}: {needs}"
 
 
-def answer_of(error: Exception | None, topic: str | None) -> Answer | None:
-    """The refusal that the client has heard before and raises where somebody sends to ``topic``."""
+def client_refusal(error: Exception | None, topic: str | None) -> BrokerError | None:
+    """The refusal that the client raises at a send to ``topic`` from an earlier answer; None for others."""
     code = getattr(error, "errno", 0)
-    if topic is None or not (code in _LASTING or code == UNKNOWN_TOPIC):
+    if topic is None or not (code in _PERMANENT or code == UNKNOWN_TOPIC):
         return None
-    return Answer(PRODUCE, code, topic)
+    return BrokerError(PRODUCE, code, topic)
 
 
-def lost_reading(what: str, error: BaseException, topic: str, grants: "Grants") -> TransactionLost:
-    """A question about ``topic``, or about what the group has committed of it, that has failed."""
+def read_failure(what: str, error: BaseException, topic: str, grants: "Grants") -> TransactionLost:
+    """The error of a failed question about ``topic``, or about the group's offsets of it."""
     if isinstance(error, TopicAuthorizationFailedError):
         needs = grants.needed("Read", "topic", topic)
     elif isinstance(error, GroupAuthorizationFailedError):
@@ -105,11 +105,11 @@ def lost_reading(what: str, error: BaseException, topic: str, grants: "Grants") 
     return TransactionLost(f"{what}: {needs}", refused=True)
 
 
-def answers_in(response: Any) -> Iterator[Answer]:
-    """The errors of an answer to a request of a transaction, in its order; of other answers none."""
-    for request, topic, code in errors_in(response):
+def broker_errors_in(response: Any) -> Iterator[BrokerError]:
+    """The errors in an answer to a request of a transaction, in its order; in other answers none."""
+    for request, topic, code in error_codes(response):
         if code not in (0, _OPERATION_NOT_ATTEMPTED):
-            yield Answer(request, code, topic)
+            yield BrokerError(request, code, topic)
 
 
 class Grants(Struct, frozen=True):

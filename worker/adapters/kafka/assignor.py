@@ -1,10 +1,10 @@
-"""How the group's members agree on an assignment: what each says when it joins, what the leader answers.
+"""The group's assignor: what each member sends when it joins, and what the leader answers.
 
-Carries claims over the client's protocol; who gets what is decided in ``core.assignment``. Task p is
+Carries claims in the group's protocol; who gets which partition is decided in ``core.assignment``. Task p is
 partition p of every input topic that has it: all of them go to one member. Invariant: no method raises,
-whatever others send, for that would end the client's coordination; what cannot be understood is no claim.
+whatever others send, for that would end the client's coordination; what cannot be read is no claim.
 
-The client tells an assignor neither the broker's generation nor the static ids of members. So the leader
+The client gives an assignor neither the broker's generation nor the static ids of members. So the leader
 counts generations of its own, one more than any member knows, and sends the number with its answer. Static
 members keep their order all the same: brokers begin a member id with the static id.
 """
@@ -25,7 +25,7 @@ from worker.core.assignment import Claim, Member, assign
 _VERSION = 1
 _PROTOCOL_VERSION = 0
 _MOST_FORMER = 400
-"""The most partitions that a member names beyond those it owns: 3 to 5 KB, the furthest first.
+"""The most partitions that a member names beyond those it owns: 3 to 5 KB, the newest state first.
 
 The brokers keep what all members sent in one record of at most 1 MB; a group whose record is larger never
 forms. With this bound 200 members fit, also where each of them has once had so many partitions.
@@ -34,15 +34,15 @@ forms. With this bound 200 members fit, also where each of them has once had so 
 _Count = Annotated[int, Meta(ge=0)]
 
 
-class _Answered(Struct, frozen=True, array_like=True):
-    """What the leader sends to every member beside its partitions: MessagePack, its version first."""
+class _Answer(Struct, frozen=True, array_like=True):
+    """What the leader sends to every member with its partitions: MessagePack, the version first."""
 
     version: int
     generation: _Count
 
 
-class _Sent(_Answered, frozen=True, array_like=True):
-    """What a member sends when it joins.
+class _JoinData(_Answer, frozen=True, array_like=True):
+    """What a member sends when it joins: MessagePack.
 
     ``owned``: the partitions it runs, by the assignment ``generation``. ``held``: partition -> the changelog
     offset that its state on disk has reached.
@@ -52,9 +52,9 @@ class _Sent(_Answered, frozen=True, array_like=True):
     held: dict[_Count, _Count]
 
 
-_Known = TypeVar("_Known", bound=_Answered)
-_sent_decoder = msgpack.Decoder(_Sent)
-_answered_decoder = msgpack.Decoder(_Answered)
+_Known = TypeVar("_Known", bound=_Answer)
+_join_data_decoder = msgpack.Decoder(_JoinData)
+_answer_decoder = msgpack.Decoder(_Answer)
 
 
 class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # the client is untyped
@@ -84,7 +84,7 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # the cl
         try:
             user_data = msgpack.encode(self._claims())
         except Exception as error:  # noqa: BLE001 - without claims it can join, with an exception it cannot
-            _tell("this worker could not say what it holds", error)
+            _log_ignored("this worker could not say what it holds", error)
             user_data = b""
         return ConsumerProtocolMemberMetadata(_PROTOCOL_VERSION, sorted(topics), user_data)
 
@@ -99,29 +99,29 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # the cl
         generation = self._generation
         claims: dict[str, Member] = {}
         for member, metadata in members.items():
-            sent = _read(_sent_decoder, metadata.user_data)
+            sent = _read(_join_data_decoder, metadata.user_data)
             if sent is not None:
                 generation = max(generation, sent.generation)
                 claims[member] = _member(sent)
-        answer = msgpack.encode(_Answered(_VERSION, generation + 1))
+        answer = msgpack.encode(_Answer(_VERSION, generation + 1))
         try:
             return _assignments(cluster, members, claims, answer)
         except Exception as error:  # noqa: BLE001 - any assignment is better than none, for ever
-            _tell("the group's partitions are assigned anew, without regard to who has them", error)
+            _log_ignored("the group's partitions are assigned again, without regard to who has them", error)
             return _assignments(cluster, members, {}, answer)
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
         """Remember what became ours, and by which generation."""
-        answered = _read(_answered_decoder, assignment.user_data)
+        answered = _read(_answer_decoder, assignment.user_data)
         self._generation = 0 if answered is None else answered.generation
         self._assigned = frozenset(p for _, partitions in assignment.assignment for p in partitions)
 
-    def _claims(self) -> _Sent:
+    def _claims(self) -> _JoinData:
         owned = self._assigned.intersection(self._owned())  # a task given away may take a while to end
         held = {partition: offset for partition, offset in self._held().items() if offset > 0}
         former = sorted(held.keys() - owned, key=lambda partition: (-held[partition], partition))
         sent = [*sorted(owned & held.keys()), *former[:_MOST_FORMER]]
-        return _Sent(_VERSION, self._generation, tuple(sorted(owned)), {p: held[p] for p in sent})
+        return _JoinData(_VERSION, self._generation, tuple(sorted(owned)), {p: held[p] for p in sent})
 
 
 def _assignments(
@@ -148,7 +148,7 @@ def _assignments(
 def _deployments(
     members: Mapping[str, ConsumerProtocolMemberMetadata],
 ) -> Iterator[tuple[frozenset[str], list[str]]]:
-    """Topics and members that belong together: whoever has a topic in common shares all tasks.
+    """Groups of members that share tasks: those with a topic in common.
 
     So a task has one owner also where not all its members read all its topics yet; partitions of a topic that
     the task's owner does not read wait until it does. Members that have nothing in common (another deployment
@@ -167,7 +167,7 @@ def _deployments(
     return iter(found)
 
 
-def _member(sent: _Sent) -> Member:
+def _member(sent: _JoinData) -> Member:
     owned = frozenset(sent.owned)
     return Member(
         {
@@ -181,7 +181,7 @@ def _member(sent: _Sent) -> Member:
 
 
 def _read(decoder: msgpack.Decoder[_Known], user_data: bytes | None) -> _Known | None:
-    """What was sent; None where that is nothing, or cannot be understood."""
+    """The decoded user data; None where there is none, or it cannot be read."""
     if not user_data:
         return None
     try:
@@ -189,10 +189,10 @@ def _read(decoder: msgpack.Decoder[_Known], user_data: bytes | None) -> _Known |
         if known.version != _VERSION:
             raise ValueError(f"it is of version {known.version}, this worker's is {_VERSION}")
     except (MsgspecError, ValueError, RecursionError) as error:
-        _tell("what another worker says it holds cannot be read", error)
+        _log_ignored("what another worker says it holds cannot be read", error)
         return None
     return known
 
 
-def _tell(problem: str, error: Exception) -> None:
+def _log_ignored(problem: str, error: Exception) -> None:
     telemetry.emit(telemetry.AssignmentNotSticky(problem=problem, reason=f"{type(error).__name__}: {error}"))

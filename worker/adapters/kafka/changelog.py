@@ -1,7 +1,8 @@
 """Reads one changelog partition, read_committed, for a restore.
 
-A consumer without a group, made when first asked and closed after the restore. Invariant: ``next_offset``
-grows with every ``read`` that the broker answers, also past transaction markers and aborted records.
+Decides how long to wait for brokers, and when a changelog is gone. Its consumer has no group; it is made when
+first needed and closed after the restore. Knows nothing of what the records mean. Invariant: ``next_offset``
+grows with every ``read`` that the broker answers, past transaction markers and aborted records too.
 """
 
 import asyncio
@@ -13,17 +14,19 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
 
-from worker.adapters.kafka.answers import grants_of, lost_reading
+from worker.adapters.kafka.answers import grants_of, read_failure
 from worker.adapters.kafka.client_internals.consumer import metadata_reported_ms, wait_for_partitions
 from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.errors import Fatal, TransactionLost
 from worker.ports import ChangelogBatch
 
-_RECORDS_A_READ = 500  # a piece of a restore is computed between two transactions of other partitions
+_RECORDS_A_READ = 500  # one read holds up the transactions of other partitions
 _ANSWER_S = 20.0
 _NAMED_S = 5.0
-"""A topic that brokers have not named for so long, while they named others, is not there."""
-_READ_WAIT_MS = 100  # not longer: passing an aborted tail, as after every loss, brings no record that ends it
+"""A topic that brokers have not named for so long, while they named others, does not exist."""
+_READ_WAIT_MS = (
+    100  # not longer: an aborted tail, as after every loss, brings no record that would end the wait
+)
 _STOP_S = 2.0
 
 
@@ -36,7 +39,7 @@ class KafkaChangelog:
         self._partition = TopicPartition(topic, partition)
         self._fetch_bytes = fetch_bytes
         self._consumer: AIOKafkaConsumer | None = None
-        self._silent_since: float | None = None
+        self._no_progress_since: float | None = None
         self._unreadable_times: Counter[int] = Counter()  # by offset
 
     async def bounds(self) -> tuple[int, int]:
@@ -52,7 +55,7 @@ class KafkaChangelog:
                     end = await consumer.end_offsets([self._partition])
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
-            raise lost_reading(
+            raise read_failure(
                 "read the changelog's bounds", error, self._partition.topic, grants_of(self._client)
             ) from error
         if self._partition.partition not in known:
@@ -92,13 +95,13 @@ class KafkaChangelog:
             ) from error
         except (KafkaError, OSError) as error:
             await self.close()
-            raise lost_reading(
+            raise read_failure(
                 "read the changelog", error, self._partition.topic, grants_of(self._client)
             ) from error
         if position == offset:
-            await self._refuse_silence()
+            await self._reject_no_progress()
         else:
-            self._silent_since = None
+            self._no_progress_since = None
         return ChangelogBatch(
             records=[(record.key, record.value) for record in records],
             records_end=records[-1].offset + 1 if records else offset,
@@ -106,15 +109,15 @@ class KafkaChangelog:
         )
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         consumer, self._consumer = self._consumer, None
-        self._silent_since = None
+        self._no_progress_since = None
         if consumer is not None:
             # The client's stop can hang while brokers are away (aiokafka #773).
             await asyncio.wait([asyncio.ensure_future(consumer.stop())], timeout=_STOP_S)
 
     async def _known_partitions(self, consumer: AIOKafkaConsumer) -> Collection[int]:
-        """The numbers of the topic's partitions. Raises TransactionLost, refused, where it is not there."""
+        """The numbers of the topic's partitions. Raises TransactionLost, refused, where it does not exist."""
         topic = self._partition.topic
         try:
             async with asyncio.timeout(_NAMED_S):
@@ -128,11 +131,11 @@ class KafkaChangelog:
                 f"read the changelog: there is no such topic {topic}", refused=True, missing_topic=topic
             ) from error
 
-    async def _refuse_silence(self) -> None:
-        """Raise TransactionLost where nothing has come for too long: the client tries for ever."""
+    async def _reject_no_progress(self) -> None:
+        """Raise TransactionLost where nothing has come for too long: the client retries for ever."""
         now_s = asyncio.get_running_loop().time()
-        self._silent_since = self._silent_since or now_s
-        if now_s - self._silent_since > _ANSWER_S:
+        self._no_progress_since = self._no_progress_since or now_s
+        if now_s - self._no_progress_since > _ANSWER_S:
             await self.close()
             raise TransactionLost(f"read the changelog: nothing came for {_ANSWER_S:.0f} s")
 

@@ -1,9 +1,9 @@
 """The connections of the Kafka client, each with a login of its own.
 
-Decides with what a connection is made (what ``Login`` says at that moment), and when it is replaced because
-the broker would end its session. Knows aiokafka's connections; nothing of what they carry. Invariant: every
-connection of every client with a ``Login`` is made here; a connection is closed only while it carries no
-request, so nobody notices.
+Decides with what a connection is made (with what ``Login`` gives at that moment), and when it is replaced
+because the broker would end its session. Knows nothing of what connections carry. Invariants: every
+connection of every client with a ``Login`` is made here; one is closed only while no request is under way, so
+nobody notices.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _SHARE_OF_A_SESSION = (0.75, 0.9)
 
 
 class Connection(ClientConnection):
-    """The client's connection, which leaves before its session expires.
+    """The client's connection, which closes before its session expires.
 
     A broker may grant a login for some time only: until its token expires, or for
     ``connections.max.reauth.ms``. At the first request after that it closes the connection, and whatever is
@@ -52,7 +52,7 @@ class Connection(ClientConnection):
             self.close_as_idle()
 
     def oauth_step(self, challenge: bytes) -> None:
-        """A refused token is answered with a reason (RFC 7628, 3.2.2)."""
+        """Raise: a broker answers a token only to refuse it, with a reason (RFC 7628, 3.2.2)."""
         try:
             status = str(json.loads(challenge)["status"])
         except (ValueError, LookupError, TypeError):
@@ -77,5 +77,5 @@ async def _connect(host: str, port: int, **options: Any) -> Any:
 
 
 def use_logins() -> None:
-    """From now on, for every client of this process."""
+    """Make the connections of every client of this process here from now on."""
     connect_with(_connect)

@@ -1,10 +1,10 @@
-"""The consumer group: which partitions are ours, and their records, handed to each task's source in order.
+"""The consumer group: which partitions are ours, and one loop that fetches for all their sources.
 
-One consumer for all tasks of the process and one loop that fetches (``pump``), only for partitions whose
-source has room: a slow partition holds up nobody and nothing needs pausing (paused flags do not survive a
-rebalance). Knows aiokafka; nothing of tasks. Invariants: a source returns nothing before its first seek, and
-after a rebalance it goes on exactly where it was, whatever the client's own position says; ``getmany`` is
-never cancelled (that would switch off the client's eviction for good).
+One consumer for all tasks of the process. Decides for which partitions to fetch: those whose source has room.
+So a slow partition holds up no other, and nothing needs pausing (paused flags do not survive a rebalance).
+Knows aiokafka's public names; nothing of tasks. Invariants: after a rebalance a source goes on exactly where
+it was, whatever the client's own position says; ``getmany`` is never cancelled (that would switch off the
+client's eviction for good).
 """
 
 import asyncio
@@ -25,11 +25,7 @@ from worker.adapters.kafka.login import login_in
 from worker.adapters.kafka.membership import GroupMember, Membership
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.poller import FETCH_WAIT_MS, Fetched, FetchLimits, Poller
-from worker.adapters.kafka.records import (
-    UNREADABLE_TIMES,
-    UnreadableError,
-    use_light_records,
-)
+from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError, use_fetched_records
 from worker.adapters.kafka.source import FetchProgress, InputTopics, KafkaInput, KafkaSource
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
@@ -41,7 +37,7 @@ _RETRY_S = 1.0
 _LEAVE_S = 2.0
 _REPORTED_JUST_NOW_MS = 3_000
 _REPORTED_LATELY_MS = 10_000
-"""So long a partition's end counts as known after a fetch; an idle one is asked for twice a second."""
+"""How long a partition's end counts as known after a fetch; an idle one is fetched twice a second."""
 _REBALANCING = "the group is being rebalanced"
 _CHECK_S = 0.5
 _NEVER_IDLE_MS = 2**53
@@ -52,7 +48,7 @@ _STALLED_S = 2.0
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """The worker's membership in the group, and the loop that fetches."""
+    """Implements ``ports.Group`` and ``source.Fetcher``: the membership, and the loop that fetches."""
 
     def __init__(
         self,
@@ -97,10 +93,10 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # without partitions, or in a long restore. Whether the program is alive, its watchdog knows.
             "max_poll_interval_ms": _NEVER_IDLE_MS,
             "metadata_max_age_ms": _TOPICS_LOOKED_AT_MS,
-            "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._with_a_task),),
+            "partition_assignment_strategy": (StickyAssignor(held=held, owned=self._partitions_with_a_task),),
             "fetch_max_bytes": limits.fetch_bytes,
             "fetch_max_wait_ms": FETCH_WAIT_MS,
-            # Its way to ``LightPartitionRecords``.
+            # The client hands it on to ``FetchedRecords``.
             "value_deserializer": self._poller.budget,
             # A batch may be larger, but so much of each partition may wait in the client, compressed.
             "max_partition_fetch_bytes": _FETCH_BYTES_A_PARTITION,
@@ -109,18 +105,17 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._membership: Membership | None = None
         self._topic_watch: TopicWatch | None = None
 
-    # --- for the worker
-    # ------------------------------------------------------------------------------------------
+    # --- for the worker ---
 
     async def start(self) -> None:
         """Connect and join. Raises Fatal when no broker answers."""
-        use_light_records()
+        use_fetched_records()
         self._consumer = AIOKafkaConsumer(**self._options)
         try:
             await self._consumer.start()
         except KafkaError as error:
             await self._consumer.stop()
-            if self._login is not None and (refused := self._login.refused()) is not None:
+            if self._login is not None and (refused := self._login.newest_refusal()) is not None:
                 raise refused from error
             raise Fatal(
                 f"cannot reach the brokers at {self._options['bootstrap_servers']}: {error}"
@@ -139,11 +134,11 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         """A new source for a partition that was assigned."""
         assert self._consumer is not None
         source = KafkaSource(self, Offsets(self._consumer, self._grants), partition, self._input_topics)
-        self._inputs |= {filled.topic_partition: filled for filled in source.inputs}
+        self._inputs |= {each.topic_partition: each for each in source.inputs}
         return source
 
     def release(self, partition: int) -> None:
-        """The partition's task has ended: fetch no more for it."""
+        """Fetch no more for the partition: its task has ended."""
         for topic in self._topics:
             self._inputs.pop(TopicPartition(topic, partition), None)
 
@@ -156,63 +151,63 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             try:
                 if self._login is not None:
                     self._login.check()
-                self._membership.check()
+                self._membership.raise_errors()
                 self._topic_watch.check()
                 fetched = await self._fetch()
             except OffsetOutOfRangeError as error:
-                self._out_of_range(error)
+                self._report_out_of_range(error)
             except UnreadableError as error:
-                self._unreadable(error)
+                self._count_unreadable(error)
                 await asyncio.sleep(_RETRY_S)
             except (NoOffsetForPartitionError, IllegalStateError):
                 await asyncio.sleep(0.05)  # a rebalance took a partition between the question and the answer
             except KafkaError as error:
                 if self._closing:
                     return
-                self._membership.judge(error)
+                self._membership.raise_if_fatal(error)
                 self._failure = type(error).__name__
                 telemetry.emit(telemetry.RequestFailed(reason=f"{type(error).__name__}: {error}"))
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._failure = "" if fetched else self._failure
                 self._deliver(fetched, generation)
-                await self._clock.sleep(0)  # what was fetched before is answered without waiting
+                await self._clock.sleep(0)  # what the client has already is returned without waiting
 
     async def close(self) -> None:
-        """Leave the group (a static member keeps its place) and let go of the connections."""
+        """Leave the group (a static member keeps its place) and close the connections."""
         self._closing = True
         self._poller.wake()
         if self._consumer is not None:
             # The client's stop can hang while brokers are away (aiokafka #773); the process ends anyway.
             await asyncio.wait([asyncio.ensure_future(self._consumer.stop())], timeout=_LEAVE_S)
 
-    # --- the client's callbacks: beside the tasks, and before heartbeats go on; so they return at once ---
+    # --- the client's callbacks: it sends no heartbeat until they return, so they return at once ---
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - always all
-        """The eager protocol takes everything at every rebalance; tasks stay until it is over."""
+        """Keep the tasks until the rebalance is over: the eager protocol revokes everything at each one."""
         for kept in self._inputs.values():
-            kept.passed(self.progress(kept.topic_partition).position)  # fetches may have brought only markers
+            position = self.progress(kept.topic_partition).position  # fetches may have brought only markers
+            kept.advance_to(position)
         self._rebalancing = True
         self._settled.clear()
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Kept partitions go on where their source is; the worker learns of the rest."""
+        """Let kept partitions go on where their source is, and the worker know of the new assignment."""
         self._generation += 1
         self._assigned = frozenset(assigned)
         self._rebalancing = False
         assert self._membership is not None
-        self._membership.joined()
+        self._membership.on_assigned()
         for kept in self._inputs.values():
-            self._seek_where_it_stands(kept)
+            self._restore_position(kept)
         self._changed.set()
         self._settled.set()
-        self._poller.sought()
+        self._poller.position_changed()
 
-    # --- for the sources
-    # -----------------------------------------------------------------------------------------
+    # --- for the sources ---
 
     def room_made(self) -> None:
-        """A source can take more."""
+        """A source has room again: fetch more for it."""
         self._poller.wake()
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
@@ -220,7 +215,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         if self._is_assigned(topic_partition):
             assert self._consumer is not None
             self._consumer.seek(topic_partition, offset)
-            self._poller.sought()
+            self._poller.position_changed()
 
     def progress(self, topic_partition: TopicPartition) -> FetchProgress:
         """How far the client has fetched the partition."""
@@ -253,53 +248,52 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         )
 
     async def still_assigned(self, partition: int) -> bool:
-        """Two heartbeats tell a member that it was thrown out; then the rebalance that follows has to end."""
+        """Wait two heartbeats, which show a member that it was evicted, and until a rebalance is over."""
         await asyncio.sleep(2 * self._member.heartbeat_interval_ms / 1000)
         await self._settled.wait()
         return not self._rebalancing and self._is_ours(partition)
 
-    # --- within
-    # --------------------------------------------------------------------------------------------------
+    # --- within ---
 
     async def _fetch(self) -> Fetched:
-        """What has come for inputs that have room; where there is nothing wait a while until there may be."""
+        """What has come for inputs that have room; where nothing has, wait for it a while."""
         assert self._consumer is not None
-        waiting_bytes = sum([filled.waiting_bytes for filled in self._inputs.values()])
-        if waiting_bytes >= _BUFFERED_BYTES or self._poller.budget.somebody_waits:
-            self._give_up_stalled()
+        buffered_bytes = sum([each.buffered_bytes for each in self._inputs.values()])
+        if buffered_bytes >= _BUFFERED_BYTES or self._poller.budget.has_waiting:
+            self._drop_stalled()
         wanted: list[TopicPartition] = []
-        brought = self._poller.brought(self._consumer)
-        if waiting_bytes < _BUFFERED_BYTES:
+        with_data = self._poller.partitions_with_data(self._consumer)
+        if buffered_bytes < _BUFFERED_BYTES:
             share_bytes = _BUFFERED_BYTES // max(1, len(self._inputs))
-            for topic_partition in brought:
-                filled = self._inputs.get(topic_partition)
-                if filled is not None and filled.has_room(share_bytes) and self._is_assigned(topic_partition):
+            for topic_partition in with_data:
+                each = self._inputs.get(topic_partition)
+                if each is not None and each.has_room(share_bytes) and self._is_assigned(topic_partition):
                     wanted.append(topic_partition)
         try:
             return await self._poller.poll(self._consumer, wanted, _CHECK_S)
         except Exception:
-            # What the call had taken of other partitions went with it, and the client stands behind that.
+            # What the call had taken of other partitions is lost, and the client is positioned after that.
             for topic_partition in wanted:
                 if (read := self._inputs.get(topic_partition)) is not None:
-                    self._seek_where_it_stands(read)
+                    self._restore_position(read)
             raise
 
-    def _give_up_stalled(self) -> None:
-        """Let others have the memory of inputs whose task has not asked for a while: it is fetched again."""
-        for filled in self._inputs.values():
-            if filled.is_stalled(_STALLED_S) and self._is_assigned(filled.topic_partition):
-                filled.give_up()
-                self._seek_where_it_stands(filled)
+    def _drop_stalled(self) -> None:
+        """Free the memory of inputs whose task has not asked for a while: their records are fetched again."""
+        for each in self._inputs.values():
+            if each.is_stalled(_STALLED_S) and self._is_assigned(each.topic_partition):
+                each.drop_buffered()
+                self._restore_position(each)
 
-    def _seek_where_it_stands(self, read: KafkaInput) -> None:
-        """Let the client go on where the input wants to, which has the last word."""
+    def _restore_position(self, read: KafkaInput) -> None:
+        """Seek the client to the input's own position, which alone counts."""
         if read.position is not None:
             self.seek(read.topic_partition, read.position)
 
     def _is_assigned(self, topic_partition: TopicPartition) -> bool:
         return not self._rebalancing and topic_partition in self._assigned
 
-    def _with_a_task(self) -> frozenset[int]:
+    def _partitions_with_a_task(self) -> frozenset[int]:
         return frozenset([tp.partition for tp in self._inputs])
 
     def _is_ours(self, partition: int) -> bool:
@@ -310,25 +304,25 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         for topic_partition, records in fetched.items():
             size_bytes = _BYTES_A_RECORD * len(records)
             size_bytes += sum([len(record.value) for record in records if record.value is not None])
-            filled = self._inputs.get(topic_partition)
-            if filled is None or filled.position is None:
+            each = self._inputs.get(topic_partition)
+            if each is None or each.position is None:
                 continue
-            if generation != self._generation or records[0].offset < filled.position:
-                # The fetch was under way over a rebalance or a seek and may begin at the committed offset.
-                self._seek_where_it_stands(filled)
+            if generation != self._generation or records[0].offset < each.position:
+                # The fetch was sent before a rebalance or a seek, and may begin at the committed offset.
+                self._restore_position(each)
             else:
-                filled.deliver(records, size_bytes)
+                each.deliver(records, size_bytes)
                 self._unreadable_times.pop(topic_partition, None)
 
-    def _unreadable(self, error: UnreadableError) -> None:
-        """What was damaged on its way is whole when it is fetched again; what is damaged on disk is not."""
+    def _count_unreadable(self, error: UnreadableError) -> None:
+        """Fail the input at the third time in a row; what was damaged in transit is whole again."""
         telemetry.emit(telemetry.RequestFailed(reason=str(error)))
         self._unreadable_times[error.topic_partition] += 1
         times = self._unreadable_times[error.topic_partition]
-        damaged = self._inputs.get(error.topic_partition)
-        if damaged is not None and times >= UNREADABLE_TIMES:
+        read = self._inputs.get(error.topic_partition)
+        if read is not None and times >= UNREADABLE_TIMES:
             topic, partition = error.topic_partition
-            damaged.fail(
+            read.fail(
                 Fatal(
                     f"{error} ({times} times). Where another replica is whole, let it lead; else accept the "
                     f"loss: delete the records of {topic}/{partition} up to the end of this batch "
@@ -336,13 +330,13 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 )
             )
 
-    def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
+    def _report_out_of_range(self, error: OffsetOutOfRangeError) -> None:
         for topic_partition, offset in error.args[0].items():
             gone = self._inputs.get(topic_partition)
-            # Below its position it is where the client began after a rebalance, by an old committed offset.
+            # Below its position: an old committed offset, where the client began after a rebalance.
             if gone is not None and gone.position is not None and offset >= gone.position:
-                # Whether that is a loss is decided where the task starts again, with the changelog at hand:
-                # somebody else may have read on, and what was deleted may have held no record.
+                # Whether that is a loss is decided when the task starts again and reads the changelog:
+                # another worker may have read on, and what was deleted may have held no record.
                 gone.fail(
                     TransactionLost(
                         f"offset {offset} of {topic_partition.topic}/{topic_partition.partition} is not in "

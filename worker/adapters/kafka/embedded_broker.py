@@ -1,7 +1,7 @@
 """A Kafka broker inside this process, for the demo: the mock cluster in confluent-kafka's librdkafka.
 
-It decides nothing; it starts, names its address and makes topics. It serves groups, transactions and
-idempotent producers, but (measured 2026-11 with confluent-kafka 2.16.1 and aiokafka 0.14.0) it forgets
+Decides nothing: it starts, names its address and makes topics. It serves groups, transactions and
+idempotent producers, but (measured 2026-11 with confluent-kafka 2.16.1 and aiokafka 0.14.0) it loses
 everything at the end, drops offsets committed inside transactions, shows aborted and open transactions to
 every reader, fences nobody, and writes commit markers with a checksum of 0, so that readers of what was
 written in transactions must not check checksums. Hence the limit to keep: good for a show with one worker
@@ -17,7 +17,7 @@ _ANSWER_WITHIN_S = 10.0
 
 
 class EmbeddedBroker:
-    """A running mock cluster of one node. ``bootstrap_servers`` is where any Kafka client finds it."""
+    """A running mock cluster of one node, at ``bootstrap_servers``."""
 
     def __init__(self) -> None:
         self._client = confluent_kafka.Producer({"test.mock.num.brokers": 1, "log_level": 0})
@@ -25,7 +25,7 @@ class EmbeddedBroker:
         self.bootstrap_servers = ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
 
     def create_topics(self, names: Iterable[str]) -> None:
-        """Make the topics, of 4 partitions each: the cluster creates what somebody asks about, always so."""
+        """Make the topics, of 4 partitions each: the cluster makes any topic that is asked about."""
         for name in names:
             self._client.list_topics(name, timeout=_ANSWER_WITHIN_S)
 

@@ -1,10 +1,10 @@
-"""The record batches of one answer to a fetch, unpacked in pieces.
+"""The record batches of one answer to a fetch, decompressed in pieces.
 
-Decides how much of a batch is unpacked at once. Stands in for the client's ``MemoryRecords`` (aiokafka 0.14),
-which unpacks a whole batch and holds it, though a batch of 11 KB may be 320 MB. Knows Kafka's batch format 2;
+Decides how much of a batch is decompressed at once. Replaces the client's ``MemoryRecords``, which
+decompresses a whole batch and holds it, though a batch of 11 KB may be 320 MB. Knows Kafka's batch format 2;
 nothing of topics, transactions and positions. Invariants: the records are those of the client's own parser,
-in order; beside the packed bytes a batch that is being read takes one piece, and of a record that is larger
-than a piece and whose value is over the limit only the beginning is ever held.
+in order; a batch that is being read holds one piece beside its compressed bytes; of a record that is larger
+than a piece, and whose value is over the limit, only the beginning is ever held.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from aiokafka.errors import CorruptRecordException
 from msgspec import Struct
 
 from worker.adapters.kafka.client_internals.fetcher import DefaultRecordBatch, MemoryRecords
-from worker.adapters.kafka.unpacking import DamagedError, Stream, stream_of, unpack_into
+from worker.adapters.kafka.decompression import DamagedBatchError, Stream, decompress_into, stream_of
 from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
 from worker.model.events import CutValue
 from worker.model.repartition import Headers
@@ -29,11 +29,11 @@ _LARGEST_MAGIC = 2
 _CODEC_MASK, _CONTROL_MASK = 0x07, 0x20
 _LARGEST_VARINT_BYTES = 10
 _ROOM = memoryview(bytearray(PIECE_BYTES))
-"""Where batches of all consumers are unpacked, one after the other: nothing waits in between."""
+"""Where batches of all consumers are decompressed, one after the other: nothing awaits in between."""
 
 
 class Record(Struct, frozen=True):
-    """A record as the client's parser gives it, made here because it was too large to be parsed whole."""
+    """A record as the client's parser gives it, for records that it cannot parse."""
 
     offset: int
     timestamp: int
@@ -49,11 +49,11 @@ class Piece(Struct, frozen=True):
     size_bytes: int
     is_last: bool
     batch: bytes = b""
-    """What ``records`` are parsed from, as a batch that is not packed."""
+    """What ``records`` are parsed from: a batch that is not compressed."""
 
 
 class FetchedBatches:
-    """Has what the client asks of its ``MemoryRecords``: the batches, without an incomplete last one."""
+    """Replaces the client's ``MemoryRecords``: the batches, without an incomplete last one."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = memoryview(answer)
@@ -62,12 +62,13 @@ class FetchedBatches:
         """The last batch, as it came."""
 
     def size_in_bytes(self) -> int:
-        """Of all of it, packed."""
+        """The size of the whole answer, compressed."""
         return len(self._answer)
 
     def has_next(self) -> bool:
-        """Whether a whole batch follows; or what comes first is none, which the client would pass over:
-        brokers send an incomplete batch only behind a whole one.
+        """Whether a whole batch follows, or the first one is incomplete, which the client would skip.
+
+        Brokers send an incomplete batch only behind a whole one.
         """
         return 0 < self._end() <= len(self._answer) or (not self._position and len(self._answer) > 0)
 
@@ -88,7 +89,7 @@ class FetchedBatches:
             return MemoryRecords(bytes(batch)).next_batch()
         attributes = batch[_ATTRIBUTES_AT]
         if attributes & _CODEC_MASK and not attributes & _CONTROL_MASK:
-            return PackedBatch(batch)
+            return CompressedBatch(batch)
         return DefaultRecordBatch(batch)
 
     def _end(self) -> int:
@@ -99,8 +100,8 @@ class FetchedBatches:
         return int(self._position + _LOG_OVERHEAD_BYTES + max(0, size_bytes))
 
 
-class PackedBatch:
-    """A packed batch of format 2. What its header says is said as the client's batch says it."""
+class CompressedBatch:
+    """A compressed batch of format 2, with the attributes of the client's batch."""
 
     def __init__(self, batch: memoryview) -> None:
         self._batch = batch
@@ -110,19 +111,19 @@ class PackedBatch:
         return getattr(self._header, name)
 
     def stream(self) -> Stream:
-        """Its records, unpacked. Raises DamagedError."""
+        """Its records, decompressed. Raises DamagedBatchError."""
         return stream_of(self._batch[_ATTRIBUTES_AT] & _CODEC_MASK, self._batch[_HEADER_BYTES:])
 
-    def at_once(self) -> Piece | None:
-        """All of its records, where they are not more than a piece. Raises DamagedError."""
-        packed, room = self._batch[_HEADER_BYTES:], _ROOM
-        size_bytes = unpack_into(self._batch[_ATTRIBUTES_AT] & _CODEC_MASK, packed, room)
+    def whole_piece(self) -> Piece | None:
+        """All of its records where they fit into a piece, else None. Raises DamagedBatchError."""
+        compressed, room = self._batch[_HEADER_BYTES:], _ROOM
+        size_bytes = decompress_into(self._batch[_ATTRIBUTES_AT] & _CODEC_MASK, compressed, room)
         if size_bytes is None:
             return None
         return self._piece(room[:size_bytes], self._count(), is_last=True)
 
     def pieces(self, stream: Stream, most_value_bytes: int) -> Iterator[Piece]:
-        """Its records, about a piece of them at a time. Raises DamagedError."""
+        """Its records, about a piece of them at a time. Raises DamagedBatchError."""
         reader = _Reader(stream)
         left = self._count()
         while left:
@@ -130,25 +131,25 @@ class PackedBatch:
             size_bytes, count = whole_records(reader.buffer, left)
             if count:
                 left -= count
-                yield self._piece(reader.take(size_bytes), count, is_last=not left)
+                yield self._piece(reader.read(size_bytes), count, is_last=not left)
                 continue
             record_bytes = reader.record_bytes()
             left -= 1
             if record_bytes <= max(PIECE_BYTES, most_value_bytes) + KEPT_OF_TOO_LARGE_BYTES:
-                yield self._piece(reader.take(record_bytes), 1, is_last=not left)
+                yield self._piece(reader.read(record_bytes), 1, is_last=not left)
             else:
                 yield Piece(
                     (self._large_record(reader, record_bytes, most_value_bytes),), record_bytes, not left
                 )
         if reader.fill(1):
-            raise DamagedError("something follows the batch's last record")
+            raise DamagedBatchError("something follows the batch's last record")
 
     def _count(self) -> int:
         (count,) = struct.unpack_from(">i", self._batch, _COUNT_AT)
         return int(count)
 
     def _piece(self, records: bytes | memoryview, count: int, *, is_last: bool) -> Piece:
-        """As a batch like this one with only these records, which are not packed."""
+        """A piece with a batch like this one, of these records alone, not compressed."""
         header = bytearray(self._batch[:_HEADER_BYTES])
         header[_ATTRIBUTES_AT] &= ~_CODEC_MASK
         struct.pack_into(">i", header, 8, _HEADER_BYTES - _LOG_OVERHEAD_BYTES + len(records))
@@ -157,31 +158,33 @@ class PackedBatch:
         return Piece(DefaultRecordBatch(batch), len(records), is_last, batch)
 
     def _large_record(self, reader: "_Reader", record_bytes: int, most_value_bytes: int) -> Record:
-        """The next record, without what nobody can use of it: of a value over the limit the rest, a key that
-        is larger than what is kept of such a value, and all headers.
+        """The next record, without what nobody can use of it.
+
+        That is all headers, the end of a value over the limit, and a key larger than what is kept of such a
+        value.
         """
         end = reader.position + record_bytes
         reader.varint()  # its size, which is known
-        reader.take(1)
+        reader.read(1)
         timestamp_delta, offset_delta = reader.varint(), reader.varint()
         key_bytes = reader.varint()
         key = None
         if 0 <= key_bytes <= KEPT_OF_TOO_LARGE_BYTES:
-            key = reader.take(key_bytes)
+            key = reader.read(key_bytes)
         else:
-            reader.pass_over(max(0, key_bytes))
+            reader.skip(max(0, key_bytes))
         value_bytes = reader.varint()
         if reader.position + max(0, value_bytes) > end:
-            raise DamagedError("a record's value is longer than the record")
+            raise DamagedBatchError("a record's value is longer than the record")
         value: bytes | None = None
         if value_bytes > max(most_value_bytes, KEPT_OF_TOO_LARGE_BYTES):
-            beginning = reader.take(KEPT_OF_TOO_LARGE_BYTES)
+            beginning = reader.read(KEPT_OF_TOO_LARGE_BYTES)
             digest = hashlib.sha256(beginning)
-            reader.pass_over(value_bytes - len(beginning), digest)
+            reader.skip(value_bytes - len(beginning), digest)
             value = CutValue.of(beginning, value_bytes, digest.hexdigest())
         elif value_bytes >= 0:
-            value = reader.take(value_bytes)
-        reader.pass_over(end - reader.position)
+            value = reader.read(value_bytes)
+        reader.skip(end - reader.position)
         header = self._header
         own_time = header.first_timestamp + timestamp_delta
         timestamp = header.max_timestamp if header.timestamp_type else own_time
@@ -189,7 +192,7 @@ class PackedBatch:
 
 
 class _Reader:
-    """Unpacked bytes, some of them read ahead."""
+    """Reads a stream, some bytes ahead."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -197,7 +200,7 @@ class _Reader:
         self.position = 0
 
     def fill(self, size_bytes: int) -> bool:
-        """Read ahead until so much is there, or all; whether it is."""
+        """Read ahead until the buffer holds so many bytes; False where the stream ends before."""
         if len(self.buffer) < size_bytes:
             parts, there = [self.buffer], len(self.buffer)
             while there < size_bytes and (part := self._stream.read(min(size_bytes - there, _READ_BYTES))):
@@ -206,20 +209,20 @@ class _Reader:
             self.buffer = b"".join(parts)
         return len(self.buffer) >= size_bytes
 
-    def take(self, size_bytes: int) -> bytes:
+    def read(self, size_bytes: int) -> bytes:
         """The next bytes."""
         if not self.fill(size_bytes):
-            raise DamagedError("the batch ends before its last record")
+            raise DamagedBatchError("the batch ends before its last record")
         taken, self.buffer = self.buffer[:size_bytes], self.buffer[size_bytes:]
         self.position += size_bytes
         return taken
 
-    def pass_over(self, size_bytes: int, digest: Any = None) -> None:
-        """Read so many bytes and keep none of them."""
+    def skip(self, size_bytes: int, digest: Any = None) -> None:
+        """Read so many bytes, add them to ``digest``, keep none."""
         if size_bytes < 0:
-            raise DamagedError("a record is longer than it says")
+            raise DamagedBatchError("a record is longer than it says")
         while size_bytes:
-            part = self.take(min(size_bytes, _READ_BYTES))
+            part = self.read(min(size_bytes, _READ_BYTES))
             size_bytes -= len(part)
             if digest is not None:
                 digest.update(part)
@@ -228,26 +231,26 @@ class _Reader:
         """The next number, zigzag."""
         self.fill(_LARGEST_VARINT_BYTES)
         value, size_bytes = read_varint(self.buffer, 0)
-        self.take(size_bytes)
+        self.read(size_bytes)
         return value
 
     def record_bytes(self) -> int:
-        """How long the next record is, with its own length."""
+        """The size of the next record, with its length field."""
         self.fill(_LARGEST_VARINT_BYTES)
         size_bytes, own_bytes = read_varint(self.buffer, 0)
         if size_bytes < 0:
-            raise DamagedError("a record of a negative size")
+            raise DamagedBatchError("a record of a negative size")
         return size_bytes + own_bytes
 
 
 def whole_records(buffer: bytes, most: int) -> tuple[int, int]:
-    """How many bytes the whole records at the beginning are, and how many records; at most ``most``."""
+    """(bytes, records) of the whole records at the buffer's beginning, at most ``most`` of them."""
     position = count = 0
     end = len(buffer)
     while count < most and position + _LARGEST_VARINT_BYTES < end:
         size_bytes, after = read_varint(buffer, position)
         if size_bytes < 0:
-            raise DamagedError("a record of a negative size")
+            raise DamagedBatchError("a record of a negative size")
         if after + size_bytes > end:
             break
         position = after + size_bytes
@@ -256,7 +259,7 @@ def whole_records(buffer: bytes, most: int) -> tuple[int, int]:
 
 
 def read_varint(buffer: bytes, position: int) -> tuple[int, int]:
-    """The number at that position (zigzag), and where it ends. Raises DamagedError."""
+    """The number at that position (zigzag), and where it ends. Raises DamagedBatchError."""
     if position < len(buffer) and (byte := buffer[position]) < 0x80:  # as nearly always
         return (byte >> 1) ^ -(byte & 1), position + 1
     value = shift = 0
@@ -266,4 +269,4 @@ def read_varint(buffer: bytes, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return (value >> 1) ^ -(value & 1), place + 1
         shift += 7
-    raise DamagedError("a number without an end")
+    raise DamagedBatchError("a number without an end")

@@ -1,10 +1,10 @@
-"""The records of a batch in which some header's name is not UTF-8.
+"""Reads the records of a batch in which the name of a header is not UTF-8.
 
-Decides how such a name is read: bytes that are not UTF-8 become U+FFFD. Brokers take any bytes there and
-Kafka's own consumer reads them; the client's parser (aiokafka 0.14) raises, and nothing of the batch can be
-had from it. Knows Kafka's batch format 2, unpacked; nothing of topics. Slower than the client's parser (5 us
-a record, that takes 0.5; 2026-11-30), so it is asked only where that has raised UnicodeDecodeError.
-Invariant: the records are otherwise those of the client's parser.
+Decides how such a name is read: bytes that are not UTF-8 become U+FFFD. Brokers accept any bytes there, and
+Kafka's own consumer reads them; the client's parser raises, and gives nothing of the batch. Knows Kafka's
+batch format 2, not compressed; nothing of topics. It takes 5 us a record, the client's parser 0.5
+(2026-11-30), so it runs only where that has raised UnicodeDecodeError. Invariant: the records are otherwise
+those of the client's parser.
 """
 
 import struct
@@ -17,7 +17,7 @@ _LOG_APPEND_TIME = 0x08
 
 
 def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
-    """Its records. Raises DamagedError or ValueError where they have no valid form."""
+    """The records of the batch. Raises DamagedBatchError or ValueError where they have no valid form."""
     header = _HEADER.unpack_from(batch)
     base_offset, attributes, first_ms, last_ms, count = header[0], header[5], header[7], header[8], header[12]
     buffer = bytes(batch)
@@ -46,7 +46,7 @@ def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
 
 
 def _bytes_at(buffer: bytes, position: int) -> tuple[bytes | None, int]:
-    """What stands there behind its length, None for -1; and where it ends."""
+    """The bytes behind the length at this position, None for a length of -1; and where they end."""
     size_bytes, position = read_varint(buffer, position)
     if size_bytes < 0:
         return None, position

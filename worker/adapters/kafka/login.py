@@ -1,10 +1,10 @@
-"""Logging in to the brokers: with what, how often, and when trying again has become pointless.
+"""How clients log in to the brokers: with which credentials, how often, and when to stop trying.
 
-One ``Login`` a process and cluster. Decides what each new connection logs in with (files are read again, so a
-rotated password or certificate is used from the next connection on), which failures are a refusal of the
-login and no broker that is away, and how long a refused login waits before it is tried again. Knows nothing
-of what a connection is for. Invariants: no password, key or token leaves through an error or a log line;
-while every broker refuses, at most ``MOST_TRIES`` logins are tried, however many clients ask.
+One ``Login`` a process and cluster. Decides with what each new connection logs in (files are read again, so a
+rotated password or certificate is used from the next connection on), and how long to wait after a refused
+login; which errors are a refusal is ``login_refusals``. Knows nothing of what a connection is for.
+Invariants: no password, key or token leaves through an error or a log line; while every broker refuses, at
+most ``MOST_TRIES`` logins are tried, however many clients ask.
 """
 
 import asyncio
@@ -29,24 +29,24 @@ MOST_TRIES = 6
 """Refused logins in a row, after which the process ends."""
 
 WAITS_S: tuple[float, ...] = (4.0, 8.0, 16.0, 32.0, 60.0)
-"""After the first, second ... refusal: the sixth try is two minutes after the first."""
+"""The wait after the first, second ... refusal: the sixth try is two minutes after the first."""
 
 _TURN_S = 1.0
-"""The longest wait for the login of another connection, and in front of a login that is not to be tried yet.
-"""
+"""The longest wait for the login of another connection, and before a login that is not due yet."""
 
 _SECRETS = [option.name for option in structs.fields(Kafka) if option.type is Secret]
 _FILES = [option.name for option in structs.fields(Kafka) if option.name.endswith("file")]
 
 
 class LoginConnectionError(KafkaConnectionError):  # type: ignore[misc]  # the client is untyped
-    """A connection that was not made because the login was refused. The client takes it as a broker that
-    cannot be reached, and tries again later.
+    """The client's error for a connection that was not made because the login was refused.
+
+    The client takes it for a broker that cannot be reached, and tries again later.
     """
 
 
 class _Refusals(Struct):
-    """Those of one address since it last let us in."""
+    """The refusals of one address since its last successful login."""
 
     tries: int
     since: float
@@ -56,7 +56,7 @@ class _Refusals(Struct):
 
 
 class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyped
-    """How every client of one cluster logs in. The client hands it on, untouched, to each connection."""
+    """How every client of one cluster logs in. The client hands it on to each connection."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         self._tokens = TokenClient(kafka) if kafka.sasl_mechanism == "OAUTHBEARER" else None
         self._refusals: dict[str, _Refusals] = {}
         self._newest = ""  # the line of the newest refusal, where nothing else has happened since
-        self._let_in_at = float("-inf")  # by any broker
+        self._accepted_at = float("-inf")  # by any broker
         self._turn: tuple[asyncio.AbstractEventLoop, asyncio.Lock] | None = None
 
     def options(self) -> dict[str, Any]:
@@ -95,33 +95,33 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         return await self._tokens.token(self._kafka.sasl_oauth_client_secret.reveal())
 
     def check(self) -> None:
-        """Raise Fatal where the brokers have refused so often, and none has let us in, that a human must
-        help.
-        """
+        """Raise Fatal where the brokers have refused ``MOST_TRIES`` times and none has accepted a login."""
         for refusals in self._refusals.values():
-            if refusals.tries >= MOST_TRIES and self._let_in_at < refusals.since:
+            if refusals.tries >= MOST_TRIES and self._accepted_at < refusals.since:
                 seconds = self._now() - refusals.since
                 raise Fatal(f"{refusals.line} (tried {refusals.tries} times in {seconds:.0f} s)")
 
-    def refused(self) -> LoginRefused | None:
-        """The newest refusal, unless a broker has let us in since, or was found to be away."""
+    def newest_refusal(self) -> LoginRefused | None:
+        """The newest refusal; None where a broker has accepted a login since, or was found to be away."""
         return LoginRefused(self._newest) if self._newest else None
 
     @contextlib.asynccontextmanager
     async def attempt(self, address: str) -> AsyncIterator[None]:
-        """Around each new connection to ``address``. Whatever fails inside leaves as an error of the client;
-        a refusal is counted. Raises LoginConnectionError, too, where it is not yet time to try again.
+        """Wrap the making of a connection to ``address``: count a refused login, or an accepted one.
+
+        Whatever fails inside is raised as an error of the client. Raises LoginConnectionError for a refused
+        login, and where the next try is not due yet.
         """
-        self._read_again()
+        self._reload_files()
         await self._wait(address)
-        async with self._in_turn():
-            self._refuse_early(address)  # the one ahead may have been refused
+        async with self._one_at_a_time():
+            self._raise_until_due(address)  # the login before this one may have been refused
             try:
                 yield
             except Exception as error:
                 refusal = refusal_of(error, self._kafka)
                 if refusal is not None:
-                    self._count(address, refusal)
+                    self._count_refusal(address, refusal)
                     raise LoginConnectionError(
                         "the login was refused (authentication.failed says why)"
                     ) from error
@@ -135,8 +135,8 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
 
     # --- the files ---
 
-    def _read_again(self) -> None:
-        """Use what is new in the files; where it cannot be used (written by half, say) keep what there is."""
+    def _reload_files(self) -> None:
+        """Use what is new in the files; where it cannot be used (half written, say) keep the old."""
         contents = self._contents()
         if contents == self._seen:
             return
@@ -158,7 +158,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         telemetry.emit(telemetry.CredentialsReloaded(files=[path for path, _ in changed]))
 
     def _contents(self) -> list[tuple[str, bytes | None]]:
-        """Each file of the login, with what it holds; None where it cannot be read."""
+        """(path, content) of each file of the login; None where it cannot be read."""
         named = [getattr(self._kafka, name) for name in _FILES]
         paths = [path for path in named if path] + [str(secret.file) for _, secret in self._secrets()]
         return [(path, _bytes_of(path)) for path in paths]
@@ -171,18 +171,18 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
 
     # --- refusals ---
 
-    def _count(self, address: str, refusal: Refusal) -> None:
-        """Count a refusal, and log the 1st, 2nd, 4th ... in a row."""
+    def _count_refusal(self, address: str, refusal: Refusal) -> None:
+        """Count a refusal, and log the first, second, fourth ... in a row."""
         now = self._now()
         before = [self._refusals[address]] if address in self._refusals else []
         if refusal.of_the_account:  # it is one account, whichever broker refuses it
             before += [known for known in self._refusals.values() if known.of_the_account]
             if self._tokens is not None:
-                self._tokens.forget()
+                self._tokens.discard_token()
         tries = 1 + max([known.tries for known in before], default=0)
         since = min([known.since for known in before], default=now)
         wait_s = WAITS_S[min(tries, len(WAITS_S)) - 1]
-        line = f"{address} refuses the login {self._who()}: " if refusal.by_broker else "no login: "
+        line = f"{address} refuses the login {self._identity()}: " if refusal.by_broker else "no login: "
         line += refusal.reason
         self._refusals[address] = _Refusals(tries, since, now + wait_s, refusal.of_the_account, line)
         self._newest = line
@@ -196,11 +196,11 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
     def _accept(self, address: str) -> None:
         self._refusals.pop(address, None)
         self._newest = ""
-        self._let_in_at = self._now()
+        self._accepted_at = self._now()
         for refusals in self._refusals.values():
-            refusals.of_the_account = False  # the account is well; it is that broker
+            refusals.of_the_account = False  # the account is accepted; the refusal is of that broker
 
-    def _who(self) -> str:
+    def _identity(self) -> str:
         kafka = self._kafka
         if not self._sasl:
             return f"by {kafka.security_protocol}"
@@ -208,7 +208,7 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         return f'of "{user}" by {kafka.security_protocol} with {kafka.sasl_mechanism}'
 
     def _wait_s(self, address: str) -> float:
-        """For how long a login at this address is not to be tried."""
+        """For how long no login at this address is to be tried."""
         waits = [
             known.not_before - self._now()
             for where, known in self._refusals.items()
@@ -216,22 +216,23 @@ class Login(AbstractTokenProvider):  # type: ignore[misc]  # the client is untyp
         ]
         return max(waits, default=0.0)
 
-    def _refuse_early(self, address: str) -> None:
+    def _raise_until_due(self, address: str) -> None:
         wait_s = self._wait_s(address)
         if wait_s > 0:
             raise LoginConnectionError(f"the login was refused, and is tried again in {wait_s:.0f} s")
 
     async def _wait(self, address: str) -> None:
-        """A client that tries again at once is to do so about once a second."""
+        """Slow a client that retries at once down to about one try a second."""
         wait_s = self._wait_s(address)
         if wait_s > 0:
             await asyncio.sleep(min(wait_s, _TURN_S))
-        self._refuse_early(address)
+        self._raise_until_due(address)
 
     @contextlib.asynccontextmanager
-    async def _in_turn(self) -> AsyncIterator[None]:
-        """One login at a time, so that a password that is wrong is sent once and not by every client at once;
-        but a silent broker holds up nobody for longer than ``_TURN_S``. Certificates lock no account.
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        """Let one login run at a time, so that a wrong password is sent once, not by every client at once.
+
+        A silent broker holds up the others for at most ``_TURN_S``. Certificates lock no account: no turns.
         """
         if not self._sasl:
             yield

@@ -1,7 +1,7 @@
-"""Whether a connection failed because the login was refused, and what a human has to do then.
+"""Which errors mean that a login was refused, and what a human has to do then.
 
 Decides which errors of the client, of TLS and of a token endpoint are a refusal, which no waiting changes;
-all others mean a broker that is away. Knows no connection and no clock. Invariant: a reason holds no
+all others mean that a broker is away. Knows no connection and no clock. Invariant: a reason holds no
 password, key or token.
 """
 
@@ -18,8 +18,10 @@ _AWAY = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 class Refusal(Struct, frozen=True):
-    """``reason`` with its remedy. ``of_the_account``: every broker refuses it, and one may lock the account;
-    else it is a matter of TLS with one broker. ``by_broker``: else the token endpoint refused.
+    """Why a login was refused: ``reason``, with its remedy.
+
+    ``of_the_account``: every broker refuses it, and one may lock the account; else TLS to one broker fails.
+    ``by_broker``: False where the token endpoint refused.
     """
 
     reason: str
@@ -28,16 +30,16 @@ class Refusal(Struct, frozen=True):
 
 
 def refusal_of(error: Exception, kafka: Kafka) -> Refusal | None:
-    """Why the login was refused; None where the broker is merely away."""
+    """Why the login was refused; None where the broker is away."""
     for cause in _causes(error):
         if isinstance(cause, TokenRefused):
-            return Refusal(_words(cause), of_the_account=True, by_broker=False)
+            return Refusal(_message(cause), of_the_account=True, by_broker=False)
         if isinstance(cause, UnsupportedSaslMechanismError):
             return Refusal(
                 f"it does not offer {kafka.sasl_mechanism}: choose kafka.sasl_mechanism accordingly", True
             )
         if isinstance(cause, SaslAuthenticationFailed | IllegalSaslStateError):
-            return Refusal(f"{_words(cause)}: {_remedy(kafka)}", True)
+            return Refusal(f"{_message(cause)}: {_remedy(kafka)}", True)
         if isinstance(cause, ssl.SSLCertVerificationError):
             problem = getattr(cause, "verify_message", cause)
             return Refusal(
@@ -53,26 +55,26 @@ def refusal_of(error: Exception, kafka: Kafka) -> Refusal | None:
 
 
 def _is_away(error: ssl.SSLError) -> bool:
-    """Whether the other side ended, or is in trouble of its own, rather than refuse."""
+    """Whether the other side closed the connection, or has an error of its own."""
     return isinstance(error, _AWAY) or "INTERNAL_ERROR" in (error.reason or "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and all that led to it."""
+    """The error and the errors that caused it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _words(refused: BaseException) -> str:
-    """What was said, else what the error code means; without the name of its class."""
+def _message(refused: BaseException) -> str:
+    """The text of an error, else what its code means; without the name of its class."""
     said = ", ".join(str(word) for word in refused.args if word)
     return said or str(getattr(refused, "description", refused))
 
 
 def _remedy(kafka: Kafka) -> str:
     if kafka.sasl_mechanism == "OAUTHBEARER":
-        return "the token's issuer, audience, scope and life must be those that the brokers expect"
+        return "the token's issuer, audience, scope and lifetime must be those that the brokers expect"
     file = kafka.sasl_password.file
     return "set kafka.sasl_username and kafka.sasl_password" + (f", read from {file}" if file else "")
 

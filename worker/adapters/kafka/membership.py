@@ -1,8 +1,9 @@
-"""This process's standing in the consumer group: what the client knows of it and tells only to those who ask.
+"""This process's membership in the consumer group, and which of its errors are fatal.
 
-Decides which troubles nobody can wait out. Knows aiokafka's coordination; nothing of partitions and records.
-Invariant: as long as ``check`` is called again and again, no error of the coordination stays unheard. Until
-it has been heard the client stands still: it neither joins nor reads.
+Decides which errors no waiting ends: a right that is missing, an option that the brokers refuse, another
+process under the same static name. Knows nothing of partitions and records. Invariant: as long as
+``raise_errors`` is called again and again, no error of the coordination stays unreported; until one is, the
+client neither joins nor fetches.
 """
 
 from collections import deque
@@ -19,7 +20,7 @@ from aiokafka.errors import (
 )
 from msgspec import Struct
 
-from worker.adapters.kafka.answers import Grants, lost_reading
+from worker.adapters.kafka.answers import Grants, read_failure
 from worker.adapters.kafka.client_internals.consumer import Coordination
 from worker.errors import Fatal
 from worker.ports import Clock
@@ -50,7 +51,7 @@ class GroupMember(Struct, frozen=True, kw_only=True):
 
 
 class Membership:
-    """One consumer's membership in its group."""
+    """The membership of one consumer."""
 
     def __init__(self, consumer: AIOKafkaConsumer, member: GroupMember, clock: Clock, grants: Grants) -> None:
         self._coordination = Coordination(consumer)
@@ -61,19 +62,19 @@ class Membership:
         self._member_id: str | None = None
         self._displaced_at: deque[float] = deque(maxlen=_DISPLACED_TIMES)
 
-    def joined(self) -> None:
-        """An assignment has come: remember as whom, and whether we had been thrown out before it."""
+    def on_assigned(self) -> None:
+        """Note under which member id the assignment came: a new one means that the group had evicted us."""
         member_id = self._coordination.member_id
         if self._member_id not in (None, member_id):
             self._displaced_at.append(self._clock.monotonic())
         self._member_id = member_id
 
-    def check(self) -> None:
-        """Raise what the coordination failed with since the last call: a KafkaError, or Fatal."""
-        self._refuse_displacement()  # first: a member that cannot join fails with an error every time
+    def raise_errors(self) -> None:
+        """Raise what has failed in the coordination since the last call: a KafkaError, or Fatal."""
+        self._reject_displacement()  # first: a member that cannot join fails with an error every time
         self._coordination.check_errors()
 
-    def _refuse_displacement(self) -> None:
+    def _reject_displacement(self) -> None:
         if self._group_instance_id is not None and self._is_displaced_again_and_again():
             raise Fatal(
                 f"thrown out of group {self._group_id} {_DISPLACED_TIMES} times within "
@@ -83,12 +84,12 @@ class Membership:
                 "a restart is all it needs"
             )
 
-    def judge(self, error: KafkaError) -> None:
-        """Raise Fatal, with the remedy, for an error that no retry will mend."""
+    def raise_if_fatal(self, error: KafkaError) -> None:
+        """Raise Fatal, with the remedy, for an error that no retry fixes."""
         if isinstance(error, GroupAuthorizationFailedError | TopicAuthorizationFailedError):
             named = error.args[0] if error.args else ""
             topics = ", ".join(sorted(named)) if isinstance(named, set | frozenset) else str(named)
-            raise Fatal(str(lost_reading(f"group {self._group_id}", error, topics, self._grants))) from error
+            raise Fatal(str(read_failure(f"group {self._group_id}", error, topics, self._grants))) from error
         for kind, remedy in _REMEDIES.items():
             if isinstance(error, kind):
                 raise Fatal(f"the brokers refuse group {self._group_id}: {error}: {remedy}") from error

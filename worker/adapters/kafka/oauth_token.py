@@ -1,8 +1,8 @@
-"""Access tokens of OAUTHBEARER: asked for at a token endpoint with client credentials (RFC 6749, 4.4).
+"""Access tokens for OAUTHBEARER, from a token endpoint by client credentials (RFC 6749, 4.4).
 
-Decides how long a token is used, and which answers of the endpoint are a refusal that no waiting will change.
-Knows HTTP and nothing of Kafka's protocol. Invariants: neither the client's secret nor a token is in any
-error; a token is not used in the last fifth of its life.
+Decides how long a token is used, and which answers of the endpoint are a refusal that no waiting changes.
+Knows HTTP; nothing of Kafka's protocol. Invariants: neither the client's secret nor a token is in any error;
+a token is not used in the last fifth of its lifetime.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ _NOT_NOW = (408, 425, 429)
 
 
 class TokenRefused(KafkaError):  # type: ignore[misc]  # noqa: N818 - as in worker.errors
-    """The endpoint is there and gives no token. Remedy: in the message; waiting does not help."""
+    """The endpoint answers and gives no token. Remedy: in the message; waiting does not help."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The secret goes to the configured address and to no other."""
+    """Sends the secret to the configured address and to no other."""
 
     def redirect_request(self, *_: Any) -> None:
         return None
 
 
 class TokenClient:
-    """Asks one endpoint, and keeps the token."""
+    """Asks one endpoint for tokens, and keeps the newest."""
 
     def __init__(self, kafka: Kafka) -> None:
         """Raises OSError where the endpoint's authority (``kafka.sasl_oauth_cafile``) cannot be read."""
@@ -55,8 +55,10 @@ class TokenClient:
         self._use_until = 0.0
 
     async def token(self, secret: str) -> str:
-        """A token with some of its life ahead. Raises TokenRefused, and KafkaConnectionError where the
-        endpoint cannot be reached or asks for patience.
+        """A token that has not expired.
+
+        Raises TokenRefused, and KafkaConnectionError where the endpoint cannot be reached, or asks to retry
+        later.
         """
         if time.monotonic() >= self._use_until:
             asked_at = time.monotonic()
@@ -68,12 +70,12 @@ class TokenClient:
             self._token, self._use_until = token, asked_at + lifetime_s * _USED_SHARE
         return self._token
 
-    def forget(self) -> None:
-        """The brokers did not accept the token: ask for another one."""
+    def discard_token(self) -> None:
+        """Ask for another token next time: the brokers did not accept this one."""
         self._use_until = 0.0
 
     def _ask(self, secret: str) -> tuple[str, float]:
-        """A new token and its life in seconds; 0 where the endpoint does not say. Blocks."""
+        """A new token and its lifetime in seconds; 0 where the endpoint does not say. Blocks."""
         form = {"grant_type": "client_credentials"} | ({"scope": self._scope} if self._scope else {})
         names = f"{urllib.parse.quote_plus(self._client_id)}:{urllib.parse.quote_plus(secret)}"
         request = urllib.request.Request(  # noqa: S310 - https, or http on loopback (config.checks)

@@ -1,7 +1,7 @@
-"""What the brokers say of offsets: where a partition begins and ends, and what the group has committed.
+"""Offsets as the brokers report them: where a partition begins and ends, what the group has committed.
 
-Decides how long an answer is waited for. Knows a started consumer. Invariant: every answer is asked for anew,
-and a failure is a ``TransactionLost``: the task tries again.
+Decides how long to wait for an answer. Knows a started consumer; nothing of tasks. Invariants: every call
+asks a broker, and a failure is a ``TransactionLost``, so the task tries again.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from worker.adapters.kafka.answers import Grants, lost_reading
+from worker.adapters.kafka.answers import Grants, read_failure
 from worker.adapters.kafka.client_internals.consumer import committed_offsets, high_watermark
 from worker.model.state import GroupOffset
 
@@ -19,14 +19,14 @@ _ANSWER_S = 10.0
 
 
 class Offsets:
-    """Asks through one consumer, as a member of its group."""
+    """Asks for offsets through one consumer, as a member of its group."""
 
     def __init__(self, consumer: AIOKafkaConsumer, grants: Grants) -> None:
         self._consumer = consumer
         self._grants = grants
 
     async def first(self, topic_partition: TopicPartition) -> int:
-        """That of the oldest record."""
+        """The offset of the oldest record."""
         answer = await self._answered(self._consumer.beginning_offsets([topic_partition]), [topic_partition])
         return int(answer[topic_partition])
 
@@ -36,7 +36,7 @@ class Offsets:
         return int(answer[topic_partition])
 
     async def log_end(self, topic_partition: TopicPartition) -> int:
-        """The high watermark: also behind records of transactions that are open or were aborted."""
+        """The high watermark, behind open and aborted transactions too."""
         return int(await self._answered(high_watermark(self._consumer, topic_partition), [topic_partition]))
 
     async def committed(
@@ -53,4 +53,4 @@ class Offsets:
         except (KafkaError, TimeoutError) as error:
             named = error.args[0] if error.args and isinstance(error.args[0], set) else ()
             topics = sorted(named) or [topic_partition.topic for topic_partition in asked]
-            raise lost_reading("read the input's offsets", error, ", ".join(topics), self._grants) from error
+            raise read_failure("read the input's offsets", error, ", ".join(topics), self._grants) from error

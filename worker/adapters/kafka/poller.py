@@ -1,9 +1,9 @@
-"""Takes from the client what its fetches have brought, as much as there is memory for.
+"""Polls the client for the records it has fetched, as many as there is memory for.
 
-Decides when to ask the client, how much to take at once, and how long the broker may keep a fetch. Knows the
-client's fetcher (aiokafka 0.14); nothing of sources. Invariants: ``getmany`` is never cancelled and never
-waits (that is done here, so that news of room and of records both end it); a poll brings ``_POLL_BYTES``, and
-by at most one piece of a batch or one record more.
+Decides when to ask the client, how much to take at once, and how long a broker may hold a fetch back. Knows
+nothing of sources. Invariants: ``getmany`` is never cancelled and never waits (the waiting is done here, so
+that it ends for records and for room alike); a poll brings ``_POLL_BYTES``, or by at most one piece of a
+batch or one record more.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ _POLL_BYTES = 1024 * 1024
 _POLL_RECORDS = 1_000
 _MEMORY_WAIT_S = 0.02
 FETCH_WAIT_MS = 100
-"""The client has one fetch a broker under way: one that waits for the usually empty repartition topic keeps a
-backlog of the raw topic waiting."""
+"""The client sends one fetch at a time to each broker: one that waits for the usually empty repartition topic
+delays a backlog of the raw topic."""
 _QUIET_FETCH_WAIT_MS = 500
-"""Where nothing comes in, asking for hundreds of partitions is most of what the worker does."""
+"""An idle worker spends most of its time on fetches for hundreds of partitions."""
 _QUIET_AFTER_S = 2.0
 
 Fetched = Mapping[TopicPartition, Sequence[InputRecord]]
@@ -43,7 +43,7 @@ class FetchLimits(Struct, frozen=True):
 
 
 class Poller:
-    """One consumer's."""
+    """Polls one consumer."""
 
     def __init__(self, limits: FetchLimits) -> None:
         self._fetch_bytes = limits.fetch_bytes
@@ -56,28 +56,28 @@ class Poller:
         self._busy_at_s = time.monotonic()
 
     def wake(self) -> None:
-        """There is room, or another partition to read, or an end to it all."""
+        """End a waiting ``poll``: there is room, another partition to read, or the group is closing."""
         self._room.set()
 
-    def sought(self) -> None:
-        """The client is to read elsewhere: soon, so no fetch should wait for long."""
+    def position_changed(self) -> None:
+        """End a waiting ``poll``, and let no fetch wait for long: records are expected elsewhere."""
         self._busy_at_s = time.monotonic()
         self._room.set()
 
-    def brought(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        """The partitions for which the client has something, records or an error, oldest first."""
+    def partitions_with_data(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
+        """The partitions of which the client has records or an error, the oldest first."""
         self._room.clear()
         fetcher = ClientFetcher(consumer)
-        # The client asks for every partition of which nothing waits, whatever waits of the others. An answer
-        # always holds a batch, so asking for 1 byte slows it down and never stops it.
-        left_bytes = 2 * self._fetch_bytes - fetcher.packed_bytes()
+        # The client fetches every partition of which it keeps nothing, however much it keeps of the others.
+        # An answer always holds a batch, so asking for 1 byte slows it down and never stops it.
+        left_bytes = 2 * self._fetch_bytes - fetcher.compressed_bytes()
         fetcher.set_limits(fetch_bytes=max(1, min(self._fetch_bytes, left_bytes)))
         return fetcher.answered_partitions()
 
     async def poll(
         self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], most_s: float
     ) -> Fetched:
-        """What the client has for these; where that is nothing wait for more. Raises KafkaError."""
+        """The records that the client has of these; where it has none, wait for some. Raises KafkaError."""
         fetcher = ClientFetcher(consumer)
         if wanted:
             self.budget.begin_poll(_POLL_BYTES)

@@ -1,8 +1,8 @@
-"""How much memory one consumer may fill with records that it unpacks.
+"""How much memory one consumer may fill with records that it decompresses.
 
-Decides when a poll has brought enough, and which partitions may have a batch half unpacked. Knows nothing of
-codecs and records. Invariants: half-unpacked batches hold at most ``unfinished_bytes`` together, or there is
-only one; a poll that has brought nothing may always bring a piece.
+Decides when a poll is full, and which partitions may have a batch partly decompressed. Knows nothing of
+codecs and records. Invariants: partly decompressed batches hold at most ``unfinished_bytes`` together, or
+there is only one; a poll that has no record yet always gets a piece.
 """
 
 import sys
@@ -11,7 +11,7 @@ UNFINISHED_BYTES = 32 * 1024 * 1024
 
 
 class ReadBudget:
-    """One consumer's. Without arguments: no limit on values, polls and half-unpacked batches."""
+    """The budget of one consumer. Without arguments nothing is limited."""
 
     def __init__(
         self,
@@ -20,8 +20,9 @@ class ReadBudget:
         unfinished_bytes: int = sys.maxsize,
         poll_records: int = 0,
     ) -> None:
-        """``most_value_bytes``: of a larger value only the beginning is wanted, where it is known in time.
-        ``poll_records``: so many are enough for a poll; 0 = any number.
+        """``most_value_bytes``: of a larger value only the beginning is wanted, if its size is known in time.
+
+        ``poll_records``: the most for a poll, or by a piece more; 0 = any number.
         """
         self.most_value_bytes = most_value_bytes
         self._unfinished_bytes = unfinished_bytes
@@ -34,24 +35,24 @@ class ReadBudget:
     # --- one poll ---
 
     def begin_poll(self, most_bytes: int) -> None:
-        """From now on count what one poll brings."""
+        """Start to count for the next poll."""
         self._bytes_left, self._records_left = most_bytes, self._poll_records
         self._waiting = False
 
     @property
     def poll_is_full(self) -> bool:
-        """Whether no more should be unpacked for this poll."""
+        """Whether no more should be decompressed for this poll."""
         return self._bytes_left <= 0 or self._records_left <= 0
 
-    def brought(self, records: int, size_bytes: int) -> None:
-        """Count a piece that this poll brings."""
+    def count(self, records: int, size_bytes: int) -> None:
+        """Count a piece of this poll."""
         self._records_left -= records
         self._bytes_left -= size_bytes
 
-    # --- batches that are unpacked in several pieces ---
+    # --- batches that are decompressed in several pieces ---
 
     def admit(self, holder: object, held_bytes: int) -> bool:
-        """Whether ``holder`` may keep a batch half unpacked, which holds so many bytes, until ``release``."""
+        """Whether ``holder`` may keep a batch of so many bytes partly decompressed, until ``release``."""
         held = sum(self._holders.values())
         if self._holders and held + held_bytes > self._unfinished_bytes:
             self._waiting = True
@@ -60,15 +61,15 @@ class ReadBudget:
         return True
 
     def release(self, holder: object) -> None:
-        """The batch is finished, or given up."""
+        """The holder's batch is finished, or dropped."""
         self._holders.pop(holder, None)
 
     @property
     def unfinished_bytes(self) -> int:
-        """What half-unpacked batches hold at the moment."""
+        """What partly decompressed batches hold at the moment."""
         return sum(self._holders.values())
 
     @property
-    def somebody_waits(self) -> bool:
-        """Whether in this poll a batch could not be begun for want of memory that others hold."""
+    def has_waiting(self) -> bool:
+        """Whether in this poll a batch had to wait for memory that others hold."""
         return self._waiting

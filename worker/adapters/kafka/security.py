@@ -1,8 +1,8 @@
-"""How every client reaches the brokers: addresses, encryption, and who we are to them.
+"""How every client reaches the brokers: addresses, encryption and login.
 
-Decides which arguments aiokafka's clients get from the section ``[kafka]``; all clients are made with these,
-so that none can be less protected than another. Knows nothing of what a client is for. The invariant: no
-secret leaves through an error.
+Decides which arguments aiokafka's clients get from the section ``[kafka]``. All clients are made with these,
+so that none is less protected than another. Knows nothing of what a client is for. Invariant: no secret
+leaves through an error.
 """
 
 import functools
@@ -31,8 +31,9 @@ def client_options(kafka: Kafka) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=16)
 def login_of(kafka: Kafka) -> Login | None:
-    """The login of these options, the same for all clients of the process, so that refusals are counted
-    together; None where there is none. Raises ``ConfigError`` as ``client_options``.
+    """The login of these options; None for PLAINTEXT. Raises ``ConfigError`` as ``client_options``.
+
+    All clients of the process get the same one, so that refusals are counted together.
     """
     if kafka.security_protocol == "PLAINTEXT":
         return None

@@ -1,11 +1,10 @@
-"""The inputs of one task on their way from the consumer group: its partition of the raw topic and, where
-events are repartitioned, of the repartition topic.
+"""The inputs of one task: its partition of the raw topic and, where it is read, of the repartition topic.
 
-Buffers the task's share of the process's memory for input; knows the group that fills it. Invariants: nothing
-is returned before the first seek; each offset at most once after a seek, each input in order; an input's
-``position`` is the only truth about where to go on. It follows the client's own position past what holds no
-record for a reader (transaction markers, aborted and compacted records), and never past a record that has not
-been delivered.
+Buffers what a ``Fetcher`` delivers until the task asks, and decides which input's records come next. Knows
+nothing of the consumer group behind the fetcher. Invariants: nothing is returned before the first seek; each
+offset is returned at most once after a seek, each input in order; an input's ``position`` alone says where to
+go on. It follows the client's position past offsets that hold no record for a reader (transaction markers,
+aborted and compacted records), and never past a record that was not delivered.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ from worker.ports import Lag
 StartFrom = Literal["earliest", "latest"]
 
 _OTHER_INPUT_S = 0.2
-"""How long records wait for older ones that another input is known to have."""
+"""How long buffered records wait for older ones that another input is known to have."""
 
 
 class InputTopics(Struct, frozen=True):
@@ -59,10 +58,10 @@ class FetchProgress(Struct, frozen=True):
 
 
 class Fetcher(Protocol):
-    """What a source needs of whoever fetches for it: the consumer group."""
+    """Fetches for a source: what it needs of the consumer group."""
 
     def room_made(self) -> None:
-        """A source can take more."""
+        """A source has room again: fetch more for it."""
         ...
 
     def seek(self, topic_partition: TopicPartition, offset: int) -> None:
@@ -74,118 +73,110 @@ class Fetcher(Protocol):
         ...
 
     async def still_assigned(self, partition: int) -> bool:
-        """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        """Wait two heartbeats, and until any rebalance is over; whether the partition is still ours."""
         ...
 
 
 class KafkaInput:
-    """One topic's partition, as the group fills it and the source empties it."""
+    """One partition of one topic: records that were fetched and not yet returned."""
 
     def __init__(
         self, source: "KafkaSource", topic_partition: TopicPartition, *, repartitioned: bool
     ) -> None:
-        """``repartitioned``: its records were received elsewhere before, at a time that they tell."""
+        """``repartitioned``: its records bear the time when another partition received them."""
         self._source = source
         self.topic_partition = topic_partition
         self._received_ms: Callable[[Any], int] = origin_timestamp_ms if repartitioned else _timestamp_ms
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
-        self._waiting: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
-        self.waiting_bytes = 0
-        self._given_up = False
+        self._fetches: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
+        self.buffered_bytes = 0
+        self._paused = False
         self._times_ms: list[int] | None = None  # of the oldest fetch, once asked for
-        self.waiting_records = 0
+        self.buffered_records = 0
 
     # --- for the group ---
 
     def has_room(self, most_bytes: int) -> bool:
-        """Whether to fetch for it: it has been positioned, and less than ``most_bytes`` or nothing waits."""
-        fits = not self._waiting or self.waiting_bytes < most_bytes
-        return self.position is not None and fits and not self._given_up and not self._source.has_failed
+        """Whether to fetch for it: it has a position, and buffers nothing, or less than ``most_bytes``."""
+        fits = not self._fetches or self.buffered_bytes < most_bytes
+        return self.position is not None and fits and not self._paused and not self._source.has_failed
 
     def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
-        """Take in what a fetch brought, and how many bytes of value that is."""
-        self._waiting.append((records, size_bytes))
-        self.waiting_records += len(records)
-        self.waiting_bytes += size_bytes
+        """Buffer the records of a fetch, which hold so many bytes."""
+        self._fetches.append((records, size_bytes))
+        self.buffered_records += len(records)
+        self.buffered_bytes += size_bytes
         self.position = records[-1].offset + 1
         self._source.wake()
 
-    def passed(self, position: int | None) -> None:
-        """The client stands here, if it is known where; what lies between the last record delivered and this
-        holds none.
-        """
+    def advance_to(self, position: int | None) -> None:
+        """Follow the client's position, if it has one: no record lies between the last one and this."""
         if self.position is not None and position is not None:
             self.position = max(self.position, position)
 
     def fail(self, failure: Fatal | TransactionLost) -> None:
-        """Nothing more comes from it: tell the task."""
+        """Let the task fail: nothing more comes from this input."""
         self._source.fail(failure)
 
     def is_stalled(self, seconds: float) -> bool:
-        """Whether its task has not asked for so long, and something may be held for it."""
-        return self.position is not None and not self._given_up and self._source.silent_s() > seconds
+        """Whether its task has not asked for so long, while something may be buffered for it."""
+        return self.position is not None and not self._paused and self._source.idle_s() > seconds
 
-    def give_up(self) -> None:
-        """Hold nothing until the task asks again: what waited will be fetched once more."""
-        if self._waiting:
-            self.seek(self._waiting[0][0][0].offset)
-        self._given_up = True
+    def drop_buffered(self) -> None:
+        """Buffer nothing until the task asks again: what was buffered is fetched once more then."""
+        if self._fetches:
+            self.seek(self._fetches[0][0][0].offset)
+        self._paused = True
 
     # --- for the source ---
 
     def seek(self, offset: int) -> None:
-        """Go on at this offset; what waited is forgotten."""
-        self._waiting.clear()
+        """Go on at this offset; drop what was buffered."""
+        self._fetches.clear()
         self._times_ms = None
-        self.waiting_records = self.waiting_bytes = 0
+        self.buffered_records = self.buffered_bytes = 0
         self.position = offset
 
-    def asked(self) -> None:
-        """The task is there."""
-        self._given_up = False
+    def resume(self) -> None:
+        """Buffer again: the task asks."""
+        self._paused = False
 
     def next_offset(self) -> int:
-        """Where to go on after what was taken, past everything that holds no record."""
-        if self._waiting:
-            return self._waiting[0][0][0].offset
+        """Where to go on after what was returned, past everything that holds no record."""
+        if self._fetches:
+            return self._fetches[0][0][0].offset
         return self.position or 0
 
     def times_ms(self) -> list[int]:
-        """When the records of the oldest fetch that waits were received."""
+        """When the records of the oldest buffered fetch were first received."""
         if self._times_ms is None:
-            self._times_ms = [self._received_ms(record) for record in self._waiting[0][0]]
+            self._times_ms = [self._received_ms(record) for record in self._fetches[0][0]]
         return self._times_ms
 
-    def take_fetch(self) -> Sequence[InputRecord]:
-        """The records of the oldest fetch that waits."""
-        return self.take(len(self._waiting[0][0]))
+    def pop_fetch(self) -> Sequence[InputRecord]:
+        """Remove and return the oldest buffered fetch."""
+        return self.pop(len(self._fetches[0][0]))
 
-    def take(self, count: int) -> Sequence[InputRecord]:
-        """The first ``count`` records of the oldest fetch, which has as many."""
-        records, size_bytes = self._waiting.popleft()
-        # Kept for what is left: a fetch that is taken in many pieces is looked through once.
+    def pop(self, count: int) -> Sequence[InputRecord]:
+        """Remove and return the first ``count`` records of the oldest buffered fetch, which has as many."""
+        records, size_bytes = self._fetches.popleft()
+        # Kept for what is left, so that a fetch returned in many pieces is looked through once.
         self._times_ms = self._times_ms[count:] if self._times_ms and count < len(records) else None
         if count < len(records):
             left = records[count:]
             left_bytes = size_bytes * len(left) // len(records)
-            self._waiting.appendleft((left, left_bytes))
+            self._fetches.appendleft((left, left_bytes))
             records, size_bytes = records[:count], size_bytes - left_bytes
-        self.waiting_records -= len(records)
-        self.waiting_bytes -= size_bytes
+        self.buffered_records -= len(records)
+        self.buffered_bytes -= size_bytes
         return records
 
 
 class KafkaSource:
     """Implements ``ports.Source`` for one task. ``ConsumerGroup`` fetches its records."""
 
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        offsets: Offsets,
-        partition: int,
-        topics: InputTopics,
-    ) -> None:
+    def __init__(self, fetcher: Fetcher, offsets: Offsets, partition: int, topics: InputTopics) -> None:
         self._fetcher = fetcher
         self._offsets = offsets
         self._start_from = topics.start_from
@@ -196,36 +187,36 @@ class KafkaSource:
         ]
         self._failure: Fatal | TransactionLost | None = None
         self._arrived = asyncio.Event()
-        self._silent_since_s: float | None = None  # None while the task asks
+        self._idle_since_s: float | None = None  # None while the task asks
 
     async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records of one input, at most one fetch's worth."""
-        self._silent_since_s = None
-        for read in self.inputs:
-            read.asked()
+        """The next records of one input: a fetch, or its first part."""
+        self._idle_since_s = None
+        for each in self.inputs:
+            each.resume()
         try:
             return await self._next_records(timeout_s)
         finally:
-            self._silent_since_s = asyncio.get_running_loop().time()
+            self._idle_since_s = asyncio.get_running_loop().time()
 
     async def _next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        something_waits = any(taken.waiting_records for taken in self.inputs)
-        if not self._failure and not (something_waits and self._knows_the_oldest()):
+        is_buffered = any(each.buffered_records for each in self.inputs)
+        if not self._failure and not (is_buffered and self._has_the_oldest()):
             self._arrived.clear()
             self._fetcher.room_made()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(timeout_s, _OTHER_INPUT_S) if something_waits else timeout_s):
+                async with asyncio.timeout(min(timeout_s, _OTHER_INPUT_S) if is_buffered else timeout_s):
                     await self._arrived.wait()
         if self._failure is not None:
             raise self._failure
-        records = self._take()
+        records = self._next_piece()
         if records:
             self._fetcher.room_made()
         return records
 
-    def silent_s(self) -> float:
+    def idle_s(self) -> float:
         """For how long the task has not asked for records; 0 while it does."""
-        since_s = self._silent_since_s
+        since_s = self._idle_since_s
         return 0.0 if since_s is None else asyncio.get_running_loop().time() - since_s
 
     def wake(self) -> None:
@@ -233,43 +224,44 @@ class KafkaSource:
         self._arrived.set()
 
     def seek(self, next_offsets: Mapping[str, int]) -> None:
-        """Go on at these offsets; what waited is forgotten, and that an earlier place was not there."""
+        """Go on at these offsets; drop what was buffered, and a failure at an earlier offset."""
         if isinstance(self._failure, TransactionLost):
             self._failure = None
-        for wanted in self.inputs:
-            offset = next_offsets[wanted.topic_partition.topic]
-            wanted.seek(offset)
-            self._fetcher.seek(wanted.topic_partition, offset)
+        for each in self.inputs:
+            offset = next_offsets[each.topic_partition.topic]
+            each.seek(offset)
+            self._fetcher.seek(each.topic_partition, offset)
 
     def next_offsets(self) -> dict[str, int]:
         """Where each input goes on after what was returned."""
-        for read in self.inputs:
-            read.passed(self._fetcher.progress(read.topic_partition).position)
-        return {read.topic_partition.topic: read.next_offset() for read in self.inputs}
+        for each in self.inputs:
+            each.advance_to(self._fetcher.progress(each.topic_partition).position)
+        return {each.topic_partition.topic: each.next_offset() for each in self.inputs}
 
     def lag(self) -> Lag:
-        """What is not yet returned; its records are known where fetches of every input have reported lately
-        how many there are.
+        """What is not yet returned, of all inputs together.
+
+        The records are known where a fetch of every input has reported lately how many there are.
         """
         records = in_open_transactions = 0
         unknown_because, caught_up = "", True
-        for read in self.inputs:
-            fetched = self._fetcher.progress(read.topic_partition)
-            records += read.waiting_records + fetched.unfetched
+        for each in self.inputs:
+            fetched = self._fetcher.progress(each.topic_partition)
+            records += each.buffered_records + fetched.unfetched
             in_open_transactions += fetched.in_open_transactions
-            if read.position is None:
+            if each.position is None:
                 reason = "not positioned yet"
-            else:  # with records waiting it is asked for no more
-                reason = "" if read.waiting_records else fetched.unknown_because
+            else:  # while records are buffered, nothing more is asked for
+                reason = "" if each.buffered_records else fetched.unknown_because
             unknown_because = unknown_because or reason
-            caught_up = caught_up and not reason and not read.waiting_records and fetched.at_end
+            caught_up = caught_up and not reason and not each.buffered_records and fetched.at_end
         if unknown_because:
             return Lag(None, in_open_transactions, unknown_because=unknown_because)
         return Lag(records, in_open_transactions, caught_up)
 
     async def first_offsets(self) -> dict[str, int]:
-        """Where a first life begins."""
-        raw, *others = [wanted.topic_partition for wanted in self.inputs]
+        """Where a partition without state begins."""
+        raw, *others = [each.topic_partition for each in self.inputs]
         of_raw = self._offsets.first if self._start_from == "earliest" else self._offsets.end
         first = {raw.topic: await of_raw(raw)}
         for other in others:
@@ -278,21 +270,21 @@ class KafkaSource:
 
     async def committed_offsets(self) -> dict[str, GroupOffset]:
         """The group's committed offsets, of the inputs that have one."""
-        committed = await self._offsets.committed([known.topic_partition for known in self.inputs])
-        return {topic_partition.topic: known for topic_partition, known in committed.items()}
+        committed = await self._offsets.committed([each.topic_partition for each in self.inputs])
+        return {topic_partition.topic: offset for topic_partition, offset in committed.items()}
 
     async def log_bounds(self) -> dict[str, tuple[int, int]]:
-        """Of every input (first offset, end of all that was written, whatever became of it)."""
+        """Of every input (first offset, end of the log, behind open and aborted transactions too)."""
         return {
-            known.topic_partition.topic: (
-                await self._offsets.first(known.topic_partition),
-                await self._offsets.log_end(known.topic_partition),
+            each.topic_partition.topic: (
+                await self._offsets.first(each.topic_partition),
+                await self._offsets.log_end(each.topic_partition),
             )
-            for known in self.inputs
+            for each in self.inputs
         }
 
     async def still_assigned(self) -> bool:
-        """Wait two heartbeats and out any rebalance; whether the partition is still ours."""
+        """Wait two heartbeats, and until any rebalance is over; whether the partition is still ours."""
         return await self._fetcher.still_assigned(self._partition)
 
     @property
@@ -301,23 +293,23 @@ class KafkaSource:
         return self._failure is not None
 
     def fail(self, failure: Fatal | TransactionLost) -> None:
-        """Nothing more comes from an input: tell the task."""
+        """Let ``next_records`` raise this: nothing more comes from an input."""
         self._failure = failure
         self._arrived.set()
 
-    def _knows_the_oldest(self) -> bool:
-        """Whether no input is known to have records that have not come yet, while none of it waits."""
+    def _has_the_oldest(self) -> bool:
+        """Whether every input has something buffered, or nothing left to fetch."""
         return all(
-            read.waiting_records or not self._fetcher.progress(read.topic_partition).unfetched
-            for read in self.inputs
+            each.buffered_records or not self._fetcher.progress(each.topic_partition).unfetched
+            for each in self.inputs
         )
 
-    def _take(self) -> Sequence[InputRecord]:
-        waiting = [taken for taken in self.inputs if taken.waiting_records]
-        if len(waiting) <= 1:  # as nearly always
-            return waiting[0].take_fetch() if waiting else ()
-        place, count = oldest_piece([taken.times_ms() for taken in waiting])
-        return waiting[place].take(count)
+    def _next_piece(self) -> Sequence[InputRecord]:
+        buffered = [each for each in self.inputs if each.buffered_records]
+        if len(buffered) <= 1:  # as nearly always
+            return buffered[0].pop_fetch() if buffered else ()
+        place, count = oldest_piece([each.times_ms() for each in buffered])
+        return buffered[place].pop(count)
 
 
 def _timestamp_ms(record: InputRecord) -> int:

@@ -19,7 +19,7 @@ class TopicWatch:
     """Watches the topics from the first time that each was seen."""
 
     def __init__(self, cluster: Any, topics: Sequence[str], clock: Clock) -> None:
-        """``cluster``: the client's metadata, kept up to date by the client."""
+        """``cluster`` has ``partitions_for_topic``: a consumer, which keeps its metadata up to date."""
         self._cluster = cluster
         self._topics = topics
         self._clock = clock
@@ -31,14 +31,14 @@ class TopicWatch:
         for topic in self._topics:
             count = len(self._cluster.partitions_for_topic(topic) or ())
             if not count:
-                self._refuse_missing(topic)
+                self._reject_missing(topic)
                 continue
             self._missing_since.pop(topic, None)
             before = self._partitions.setdefault(topic, count)
             if count != before:
                 raise PartitionsAdded(topic, before, "this worker started", str(count))
 
-    def _refuse_missing(self, topic: str) -> None:
+    def _reject_missing(self, topic: str) -> None:
         now_s = self._clock.monotonic()
         if now_s - self._missing_since.setdefault(topic, now_s) > _MISSING_S:
             raise Fatal(

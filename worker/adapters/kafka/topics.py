@@ -195,7 +195,7 @@ async def _admin(kafka: Kafka, *, within_s: float) -> AsyncIterator[AIOKafkaAdmi
             login = login_of(kafka)
             if login is not None:
                 login.check()
-                if (refused := login.refused()) is not None:
+                if (refused := login.newest_refusal()) is not None:
                     raise refused from error
             raise BrokersAway(
                 f"cannot talk to the brokers at {kafka.bootstrap_servers} as {kafka.security_protocol} "

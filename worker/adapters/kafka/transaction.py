@@ -1,17 +1,16 @@
-"""One input partition's transactional producer, with a guard for every way in which the client can mislead.
+"""The transactional producer of one input partition, with guards against errors that the client hides.
 
-Decides what counts as lost: everything that is not a clear success. Knows aiokafka; nothing of tasks and
-states. Invariant: after ``commit`` returns, every record sent since ``begin`` is committed; after any
-TransactionLost nothing more goes out under this epoch.
+Decides what counts as lost: everything that is not a clear success. Knows nothing of tasks and states.
+Invariant: after ``commit`` returns, every record sent since ``begin`` is committed; after any TransactionLost
+nothing more is sent under this epoch.
 
-What it guards against (aiokafka 0.14, read in its source and reproduced in tests/contract):
+The guards (against aiokafka 0.14, read in its source and reproduced in tests/contract):
 
 * ``commit_transaction`` succeeds although a batch failed: the error is only on the batch's future, and what
-  the caller sees next names another topic, or none; so every answer is looked at as it comes
-  (``kafka_answers``), and the first one that refuses is the cause;
-* a request inside a transaction that failed on the way is retried unseen; its first copy may still arrive and
-  end a *later* transaction of the same epoch (KIP-890): such a producer is tainted and never begins another
-  one;
+  the caller sees next names another topic, or none; so every answer is looked at as it comes (``answers``),
+  and the first refusal is the cause;
+* a request of a transaction that failed in transit is retried unseen; its first copy may still arrive and end
+  a *later* transaction of the same epoch (KIP-890): such a producer is tainted and begins no other one;
 * after a fatal error the calls raise bare AssertionErrors; ``stop`` may wait for ever; sequence numbers wrap
   wrongly.
 """
@@ -27,7 +26,13 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 from msgspec import Struct
 
-from worker.adapters.kafka.answers import UNKNOWN_TOPIC, Answer, answer_of, answers_in, grants_of
+from worker.adapters.kafka.answers import (
+    UNKNOWN_TOPIC,
+    BrokerError,
+    broker_errors_in,
+    client_refusal,
+    grants_of,
+)
 from worker.adapters.kafka.client_internals.producer import (
     append_records,
     close_producer,
@@ -78,9 +83,9 @@ class KafkaTransaction:
         self._producer: AIOKafkaProducer | None = None
         self._tainted_by: str | None = None
         self._in_transaction = False
-        self._refusal: Answer | None = None
-        self._errors: dict[int, Answer] = {}  # of each request, in order, those that no success has followed
-        self._answered = False  # anything, since the transaction began
+        self._refusal: BrokerError | None = None
+        self._errors: dict[int, BrokerError] = {}  # by request, in order, where no success has followed
+        self._answered = False  # any request, since the transaction began
         self._records_sent = 0
         self._deadline = 0.0
         self._pending: list[tuple[TopicPartition, int, asyncio.Future[Any]]] = []
@@ -96,7 +101,7 @@ class KafkaTransaction:
             request_timeout_ms=self._options.request_timeout_ms,
             compression_type=None if self._options.compression == "none" else self._options.compression,
             max_batch_size=_BATCH_BYTES,
-            # Only a limit of send(), which is not used; batches bear records of any size, the broker decides.
+            # It limits only send(), which is not used; batches hold records of any size, the broker decides.
             max_request_size=2**31 - 1,
             acks="all",
             enable_idempotence=True,
@@ -105,7 +110,7 @@ class KafkaTransaction:
         self._producer = producer
         self._tainted_by = None
         self._in_transaction = False
-        self._forget_answers()
+        self._reset_answers()
         self._records_sent = 0
         self._deadline = asyncio.get_running_loop().time() + self._options.transaction_timeout_ms / 1000
         async with self._lost_on_failure("fence"):
@@ -119,10 +124,10 @@ class KafkaTransaction:
             )
         if self._records_sent > _MOST_RECORDS_A_PRODUCER:
             raise TransactionLost("a producer's sequence numbers are used up: going on with a new one")
-        # Well below the broker's own timeout, which would abort behind our back.
+        # Well below the broker's own timeout, at which it would abort without a word.
         self._deadline = asyncio.get_running_loop().time() + self._options.transaction_timeout_ms / 2000
         self._pending.clear()
-        self._forget_answers()
+        self._reset_answers()
         async with self._lost_on_failure("begin") as producer:
             await producer.begin_transaction()
             self._in_transaction = True
@@ -143,7 +148,7 @@ class KafkaTransaction:
         records: Sequence[OutputRecord],
         headers: Sequence[Headers] | None = None,
     ) -> None:
-        """``headers``: of each record; None for none at all."""
+        """``headers``: those of each record; None where no record has any."""
         if not records:
             return
         async with self._lost_on_failure(f"send to {topic}", topic) as producer:
@@ -173,7 +178,7 @@ class KafkaTransaction:
         return next_offsets
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
-        """Make the group's offsets part of the transaction, with the incarnation whose they are."""
+        """Add the group's offsets to the transaction, with the changelog's incarnation as their author."""
         offsets = {
             TopicPartition(topic, self._partition): OffsetAndMetadata(offset, author)
             for topic, offset in next_offsets.items()
@@ -188,32 +193,30 @@ class KafkaTransaction:
             self._in_transaction = False
 
     def discard(self) -> None:
-        """Throw the producer away; what it left open ends with the next fencing."""
+        """Drop the producer; a transaction that it left open is aborted by the next ``fence``."""
         producer, self._producer = self._producer, None
         for _, _, future in self._pending:
             future.cancel()
         self._pending.clear()
         if producer is not None:
-            under_way = sender_tasks(producer)
-            for task in under_way:
+            cancelled = sender_tasks(producer)
+            for task in cancelled:
                 task.cancel()
-            closing = asyncio.get_running_loop().create_task(close_producer(producer, under_way, _DISCARD_S))
+            closing = asyncio.get_running_loop().create_task(close_producer(producer, cancelled, _DISCARD_S))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
     async def closed(self) -> None:
-        """Wait until every discarded producer has let go of its connections."""
+        """Wait until every discarded producer has closed its connections."""
         if self._closing:
             await asyncio.wait(self._closing)
 
     def _watch(self, producer: AIOKafkaProducer) -> None:
-        """Look at every answer, and notice a request of a transaction that failed on the way, though the
-        client retries and then succeeds.
-        """
+        """Record every answer, and each request of a transaction that got none."""
 
         def answered(response: Any) -> None:
             if producer is self._producer:
-                self._remember(response)
+                self._record(response)
 
         def failed(request: Any, error: BaseException) -> None:
             if self._in_transaction and producer is self._producer:
@@ -221,25 +224,23 @@ class KafkaTransaction:
 
         watch_answers(producer, answered, failed)
 
-    def _remember(self, response: Any) -> None:
-        """Keep the first refusal, and of each request the error that it goes on with."""
+    def _record(self, response: Any) -> None:
+        """Keep the first refusal, and of each kind of request its last error."""
         self._answered = True
         self._errors.pop(response.API_KEY, None)
-        for answer in answers_in(response):
+        for answer in broker_errors_in(response):
             self._errors.setdefault(answer.request, answer)
             if answer.refused and self._refusal is None:
                 self._refusal = answer
 
-    def _forget_answers(self) -> None:
+    def _reset_answers(self) -> None:
         self._refusal = None
         self._errors.clear()
         self._answered = False
 
     @contextlib.asynccontextmanager
     async def _lost_on_failure(self, what: str, topic: str | None = None) -> AsyncIterator[AIOKafkaProducer]:
-        """Any exception, and the end of the transaction's time, is a TransactionLost that names its first
-        cause.
-        """
+        """Turn any exception, and the transaction's timeout, into a TransactionLost with its cause."""
         producer = self._producer
         if producer is None:
             raise TransactionLost(f"{what}: the producer was discarded")
@@ -254,17 +255,17 @@ class KafkaTransaction:
             raise self._refused(topic, error) or self._failed(what, error, producer) from error
 
     def _refused(self, topic: str | None, error: Exception | None = None) -> TransactionLost | None:
-        """The first refusal, if there was one: of an answer, or of the client by what it has heard before."""
-        refusal = self._refusal or answer_of(error, topic)
+        """The first refusal, if there was one: in an answer, or by the client from an earlier answer."""
+        refusal = self._refusal or client_refusal(error, topic)
         if refusal is None:
             return None
         return self._answered_with(refusal)
 
     def _out_of_time(self, what: str, topic: str | None, producer: AIOKafkaProducer) -> TransactionLost:
-        """Nothing refused it, and it has not ended; the last error that was tried again may be why."""
+        """Why it took too long: nothing refused it; the last error that was retried may be the cause."""
         last = next(reversed(self._errors.values()), None)
         if last is None and topic is not None and not knows_topic(producer, topic):
-            return self._answered_with(Answer(PRODUCE, UNKNOWN_TOPIC, topic))
+            return self._answered_with(BrokerError(PRODUCE, UNKNOWN_TOPIC, topic))
         if last is None and self._in_transaction and self._answered:
             half_s = self._options.transaction_timeout_ms / 2000
             return TransactionLost(
@@ -280,26 +281,27 @@ class KafkaTransaction:
         text = self._text_of(last)
         return TransactionLost(f"{what}: not done in time; what the brokers answered last: {text}")
 
-    def _answered_with(self, answer: Answer) -> TransactionLost:
+    def _answered_with(self, answer: BrokerError) -> TransactionLost:
         missing_topic = answer.topic if answer.code == UNKNOWN_TOPIC else ""
         return TransactionLost(self._text_of(answer), refused=True, missing_topic=missing_topic)
 
-    def _text_of(self, answer: Answer) -> str:
+    def _text_of(self, answer: BrokerError) -> str:
         return answer.text(self._group_id, self._transactional_id, self._grants)
 
     def _failed(self, what: str, error: Exception, producer: AIOKafkaProducer) -> TransactionLost:
-        """What failed first: a batch, then the client's sender, which then fails all; the caller sees that
-        last, and may see a bare AssertionError.
+        """The failure that came first: of a batch, else of the client's sender, which then fails everything.
+
+        The caller sees the last one, which may be a bare AssertionError.
         """
         ended_by = sender_failure(producer)
         for topic_partition, _, future in self._pending:
             failure = future.exception() if future.done() and not future.cancelled() else None
             if failure is not None and failure is not ended_by:
-                return TransactionLost(f"send to {topic_partition.topic}: {_described(failure)}")
-        return TransactionLost(f"{what}: {_described(ended_by or error)}")
+                return TransactionLost(f"send to {topic_partition.topic}: {_name_and_text(failure)}")
+        return TransactionLost(f"{what}: {_name_and_text(ended_by or error)}")
 
 
-def _described(error: BaseException) -> str:
-    """An error of the client; of its own "unexpected" one, what it had not expected."""
+def _name_and_text(error: BaseException) -> str:
+    """The name and text of an error of the client; of its "unexpected" one, those of the cause."""
     cause = error.__cause__ if type(error) is KafkaError and error.__cause__ else error
     return f"{type(cause).__name__}: {cause}"

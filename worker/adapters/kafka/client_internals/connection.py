@@ -14,7 +14,7 @@ connect_plainly: Connect = aiokafka.client.create_conn
 
 
 def connect_with(connect: Connect) -> None:
-    """From now on every client of this process makes its connections so.
+    """Let every client of this process make its connections so from now on.
 
     The client offers no other way to log in with what is valid at that moment. Held by
     tests/integration/test_login.py.
@@ -30,13 +30,13 @@ class ClientConnection(AIOKafkaConnection):  # type: ignore[misc]  # the client 
     """
 
     def logged_in(self, lifetime_ms: int) -> None:
-        """The broker grants this login for so long; 0 = without limit."""
+        """Called after a login, which the broker grants for so long; 0 = without limit."""
 
     def answer_received(self) -> None:
-        """One request fewer is under way."""
+        """Called after each answer."""
 
     def oauth_step(self, challenge: bytes) -> None:
-        """The broker has answered a token with something; an error raised here ends the login."""
+        """Called where the broker answers a token with something; an error raised here ends the login."""
 
     @property
     def is_idle(self) -> bool:
@@ -48,7 +48,7 @@ class ClientConnection(AIOKafkaConnection):  # type: ignore[misc]  # the client 
         self.close(CloseReason.IDLE_DROP)
 
     def send(self, request: Any, expect_response: bool = True) -> Awaitable[Any]:
-        """As the client's; reads from the answer to a login how long it holds."""
+        """Send as the client's does; read from the answer to a login how long it is granted."""
         answer: Awaitable[Any] = super().send(request, expect_response)
         return self._noted(answer) if isinstance(request, SaslAuthenticateRequest) else answer
 
@@ -62,12 +62,12 @@ class ClientConnection(AIOKafkaConnection):  # type: ignore[misc]  # the client 
         self.answer_received()
 
     def authenticator_oauth(self) -> OAuthAuthenticator:
-        """The client's, which calls ``oauth_step``."""
+        """The client's authenticator, which calls ``oauth_step``."""
         return _Authenticator(self.oauth_step, self._sasl_oauth_token_provider)
 
 
 class _Authenticator(OAuthAuthenticator):  # type: ignore[misc]  # the client is untyped
-    """The client's takes any answer to a token for a success."""
+    """The client's authenticator takes any answer to a token for a success."""
 
     def __init__(self, answered: Callable[[bytes], None], token_provider: object) -> None:
         super().__init__(sasl_oauth_token_provider=token_provider)

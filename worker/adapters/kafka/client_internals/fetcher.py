@@ -23,7 +23,7 @@ __all__ = [
 
 
 class ClientFetcher:
-    """The part of a consumer that asks for records and keeps what came until somebody takes it.
+    """The part of a consumer that fetches records and keeps them until somebody takes them.
 
     The public ``getmany`` can wait, but for records only; how much is asked for, and for how long, is set
     once for all. Held by test_source_memory.py and test_reading_on_a_bad_network.py.
@@ -40,10 +40,10 @@ class ClientFetcher:
         """Whether records of the partition are kept."""
         return isinstance(self._fetcher._records.get(topic_partition), PiecewiseFetchResult)
 
-    def packed_bytes(self) -> int:
-        """What is kept, as it came."""
+    def compressed_bytes(self) -> int:
+        """The size of all that is kept, as it came."""
         kept = self._fetcher._records.values()
-        return sum([result.packed_bytes for result in kept if isinstance(result, PiecewiseFetchResult)])
+        return sum([result.compressed_bytes for result in kept if isinstance(result, PiecewiseFetchResult)])
 
     def set_limits(self, *, fetch_bytes: int | None = None, wait_ms: int | None = None) -> None:
         """Of the next fetches: the most that one may bring, and how long a broker may wait for records."""
@@ -61,7 +61,7 @@ class ClientFetcher:
 class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is untyped
     """What one fetch brought of one partition: the client's, for a subclass that hands it out in pieces.
 
-    The client offers no way to parse records otherwise, or to keep fewer of them unpacked. Held by
+    The client offers no way to parse records otherwise, or to hold fewer of them decompressed. Held by
     test_source.py, test_source_memory.py and test_changelog.py.
     """
 
@@ -75,7 +75,7 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
         self.checks_crcs = bool(self._check_crcs)
         # The client hands a consumer's deserializer to nobody but this object, which needs none.
         self.deserializer: object = self._value_deserializer
-        self.packed_bytes = int(self.batches.size_in_bytes())
+        self.compressed_bytes = int(self.batches.size_in_bytes())
 
     @abstractmethod
     def read_pieces(self) -> Iterator[list[Any]]:
@@ -91,7 +91,7 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
         return piece
 
     def close(self) -> None:
-        """Let go of what is half unpacked: it refers to this object, so only the collector would find it."""
+        """Drop what is partly decompressed: it refers to this object, so only the collector would free it."""
         self._records_iterator.close()
 
     def is_to_be_skipped(self, batch: Any) -> bool:
@@ -109,7 +109,7 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
 
 
 class PiecewiseFetchResult(FetchResult):  # type: ignore[misc]  # the client is untyped
-    """The client's hold on what a fetch brought of one partition; asks it for pieces instead of records.
+    """The client's wrapper of what one fetch brought of one partition; it asks for pieces, not records.
 
     The client offers no way to take less than ``max_records``, or to know how much is kept. Held by
     test_source_memory.py and tests/spec/test_unreadable_batches.py.
@@ -118,7 +118,7 @@ class PiecewiseFetchResult(FetchResult):  # type: ignore[misc]  # the client is 
     def __init__(self, tp: Any, *, partition_records: PiecewiseRecords, **options: Any) -> None:
         super().__init__(tp, partition_records=partition_records, **options)
         self._pieces = partition_records
-        self.packed_bytes = partition_records.packed_bytes
+        self.compressed_bytes = partition_records.compressed_bytes
 
     def __del__(self) -> None:
         self._pieces.close()
@@ -144,7 +144,7 @@ class PiecewiseFetchResult(FetchResult):  # type: ignore[misc]  # the client is 
 
 
 def use_piecewise_records(batches: type, records: type[PiecewiseRecords]) -> None:
-    """From now on every consumer of this process reads an answer with ``batches``, and it with ``records``.
+    """Let every consumer of this process read answers with these classes from now on.
 
     The client names its own classes where it makes them. Held by test_source.py and test_changelog.py.
     """

@@ -15,7 +15,7 @@ PRODUCE, FIND_COORDINATOR, INIT_PRODUCER_ID, ADD_PARTITIONS, ADD_OFFSETS, END_TR
 """Kafka's numbers of the requests of a transaction."""
 
 
-def errors_in(response: Any) -> list[tuple[int, str, int]]:
+def error_codes(response: Any) -> list[tuple[int, str, int]]:
     """(request, topic, error code) of all parts of an answer to a request of a transaction, also of those
     without an error (0); of other answers none. The topic is "" where it is of none.
 
