@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from tests.contract.dying_writer import checkpoint_of
-from tests.simulation.life import Life
+from tests.simulation.client import Client
 from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.world import World
 from worker.adapters.memory_store import MemoryStore
@@ -70,4 +70,4 @@ def on_rocksdb(directory: Path) -> MakeStore:
 
 def simulated(directory: Path) -> MakeStore:
     disk = Disk()
-    return lambda: Driven(FakeStateStore(Life(World(seed=1)), disk), step)
+    return lambda: Driven(FakeStateStore(Client(World(seed=1)), disk), step)

@@ -3,7 +3,7 @@
 Decides what is stored, visible and fenced; knows no network, no task and no fault: callers see effects at
 once, and the ports delay or lose them. Modelled on Kafka with transactions of version 1 (KIP-98): the epoch
 of the transactional id is the only fence, ``end`` answers before the markers are written, each partition gets
-its marker at a time of its own, and the group's offsets may be answered stale for a while after theirs.
+its marker at a time of its own, and answers about the group's offsets may be stale for a while after theirs.
 Invariants: offsets are positions in a log and are never used twice; no reader of committed records passes the
 last stable offset, below which no transaction of any producer is open.
 """
@@ -22,10 +22,10 @@ from worker.model.state import GroupOffset
 TopicPartition = tuple[str, int]
 
 LONGEST_STALE_S = 1.0
-"""How long after its marker a commit's group offsets may stay unseen."""
+"""How long after its marker a commit's group offsets may still be answered as they were before."""
 
 _GROUP: TopicPartition = ("__consumer_offsets", 0)
-"""Where the group's offsets are: a transaction that has some gets a marker there too."""
+"""The partition of the group's offsets: a transaction with offsets gets a marker there too."""
 
 
 class FencedError(Exception):
@@ -45,7 +45,7 @@ class TransactionUnit:
 
 @dataclass(slots=True)
 class Entry:
-    """What stands at one offset; ``record`` is None for a marker."""
+    """The content of one offset; ``record`` is None for a marker."""
 
     record: OutputRecord | None
     unit: TransactionUnit | None = None
@@ -58,13 +58,13 @@ class Entry:
 
     @property
     def committed(self) -> bool:
-        """Whether it is a record of a transaction that was decided for (also when since compacted away)."""
+        """Whether it is a record of a transaction that was decided as committed, compacted or not."""
         return self.record is not None and (self.unit is None or self.unit.committed is True)
 
 
 @dataclass(slots=True)
 class Producer:
-    """One transactional id; ``timed_out`` is true where its newest epoch came of a timeout."""
+    """One transactional id; ``timed_out`` is true where its newest epoch came from a timeout."""
 
     epoch: int = 0
     timed_out: bool = False
@@ -85,10 +85,10 @@ class Broker:
         self.markers_withheld_until = 0.0
         self._log_starts: dict[TopicPartition, int] = {}
         self._stale: dict[TopicPartition, tuple[int | None, float]] = {}  # the offset before, until when
-        self._open: dict[TopicPartition, dict[int, int]] = {}  # by producer the first offset of what is open
+        self._open: dict[TopicPartition, dict[int, int]] = {}  # producer -> first open offset
 
     def append(self, place: TopicPartition, record: OutputRecord | None) -> None:
-        """Somebody else's record, outside all transactions; None for a marker of theirs."""
+        """Append another producer's record, outside all transactions; None is a marker of its own."""
         self.log(place).append(Entry(record))
 
     # --- producers ---
@@ -108,7 +108,7 @@ class Broker:
         return producer.epoch
 
     def time_out(self, number: int) -> None:
-        """Abort a transaction that has been open for too long; to its producer it looks like fencing."""
+        """Abort a transaction that was open for too long; its producer is fenced."""
         self.init_producer(number)
         self.producer(number).timed_out = True
 
@@ -128,7 +128,7 @@ class Broker:
     def add_offsets(
         self, number: int, epoch: int, next_offsets: Mapping[TopicPartition, int], author: str = ""
     ) -> None:
-        """TxnOffsetCommit. Whose the last one was is told at once, which no rule may rely on."""
+        """TxnOffsetCommit. The author is answered at once, before the commit; no rule may rely on that."""
         self.authors.update(dict.fromkeys(next_offsets, author))
         unit = self._unit(number, epoch)
         self._touch(unit, _GROUP, 0)
@@ -147,11 +147,11 @@ class Broker:
 
     @property
     def may_write_markers(self) -> bool:
-        """Whether it owes some, and nothing holds them up."""
+        """Whether it owes markers and may write them now."""
         return self.owes_markers and self._now() >= self.markers_withheld_until
 
     def write_a_marker(self) -> None:
-        """Let what was decided become visible in one partition. A broker does this after answering EndTxn."""
+        """Make a decided transaction visible in one partition. A broker does so after answering EndTxn."""
         owing = [producer for producer in self.producers.values() if producer.deciding is not None]
         self._write_marker(self._random.choice(owing))
 
@@ -204,11 +204,11 @@ class Broker:
     # --- readers ---
 
     def log(self, place: TopicPartition) -> list[Entry]:
-        """All that was ever appended there, by offset."""
+        """Everything that was ever appended there, by offset."""
         return self.logs.setdefault(place, [])
 
     def log_start(self, place: TopicPartition) -> int:
-        """Below it everything was deleted, for readers; checks still see it."""
+        """The first offset that readers see; below it everything was deleted. Checks still see it."""
         return self._log_starts.get(place, 0)
 
     def delete_below(self, place: TopicPartition, offset: int) -> None:
@@ -235,14 +235,14 @@ class Broker:
         return [entry.record for _, entry in self.read_committed(place) if entry.record is not None]
 
     def written(self, topic: str, producer: int) -> Iterator[tuple[TopicPartition, Entry]]:
-        """What was ever decided for of one producer's records in all partitions of a topic, each in order."""
+        """One producer's committed records in all partitions of a topic, each in order."""
         for place in [known for known in self.logs if known[0] == topic]:
             for _, entry in self.history(place):
                 if entry.unit is not None and entry.unit.producer == producer:
                     yield place, entry
 
     def history(self, place: TopicPartition) -> Iterator[tuple[int, Entry]]:
-        """All that was ever decided for, also what is not yet visible or was compacted away: for checks."""
+        """All committed records, also those that are not visible yet or were compacted: for checks."""
         return ((position, entry) for position, entry in enumerate(self.log(place)) if entry.committed)
 
     def committed_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, GroupOffset]:

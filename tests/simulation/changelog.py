@@ -4,27 +4,27 @@ from collections.abc import Iterator
 from itertools import islice
 
 from tests.simulation.broker import Entry, TopicPartition
-from tests.simulation.life import Life
+from tests.simulation.client import Client
 from worker.ports import ChangelogBatch
 
 
 class FakeChangelog:
-    """Reads a little at a time, also beyond the end that it told: a fetch knows of no restore."""
+    """Reads a few records at a time, also after the end that it returned: a fetch knows no restore."""
 
-    def __init__(self, life: Life, place: TopicPartition) -> None:
-        self._life = life
-        self.broker = life.world.broker
+    def __init__(self, client: Client, place: TopicPartition) -> None:
+        self._client = client
+        self.broker = client.world.broker
         self.place = place
         self._end = 0
 
     async def bounds(self) -> tuple[int, int]:
         ends: list[int] = []
-        await self._life.call("query", lambda: ends.append(self.end()))
+        await self._client.call("query", lambda: ends.append(self.end()))
         self._end = ends[-1]
         return 0, self._end
 
     async def read(self, offset: int) -> ChangelogBatch:
-        random = self._life.world.random
+        random = self._client.world.random
         limit = random.randint(1, 20)
         beyond = random.random() < 0.5
         batches: list[ChangelogBatch] = []
@@ -37,16 +37,16 @@ class FakeChangelog:
             next_offset = end if len(found) < limit else records_end
             batches.append(ChangelogBatch(records=records, records_end=records_end, next_offset=next_offset))
 
-        await self._life.call("query", fetch)
+        await self._client.call("query", fetch)
         return batches[-1]
 
     def end(self) -> int:
-        """Where the broker says that it ends."""
+        """The end that the broker reports."""
         return self.broker.stable_end(self.place)
 
     def readable(self, offset: int, end: int) -> Iterator[tuple[int, Entry]]:
-        """What a fetch may bring."""
+        """The records that a fetch may return."""
         return self.broker.read_committed(self.place, offset, end)
 
     async def close(self) -> None:
-        self._life.check()
+        self._client.check()

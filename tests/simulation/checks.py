@@ -1,24 +1,24 @@
 """The promises of exactly-once, each as a check of what the broker holds against an undisturbed run.
 
-With one partition the run is over the raw log. With more, events come to the partition of their device in an
-order that only its output tells (``arrival``). Knows nothing of faults or tasks. A broken promise raises
-``BrokenPromiseError``.
+With one partition the run reads the raw log. With more, events reach the partition of their device in an
+order that only its output shows (``arrival_order``). Knows nothing of faults or tasks. A broken promise
+raises ``BrokenPromiseError``.
 """
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.simulation.arrival import arrival_order, events_by_id
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.arrival_order import arrival_order, events_by_id
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
-from tests.simulation.closing import check_armed, check_streams, check_timers, living
 from tests.simulation.output_partitions import OutputPartitions
 from tests.simulation.reference import Reference, dead_letters_of
-from tests.simulation.sent import Place, Sent
+from tests.simulation.sent_elements import Place, Sent
 from tests.simulation.store import Disk, apply
+from tests.simulation.timer_checks import check_armed, check_streams, check_timers, unexpired
 from tests.simulation.topics import RULES
-from tests.simulation.transactions import check_transactions, committed_transactions
+from tests.simulation.transaction_checks import check_transactions, committed_transactions
 from worker.core.expiry import clock_ms
 from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.outputs import OutputRecord
@@ -26,8 +26,8 @@ from worker.model.state import Meta
 from worker.model.topics import OUTPUTS
 from worker.task.layout import TaskTopics
 
-TakenAfter = Callable[[TransactionUnit, Meta], int]
-"""How many of the reference's records a task has taken when a transaction is committed."""
+ProcessedAfter = Callable[[TransactionUnit, Meta], int]
+"""How many of the reference's records a task has processed when a transaction is committed."""
 
 FullyRead = Iterable[tuple[int, tuple[int, ...]]]
 
@@ -40,13 +40,13 @@ def check_all(
     disks: Iterable[tuple[int, Disk]],
     fully_read: FullyRead,
 ) -> None:
-    """Every promise about what is there, once all is consumed and all workers have stopped."""
+    """Check every promise, once everything is consumed and all workers have stopped."""
     check_conservation(broker, topics, sent)
     check_transactions(broker, topics, sent)
     check_offsets(broker, topics, sent)
     events = events_by_id(sent)
     for partition in sent.partitions:
-        taken: TakenAfter
+        taken: ProcessedAfter
         if len(sent.partitions) == 1:
             records = sent.records[partition]
             taken = _by_offset(topics, [record.offset for record in records])
@@ -93,11 +93,11 @@ def _same_order(
 
 
 def check_state(
-    broker: Broker, topics: TaskTopics, partition: int, reference: Reference, taken: TakenAfter
+    broker: Broker, topics: TaskTopics, partition: int, reference: Reference, taken: ProcessedAfter
 ) -> None:
     """P2: after every transaction the changelog holds the state of the undisturbed run at the same place.
 
-    But for what time has closed and forgotten.
+    Sessions that timers closed and devices that expired are left out.
     """
     content: dict[bytes, bytes] = {}
     expected: dict[bytes, bytes] = {}
@@ -118,8 +118,8 @@ def check_state(
         done = now
         _same_content(
             f"P2 state: {what}",
-            living(content, clock_ms(meta.expiry, RULES), RULES),
-            living(expected, clock_ms(meta.expiry, RULES), RULES),
+            unexpired(content, clock_ms(meta.expiry, RULES), RULES),
+            unexpired(expected, clock_ms(meta.expiry, RULES), RULES),
         )
         check_armed(what, content, RULES)
         clocks = meta.watermark_ms, meta.expiry
@@ -129,13 +129,13 @@ def check_state(
             )
 
 
-def _by_offset(topics: TaskTopics, offsets: Sequence[int]) -> TakenAfter:
-    """Where the reference takes raw records: those below the offset that the task has committed."""
+def _by_offset(topics: TaskTopics, offsets: Sequence[int]) -> ProcessedAfter:
+    """For a reference of raw records: how many are below the offset that the task has committed."""
     return lambda _, meta: bisect_left(offsets, meta.next_offsets[topics.raw])
 
 
-def _by_output(broker: Broker, topics: TaskTopics, partition: int) -> TakenAfter:
-    """Where the reference takes single events: those enriched so far."""
+def _by_output(broker: Broker, topics: TaskTopics, partition: int) -> ProcessedAfter:
+    """For a reference of single events: how many are enriched so far."""
     outputs = Counter(id(entry.unit) for _, entry in broker.written(topics.outputs["enriched"], partition))
     sums: dict[int, int] = {}
     total = 0
@@ -156,7 +156,7 @@ def check_store(broker: Broker, changelog: TopicPartition, disk: Disk) -> None:
         assert entry.record is not None
         key, value, _ = entry.record
         assert key is not None
-        # What was compacted away may have gone before this store could read it: a newer value follows.
+        # A compacted record may be missing in this store, which read later: a newer value follows.
         if offset < end and (found.get(key) == value or not entry.compacted):
             apply(expected, [(key, value)])
     what = f"a store at {end} of {changelog}"
@@ -183,17 +183,17 @@ def check_offsets(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
 
 
 def check_conservation(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
-    """P4: each event has one fate, and so has whatever was sent instead of one."""
-    fates: Counter[str | Place] = Counter()
+    """P4: each element that was sent has exactly one outcome."""
+    outcomes: Counter[str | Place] = Counter()
     for partition in sent.partitions:
         for _, entry in broker.written(topics.outputs["enriched"], partition):
-            fates[entry.decoded()["id"]] += 1
+            outcomes[entry.decoded()["id"]] += 1
         for _, entry in broker.written(topics.outputs["dead_letters"], partition):
             letter = entry.decoded()
-            fates[letter["partition"], letter["offset"], letter.get("index")] += 1
+            outcomes[letter["partition"], letter["offset"], letter.get("index")] += 1
     expected = Counter(element.id or element.place for element in sent.all_elements())
-    if fates != expected:
-        lost, made_up = dict(expected - fates), dict(fates - expected)
+    if outcomes != expected:
+        lost, made_up = dict(expected - outcomes), dict(outcomes - expected)
         raise BrokenPromiseError(f"P4 conservation: lost {lost}, repeated or made up {made_up}")
 
 

@@ -1,4 +1,4 @@
-"""The simulated workers' log lines go nowhere."""
+"""Drops the log lines of simulated workers."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ import structlog
 
 @pytest.fixture(autouse=True)
 def quiet_log() -> Iterator[None]:
-    """Events are made and emitted, and then dropped."""
+    """Log events are emitted and then dropped."""
     structlog.configure(processors=[_drop])
     yield
     structlog.reset_defaults()

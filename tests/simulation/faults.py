@@ -1,8 +1,8 @@
-"""Chance as an adversary: which fault strikes next, and the whole run of one seed.
+"""The faults, chosen by chance, and the whole run of one seed.
 
-Each fault is a small method. Two kinds are bounded, because the task rightly gives up on a broker that
-refuses the same records for ever and on a disk that corrupts every store. Everything else may strike at any
-step.
+Decides which fault happens next. Each fault is a small method. Two kinds are bounded, because a task should
+give up on a broker that refuses the same records for ever, and on a disk that corrupts every store. All
+others may happen at any step.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tests.simulation.process import Parts, Worker
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import topics_of
 from tests.simulation.traffic import traffic
-from tests.simulation.world import FATES_OF, Fate
+from tests.simulation.world import REQUEST_OUTCOMES, RequestOutcome
 
 _MOST_REFUSALS = 4
 _MOST_CORRUPTIONS = 2
@@ -19,7 +19,7 @@ _MOST_PARTITIONS = 3
 
 
 def simulate(seed: int, parts: Parts | None = None) -> Simulation:
-    """The run of a seed: traffic, faults, quiet, checks. Raises what broke."""
+    """The run of a seed: traffic with faults, then no more faults, then the checks. Raises what they find."""
     partitions = 1 + seed % _MOST_PARTITIONS
     simulation = Simulation(
         seed, partitions=partitions, output_counts=_output_counts(seed, partitions), parts=parts
@@ -39,8 +39,9 @@ def simulate(seed: int, parts: Parts | None = None) -> Simulation:
 
 
 def _output_counts(seed: int, partitions: int) -> dict[str, int]:
-    """Every second seed of one partition has more of some outputs. With several, the order in which events
-    arrived could not be read from them.
+    """Topic -> its number of partitions: for half of the seeds with one partition, outputs have more.
+
+    With several raw partitions the order of arrival could not be read from them.
     """
     if partitions > 1 or seed % 2:
         return {}
@@ -49,7 +50,7 @@ def _output_counts(seed: int, partitions: int) -> dict[str, int]:
 
 
 class Adversary:
-    """Strikes a simulation with one random fault at a time."""
+    """Makes random faults in a simulation, one at a time."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -58,7 +59,7 @@ class Adversary:
         self._refusals = 0
         self._corruptions = 0
         self._faults: tuple[tuple[int, Callable[[], None]], ...] = (
-            (8, self._harm_a_request),
+            (8, self._disturb_a_request),
             (4, self._kill),
             (4, self._pause_or_resume),
             (4, self._move),
@@ -76,22 +77,22 @@ class Adversary:
         )
 
     def strike(self) -> None:
-        """One fault; or an owner for what nobody has."""
-        alone = self._simulation.group.without_owner()
-        if alone:
-            self._give(alone)
+        """Make one fault; or give partitions without an owner to a worker."""
+        unowned = self._simulation.group.without_owner()
+        if unowned:
+            self._give(unowned)
             return
         (fault,) = self._random.choices([f for _, f in self._faults], [weight for weight, _ in self._faults])
         fault()
 
-    def _harm_a_request(self) -> None:
-        kind = self._random.choice([*FATES_OF])
-        fate = self._random.choice(FATES_OF[kind])
-        if fate is Fate.REFUSED:
+    def _disturb_a_request(self) -> None:
+        kind = self._random.choice([*REQUEST_OUTCOMES])
+        outcome = self._random.choice(REQUEST_OUTCOMES[kind])
+        if outcome is RequestOutcome.REFUSED:
             if self._refusals == _MOST_REFUSALS:
                 return
             self._refusals += 1
-        self._world.fates.append((kind, fate))
+        self._world.outcomes.append((kind, outcome))
 
     def _kill(self) -> None:
         self._simulation.kill(self._random.choice(self._simulation.workers))
@@ -101,8 +102,9 @@ class Adversary:
         worker.paused = not worker.paused
 
     def _move(self) -> None:
-        """Some partitions to a new process, or to another one, which may have a task of theirs still; who had
-        them is told, or is stopped, or finds out.
+        """Move some partitions to another process, new or old, which may still have a task of theirs.
+
+        Former owners are stopped, or follow the assignment, or do not know it yet.
         """
         partitions = self._some_partitions()
         before = {self._simulation.group.owners[partition] for partition in partitions}
@@ -110,39 +112,39 @@ class Adversary:
         for owner in sorted(
             (worker for worker in before if worker is not None), key=self._simulation.workers.index
         ):
-            self._random.choice((owner.stop, owner.hear, lambda: None, lambda: None))()
+            self._random.choice((owner.stop, owner.follow_assignment, lambda: None, lambda: None))()
 
     def _rebalance(self) -> None:
-        """Everybody hears how things stand, perhaps with a partition in other hands."""
+        """All workers follow the assignment, perhaps with some partitions moved."""
         if self._random.random() < 0.5:
             able = self._able()
             if able:
                 self._simulation.group.give(self._some_partitions(), self._random.choice(able))
         for worker in self._simulation.workers:
             if not worker.paused:
-                worker.hear()
+                worker.follow_assignment()
 
     def _stop(self) -> None:
         self._random.choice(self._simulation.workers).stop()
 
     def _time_out_a_transaction(self) -> None:
         broker, everything = self._world.broker, self._simulation.partitions
-        under_way = [partition for partition in everything if broker.producer(partition).ongoing is not None]
-        broker.time_out(self._random.choice(under_way or everything))
+        ongoing = [partition for partition in everything if broker.producer(partition).ongoing is not None]
+        broker.time_out(self._random.choice(ongoing or everything))
 
     def _slow_down_or_recover(self) -> None:
-        """A quota, or its end; it may last. One record has at most five events and is always done in time."""
+        """Set or end a quota. One record has at most five events and is always done in time."""
         self._world.events_in_time = self._random.choice((None, 5, 5, 8))
 
     def _take_a_right_away(self) -> None:
-        """That to write to one topic: for a moment, or until workers end for it."""
+        """Remove the right to write to one topic: for a moment, or until workers end because of it."""
         topics = self._simulation.topics
         written = [*topics.outputs.values(), topics.changelog]
         topic = self._random.choice([*written, *([topics.repartition] if topics.repartition else [])])
         self._world.forbid(topic, self._random.choice((1, 5, 30, 120)))
 
     def _withhold_markers(self) -> None:
-        """What was decided is seen late, and in one partition before another."""
+        """Let decided transactions become visible late, and in one partition before another."""
         self._world.broker.markers_withheld_until = until = self._world.now + self._random.random() * 3
         self._world.wake_at(until)
 
@@ -151,7 +153,7 @@ class Adversary:
         self._world.broker.compact((self._simulation.topics.changelog, partition))
 
     def _delete_what_was_read(self) -> None:
-        """Retention takes everything below a committed offset of some input."""
+        """Retention deletes everything below a committed offset of some input."""
         broker = self._world.broker
         if broker.group_offsets:
             place = self._random.choice(sorted(broker.group_offsets))
@@ -177,14 +179,14 @@ class Adversary:
         return [worker for worker in self._simulation.workers if not worker.paused and not worker.stopping]
 
     def _give(self, partitions: list[int]) -> None:
-        """To a worker that has none of them, or to a new process on a machine that may have been used."""
+        """Give them to a worker that has none of them, or to a new process, perhaps on a used machine."""
         simulation = self._simulation
         owners = {simulation.group.owners[partition] for partition in partitions}
         others = [worker for worker in self._able() if worker not in owners]
         if others and self._random.random() < 0.8:
-            heir = self._random.choice(others)
-            simulation.group.give(partitions, heir)
-            heir.hear()
+            new_owner = self._random.choice(others)
+            simulation.group.give(partitions, new_owner)
+            new_owner.follow_assignment()
             return
         free = [machine for machine in simulation.machines if not machine.in_use]
         if not free or self._random.random() < 0.2:

@@ -1,7 +1,6 @@
-"""Wrong habits of a task and of what a port does for it: each breaks the protocol in one way.
+"""Mutants of the task and of its ports: each breaks the protocol in one way.
 
-``test_mutations`` lets the simulation find them. Those that have to do with several partitions are in
-``repartition_habits``.
+``test_mutations`` lets the simulation find them. Mutants of repartitioning are in ``repartition_mutants``.
 """
 
 from collections.abc import Iterator, Sequence
@@ -52,7 +51,7 @@ class WritesTheStoreBeforeTheCommit(PartitionTask):
 
 
 class TrustsTheGroupsOffsets(PartitionTask):
-    """They may be those before the last commit: its records would be taken twice."""
+    """They may be those before the last commit: its records would be processed twice."""
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class KeepsTheStatesOfALostDraft(PartitionTask):
 
 
 class KeepsLiveStatesOverALoss(PartitionTask):
-    """They are of before a commit that may have happened after all."""
+    """They may be older than a commit whose answer was lost."""
 
     def _drop_uncommitted(self) -> None:
         self._draft = None
@@ -114,7 +113,7 @@ class KeepsLiveStatesOverALoss(PartitionTask):
 
 
 class SendsALostDraftAgain(PartitionTask):
-    """It fences, but neither restores nor seeks: what was committed after all, or by another, comes twice."""
+    """It fences, but neither restores nor seeks: if the draft was committed after all, it comes twice."""
 
     async def _start(self) -> None:
         if self._committed is None:
@@ -130,7 +129,7 @@ class SendsALostDraftAgain(PartitionTask):
 
 
 class ReadsOnAfterAStopWhileRestoring(PartitionTask):
-    """The source still stands behind the lost draft: its records would be skipped."""
+    """The source is still after the lost draft: its records would be skipped."""
 
     async def _start(self) -> None:
         await super()._start()
@@ -138,8 +137,8 @@ class ReadsOnAfterAStopWhileRestoring(PartitionTask):
             self._enter(TaskState.RUNNING)
 
 
-class ForgetsTimersWhenItRestores(PartitionTask):
-    """What is in the changelog's records is not set again: those sessions never close."""
+class LosesTimersWhenItRestores(PartitionTask):
+    """The times in the changelog's records set no timers: those sessions never close."""
 
     async def _start(self) -> None:
         before = self._store.checkpoint()
@@ -153,59 +152,59 @@ class ForgetsTimersWhenItRestores(PartitionTask):
 
 
 class NeverShrinks(DraftLimits):
-    """Cuts every draft where the first one was cut."""
+    """Never makes drafts smaller."""
 
     def timed_out(self, fullness: float) -> None:
         pass
 
 
 class TriesAgainWhatWasTooMuch(PartitionTask):
-    """The same records, in as large a transaction: a slow broker never gets through with them."""
+    """The same records, in as large a transaction: with a slow broker it never succeeds."""
 
     async def run(self) -> None:
         self._limits = NeverShrinks(self._policy.slow_s)
         await super().run()
 
 
-class EndlesslyPatientStreak(FailureStreak):
-    """Takes a missing right for an outage."""
+class EndlessFailureStreak(FailureStreak):
+    """Treats a missing right as an outage."""
 
     def transaction_lost(self, error: TransactionLost, events: int, *, log: bool) -> None:
         self.transactions_lost += 1
 
 
 class TriesForEverWhatIsRefused(PartitionTask):
-    """It looks well, and commits nothing: nobody hears which right is missing."""
+    """It looks healthy and commits nothing: the missing right is never reported."""
 
     async def run(self) -> None:
-        self._failures = EndlesslyPatientStreak(self.partition, self._topics)
+        self._failures = EndlessFailureStreak(self.partition, self._topics)
         await super().run()
 
 
-class HastyTimerService(TimerService):
-    """Looks at the wall clock whatever is still to be read."""
+class EagerTimerService(TimerService):
+    """Uses the wall clock even when there are records to read."""
 
     def _closing_time_ms(self, watermark_ms: int, *, nothing_pending: bool) -> int:
         return max(watermark_ms, self._clock.wall_ms())
 
 
 class ClosesByTheClockWhileLagging(PartitionTask):
-    """The events that go on with those sessions are only a little further down."""
+    """The next events of those sessions may be in the records that are not read yet."""
 
     async def run(self) -> None:
-        self._timers = HastyTimerService(self._rules, self._source, self._store, self._clock, self._devices)
+        self._timers = EagerTimerService(self._rules, self._source, self._store, self._clock, self._devices)
         await super().run()
 
 
-class StandsBehindTheLastRecord(PartitionTask):
-    """Markers and aborted records behind it count as not read: once they are deleted, as lost."""
+class StopsAfterTheLastRecord(PartitionTask):
+    """Markers and aborted records after it count as not read; once they are deleted, as lost."""
 
     def _pass_offsets_without_records(self) -> None:
-        """It goes on behind the last record."""
+        """The draft ends after the last record."""
 
 
 class KeepsFiredTimersOverALoss(PartitionTask):
-    """They have done nothing: what they were to close was in the draft that was dropped."""
+    """They have had no effect: the sessions that they closed were in the draft that was dropped."""
 
     def _drop_uncommitted(self) -> None:
         fired = [] if self._draft is None else self._draft.fired
@@ -216,7 +215,7 @@ class KeepsFiredTimersOverALoss(PartitionTask):
 
 
 class IgnoresFailedBatches(FakeTransaction):
-    """As the client's own commit does."""
+    """The client's own commit does so."""
 
     async def acknowledged(self) -> dict[str, int]:
         for _, request, _ in self.sent:
@@ -229,15 +228,15 @@ class IgnoresFailedBatches(FakeTransaction):
 
 
 class LeavesOutWhatItMayNotWrite(FakeTransaction):
-    """The rest is committed, and the offsets with it: those outputs never come."""
+    """The rest is committed, and the offsets with it: those outputs are never written."""
 
     async def _send(self, place: TopicPartition, records: Sequence[tuple[OutputRecord, Headers]]) -> None:
-        if self.life.world.may_write(place[0]) or place[0] == topics_of(1).changelog:
+        if self.client.world.may_write(place[0]) or place[0] == topics_of(1).changelog:
             await super()._send(place, records)
 
 
 class SharesItsEpoch(FakeTransaction):
-    """A new owner that does not fence: the old one goes on writing."""
+    """A new owner that does not fence: the old one can still write."""
 
     async def fence(self) -> None:
         if self.broker.producer(self.partition).epoch == 0:
@@ -246,7 +245,7 @@ class SharesItsEpoch(FakeTransaction):
 
 
 class BeginsAfterALostAnswer(FakeTransaction):
-    """The first copy of an EndTxn, still on its way, ends the next transaction half-written (KIP-890)."""
+    """A late copy of an EndTxn ends the next transaction when it is half written (KIP-890)."""
 
     async def begin(self) -> None:
         self.tainted = False
@@ -254,8 +253,9 @@ class BeginsAfterALostAnswer(FakeTransaction):
 
 
 class GoesOnAfterATimeout(FakeTransaction):
-    """It takes the epoch that came of the broker's timeout for its own: half a transaction is then aborted,
-    and the other half committed.
+    """It uses the epoch of the broker's timeout as its own.
+
+    Half of a transaction is then aborted, and the other half committed.
     """
 
     def live_epoch(self) -> int:
@@ -265,8 +265,8 @@ class GoesOnAfterATimeout(FakeTransaction):
         return super().live_epoch()
 
 
-class TakesALostCommitForDone(FakeTransaction):
-    """Fenced or cut off, it goes on as if all had gone well: a store ahead of its changelog."""
+class TreatsALostCommitAsDone(FakeTransaction):
+    """Fenced or disconnected, it goes on as after a commit: the store is ahead of its changelog."""
 
     async def commit(self) -> None:
         try:
@@ -276,7 +276,7 @@ class TakesALostCommitForDone(FakeTransaction):
 
 
 class RestoresWhatIsNotCommitted(FakeChangelog):
-    """As the client does unless it is told otherwise: to the end of the log, aborted records too."""
+    """The client's default: to the end of the log, with aborted records."""
 
     def end(self) -> int:
         return len(self.broker.log(self.place))

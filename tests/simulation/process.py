@@ -1,37 +1,37 @@
 """One simulated process: a worker with the tasks of the partitions that it believes to be its own.
 
 Follows its assignment as ``worker.task.worker`` does, but is stepped by hand: each task's coroutine goes on
-when the simulation says so. Knows no other process. Invariants: at most one task a partition at a time; a
-task that stays is not touched but for what the client does to its source at every rebalance.
+when the simulation steps it. Knows no other process. Invariants: at most one task a partition at a time; a
+task that stays is not touched, except for what the client does to its source at every rebalance.
 """
 
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from msgspec import Struct
 
 from tests.simulation.changelog import FakeChangelog
-from tests.simulation.life import FakeClock, KilledError, Life
+from tests.simulation.client import Client, FakeClock, KilledError
+from tests.simulation.group import Group
 from tests.simulation.source import FakeSource
 from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.topics import RULES
 from tests.simulation.transaction import FakeTransaction
+from tests.simulation.world import World
 from worker.core.decode import Decoder
 from worker.core.expiry import clock_ms
+from worker.core.partitioner import Partitioning
 from worker.core.state_codec import META_KEY, decode_meta, due_range
 from worker.ports import TaskPorts
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
 from worker.task.input_stage import InputStage, PartitionerCheck
-from worker.task.layout import Layout
+from worker.task.layout import Layout, TaskTopics
 from worker.task.output_partitions import OutputPartitions
 from worker.task.partition_task import PartitionTask, ProcessServices, TaskState, Topology
 from worker.task.startup import StartQueue
 from worker.task.wall_clock import WallClock
-
-if TYPE_CHECKING:
-    from tests.simulation.simulation import Simulation
 
 DECODER = Decoder(RULES.input, RULES.identity)
 _POLICY = CommitPolicy(
@@ -41,12 +41,23 @@ _MAX_STORE_AGE_S = 3.5 * 86_400
 
 
 class Parts(Struct, frozen=True):
-    """What workers are made of: the task, and the ports that a mutation may replace."""
+    """The classes that workers are made of: the task, and the ports that a mutant may replace."""
 
     task: type[PartitionTask] = PartitionTask
     transaction: type[FakeTransaction] = FakeTransaction
     source: type[FakeSource] = FakeSource
     changelog: type[FakeChangelog] = FakeChangelog
+
+
+class Deployment(Protocol):
+    """What all processes of a simulation share."""
+
+    world: World
+    parts: Parts
+    topics: TaskTopics
+    partitioning: Partitioning
+    output_counts: Mapping[str, int]
+    group: Group["Worker"]
 
 
 class Machine:
@@ -64,22 +75,22 @@ class Machine:
 class RunningTask:
     """One task of a process, and its coroutine. ``over`` is true once that has ended."""
 
-    def __init__(self, simulation: "Simulation", worker: "Worker", partition: int) -> None:
-        world, life, parts = simulation.world, worker.life, simulation.parts
-        topics, partitioning = simulation.topics, simulation.partitioning
+    def __init__(self, deployment: Deployment, worker: "Worker", partition: int) -> None:
+        world, client, parts = deployment.world, worker.client, deployment.parts
+        topics, partitioning = deployment.topics, deployment.partitioning
         self.partition = partition
         self.worker = worker
         self.over = False
         self.disk = worker.machine.disk(partition)
-        self.store = FakeStateStore(life, self.disk)
-        self.transaction = parts.transaction(life, partition)
+        self.store = FakeStateStore(client, self.disk)
+        self.transaction = parts.transaction(client, partition)
         self.source = parts.source(
-            life, partition, topics.inputs, lambda: worker.is_still_assigned(partition)
+            client, partition, topics.inputs, lambda: worker.is_still_assigned(partition)
         )
         few = MemoryBudget(0, 0)
-        few.share_between(250)  # room for 4 devices, so that states come from the store too
-        clock = FakeClock(life)
-        layout = Layout(topics, simulation.output_partitions.counts, partitioning)
+        few.share_between(250)  # memory for 4 devices, so that states come from the store too
+        clock = FakeClock(client)
+        layout = Layout(topics, deployment.output_counts, partitioning)
         input_stage = InputStage(partition, layout, DECODER, PartitionerCheck(partitioning))
         topology = Topology(layout, RULES, input_stage, OutputPartitions(partition, layout))
         services = ProcessServices(
@@ -88,7 +99,7 @@ class RunningTask:
         ports = TaskPorts(
             source=self.source,
             transaction=self.transaction,
-            changelog=parts.changelog(life, (topics.changelog, partition)),
+            changelog=parts.changelog(client, (topics.changelog, partition)),
             store=self.store,
             clock=clock,
             new_incarnation=lambda: f"{world.random.getrandbits(32):08x}",
@@ -109,7 +120,7 @@ class RunningTask:
             self.over = False
 
     def end(self) -> None:
-        """Die at this wait."""
+        """End it where it waits, as a kill does."""
         if self.over:
             return
         self.over = True
@@ -118,10 +129,10 @@ class RunningTask:
 
     def inside_transaction(self) -> bool:
         """Whether the broker has a transaction of this partition open."""
-        return self.worker.life.world.broker.producer(self.partition).ongoing is not None
+        return self.worker.client.world.broker.producer(self.partition).ongoing is not None
 
-    def has_nothing_left(self, next_offsets: Mapping[str, int], wall_ms: int) -> bool:
-        """Whether the task runs, its store is that of these offsets, and time has nothing to do in it."""
+    def is_idle(self, next_offsets: Mapping[str, int], wall_ms: int) -> bool:
+        """Whether the task runs, its store is at these offsets, and no timer is due in it."""
         if self.task.state is not TaskState.RUNNING or self.disk.corrupt:
             return False
         value = self.store.get(META_KEY)
@@ -138,44 +149,44 @@ class RunningTask:
 class Worker:
     """A process. ``paused`` is SIGSTOP; it is ``over`` once it was killed, or has nothing left to run."""
 
-    def __init__(self, simulation: "Simulation", machine: Machine) -> None:
-        self._simulation = simulation
-        self.life = Life(simulation.world)
+    def __init__(self, deployment: Deployment, machine: Machine) -> None:
+        self._deployment = deployment
+        self.client = Client(deployment.world)
         self.machine = machine
         machine.in_use = True
         self.paused = self.stopping = self.over = False
         self.assigned: frozenset[int] = frozenset()
         self.tasks: dict[int, RunningTask] = {}
 
-    def hear(self) -> None:
-        """A rebalance is over: what is ours now? Tasks end, stay or begin."""
-        self.assigned = self._simulation.group.assigned_to(self)
+    def follow_assignment(self) -> None:
+        """A rebalance has ended: end, keep and start tasks by the new assignment."""
+        self.assigned = self._deployment.group.assigned_to(self)
         for partition, running in self.tasks.items():
             if partition in self.assigned:
                 running.source.rebalanced()
             else:
                 running.task.abandon()
-        self.begin_what_is_missing()
+        self.start_missing_tasks()
 
-    def begin_what_is_missing(self) -> None:
-        """Begin the tasks of what is ours, once a former one has ended here."""
+    def start_missing_tasks(self) -> None:
+        """Start the tasks of assigned partitions, once a former task has ended here."""
         for partition in sorted(self.assigned - self.tasks.keys()):
             if not self.stopping:
-                self.tasks[partition] = RunningTask(self._simulation, self, partition)
+                self.tasks[partition] = RunningTask(self._deployment, self, partition)
 
     def is_still_assigned(self, partition: int) -> bool:
-        """The group's own answer; where it is no, the rebalance is heard of too."""
-        assigned = self._simulation.group.assigned_to(self)
+        """The group's own answer; where it is no, the worker follows the new assignment too."""
+        assigned = self._deployment.group.assigned_to(self)
         if partition not in assigned:
-            self.hear()
+            self.follow_assignment()
         return partition in assigned
 
     def ready_tasks(self) -> list[RunningTask]:
-        """Those that would go on now."""
+        """The tasks that would go on now."""
         return [] if self.paused else [running for running in self.tasks.values() if running.can_step()]
 
     def stop(self) -> None:
-        """SIGTERM: finish what is drafted, then end."""
+        """SIGTERM: commit what is drafted, then end."""
         self.stopping = True
         for running in self.tasks.values():
             running.task.stop()

@@ -1,7 +1,7 @@
 """An undisturbed run: records through the pure core one by one, its states kept in memory.
 
-It never writes states or reads them back, so that batching, transactions, stores and state records are all on
-the other side. Knows nothing of faults, tasks or brokers.
+It never writes states or reads them back, so batching, transactions, stores and state records are tested
+against it. Knows nothing of faults, tasks or brokers.
 """
 
 from collections.abc import Sequence
@@ -25,13 +25,11 @@ _DECODER = Decoder(RULES.input, RULES.identity)
 
 
 class Reference:
-    """What the run makes of the records, and its state after each of them. Neighbours of the same offset are
-    parts of one record.
+    """The outputs of the run, and its state after each record.
 
-    ``changes[n]`` are the state records that record n changes; ``clocks[n]`` are watermark and expiry
-    clock after n records.
-    ``outputs`` has all records by role: when the input had ended, every session was closed and every due
-    device expired.
+    Records in a row with the same offset are parts of one record. ``changes[n]`` are the state records that
+    record n changes; ``clocks[n]`` are watermark and expiry clock after n records. ``outputs`` has all
+    records by role; at the end every session was closed and every due device expired.
     """
 
     def __init__(self, records: Sequence[Record]) -> None:
@@ -41,7 +39,7 @@ class Reference:
         states: dict[str, DeviceState] = {}
         for _, arrived in groupby(records, lambda record: (record.partition, record.offset)):
             expiry = self.clocks[-1][1]
-            after = []  # what each event of the record alone would make of the clock
+            after = []  # the clock after each event of the record alone
             for record in arrived:
                 watermark_ms = self.clocks[-1][0]
                 result = process(decode_records([record], _DECODER), states, watermark_ms, expiry, RULES)
@@ -69,7 +67,7 @@ def _changes(result: StepResult) -> dict[bytes, bytes]:
 
 
 def dead_letters_of(records: Sequence[Record]) -> list[OutputRecord]:
-    """What is refused of these records, in order."""
+    """The dead letters of these records, in order."""
     decoded = decode_records(records, _DECODER)
     refused = [DecodedValue((), value.rejections) for value in decoded.values]
     result = process(DecodedRecords(records, refused, frozenset()), {}, 0, ExpiryClock(), RULES)

@@ -1,5 +1,6 @@
-"""Wrong habits that have to do with several partitions: with events that go from one to another, and with two
-inputs. ``test_mutations`` lets the simulation find them.
+"""Mutants of repartitioning: of events that go from one partition to another, and of two inputs.
+
+``test_mutations`` lets the simulation find them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from worker.task.partition_task import PartitionTask, ProcessServices, Topology
 
 
 class ForwardsInATransactionOfItsOwn(PartitionTask):
-    """Between the two a crash leaves events sent on, and the raw offset where it was: they are sent again."""
+    """A crash between the two leaves the raw offset where it was: the events are forwarded again."""
 
     async def _commit(self, draft: Draft) -> None:
         repartitioned, draft.to_repartition = draft.to_repartition, {}
@@ -38,8 +39,8 @@ class ForwardsInATransactionOfItsOwn(PartitionTask):
         await super()._commit(draft)
 
 
-class SendsOnWhatALostDraftHeld(PartitionTask):
-    """It is read again too, and sent on a second time."""
+class RepartitionsWhatALostDraftHeld(PartitionTask):
+    """Those records are read again, and forwarded a second time."""
 
     lost: Mapping[int, Sequence[RepartitionedRecord]] = {}
 
@@ -57,7 +58,7 @@ class SendsOnWhatALostDraftHeld(PartitionTask):
 
 
 class KeepsNoOffsetOfTheRepartitionTopic(PartitionTask):
-    """After the next restore all that was ever sent on is taken once more."""
+    """After the next restore the whole repartition topic is processed again."""
 
     async def _commit(self, draft: Draft) -> None:
         if REPARTITION_TOPIC in draft.next_offsets:
@@ -66,15 +67,15 @@ class KeepsNoOffsetOfTheRepartitionTopic(PartitionTask):
 
 
 class CommitsNoOffsetOfTheRepartitionTopic(FakeTransaction):
-    """The group's offsets tell whoever looks at the lag a falsehood."""
+    """Tools that compute the lag from the group's offsets get a wrong one."""
 
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
         of_raw = {t: offset for t, offset in next_offsets.items() if t != REPARTITION_TOPIC}
         await super().add_offsets(of_raw, author)
 
 
-class SendsOnWhatHasArrived(PartitionTask):
-    """A worker that believes in another partitioner, and does not know that what arrived stays."""
+class RepartitionsWhatHasArrived(PartitionTask):
+    """It has another partitioner configured, and does not keep what arrived."""
 
     def __init__(
         self,
@@ -104,8 +105,8 @@ class _SuspiciousInputStage(InputStage):
         return InputBatch(*divide(decoded, misplaced, other.partition_of, DECODER.elements))
 
 
-class ReadsWhatIsNotDecided(FakeSource):
-    """Events that are still in an open transaction of another task, which may be aborted."""
+class ReadsUndecidedRecords(FakeSource):
+    """Events in an open transaction of another task may still be aborted."""
 
     class _Input(FakeInput):
         def end(self) -> int:
@@ -120,8 +121,8 @@ class ReadsWhatIsNotDecided(FakeSource):
     input_class = _Input
 
 
-class TakesWhatComesAgainAfterARebalance(PartitionTask):
-    """The client goes back to the committed offset, and with it the task."""
+class ProcessesAgainAfterARebalance(PartitionTask):
+    """The client goes back to the committed offset, and the task processes those records again."""
 
     def _process(self, records: Sequence[InputRecord]) -> None:
         draft = self._draft or self._open_draft(nothing_pending=False)

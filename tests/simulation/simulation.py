@@ -1,20 +1,20 @@
 """Steps real partition tasks on the simulated world: one seed, one history.
 
-Decides whose turn it is; the tasks' coroutines are driven by hand, so there is no event loop and no other
-order than the seed's. A partition has at most one owner, as a group would have it; others that once had it
-may be paused, fenced or on their way out. Invariant: whatever is random comes from ``World.random``.
+Decides who runs next; the tasks' coroutines are stepped by hand, so there is no event loop and no other
+order than the seed's. A partition has at most one owner, as in a group; former owners may be paused, fenced
+or about to end. Invariant: everything random comes from ``World.random``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Self
 
 from tests.builders import Record
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.checks import check_all, check_store
 from tests.simulation.group import Group
 from tests.simulation.output_partitions import OutputPartitions
 from tests.simulation.process import Machine, Parts, RunningTask, Worker
-from tests.simulation.sent import Sent
+from tests.simulation.sent_elements import Sent
 from tests.simulation.topics import topics_of
 from tests.simulation.traffic import Incoming
 from tests.simulation.world import World
@@ -22,13 +22,13 @@ from worker.core.partitioner import Partitioning
 from worker.errors import Fatal, TransactionLost
 
 MAX_STEPS = 20_000
-"""Liveness: within so many steps after the last fault everything is consumed; a usual run takes hundreds."""
+"""Liveness: after the last fault everything is consumed within so many steps; usually it takes hundreds."""
 
 _DAY_MS = 86_400_000
 
 
 class Simulation:
-    """All partitions, their broker, and the workers that come and go."""
+    """All partitions, their broker, and the workers that start and end."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class Simulation:
         self.parts = parts or Parts()
         self.partitioning = Partitioning(partitions=partitions)
         self.topics = topics_of(partitions)
-        self.output_partitions = OutputPartitions(partitions, output_counts or {})
-        self.group = Group(partitions)
+        self.output_counts = output_counts or {}
+        self.group: Group[Worker] = Group(partitions)
         self.workers: list[Worker] = []
         self.machines: list[Machine] = []
         self.steps = 0
@@ -55,17 +55,17 @@ class Simulation:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave no coroutine behind, whatever broke."""
+        """End every coroutine, also after a failure."""
         for worker in [*self.workers]:
             self._end(worker)
 
     @property
     def partitions(self) -> range:
-        """Their numbers."""
+        """The numbers of all partitions."""
         return range(self.partitioning.partitions)
 
     def feed(self, incoming: Sequence[Incoming]) -> Self:
-        """Let these raw records come in, bit by bit."""
+        """Let these raw records arrive one by one."""
         self._all = incoming
         self._coming = [*reversed(incoming)]
         return self
@@ -78,12 +78,13 @@ class Simulation:
         worker = Worker(self, machine)
         self.workers.append(worker)
         self.group.give(self.partitions if partitions is None else partitions, worker)
-        worker.hear()
+        worker.follow_assignment()
         return worker
 
     def kill(self, worker: Worker, survivors: int | None = None) -> None:
-        """SIGKILL: its disks fall back to what was flushed, or keep the first ``survivors`` writes after
-        that; without a number, either by chance.
+        """SIGKILL: its disks keep what was flushed, and the first ``survivors`` writes after that.
+
+        Without a number, chance decides.
         """
         random, disks = self.world.random, worker.machine.disks
         self._end(worker)
@@ -94,7 +95,7 @@ class Simulation:
             check_store(self.world.broker, (self.topics.changelog, partition), disk)
 
     def step(self) -> None:
-        """One step of somebody: a task to its next wait, a request's arrival, or a marker of the broker's."""
+        """One step: a task runs to its next wait, a request arrives, or the broker writes a marker."""
         world, random = self.world, self.world.random
         self.steps += 1
         world.pass_time(idle=False)
@@ -122,18 +123,18 @@ class Simulation:
         except Fatal as fatal:
             if not self._is_of_a_missing_right(fatal):
                 raise
-            self.kill(running.worker)  # exit 1: what the other tasks had not flushed may be gone
+            self.kill(running.worker)  # exit 1: what the other tasks had not flushed may be lost
             return
         if running.over:
-            self._bury(running)
+            self._remove(running)
 
     def _is_of_a_missing_right(self, fatal: Fatal) -> bool:
-        """A worker rightly ends where it is refused again and again; a platform starts another one."""
+        """Whether a worker ended because a right was missing: it should, and is started again."""
         cause = fatal.__cause__
         return self.world.rights_were_taken and isinstance(cause, TransactionLost) and cause.refused
 
     def run_until(self, condition: Callable[[], bool], what: str) -> None:
-        """Step until it holds; within ``MAX_STEPS``, or liveness is broken."""
+        """Step until ``condition`` is true. Raises BrokenPromiseError after ``MAX_STEPS``."""
         for _ in range(MAX_STEPS):
             if condition():
                 return
@@ -141,34 +142,34 @@ class Simulation:
         raise BrokenPromiseError(f"P5 liveness: after {MAX_STEPS} steps still not {what}")
 
     def give_away(self, partitions: Iterable[int]) -> None:
-        """Let some living worker have them: one that runs already, or a new one."""
+        """Assign them to a worker: one that runs already, or a new one."""
         able = [worker for worker in self.workers if not worker.paused and not worker.stopping]
         if not able:
             self.start_worker(partitions=partitions)
             return
-        heir = self.world.random.choice(able)
-        self.group.give(partitions, heir)
-        heir.hear()
+        new_owner = self.world.random.choice(able)
+        self.group.give(partitions, new_owner)
+        new_owner.follow_assignment()
 
     def check(self) -> None:
         """No more faults: everything is consumed, all workers stop, and every promise holds."""
         world, group = self.world, self.group
         sent = Sent(self._all, self.partitioning)
-        world.fates.clear()
+        world.outcomes.clear()
         world.grant_all()
         world.broker.markers_withheld_until = 0.0
         for worker in [*self.workers]:
             worker.paused = False
             if group.assigned_to(worker) - worker.assigned:
-                worker.hear()
+                worker.follow_assignment()
 
         def everything_has_an_owner() -> None:
-            if alone := group.without_owner():
-                self.give_away(alone)
+            if unowned := group.without_owner():
+                self.give_away(unowned)
 
         def is_consumed() -> bool:
             everything_has_an_owner()
-            # Until the last marker is written, records may be on their way that no offset shows yet.
+            # Until the last marker is written, there may be records that no offset shows yet.
             is_read = world.broker.group_offsets == sent.consumed(world.broker)
             return is_read and not world.broker.owes_markers
 
@@ -177,14 +178,14 @@ class Simulation:
 
         def is_quiet() -> bool:
             everything_has_an_owner()
-            ends = sent.next_offsets(world.broker)  # each time: markers still come
+            ends = sent.next_offsets(world.broker)  # each time, because markers are still written
             running = [
                 None if owner is None else owner.tasks.get(partition)
                 for partition, owner in group.owners.items()
             ]
             wall_ms = world.wall_ms()
             return not world.broker.owes_markers and all(
-                task is not None and task.has_nothing_left(ends[task.partition], wall_ms) for task in running
+                task is not None and task.is_idle(ends[task.partition], wall_ms) for task in running
             )
 
         self.run_until(is_quiet, "all sessions closed")
@@ -192,25 +193,27 @@ class Simulation:
             worker.stop()
         self.run_until(lambda: not self.workers and not world.broker.owes_markers, "all workers stopped")
         disks = [(n, disk) for machine in self.machines for n, disk in machine.disks.items()]
-        check_all(world.broker, self.topics, self.output_partitions, sent, disks, world.fully_read)
+        outputs = OutputPartitions(len(self.partitions), self.output_counts)
+        check_all(world.broker, self.topics, outputs, sent, disks, world.fully_read)
 
     def _receive(self, partition: int, record: Record | None) -> None:
         stored = None if record is None else (record.key, record.value, record.timestamp)
         self.world.broker.append((self.topics.raw, partition), stored)
 
-    def _bury(self, running: RunningTask) -> None:
-        """A task has ended: its store must be a prefix of the changelog; its process follows the assignment,
-        and leaves when nothing of it is left to run.
+    def _remove(self, running: RunningTask) -> None:
+        """A task has ended: check its store; its process follows the assignment, or leaves.
+
+        It leaves when it has no task any more.
         """
         worker = running.worker
         del worker.tasks[running.partition]
         check_store(self.world.broker, (self.topics.changelog, running.partition), running.disk)
-        worker.begin_what_is_missing()
+        worker.start_missing_tasks()
         if not worker.tasks:
             self._leave(worker)
 
     def _end(self, worker: Worker) -> None:
-        worker.life.killed = True
+        worker.client.killed = True
         for running in worker.tasks.values():
             running.end()
         worker.tasks.clear()

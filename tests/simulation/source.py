@@ -1,14 +1,14 @@
 """The port ``Source`` on the simulated broker: the inputs of one task, read by one consumer of the group.
 
-Decides what has been fetched of each input when the task asks; of what waits the oldest comes first, by the
-same decision as in the real one. Invariant: each input in order, nothing beyond its last stable offset.
+Decides what has been fetched of each input when the task asks. The oldest records come first, by the same
+function as in the real source. Invariant: each input in order, nothing beyond its last stable offset.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from tests.simulation.broker import Broker, Entry, TopicPartition
-from tests.simulation.life import Life
+from tests.simulation.client import Client
 from tests.simulation.world import until
 from worker.adapters.kafka.records import FetchedRecord
 from worker.core.repartition import oldest_piece, origin_timestamp_ms
@@ -18,11 +18,11 @@ from worker.ports import Lag
 
 HEARTBEAT_S = 1.0
 LONGEST_FETCH = 6  # records
-FETCHED_IN_TIME = 0.7  # how probably a fetch of one of several inputs is back when the task asks
+FETCHED_IN_TIME = 0.7  # probability that a fetch of one of several inputs is back when the task asks
 
 
 class FakeInput:
-    """One topic's partition: the client's position, and what was fetched and not yet returned."""
+    """A partition of one topic: the client's position, and records fetched and not yet returned."""
 
     def __init__(self, broker: Broker, place: TopicPartition, *, repartitioned: bool) -> None:
         self.broker = broker
@@ -36,7 +36,7 @@ class FakeInput:
         self.position = offset
 
     def next_offset(self) -> int:
-        """That of the next record to be returned, or less."""
+        """The offset of the next record to be returned, or less."""
         return self.waiting[0].offset if self.waiting else self.position or 0
 
     def end(self) -> int:
@@ -47,7 +47,7 @@ class FakeInput:
         return 0 if self.position is None else max(0, self.end() - self.position)
 
     def fetch(self, most: int) -> None:
-        """Take in a few records; past markers and aborted ones too."""
+        """Fetch a few records, and pass markers and aborted records."""
         assert self.position is not None
         if not self.waiting and self.position < self.broker.log_start(self.place):
             raise TransactionLost(f"offset {self.position} of {self.place} is not there")
@@ -58,7 +58,7 @@ class FakeInput:
         self.position = found[-1][0] + 1 if len(found) == most else self.end()
 
     def readable(self, position: int) -> Iterator[tuple[int, Entry]]:
-        """What a fetch may bring."""
+        """The records that a fetch may return."""
         return self.broker.read_committed(self.place, position)
 
     def times_ms(self) -> list[int]:
@@ -85,21 +85,21 @@ class FakeSource:
     input_class: type[FakeInput] = FakeInput
 
     def __init__(
-        self, life: Life, partition: int, topics: Sequence[str], still_assigned: Callable[[], bool]
+        self, client: Client, partition: int, topics: Sequence[str], still_assigned: Callable[[], bool]
     ) -> None:
         """``topics``: the raw topic, then the repartition topic where there is one."""
-        self._life = life
+        self._client = client
         self._partition = partition
         self.inputs = [
-            self.input_class(life.world.broker, (topic, partition), repartitioned=number > 0)
+            self.input_class(client.world.broker, (topic, partition), repartitioned=number > 0)
             for number, topic in enumerate(topics)
         ]
         self._still_assigned = still_assigned
         self._woken = False
 
     async def next_records(self, timeout_s: float) -> Sequence[FetchedRecord]:
-        self._life.check()
-        world = self._life.world
+        self._client.check()
+        world = self._client.world
         deadline = world.now + timeout_s
         world.wake_at(deadline)
         await until(lambda: self._woken or world.now >= deadline or self._records_left() > 0)
@@ -140,12 +140,12 @@ class FakeSource:
         return sum([len(read.waiting) + read.unfetched() for read in self.inputs])
 
     async def first_offsets(self) -> dict[str, int]:
-        await self._life.call("query", lambda: None)
+        await self._client.call("query", lambda: None)
         return {read.place[0]: read.broker.log_start(read.place) for read in self.inputs}
 
     async def log_bounds(self) -> dict[str, tuple[int, int]]:
         bounds: list[dict[str, tuple[int, int]]] = []
-        await self._life.call("query", lambda: bounds.append(self._log_bounds()))
+        await self._client.call("query", lambda: bounds.append(self._log_bounds()))
         return bounds[-1]
 
     def _log_bounds(self) -> dict[str, tuple[int, int]]:
@@ -154,28 +154,29 @@ class FakeSource:
 
     async def committed_offsets(self) -> dict[str, GroupOffset]:
         answers: list[dict[str, GroupOffset]] = []
-        await self._life.call("query", lambda: answers.append(self._committed()))
+        await self._client.call("query", lambda: answers.append(self._committed()))
         return answers[-1]
 
     async def still_assigned(self) -> bool:
-        await self._life.sleep(2 * HEARTBEAT_S)
+        await self._client.sleep(2 * HEARTBEAT_S)
         return self._still_assigned()
 
     def rebalanced(self) -> None:
-        """A kept source goes on where it was, but for a fetch that was under way from the group's committed
-        offset: what that brings was returned before.
+        """A kept source goes on where it was, but may fetch again from the group's committed offset.
+
+        Those records were returned before.
         """
         if self._is_positioned():
             committed = self._committed()
             for read in self.inputs:
                 group = committed.get(read.place[0])
                 at = min(read.next_offset(), 0 if group is None else group.next_offset)
-                # Out of range, the client is sent back to where the input stands.
+                # Where that is out of range, the client goes back to where the input is.
                 read.seek(read.next_offset() if at < read.broker.log_start(read.place) else at)
 
     def _is_positioned(self) -> bool:
         return all(read.position is not None for read in self.inputs)
 
     def _committed(self) -> dict[str, GroupOffset]:
-        committed = self._life.world.broker.committed_offsets([read.place for read in self.inputs])
+        committed = self._client.world.broker.committed_offsets([read.place for read in self.inputs])
         return {topic: offset for (topic, _), offset in committed.items()}

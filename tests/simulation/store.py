@@ -1,28 +1,28 @@
-"""The simulated state store: without a log of its own, as RocksDB with its write-ahead log off.
+"""The simulated state store: without a log of its own, like RocksDB with its write-ahead log off.
 
-Decides what a kill leaves on a disk: everything flushed, and of the later writes a prefix, each whole or not
-at all. Knows nothing of what is stored. Invariant: a disk belongs to one process at a time.
+Decides what is on a disk after a kill: everything flushed, and a prefix of the later writes, each whole or
+not at all. Knows nothing of what is stored. Invariant: a disk belongs to one process at a time.
 """
 
 from collections.abc import Iterable
 
-from tests.simulation.life import Life
+from tests.simulation.client import Client
 from worker.errors import StateCorrupted
 from worker.model.state import Checkpoint
 from worker.ports import StateRecord
 
 
 class Disk:
-    """One store directory: every write ever applied, and how many of them would survive a kill."""
+    """One store directory: all writes, and how many of them survive a kill for certain."""
 
     def __init__(self) -> None:
         self.writes: list[tuple[list[StateRecord], Checkpoint]] = []
         self.flushed = 0
         self.corrupt = False
-        self.owner: Life | None = None
+        self.owner: Client | None = None
 
     def crash(self, survivors: int) -> None:
-        """The process died: of the writes after the last flush only the first ``survivors`` are there."""
+        """After a kill: of the writes after the last flush only the first ``survivors`` are kept."""
         del self.writes[self.flushed + survivors :]
         self.flushed = len(self.writes)
         self.owner = None
@@ -36,17 +36,17 @@ class Disk:
 
 
 class FakeStateStore:
-    """A store on a ``Disk``: without a log of its own, as the changelog is one."""
+    """A store on a ``Disk``, without a log of its own: the changelog is one."""
 
-    def __init__(self, life: Life, disk: Disk) -> None:
-        self._life = life
+    def __init__(self, client: Client, disk: Disk) -> None:
+        self._client = client
         self._disk = disk
         self._content: dict[bytes, bytes] = {}
 
     async def open(self) -> None:
-        await self._life.pause()
-        assert self._disk.owner in (None, self._life), "two processes in one directory"
-        self._disk.owner = self._life
+        await self._client.pause()
+        assert self._disk.owner in (None, self._client), "two processes in one directory"
+        self._disk.owner = self._client
         self._check()
         self._content = self._disk.content()
 
@@ -69,29 +69,29 @@ class FakeStateStore:
         apply(self._content, records)
 
     async def flush(self) -> None:
-        await self._life.pause()
+        await self._client.pause()
         self._check()
         self._disk.flushed = len(self._disk.writes)
 
     async def wipe(self) -> None:
-        await self._life.pause()
+        await self._client.pause()
         self._disk.writes, self._disk.flushed, self._disk.corrupt = [], 0, False
         self._content = {}
 
     async def close(self) -> None:
-        await self._life.pause()
-        if self._disk.owner is self._life:
+        await self._client.pause()
+        if self._disk.owner is self._client:
             self._disk.flushed = len(self._disk.writes)
             self._disk.owner = None
 
     def _check(self) -> None:
-        self._life.check()
+        self._client.check()
         if self._disk.corrupt:
             raise StateCorrupted("bits have flipped")
 
 
 def apply(content: dict[bytes, bytes], records: Iterable[StateRecord]) -> None:
-    """Bring ``content`` up to these records."""
+    """Apply these records to ``content``."""
     for key, value in records:
         if value is None:
             content.pop(key, None)

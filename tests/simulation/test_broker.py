@@ -1,5 +1,6 @@
-"""The simulated broker keeps the rules that a real one was seen to keep (test_forwarding.py and
-test_transaction.py in tests/contract), or what is proved on it says nothing.
+"""The simulated broker keeps the rules of a real one, or the simulation would prove nothing.
+
+The rules of the real one: test_forwarding.py and test_transaction.py in tests/contract.
 """
 
 from random import Random
@@ -15,7 +16,7 @@ RAW = ("raw", 0)
 
 @pytest.fixture
 def broker() -> Broker:
-    """An empty one, whose answers are never stale."""
+    """An empty broker, whose answers are never stale."""
     return Broker(Random(1), lambda: 1e9)
 
 
@@ -75,12 +76,12 @@ def test_fencing_aborts_what_was_open_everywhere_and_answers_when_that_is_done(b
     epoch = broker.init_producer(0)
     produce(broker, 0, epoch, HERE, b"dropped")
     produce(broker, 0, epoch, THERE, b"dropped")
-    heir = broker.init_producer(0)
+    new_owner = broker.init_producer(0)
     assert not broker.owes_markers
     with pytest.raises(FencedError):
         broker.end(0, epoch, committed=True)
-    produce(broker, 0, heir, THERE, b"kept")
-    broker.end(0, heir, committed=True)
+    produce(broker, 0, new_owner, THERE, b"kept")
+    broker.end(0, new_owner, committed=True)
     write_all_markers(broker)
     assert (values(broker, HERE), values(broker, THERE)) == ([], [b"kept"])
 
@@ -107,7 +108,7 @@ def test_a_transaction_that_timed_out_is_aborted_and_its_producer_fenced(broker:
 
 
 def test_the_commit_of_a_second_copy_ends_a_later_transaction_of_the_same_epoch(broker: Broker) -> None:
-    """KIP-890: why a producer whose answer was lost begins no other one."""
+    """KIP-890: why a producer whose answer was lost begins no other transaction."""
     epoch = broker.init_producer(0)
     produce(broker, 0, epoch, HERE, b"one")
     broker.end(0, epoch, committed=True)

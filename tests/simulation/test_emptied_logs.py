@@ -1,12 +1,14 @@
-"""Inputs whose logs were emptied while nobody read them: what held no record is no loss, what may have held
-some is refused, and an operator may accept that.
+"""Inputs whose logs were emptied while no worker ran.
+
+Offsets without records are no loss; offsets that may have held records are rejected, and an operator may
+accept the loss.
 """
 
 import pytest
 
 from tests.builders import click, record
 from tests.simulation.broker import Broker
-from tests.simulation.mutants import StandsBehindTheLastRecord
+from tests.simulation.mutants import StopsAfterTheLastRecord
 from tests.simulation.process import Machine, Parts
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
@@ -19,16 +21,16 @@ RAW = RAW_TOPIC, 0
 
 
 def clicks(records: int, markers: int = 0) -> list[Incoming]:
-    """Records of one device, and what a transactional producer leaves behind them."""
+    """Records of one device, and markers of a transactional producer after them."""
     taken = [record(offset, [click("d1", f"8:{offset:02}:00", id=str(offset))]) for offset in range(records)]
     return [*((0, one) for one in taken), *[(0, None)] * markers]
 
 
-def one_stray() -> list[Incoming]:
+def one_misplaced() -> list[Incoming]:
     """An event in partition 0 of a device that belongs to partition 1."""
     partition_of = Partitioning(partitions=2).partition_of
     device = next(d for d in map("d{}".format, range(100)) if partition_of(d) == 1)
-    return [(0, record(0, [click(device, "8:00:00", id="stray")]))]
+    return [(0, record(0, [click(device, "8:00:00", id="misplaced")]))]
 
 
 def stopped_when_read(simulation: Simulation, ends: dict[tuple[str, int], int]) -> Machine:
@@ -43,14 +45,14 @@ def stopped_when_read(simulation: Simulation, ends: dict[tuple[str, int], int]) 
 
 
 def set_by_hand(broker: Broker, place: tuple[str, int], offset: int) -> None:
-    """As kafka-consumer-groups does it."""
+    """Set an offset as kafka-consumer-groups.sh does."""
     broker.group_offsets[place] = offset
     broker.authors[place] = ""
     assert broker.committed_offsets([place]) == {place: GroupOffset(offset, "")}
 
 
 def test_an_emptied_repartition_log_is_no_loss_where_all_was_read() -> None:
-    with Simulation(seed=1, partitions=2).feed(one_stray()) as simulation:
+    with Simulation(seed=1, partitions=2).feed(one_misplaced()) as simulation:
         ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 2}
         machine = stopped_when_read(simulation, ends)
         simulation.world.broker.delete_below((REPARTITION_TOPIC, 1), 2)
@@ -68,9 +70,9 @@ def test_an_emptied_raw_log_is_no_loss_where_all_was_read(markers: int) -> None:
 
 
 def test_a_single_deleted_offset_of_an_empty_repartition_log_was_a_marker() -> None:
-    """What an earlier version committed: the offset behind the last record."""
-    with Simulation(seed=3, partitions=2).feed(one_stray()) as simulation:
-        simulation.parts = Parts(task=StandsBehindTheLastRecord)
+    """An earlier version committed the offset after the last record."""
+    with Simulation(seed=3, partitions=2).feed(one_misplaced()) as simulation:
+        simulation.parts = Parts(task=StopsAfterTheLastRecord)
         ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 1}
         machine = stopped_when_read(simulation, ends)
         simulation.world.broker.delete_below((REPARTITION_TOPIC, 1), 2)
@@ -115,7 +117,7 @@ def test_deleted_records_are_refused_until_an_operator_sets_the_group_to_the_log
 
 
 def test_the_start_of_the_log_counts_only_as_set_by_hand() -> None:
-    """An old answer of a coordinator bears the author of what it repeats."""
+    """An old answer of a coordinator has the author of the commit that it repeats."""
     with Simulation(seed=5).feed(clicks(10)) as simulation:
         broker = simulation.world.broker
         machine = stopped_when_read(simulation, {RAW: 10})
@@ -134,7 +136,7 @@ def test_a_log_that_ends_below_what_was_read_is_refused() -> None:
 
 def test_an_input_without_offsets_beside_one_with_them_was_recreated() -> None:
     """Brokers delete the group's offsets of a topic with the topic."""
-    with Simulation(seed=7, partitions=2).feed(one_stray()) as simulation:
+    with Simulation(seed=7, partitions=2).feed(one_misplaced()) as simulation:
         ends = {(RAW_TOPIC, 0): 1, (RAW_TOPIC, 1): 0, (REPARTITION_TOPIC, 0): 0, (REPARTITION_TOPIC, 1): 2}
         machine = stopped_when_read(simulation, ends)
         del simulation.world.broker.group_offsets[RAW_TOPIC, 0]

@@ -1,20 +1,20 @@
-"""The proof can fail: each of these ways to break the protocol is found within a few hundred seeds.
+"""The simulation finds each mutant, a change that breaks the protocol, within a few hundred seeds.
 
-A mutation is one wrong habit, put into the real task, or into what a port does for it. The seeds are those
-that the unbroken task passes in ``test_protocol``. How many each takes: ``pytest -s``, and docs/testing.md.
+A mutant is the real task, or a port, with one change. The seeds are those that the unchanged task passes in
+``test_protocol``. How many seeds each takes: ``pytest -s``, and docs/testing.md.
 """
 
 import pytest
 from msgspec import structs
 
 from tests.simulation import mutants, repartition_mutants
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.faults import simulate
 from tests.simulation.process import Parts
 from worker.errors import Fatal
 
 MOST_SEEDS = 500
-"""The slowest to be found takes a fifth of them."""
+"""The last mutant to be found takes a fifth of them."""
 
 MUTATIONS = [
     Parts(task=mutants.WritesTheStoreBeforeTheCommit),
@@ -24,38 +24,38 @@ MUTATIONS = [
     Parts(task=mutants.KeepsLiveStatesOverALoss),
     Parts(task=mutants.SendsALostDraftAgain),
     Parts(task=mutants.ReadsOnAfterAStopWhileRestoring),
-    Parts(task=mutants.ForgetsTimersWhenItRestores),
+    Parts(task=mutants.LosesTimersWhenItRestores),
     Parts(task=mutants.TriesAgainWhatWasTooMuch),
     Parts(task=mutants.TriesForEverWhatIsRefused),
     Parts(task=mutants.ClosesByTheClockWhileLagging),
     Parts(task=mutants.KeepsFiredTimersOverALoss),
-    Parts(task=mutants.StandsBehindTheLastRecord),
+    Parts(task=mutants.StopsAfterTheLastRecord),
     Parts(transaction=mutants.IgnoresFailedBatches),
     Parts(transaction=mutants.LeavesOutWhatItMayNotWrite),
     Parts(transaction=mutants.SharesItsEpoch),
     Parts(transaction=mutants.BeginsAfterALostAnswer),
     Parts(transaction=mutants.GoesOnAfterATimeout),
-    Parts(transaction=mutants.TakesALostCommitForDone),
+    Parts(transaction=mutants.TreatsALostCommitAsDone),
     Parts(changelog=mutants.RestoresWhatIsNotCommitted),
     Parts(task=repartition_mutants.ForwardsInATransactionOfItsOwn),
-    Parts(task=repartition_mutants.SendsOnWhatALostDraftHeld),
+    Parts(task=repartition_mutants.RepartitionsWhatALostDraftHeld),
     Parts(task=repartition_mutants.KeepsNoOffsetOfTheRepartitionTopic),
     Parts(transaction=repartition_mutants.CommitsNoOffsetOfTheRepartitionTopic),
-    Parts(task=repartition_mutants.SendsOnWhatHasArrived),
-    Parts(source=repartition_mutants.ReadsWhatIsNotDecided),
-    Parts(task=repartition_mutants.TakesWhatComesAgainAfterARebalance),
+    Parts(task=repartition_mutants.RepartitionsWhatHasArrived),
+    Parts(source=repartition_mutants.ReadsUndecidedRecords),
+    Parts(task=repartition_mutants.ProcessesAgainAfterARebalance),
 ]
 
 
 def changed_part(parts: Parts) -> str:
-    """The name of what is not as it should be."""
+    """The name of the mutant."""
     usual = structs.astuple(Parts())
     (changed,) = [part for part in structs.astuple(parts) if part not in usual]
     return str(changed.__name__)
 
 
 @pytest.mark.parametrize("parts", MUTATIONS, ids=changed_part)
-def test_this_habit_is_found_out(parts: Parts) -> None:
+def test_this_mutant_is_found(parts: Parts) -> None:
     for seed in range(MOST_SEEDS):
         try:
             simulate(seed, parts)

@@ -1,4 +1,4 @@
-"""What a task says of its own progress: the worker's health is judged by it."""
+"""What a task reports of its progress: the worker's health is decided by it."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from tests.simulation.simulation import Simulation
 from tests.simulation.source import FakeSource
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
-from tests.simulation.world import Fate
+from tests.simulation.world import RequestOutcome
 from worker.ports import Lag
 from worker.task.commit_policy import CommitPolicy
 from worker.task.partition_task import PartitionTask
@@ -35,54 +35,54 @@ def test_a_task_has_work_for_as_long_as_a_transaction_is_open_and_none_when_all_
         simulation.run_until(lambda: running.task.progress.idle, "it says so")
 
 
-def test_a_task_is_not_caught_up_before_it_runs() -> None:
+def test_a_task_is_not_idle_before_it_runs() -> None:
     with Simulation(seed=3) as simulation:
         task = simulation.start_worker().tasks[0].task
         assert not task.progress.idle
-        simulation.run_until(lambda: task.progress.idle, "it has founded its partition and idles")
+        simulation.run_until(lambda: task.progress.idle, "it has initialized its partition and idles")
 
 
-class DeafSource(FakeSource):
-    """Its brokers do not answer any more."""
+class SilentSource(FakeSource):
+    """Its brokers stop answering."""
 
-    heard = True
+    answered = True
 
     def lag(self) -> Lag:
-        return super().lag() if self.heard else Lag(None, unknown_because="no fetch has been answered")
+        return super().lag() if self.answered else Lag(None, unknown_because="no fetch has been answered")
 
 
-def test_an_idle_task_whose_brokers_do_not_answer_is_not_caught_up() -> None:
-    with Simulation(seed=3, parts=Parts(source=DeafSource)) as simulation:
+def test_an_idle_task_whose_brokers_do_not_answer_is_not_idle() -> None:
+    with Simulation(seed=3, parts=Parts(source=SilentSource)) as simulation:
         running = simulation.start_worker().tasks[0]
         assert running.task.lag == Lag(None, unknown_because="new")
         simulation.run_until(lambda: running.task.progress.idle, "it idles")
         assert running.task.lag == Lag(0, caught_up=True)
-        assert isinstance(running.source, DeafSource)
-        running.source.heard = False
+        assert isinstance(running.source, SilentSource)
+        running.source.answered = False
         assert not running.task.progress.idle
         assert running.task.lag == Lag(None, unknown_because="no fetch has been answered")
         assert unknown_by_reason({"0": running.task.lag, "1": Lag(0)}) == {"no fetch has been answered": 1}
 
 
-def test_each_commit_moves_the_task_s_place_in_the_changelog() -> None:
+def test_each_commit_moves_the_task_s_offset_in_the_changelog() -> None:
     log: list[Incoming] = [(0, record(offset, [click("d1", id=str(offset))])) for offset in range(40)]
     places: list[int] = []
     with Simulation(seed=3).feed(log) as simulation:
         task = simulation.start_worker().tasks[0].task
 
-        def caught_up_with_all() -> bool:
+        def has_committed_all() -> bool:
             progress = task.progress
             if not places or places[-1] != progress.changelog_offset:
                 places.append(progress.changelog_offset)
             return progress.idle and simulation.world.broker.group_offsets == {(RAW_TOPIC, 0): len(log)}
 
-        simulation.run_until(caught_up_with_all, "all is committed")
+        simulation.run_until(has_committed_all, "all is committed")
         commits = task.take_statistics().transactions
     assert places == sorted(places)
     assert len(places) == 1 + commits  # the first is that of an empty store
 
 
-def test_a_partition_without_events_commits_once_an_hour_so_that_brokers_do_not_forget_its_producer() -> None:
+def test_a_partition_without_events_commits_once_an_hour_so_that_brokers_keep_its_producer() -> None:
     with Simulation(seed=3) as simulation:
         task = simulation.start_worker().tasks[0].task
         simulation.run_until(lambda: task.progress.idle, "it has initialized its partition and idles")
@@ -105,9 +105,9 @@ def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_chan
     with Simulation(seed=3) as simulation:
         running = simulation.start_worker().tasks[0]
         broker, changelog = simulation.world.broker, (simulation.topics.changelog, 0)
-        simulation.run_until(lambda: running.task.progress.idle, "it has founded its partition and idles")
+        simulation.run_until(lambda: running.task.progress.idle, "it has initialized its partition and idles")
         place, end = running.task.progress.changelog_offset, len(broker.log(changelog))
-        simulation.world.fates += [("commit", Fate.REQUEST_LOST)] * 40
+        simulation.world.outcomes += [("commit", RequestOutcome.REQUEST_LOST)] * 40
         simulation.feed([(0, record(0, [click("d1")]))])
         simulation.run_until(running.inside_transaction, "it has work")
 
@@ -115,7 +115,7 @@ def test_a_task_that_only_loses_transactions_makes_no_progress_whatever_the_chan
             progress = running.task.progress
             assert not progress.idle
             assert progress.changelog_offset == place
-            return len(simulation.world.fates) == 20
+            return len(simulation.world.outcomes) == 20
 
         simulation.run_until(has_lost_twenty, "it has lost twenty transactions")
         assert len(broker.log(changelog)) > end + 20

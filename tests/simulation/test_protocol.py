@@ -1,7 +1,7 @@
-"""Exactly once under faults: many seeds, and a few situations worth reading.
+"""Exactly once under faults: many seeds, and a few single situations.
 
 A failure names its seed; ``make simulate SEED=17`` replays exactly that history, ``make simulate
-SEEDS=100000`` tries so many, ``FROM=100000`` others (docs/testing.md). Seeds have one, two and three
+SEEDS=100000`` runs that many, ``FROM=100000`` others (docs/testing.md). Seeds have one, two and three
 partitions in turn.
 """
 
@@ -15,7 +15,7 @@ from tests.simulation.process import RunningTask
 from tests.simulation.simulation import Simulation
 from tests.simulation.topics import RAW_TOPIC
 from tests.simulation.traffic import Incoming
-from tests.simulation.world import Fate
+from tests.simulation.world import RequestOutcome
 from worker.errors import Fatal
 from worker.task.partition_task import TaskState
 
@@ -37,12 +37,12 @@ def clicks(number: int) -> list[Incoming]:
 
 
 def start_task(simulation: Simulation) -> RunningTask:
-    """That of a new worker, which is given the only partition."""
+    """The task of a new worker, which gets the only partition."""
     return simulation.start_worker().tasks[0]
 
 
 def kill_after_some_commits(simulation: Simulation) -> Simulation:
-    """Nothing of the killed worker is on its way any more."""
+    """Kill a worker that has no request and no marker left that could still arrive."""
     first, world = start_task(simulation), simulation.world
     simulation.run_until(
         lambda: len(first.disk.writes) > 2 and not world.broker.owes_markers and not world.requests,
@@ -53,10 +53,10 @@ def kill_after_some_commits(simulation: Simulation) -> Simulation:
 
 
 def pause_before_the_restore_reads(simulation: Simulation, running: RunningTask) -> None:
-    """The broker has told the changelog's end, the worker does not know it yet."""
-    life = running.worker.life
+    """The broker has answered with the changelog's end, and the worker has not received it yet."""
+    client = running.worker.client
     simulation.run_until(
-        lambda: life.answered == ["fence"] and not simulation.world.requests, "fenced and asked"
+        lambda: client.answered == ["fence"] and not simulation.world.requests, "fenced and asked"
     )
     running.worker.paused = True
 
@@ -81,7 +81,7 @@ def test_a_seed_replays_exactly(seed: int) -> None:
 def test_a_zombie_that_wakes_inside_its_transaction_writes_nothing_visible() -> None:
     with Simulation(seed=1).feed(clicks(30)) as simulation:
         zombie = start_task(simulation)
-        simulation.run_until(lambda: simulation.world.broker.group_offsets != {}, "founded")
+        simulation.run_until(lambda: simulation.world.broker.group_offsets != {}, "initialized")
         simulation.run_until(zombie.inside_transaction, "inside a transaction")
         zombie.worker.paused = True
         successor = start_task(simulation)
@@ -104,8 +104,8 @@ def test_a_store_that_lost_its_newest_writes_is_caught_up(survivors: int) -> Non
 def test_a_commit_whose_answer_was_lost_counts_once() -> None:
     with Simulation(seed=3).feed(clicks(10)) as simulation:
         task = start_task(simulation).task
-        simulation.run_until(lambda: task.watermark_ms is not None, "founded")
-        simulation.world.fates.append(("commit", Fate.ANSWER_LOST))
+        simulation.run_until(lambda: task.watermark_ms is not None, "initialized")
+        simulation.world.outcomes.append(("commit", RequestOutcome.ANSWER_LOST))
         simulation.run_until(lambda: task.statistics.transactions_lost == 1, "unsure")
         simulation.check()
 
@@ -113,8 +113,8 @@ def test_a_commit_whose_answer_was_lost_counts_once() -> None:
 def test_a_refused_batch_leaves_no_hole() -> None:
     with Simulation(seed=4).feed(clicks(10)) as simulation:
         task = start_task(simulation).task
-        simulation.run_until(lambda: task.watermark_ms is not None, "founded")
-        simulation.world.fates.append(("send", Fate.REFUSED))
+        simulation.run_until(lambda: task.watermark_ms is not None, "initialized")
+        simulation.world.outcomes.append(("send", RequestOutcome.REFUSED))
         simulation.run_until(lambda: task.statistics.transactions_lost == 1, "refused")
         simulation.check()
 
@@ -124,18 +124,20 @@ def test_a_missing_right_ends_the_worker_and_once_it_is_granted_nothing_is_missi
     with Simulation(seed=4).feed(clicks(30)) as simulation:
         running = start_task(simulation)
         simulation.run_until(lambda: running.task.watermark_ms not in (None, 0), "running")
-        simulation.world.forbid(getattr(simulation.topics, role), 60)
+        topics = simulation.topics
+        topic = topics.changelog if role == "changelog" else topics.outputs["enriched"]
+        simulation.world.forbid(topic, 60)
         simulation.run_until(lambda: running.worker.over, "the worker has ended")
-        assert not simulation.world.may_write(getattr(simulation.topics, role))
+        assert not simulation.world.may_write(topic)
         simulation.check()
 
 
-def test_a_worker_asked_to_stop_while_it_restores_anew_commits_nothing_past_its_lost_draft() -> None:
+def test_a_worker_asked_to_stop_while_it_restores_again_commits_nothing_past_its_lost_draft() -> None:
     with Simulation(seed=5).feed(clicks(30)) as simulation:
         task = start_task(simulation).task
         simulation.run_until(lambda: task.watermark_ms not in (None, 0), "running")
-        simulation.world.fates.append(("send", Fate.REQUEST_LOST))
-        simulation.run_until(lambda: task.state is TaskState.RESTORING, "restoring anew")
+        simulation.world.outcomes.append(("send", RequestOutcome.REQUEST_LOST))
+        simulation.run_until(lambda: task.state is TaskState.RESTORING, "restoring again")
         task.stop()
         simulation.check()
 
@@ -154,8 +156,8 @@ def test_a_worker_that_was_fenced_while_it_restored_does_not_take_the_new_owners
         simulation.check()
 
 
-def test_a_coordinator_that_repeats_what_was_committed_long_ago_holds_up_nobody() -> None:
-    """Seen after an outage of all brokers: offsets of half an hour before, until the group moved again."""
+def test_a_coordinator_that_repeats_what_was_committed_long_ago_is_waited_for() -> None:
+    """Seen after an outage of all brokers: offsets of half an hour before, until the next commit."""
     with Simulation(seed=7).feed(clicks(30)) as simulation:
         broker = kill_after_some_commits(simulation).world.broker
         broker.group_offsets[RAW_TOPIC, 0] -= 1
@@ -184,7 +186,7 @@ def test_a_changelog_that_lost_its_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_worker_fenced_while_it_restored_does_not_take_a_compacted_changelog_for_a_foreign_one(
+def test_a_worker_fenced_while_it_restored_does_not_take_a_compacted_changelog_for_another_one(
     seed: int,
 ) -> None:
     with Simulation(seed).feed(clicks(30)) as simulation:

@@ -1,5 +1,6 @@
-"""The simulated source keeps the contract of the real one (test_source.py and test_two_inputs.py in
-tests/contract): each input in order, the oldest first, nothing that may not be read yet.
+"""The simulated source keeps the contract of the real one: each input in order, the oldest first.
+
+The contract of the real one: test_source.py and test_two_inputs.py in tests/contract.
 """
 
 from collections.abc import Coroutine, Mapping
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.simulation.life import Life
+from tests.simulation.client import Client
 from tests.simulation.source import FakeSource
 from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
 from tests.simulation.world import World
@@ -30,11 +31,11 @@ def world() -> World:
 @pytest.fixture
 def source(world: World) -> FakeSource:
     """The source of partition 0, of the only member."""
-    return FakeSource(Life(world), 0, [RAW_TOPIC, REPARTITION_TOPIC], lambda: True)
+    return FakeSource(Client(world), 0, [RAW_TOPIC, REPARTITION_TOPIC], lambda: True)
 
 
 def done(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run it, with all requests answered at once and time passing while it waits."""
+    """Run it; requests are answered at once, and time passes while it waits."""
     while True:
         try:
             coroutine.send(None)
@@ -94,7 +95,7 @@ def test_what_was_received_first_comes_first_where_both_have_some_waiting(
     assert [record.timestamp for record in take(world, source, 40)] == hours
 
 
-def test_lag_and_caught_up_speak_of_both(world: World, source: FakeSource) -> None:
+def test_lag_and_caught_up_count_both(world: World, source: FakeSource) -> None:
     source.seek(both(0, 0))
     assert source.lag().caught_up
     for place in (RAW, REPARTITION):
@@ -121,7 +122,7 @@ def test_an_open_transaction_in_one_input_does_not_hold_up_the_other(
     assert record.topic == REPARTITION_TOPIC
 
 
-def test_the_committed_offsets_of_both_are_told_or_left_out(world: World, source: FakeSource) -> None:
+def test_the_committed_offsets_of_both_are_returned_or_left_out(world: World, source: FakeSource) -> None:
     assert done(world, source.committed_offsets()) == {}
     world.broker.group_offsets = {RAW: 7, REPARTITION: 3, (RAW_TOPIC, 1): 9}
     assert done(world, source.committed_offsets()) == {

@@ -1,8 +1,8 @@
 """Random raw traffic: a few devices, users, client sessions, late and bad events, gaps between the offsets.
 
-Decides only what comes in, and through which partition; every good event has an id of its own, so that its
-fate can be counted. Batches hold events of several devices, so with more than one partition most of them have
-some that belong elsewhere.
+Decides only what arrives, and in which partition. Every good event has an id of its own, so that its outcome
+can be counted. Batches hold events of several devices, so with more than one partition most batches have some
+that are misplaced.
 """
 
 from random import Random
@@ -11,28 +11,28 @@ from typing import Any
 from tests.builders import Record, click, ms, record
 
 Incoming = tuple[int, Record | None]
-"""A record and its partition; None where a marker of the sender's own transaction stands."""
+"""A record and its partition; None is a marker of the sender's own transaction."""
 
 _MINUTE_MS = 60_000
 _BAD_VALUES = (b"", b"not json", b'[{"id":"cut', None)
 
 
 def traffic(random: Random, records: int, partitions: int) -> list[Incoming]:
-    """That many records, of 1 to 5 events each, in the order in which they come in."""
+    """That many records, of 1 to 5 events each, in order of arrival."""
     now_ms = ms("08:00:00")
     incoming: list[Incoming] = []
     ends = [0] * partitions
     for _ in range(records):
         now_ms += random.choice((1_000, 1_000, _MINUTE_MS, 10 * _MINUTE_MS, 40 * _MINUTE_MS))
         if random.random() < 0.01:
-            now_ms += 450 * 86_400_000  # long enough for devices to be forgotten
+            now_ms += 450 * 86_400_000  # long enough for devices to expire
         partition = random.randrange(partitions)
         while random.random() < 0.1:
             incoming.append((partition, None))
             ends[partition] += 1
         incoming.append((partition, _record(random, partition, ends[partition], now_ms)))
         ends[partition] += 1
-    for partition in range(partitions):  # the sender's transactions end, too
+    for partition in range(partitions):  # markers of the sender's last transactions
         incoming += [(partition, None)] * random.choice((0, 0, 1, 3))
     return incoming
 

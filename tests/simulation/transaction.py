@@ -1,22 +1,22 @@
 """The port ``Transaction`` on the simulated broker.
 
-Decides what a producer hears of its requests; knows nothing of who checks. Invariant: one epoch at a time,
-dead after its first failure, as the real one is.
+Decides what a producer gets for its requests; knows no checks. Invariant: one epoch at a time, and after the
+first failure only ``discard``, as with the real one.
 """
 
 from collections.abc import Mapping, Sequence
 
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import TopicPartition
-from tests.simulation.life import REQUEST_TIMEOUT_S, Life
+from tests.simulation.client import REQUEST_TIMEOUT_S, Client
 from tests.simulation.topics import topics_of
-from tests.simulation.world import Fate, Request
+from tests.simulation.world import Request, RequestOutcome
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
 
 MOST_REFUSALS = 5
-"""In a row: then a task gives up."""
+"""After so many in a row a task must give up."""
 
 _EVENTS = {topics_of(1).outputs["enriched"], topics_of(1).outputs["dead_letters"]}
 
@@ -24,28 +24,28 @@ _EVENTS = {topics_of(1).outputs["enriched"], topics_of(1).outputs["dead_letters"
 class FakeTransaction:
     """The transactional producer of one partition."""
 
-    def __init__(self, life: Life, partition: int) -> None:
-        self.life = life
-        self.broker = life.world.broker
+    def __init__(self, client: Client, partition: int) -> None:
+        self.client = client
+        self.broker = client.world.broker
         self.partition = partition
         self.epoch: int | None = None
         self.open = False
         self.tainted = False
-        self.sent: list[tuple[TopicPartition, Request, Fate]] = []
+        self.sent: list[tuple[TopicPartition, Request, RequestOutcome]] = []
         self.refusals = 0  # in a row
         self.just_refused = False
-        self.events = 0  # that were sent in this transaction: states and upserts are fewer or go with them
+        self.events = 0  # sent in this transaction; states and upserts are not counted
 
     async def fence(self) -> None:
         assert self.epoch is None, "fenced twice without discarding"
         epochs: list[int] = []
-        await self.life.call("fence", lambda: epochs.append(self.broker.init_producer(self.partition)))
+        await self.client.call("fence", lambda: epochs.append(self.broker.init_producer(self.partition)))
         self.epoch, self.tainted = epochs[-1], False
 
     async def begin(self) -> None:
-        await self.life.pause()
+        await self.client.pause()
         if self.epoch is None or self.tainted:
-            raise TransactionLost("an earlier request may still be on its way")
+            raise TransactionLost("an earlier request may still arrive")
         assert not self.open
         self.open, self.sent, self.events = True, [], 0
 
@@ -61,43 +61,43 @@ class FakeTransaction:
 
     async def _send(self, place: TopicPartition, records: Sequence[tuple[OutputRecord, Headers]]) -> None:
         assert self.open
-        await self.life.pause()
+        await self.client.pause()
         if not records:
             return
-        epoch, random = self.live_epoch(), self.life.world.random
-        fate = self.life.world.fate_of("send")
-        if not self.life.world.may_write(place[0]):
-            fate = Fate.FORBIDDEN
+        epoch, random = self.live_epoch(), self.client.world.random
+        outcome = self.client.world.outcome_of("send")
+        if not self.client.world.may_write(place[0]):
+            outcome = RequestOutcome.FORBIDDEN
         cut = random.randint(0, len(records) - 1)
         batches = [batch for batch in (records[:cut], records[cut:]) if batch]
-        if fate is Fate.REFUSED:
-            batches.pop(random.randrange(len(batches)))  # the other one is stored all the same
+        if outcome is RequestOutcome.REFUSED:
+            batches.pop(random.randrange(len(batches)))  # the other one is stored
         ends: list[int] = []
 
         def produce() -> int:
-            if fate not in (Fate.REQUEST_LOST, Fate.FORBIDDEN):
+            if outcome not in (RequestOutcome.REQUEST_LOST, RequestOutcome.FORBIDDEN):
                 ends.extend(self.broker.produce(self.partition, epoch, place, batch) for batch in batches)
             return ends[-1] if ends else 0
 
-        delay_s = random.random() * 4 if fate is Fate.LATE else 0.0
-        self.sent.append((place, self.life.world.send(produce, delay_s), fate))
+        delay_s = random.random() * 4 if outcome is RequestOutcome.LATE else 0.0
+        self.sent.append((place, self.client.world.send(produce, delay_s), outcome))
 
     async def acknowledged(self) -> dict[str, int]:
         ends: dict[str, int] = {}
-        most = self.life.world.events_in_time
+        most = self.client.world.events_in_time
         if most is not None and self.events > most:
-            await self.life.sleep(REQUEST_TIMEOUT_S)
+            await self.client.sleep(REQUEST_TIMEOUT_S)
             raise TransactionLost(f"{self.events} events: no answer in time", timed_out=True)
-        for (topic, partition), request, fate in self.sent:
-            if fate is Fate.LATE:
-                await self.life.sleep(REQUEST_TIMEOUT_S)
+        for (topic, partition), request, outcome in self.sent:
+            if outcome is RequestOutcome.LATE:
+                await self.client.sleep(REQUEST_TIMEOUT_S)
             else:
-                await self.life.answer("send", request)
-            if fate in (Fate.REFUSED, Fate.FORBIDDEN):
+                await self.client.answer("send", request)
+            if outcome in (RequestOutcome.REFUSED, RequestOutcome.FORBIDDEN):
                 self._count_a_refusal()
-                raise TransactionLost(f"send to {topic}: {fate.name}", refused=True)
-            if fate is not Fate.DONE:
-                raise TransactionLost(f"send to {topic}: {fate.name}")
+                raise TransactionLost(f"send to {topic}: {outcome.name}", refused=True)
+            if outcome is not RequestOutcome.DONE:
+                raise TransactionLost(f"send to {topic}: {outcome.name}")
             assert isinstance(request.result, int)
             if partition == self.partition:
                 ends[topic] = request.result
@@ -106,15 +106,17 @@ class FakeTransaction:
     async def add_offsets(self, next_offsets: Mapping[str, int], author: str) -> None:
         epoch = self.live_epoch()
         offsets = {(topic, self.partition): offset for topic, offset in next_offsets.items()}
-        await self.life.call(
+        await self.client.call(
             "add_offsets", lambda: self.broker.add_offsets(self.partition, epoch, offsets, author)
         )
 
     async def commit(self) -> None:
         epoch = self.live_epoch()
-        fate = await self.life.call("commit", lambda: self.broker.end(self.partition, epoch, committed=True))
+        outcome = await self.client.call(
+            "commit", lambda: self.broker.end(self.partition, epoch, committed=True)
+        )
         self.open, self.refusals = False, 0
-        self.tainted = fate is Fate.SENT_TWICE
+        self.tainted = outcome is RequestOutcome.SENT_TWICE
 
     def _count_a_refusal(self) -> None:
         self.refusals += 1
@@ -123,8 +125,8 @@ class FakeTransaction:
             raise BrokenPromiseError(f"P5 liveness: refused {self.refusals} times, and it tries again")
 
     def discard(self) -> None:
-        self.life.check()
-        if not self.just_refused:  # lost for another reason
+        self.client.check()
+        if not self.just_refused:  # it was lost for another reason
             self.refusals = 0
         self.epoch, self.open, self.just_refused = None, False, False
 

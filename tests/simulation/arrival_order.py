@@ -1,7 +1,7 @@
-"""The order in which a partition's events arrived, where it is not known before: read from its output.
+"""The order in which a partition's events arrived, read from its output.
 
-Events that came by several ways may reach the partition of their device in many orders. What the output tells
-must be possible: each event where its device belongs, and those that came in through one raw partition in its
+Events from several raw partitions may reach the partition of their device in many orders. The order in the
+output must be a possible one: each event where its device belongs, and the events of one raw partition in its
 order. Given that order everything else follows, and is compared byte for byte.
 """
 
@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping
 from msgspec import json
 
 from tests.builders import Record
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker
-from tests.simulation.sent import Element, Place, Sent
+from tests.simulation.sent_elements import Element, Place, Sent
 from worker.task.layout import TaskTopics
 
 
 def events_by_id(sent: Sent) -> dict[str, Element]:
-    """Every event that is fine."""
+    """All valid events, by id."""
     return {element.id: element for element in sent.all_elements() if element.id is not None}
 
 
@@ -30,19 +30,19 @@ def arrival_order(
     for id_ in _enriched_ids(broker, topics, partition):
         element = events.get(id_)
         if element is None or element.alone is None:
-            raise BrokenPromiseError(f"P4 conservation: partition {partition}: nobody sent {id_}")
+            raise BrokenPromiseError(f"P4 conservation: partition {partition}: {id_} was never sent")
         if element.home != partition:
             raise BrokenPromiseError(
                 f"P1 order: partition {partition} has {id_} of {element.device_id}, who belongs to "
                 f"{element.home}"
             )
-        way = (element.device_id, element.place[0])
-        if way in newest and newest[way] >= element.place:
+        route = (element.device_id, element.place[0])
+        if route in newest and newest[route] >= element.place:
             raise BrokenPromiseError(
                 f"P1 order: partition {partition} has {element.place} of {element.device_id} after "
-                f"{newest[way]}"
+                f"{newest[route]}"
             )
-        newest[way] = element.place
+        newest[route] = element.place
         records.append(element.alone)
     return records
 

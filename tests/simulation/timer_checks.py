@@ -1,9 +1,8 @@
-"""The promises about what time does: sessions close, devices are forgotten, and the two streams tell it.
+"""The promises about timers: sessions close, devices expire, and the upserts of both say so.
 
-When a session closes depends on transactions, other devices and the wall clock; what its last record says
-must not. So states are compared as if all that is open had closed and all that is due had been forgotten, and
-streams by the last record of each key. Knows nothing of faults or tasks. A broken promise raises
-``BrokenPromiseError``.
+When a session closes depends on transactions, other devices and the wall clock; its last record must not. So
+states are compared as if every open session had closed and every due device had expired, and upserts by the
+last record of each key. Knows nothing of faults or tasks. A broken promise raises ``BrokenPromiseError``.
 """
 
 from collections import Counter
@@ -13,9 +12,9 @@ from typing import Any
 from msgspec import json
 
 from tests.settled_state import settled
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
-from tests.simulation.transactions import committed_transactions
+from tests.simulation.transaction_checks import committed_transactions
 from worker.core.expiry import expires_after_ms
 from worker.core.session_changes import closes_at_ms
 from worker.core.state_codec import decode_state, timer_key, times_of
@@ -28,8 +27,8 @@ from worker.task.layout import TaskTopics
 # --- states ---
 
 
-def living(content: Mapping[bytes, bytes], expiry_ms: int, rules: Rules) -> dict[bytes, bytes]:
-    """Every device in these records that is not due to be forgotten, by hot key, as if settled."""
+def unexpired(content: Mapping[bytes, bytes], expiry_ms: int, rules: Rules) -> dict[bytes, bytes]:
+    """By hot key the states of devices that are not due to expire, as if their sessions had closed."""
     devices = {}
     for key, hot in content.items():
         if key.startswith(b"h"):
@@ -40,9 +39,7 @@ def living(content: Mapping[bytes, bytes], expiry_ms: int, rules: Rules) -> dict
 
 
 def check_armed(what: str, content: Mapping[bytes, bytes], rules: Rules) -> None:
-    """P6: each device is looked at no later than when its first open session closes, and once to be
-    forgotten.
-    """
+    """P6: each device has timers no later than when its first open session closes and when it expires."""
     for key, hot in content.items():
         if key.startswith(b"h"):
             _check_armed(f"P6 timers: {what}: {key!r}", decode_state(hot, content[b"c" + key[1:]]), rules)
@@ -53,14 +50,16 @@ def _check_armed(what: str, state: DeviceState, rules: Rules) -> None:
     for session in sessions:
         due_ms = closes_at_ms(session, rules.session)
         if session.closed is None and not 0 < state.close_at_ms <= due_ms:
-            raise BrokenPromiseError(f"{what} is looked at {state.close_at_ms}, {session.id} closes {due_ms}")
+            raise BrokenPromiseError(
+                f"{what} has its timer at {state.close_at_ms}, {session.id} closes at {due_ms}"
+            )
     due_ms = state.newest_ms + expires_after_ms(rules)
     if not 0 < state.expire_at_ms <= due_ms:
-        raise BrokenPromiseError(f"{what} is looked at {state.expire_at_ms}, to be forgotten {due_ms}")
+        raise BrokenPromiseError(f"{what} has its timer at {state.expire_at_ms}, it expires at {due_ms}")
 
 
 def check_timers(what: str, content: Mapping[bytes, bytes]) -> None:
-    """P6: whatever time a device's record has, there is a timer in the store. More timers do no harm."""
+    """P6: each time in a device's record has a timer in the store. More timers do no harm."""
     for key, hot in content.items():
         if key.startswith(b"h"):
             close_at_ms, expire_at_ms = times_of(hot)
@@ -116,14 +115,14 @@ def _check_sessions(
     rules: Rules,
     sessions: Mapping[bytes, dict[str, Any]],
 ) -> None:
-    lives = _Lives(broker, topics, partition)
+    runs = _DeviceRuns(broker, topics, partition)
     found: dict[bytes, dict[str, Any]] = {}
     seen_in: dict[bytes, TransactionUnit | None] = {}
     for _, entry in broker.written(topics.outputs["sessions"], partition):
         assert entry.record is not None
         key, row = entry.record[0], entry.decoded()
         assert key is not None
-        if key in found and lives.same(row["device_id"], seen_in[key], entry.unit):
+        if key in found and runs.same(row["device_id"], seen_in[key], entry.unit):
             _check_revision(key, found[key], row, rules)
         found[key], seen_in[key] = row, entry.unit
     last = {key: without_revision(row) for key, row in found.items()}
@@ -147,26 +146,26 @@ def last_sessions(records: Iterable[OutputRecord]) -> dict[bytes, dict[str, Any]
     return {key or b"": without_revision(json.decode(value or b"")) for key, value, _ in records}
 
 
-class _Lives:
-    """When devices that had been forgotten began anew."""
+class _DeviceRuns:
+    """When each device was new: at its first event, and again after it expired."""
 
     def __init__(self, broker: Broker, topics: TaskTopics, partition: int) -> None:
         units = [unit for unit, _ in committed_transactions(broker, topics, partition)]
         self._numbers = {id(unit): number for number, unit in enumerate(units)}
-        self._births: dict[str, list[int]] = {}
+        self._first_events: dict[str, list[int]] = {}
         for _, entry in broker.written(topics.outputs["enriched"], partition):
             event = entry.decoded()
             if "new_device" in event.get("flags", ()):
-                self._births.setdefault(event["device_id"], []).append(self._numbers[id(entry.unit)])
+                self._first_events.setdefault(event["device_id"], []).append(self._numbers[id(entry.unit)])
 
     def same(self, device_id: str, one: TransactionUnit | None, other: TransactionUnit | None) -> bool:
-        """Whether the device certainly was not forgotten from the one transaction to the other."""
+        """Whether the device certainly did not expire between the two transactions."""
         first, last = self._numbers[id(one)], self._numbers[id(other)]
-        return not any(first <= birth <= last for birth in self._births[device_id])
+        return not any(first <= first_event <= last for first_event in self._first_events[device_id])
 
 
 def _check_revision(key: bytes, before: dict[str, Any], row: dict[str, Any], rules: Rules) -> None:
-    """A client's id that was forgotten is another session."""
+    """Revisions grow, but for a client's id of an evicted session, which is another session."""
     if before["session_number"] != row["session_number"]:
         return
     if row["revision"] <= before["revision"] and row["start"] - before["end"] <= rules.retention_ms:
@@ -174,7 +173,7 @@ def _check_revision(key: bytes, before: dict[str, Any], row: dict[str, Any], rul
 
 
 def _check_chain(key: bytes, rows: Mapping[bytes, dict[str, Any]]) -> None:
-    """What was merged away says into which, and in the end that is a session of its own."""
+    """A merged session names the one it was merged into; the last of such a chain is not merged."""
     seen = set()
     while rows[key]["status"] == "merged":
         seen.add(key)
@@ -194,8 +193,9 @@ def _check_once_a_transaction(broker: Broker, topic: str, partition: int) -> Non
 def _check_closing_by_the_clock(
     broker: Broker, topics: TaskTopics, partition: int, rules: Rules, fully_read: Iterable[tuple[int, ...]]
 ) -> None:
-    """A session of a device that is silent in a transaction closed by the watermark before it, or after all
-    the input had been read.
+    """Sessions close by the watermark of the transaction before, or when all inputs had been read.
+
+    Devices that have events in the same transaction are left out.
     """
     inputs = topics.inputs
     next_records = [_next_records(broker, (topic, partition)) for topic in inputs]
@@ -205,14 +205,14 @@ def _check_closing_by_the_clock(
     for unit, meta in committed_transactions(broker, topics, partition):
         bases[id(unit)] = base or meta
         base = meta
-    heard = {
+    active = {
         (id(entry.unit), entry.record[0])
         for _, entry in broker.written(topics.outputs["enriched"], partition)
         if entry.record is not None
     }
     for _, entry in broker.written(topics.outputs["sessions"], partition):
         row = entry.decoded()
-        if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in heard:
+        if row.get("close_reason") != "inactivity" or (id(entry.unit), row["device_id"].encode()) in active:
             continue
         before = bases[id(entry.unit)]
         if before.watermark_ms > row["end"] + rules.session.gap_ms + rules.session.grace_ms:
@@ -225,7 +225,7 @@ def _check_closing_by_the_clock(
 
 
 def _next_records(broker: Broker, place: TopicPartition) -> list[int]:
-    """By offset that of the committed record that stands there or follows."""
+    """By offset the offset of the committed record there, or of the next one."""
     log = broker.log(place)
     found = [len(log)] * (len(log) + 1)
     for offset in range(len(log) - 1, -1, -1):

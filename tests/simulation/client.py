@@ -1,61 +1,61 @@
-"""Whether one process is alive, what it sends, and the time that it sees: what all its ports stand on.
+"""The client of one process: its requests to the broker, and its clock. All its fake ports use it.
 
-Decides what a caller hears when a request is lost, late or delivered twice; what such a request does is the
-broker's. Invariant: a killed process does nothing any more, so each port asks its ``Life`` first.
+Decides what a caller gets when a request is lost, late or delivered twice; what the request does is decided
+by the broker. Invariant: a killed process does nothing any more, so each port asks its ``Client`` first.
 """
 
 from collections.abc import Callable
 
-from tests.simulation.world import Fate, Request, World, until
+from tests.simulation.world import Request, RequestOutcome, World, until
 from worker.errors import TransactionLost
 
 REQUEST_TIMEOUT_S = 0.5
 
 
 class KilledError(BaseException):
-    """The process was killed: raised into its coroutines, and by every port that they still call."""
+    """The process was killed: raised in its coroutines, and by every port that they still call."""
 
 
-class Life:
+class Client:
     """One process and its requests to the broker."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.killed = False
-        self.answered: list[str] = []  # kinds of requests, as their answers came
+        self.answered: list[str] = []  # kinds of requests, in the order of their answers
 
     def check(self) -> None:
-        """Nothing that a dead process does has an effect."""
+        """Raise KilledError where the process was killed."""
         if self.killed:
             raise KilledError
 
     async def pause(self) -> None:
-        """Give way once."""
+        """Let others run once."""
         self.check()
         await until(lambda: True)
 
     async def sleep(self, seconds: float) -> None:
-        """Give way for at least that long."""
+        """Let others run for at least that long."""
         self.check()
         instant = self.world.now + seconds
         self.world.wake_at(instant)
         await until(lambda: self.world.now >= instant)
 
-    async def call(self, kind: str, effect: Callable[[], object]) -> Fate:
-        """Send one request and wait for its answer; returns what became of it where that is no failure."""
+    async def call(self, kind: str, effect: Callable[[], object]) -> RequestOutcome:
+        """Send one request and wait for its answer; returns its outcome where that is no failure."""
         self.check()
-        fate = self.world.fate_of(kind)
-        if fate in (Fate.REQUEST_LOST, Fate.LATE):
-            if fate is Fate.LATE:
+        outcome = self.world.outcome_of(kind)
+        if outcome in (RequestOutcome.REQUEST_LOST, RequestOutcome.LATE):
+            if outcome is RequestOutcome.LATE:
                 self.world.send(effect, delay_s=self.world.random.random() * 4)
             await self.sleep(REQUEST_TIMEOUT_S)
             raise TransactionLost(f"{kind}: timed out")
-        if fate is Fate.SENT_TWICE:
+        if outcome is RequestOutcome.SENT_TWICE:
             self.world.send(effect, delay_s=self.world.random.random() * 4)
         await self.answer(kind, self.world.send(effect))
-        if fate is Fate.ANSWER_LOST:
+        if outcome is RequestOutcome.ANSWER_LOST:
             raise TransactionLost(f"{kind}: connection reset")
-        return fate
+        return outcome
 
     async def answer(self, kind: str, request: Request) -> None:
         """Wait for the broker's answer."""
@@ -68,14 +68,14 @@ class Life:
 class FakeClock:
     """Virtual time."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def monotonic(self) -> float:
-        return self._life.world.now
+        return self._client.world.now
 
     def wall_ms(self) -> int:
-        return self._life.world.wall_ms()
+        return self._client.world.wall_ms()
 
     async def sleep(self, seconds: float) -> None:
-        await self._life.sleep(seconds)
+        await self._client.sleep(seconds)

@@ -1,15 +1,15 @@
-"""What each committed transaction holds: what its offsets claim, no more and no less.
+"""Checks that each committed transaction holds exactly the records between its offsets and those before.
 
-Reads the changelog for the meta records, and the other topics for what went with them. Knows nothing of
-faults or tasks. A broken promise raises ``BrokenPromiseError``.
+Reads the meta records in the changelog, and in the other topics the records of the same transaction. Knows
+nothing of faults or tasks. A broken promise raises ``BrokenPromiseError``.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.simulation.broken import BrokenPromiseError
+from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker, Entry, TransactionUnit
-from tests.simulation.sent import Place, Sent
+from tests.simulation.sent_elements import Place, Sent
 from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.state import Meta
 from worker.task.layout import TaskTopics
@@ -18,7 +18,7 @@ from worker.task.layout import TaskTopics
 def committed_transactions(
     broker: Broker, topics: TaskTopics, partition: int
 ) -> Iterator[tuple[TransactionUnit, Meta]]:
-    """Those of one partition's task, in order, each with its meta record."""
+    """The transactions of one partition's task, in order, each with its meta record."""
     for _, entry in broker.history((topics.changelog, partition)):
         assert entry.record is not None
         key, value, _ = entry.record
@@ -30,25 +30,25 @@ def committed_transactions(
 def check_transactions(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
     """P4: every element between a transaction's offsets and those before it is in that transaction, once.
 
-    Enriched where its device belongs here, dead where it must be refused, else on its way to where it
-    belongs; and what came from elsewhere is enriched.
+    It is enriched where its device belongs to this partition, a dead letter where it must be refused, else in
+    the repartition topic. What came through that topic is enriched.
     """
     places = _PlacesByUnit(broker, topics, sent)
     for partition in sent.partitions:
         done: dict[str, int] = {}
         for unit, meta in committed_transactions(broker, topics, partition):
-            fates = _claimed(broker, topics, sent, partition, done, meta.next_offsets)
+            outcomes = _claimed(broker, topics, sent, partition, done, meta.next_offsets)
             found = places.of(unit)
             done = meta.next_offsets
-            if fates != found:
-                missing, made_up = dict(fates - found), dict(found - fates)
+            if outcomes != found:
+                missing, made_up = dict(outcomes - found), dict(found - outcomes)
                 raise BrokenPromiseError(
                     f"P4 conservation: partition {partition}, transaction up to {done}: "
                     f"lost {missing}, repeated or made up {made_up}"
                 )
 
 
-Fates = Counter[tuple[str, Place]]
+Outcomes = Counter[tuple[str, Place]]
 """How often each element was written to a topic, of the repartition topic to a partition of it."""
 
 
@@ -59,28 +59,28 @@ def _claimed(
     partition: int,
     done: dict[str, int],
     next_offsets: dict[str, int],
-) -> Fates:
-    fates: Fates = Counter()
+) -> Outcomes:
+    outcomes: Outcomes = Counter()
     for offset in range(done.get(topics.raw, 0), next_offsets[topics.raw]):
         for element in sent.elements[partition].get(offset, ()):
             if element.id is None:
-                fates[topics.outputs["dead_letters"], element.place] += 1
+                outcomes[topics.outputs["dead_letters"], element.place] += 1
             elif element.home == partition:
-                fates[topics.outputs["enriched"], element.place] += 1
+                outcomes[topics.outputs["enriched"], element.place] += 1
             else:
-                fates[f"{topics.repartition} {element.home}", element.place] += 1
+                outcomes[f"{topics.repartition} {element.home}", element.place] += 1
     if topics.repartition:
         log = broker.log((topics.repartition, partition))
         for entry in log[done.get(topics.repartition, 0) : next_offsets[topics.repartition]]:
             if entry.committed:
-                fates.update(
+                outcomes.update(
                     (topics.outputs["enriched"], place) for place in places_repartitioned(entry, sent)
                 )
-    return fates
+    return outcomes
 
 
 def places_repartitioned(entry: Entry, sent: Sent) -> list[Place]:
-    """Where the events of a repartitioned record come from."""
+    """The places that the events of a repartitioned record come from."""
     headers = dict(entry.headers)
     partition, offset = int(headers["origin-partition"]), int(headers["origin-offset"])
     if "origin-index" in headers:
@@ -89,10 +89,10 @@ def places_repartitioned(entry: Entry, sent: Sent) -> list[Place]:
 
 
 class _PlacesByUnit:
-    """What each transaction has written, but for state and streams."""
+    """By transaction the places of the elements that it wrote; state and upserts left out."""
 
     def __init__(self, broker: Broker, topics: TaskTopics, sent: Sent) -> None:
-        self._fates: dict[int, Fates] = {}
+        self._outcomes: dict[int, Outcomes] = {}
         by_id = {element.id: element.place for element in sent.all_elements() if element.id is not None}
         for (topic, partition), log in broker.logs.items():
             if topic not in (topics.outputs["enriched"], topics.outputs["dead_letters"], topics.repartition):
@@ -100,13 +100,13 @@ class _PlacesByUnit:
             for entry in log:
                 if entry.record is None or entry.unit is None:
                     continue
-                fates = self._fates.setdefault(id(entry.unit), Counter())
+                outcomes = self._outcomes.setdefault(id(entry.unit), Counter())
                 where = f"{topic} {partition}" if topic == topics.repartition else topic
                 for place in _places(topics, topic, entry, sent, by_id):
-                    fates[where, place] += 1
+                    outcomes[where, place] += 1
 
-    def of(self, unit: TransactionUnit) -> Fates:
-        return self._fates.get(id(unit), Counter())
+    def of(self, unit: TransactionUnit) -> Outcomes:
+        return self._outcomes.get(id(unit), Counter())
 
 
 def _places(topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_id: dict[str, Place]) -> list[Place]:

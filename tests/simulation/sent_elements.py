@@ -1,6 +1,6 @@
-"""What came in, element by element, read without the core: what every event's fate is counted against.
+"""The elements that were sent, read without the core: every outcome is counted against them.
 
-Knows the raw records of a run and to which partition a device belongs; nothing of what became of them.
+Knows the raw records of a run and to which partition a device belongs; nothing of their outcomes.
 """
 
 from collections import Counter
@@ -64,7 +64,7 @@ class Sent:
                 elements.append(Element((partition, record.offset, None), None))
 
     def all_elements(self) -> Iterable[Element]:
-        """Every one of them."""
+        """All elements of all partitions."""
         return (
             element
             for by_offset in self.elements.values()
@@ -73,7 +73,7 @@ class Sent:
         )
 
     def next_offsets(self, broker: Broker) -> dict[int, dict[str, int]]:
-        """By partition where each input has been read to its end, past the markers there."""
+        """By partition the next offsets when each input has been read to its end, markers included."""
         ends: dict[int, dict[str, int]] = {}
         for partition in self.partitions:
             ends[partition] = {RAW_TOPIC: self._ends[partition]}
@@ -91,7 +91,7 @@ class Sent:
 
 
 def _batch(record: Record) -> Sequence[Any]:
-    """The elements of a value; none where it is no batch."""
+    """The elements of a value; empty where it is no batch."""
     try:
         batch = json.decode(record.value or b"")
     except ValueError:
