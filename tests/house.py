@@ -292,7 +292,7 @@ def _of_names(path: str, tree: ast.AST) -> Iterator[str]:
     for part in (*packages, module):
         if part in VAGUE_NAMES:
             yield f"{path}: {part!r} says nothing of what is inside: name it after what it decides"
-    if module.endswith("ing") and not module.startswith("test_") and module not in NOUNS_IN_ING:
+    if module.endswith("ing") and module.removeprefix("test_") not in NOUNS_IN_ING:
         yield f"{path}: {module!r} is a participle: name it by a noun, or give it a row in NOUNS_IN_ING"
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | Function) and node.name.lower() in VAGUE_NAMES:

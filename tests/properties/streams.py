@@ -15,7 +15,7 @@ from msgspec import Struct, json, structs
 
 from tests.builders import Record, click, ms, record
 from tests.core_step import step
-from tests.reference.enriching import Reference
+from tests.reference.events import Reference
 from worker.core.encode import encode_step
 from worker.core.pipeline import StepResult
 from worker.model.rules import EventAction, Rules, SessionRules

@@ -14,7 +14,7 @@ from tests.properties.streams import (
     in_one_call,
     sessions_of,
 )
-from tests.reference.enriching import Reference
+from tests.reference.events import Reference
 from worker.core.identity import MAX_LINKS
 from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.reference.devices import Device, Options, Session, forget
-from tests.reference.merging import merged
+from tests.reference.merge import merged
 
 
 def action_of(event: Mapping[str, Any], options: Options) -> str | None:

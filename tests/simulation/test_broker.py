@@ -1,6 +1,6 @@
 """The simulated broker keeps the rules of a real one, or the simulation would prove nothing.
 
-The rules of the real one: test_forwarding.py and test_transaction.py in tests/contract.
+The rules of the real one: test_repartition_transaction.py and test_transaction.py in tests/contract.
 """
 
 from random import Random

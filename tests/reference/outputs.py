@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.reference.devices import Device, Session, is_forgotten
-from tests.reference.enriching import Reference
+from tests.reference.events import Reference
 from tests.reference.identity import user_of_event_without_one
 
 Event = Mapping[str, Any]
 Row = dict[str, Any]
 
 
-class Publishing:
+class Outputs:
     """The reference, and what it has to publish.
 
     ``sessions`` has the last record by (device, session id), complete after ``end``; ``identities`` all

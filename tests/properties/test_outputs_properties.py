@@ -9,7 +9,7 @@ from msgspec import json
 
 from tests.builders import Record
 from tests.properties.streams import Stream, any_streams, pieces
-from tests.reference.publishing import Publishing
+from tests.reference.outputs import Outputs
 from worker.core.closing import run_timers
 from worker.core.encode import encode_sessions, encode_step, session_key
 from worker.model.outputs import OutputRecord
@@ -67,22 +67,21 @@ def run(stream: Stream, cuts: Iterable[int], closings: Sequence[tuple[int, int]]
 def test_the_last_records_are_those_of_the_slow_reference(
     stream: Stream, cuts: set[int], closings: list[tuple[int, int]]
 ) -> None:
-    publishing = Publishing(stream.options)
+    outputs = Outputs(stream.options)
     for batch in stream.batches:
         for event in batch["events"]:
-            publishing.take(event, batch["received_at"])
-            assume(not two_bear_one_id(publishing))
-    publishing.end()
+            outputs.take(event, batch["received_at"])
+            assume(not two_bear_one_id(outputs))
+    outputs.end()
     running = run(stream, cuts, closings)
     assert last(running.sessions) == {
-        session_key(device_id, session_id): row
-        for (device_id, session_id), row in publishing.sessions.items()
+        session_key(device_id, session_id): row for (device_id, session_id), row in outputs.sessions.items()
     }
     timelines: dict[str, list[Any]] = {}
     for key, value, _ in running.identities:
         row = None if value is None else without(json.decode(value), "sessions")
         timelines.setdefault((key or b"").decode(), []).append(row)
-    assert timelines == publishing.identities
+    assert timelines == outputs.identities
 
 
 @given(any_streams(), st.sets(st.integers(1, 7)), instants)
@@ -103,9 +102,9 @@ def test_an_identity_names_the_same_sessions_whenever_they_were_closed(
     assert run(stream, cuts, closings).identities == run(stream, (), ()).identities
 
 
-def two_bear_one_id(publishing: Publishing) -> bool:
+def two_bear_one_id(outputs: Outputs) -> bool:
     """A client named an id before the worker made it: two sessions with one key."""
-    for device in publishing.reference.devices.values():
+    for device in outputs.reference.devices.values():
         ids = [session["id"] for session in device["sessions"]]
         if len(ids) != len(set(ids)):
             return True
