@@ -17,7 +17,7 @@ def check_machine(config: Config) -> None:
     """Raises Fatal where Python runs without assertions, or a file or directory cannot be written.
 
     Those are ``state.directory`` and the health file, which is removed: one that a killed worker left would
-    say that it is well.
+    pass for healthy.
     """
     if not __debug__:
         raise Fatal(

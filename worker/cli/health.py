@@ -1,4 +1,4 @@
-"""``sessionizer health``: is the worker beside it well? For the probe of a container."""
+"""``sessionizer health``: whether the worker on this machine is healthy. For a container's probe."""
 
 import time
 

@@ -11,7 +11,7 @@ from worker.config.options import Config
 from worker.config.values import value_of
 
 BESIDE_MB = 256
-"""What a process takes beside ``state.memory_mb`` (docs/operations.md, Memory and disk), in MiB."""
+"""Memory of a process without ``state.memory_mb`` (docs/operations.md, Memory and disk), in MiB."""
 
 _MIN_MS = {
     "session.gap_ms": 60_000,

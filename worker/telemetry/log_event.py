@@ -1,6 +1,6 @@
 """The form of a log event, and the one way to write one.
 
-Knows no single event. What each event says is in the modules beside this one.
+Knows no single event: those are in the other modules of this package.
 """
 
 from typing import ClassVar, Literal

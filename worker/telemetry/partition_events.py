@@ -55,7 +55,7 @@ class PartitionInitialized(LogEvent, frozen=True, kw_only=True):
 
 class InputGapSkipped(LogEvent, frozen=True, kw_only=True):
     """The records from ``from_offset`` to below ``to_offset`` of an input were deleted before they were read,
-    and the partition goes on behind them. ``reason``: nothing that was deleted held a record, or an operator
+    and the partition goes on after them. ``reason``: nothing that was deleted held a record, or an operator
     has accepted the loss.
 
     Alert: nobody has accepted a loss.
@@ -75,7 +75,7 @@ class InputGapSkipped(LogEvent, frozen=True, kw_only=True):
 class PartitionStuck(LogEvent, frozen=True, kw_only=True):
     """The partition has work, or the brokers do not say whether it has, and for ``stuck_s`` nothing of it was
     committed or restored. Logged once until it moves again, and for at most 8 partitions at a time;
-    ``partitions_stuck`` is how many there are. The health file is not touched meanwhile.
+    ``partitions_stuck`` is how many there are. Until then the health file is not touched.
 
     Alert: always.
 

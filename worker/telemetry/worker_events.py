@@ -122,9 +122,9 @@ class RequestFailed(LogEvent, frozen=True, kw_only=True):
     """A request to the brokers failed: a fetch, or the first question for the topics. It is tried again.
     Normal while a broker restarts.
 
-    Alert: it goes on for minutes.
+    Alert: for minutes.
 
-    Remedy: look after the brokers and the network between.
+    Remedy: check the brokers and the network to them.
     """
 
     NAME = "request.failed"
@@ -217,9 +217,9 @@ class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     ``age_s`` how long ago this one was logged (the last one of a minute is written at its end, when the cause
     may be over). ``traceback`` is where an exception was raised, innermost last.
 
-    Alert: it goes on for minutes.
+    Alert: for minutes.
 
-    Remedy: the worker's own lines beside it say what it means for the work.
+    Remedy: see the worker's own lines of the same time: they say what it means for the worker.
     """
 
     NAME = "library.warning"
@@ -236,7 +236,7 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
 
     ``lag`` is records to read, by partition; null where it is not known: ``lag_unknown`` counts those
     partitions by reason. ``in_open_transactions``: offsets, by partition, behind a producer's transaction
-    that is still open; nobody may read them, and ``lag`` leaves them out. ``events_repartitioned`` were sent
+    that is still open; they cannot be read yet and are not in ``lag``. ``events_repartitioned`` were sent
     on to the partition of their device, where they count among the events. ``watermark_age_s`` is the wall
     clock minus the watermark of the partition that is furthest behind. ``commit_...`` is the time that
     transactions took. ``latency_...`` is from the timestamp of a transaction's first record to its commit, by
@@ -288,7 +288,7 @@ class ProcessStarted(LogEvent, frozen=True, kw_only=True):
 
 
 class ProcessExited(LogEvent, frozen=True, kw_only=True):
-    """``run --processes``: the worker of a slot ended although nobody asked it to, or not in order.
+    """``run --processes``: the worker of a slot ended without being asked to, or not in order.
 
     ``exit_code`` below 0 is the signal that ended it, ``uptime_s`` how long it ran. It is started again after
     ``restart_in_s``; null: it is not.
