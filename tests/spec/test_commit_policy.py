@@ -5,7 +5,7 @@ from worker.task.commit_policy import CommitPolicy
 POLICY = CommitPolicy(interval_s=0.1, behind_s=1.0)
 
 
-def test_a_partition_that_has_caught_up_commits_after_the_interval() -> None:
+def test_a_partition_that_is_not_behind_commits_after_the_interval() -> None:
     assert POLICY.due_at(opened_at=100.0, lag=0) == 100.1
 
 
@@ -13,11 +13,11 @@ def test_a_partition_that_is_behind_may_take_longer_and_so_commits_more_at_once(
     assert POLICY.due_at(opened_at=100.0, lag=501) == 101.0
 
 
-def test_a_few_records_on_their_way_are_no_reason_to_wait_for_more() -> None:
+def test_a_few_records_to_read_are_no_reason_to_wait_for_more() -> None:
     assert POLICY.due_at(opened_at=100.0, lag=500) == 100.1
 
 
-def test_catching_up_makes_an_open_draft_due_at_the_shorter_time() -> None:
+def test_a_draft_of_a_partition_that_is_not_behind_any_more_is_due_earlier() -> None:
     assert POLICY.due_at(100.0, lag=0) < POLICY.due_at(100.0, lag=10_000)
 
 

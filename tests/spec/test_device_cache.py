@@ -1,6 +1,11 @@
-"""States kept in memory: what was committed last, and not more than the budget allows."""
+"""States are found in the draft, in memory and in the store; memory holds no more than the budget allows."""
 
+import pytest
+
+from tests.contract.dying_writer import checkpoint_of
 from worker.adapters.memory_store import MemoryStore
+from worker.core.state_codec import cold_key, encode_cold, encode_hot, hot_key
+from worker.errors import StateCorrupted
 from worker.model.state import DeviceState
 from worker.task.commit_policy import BYTES_A_DEVICE, MemoryBudget
 from worker.task.device_cache import DeviceCache
@@ -8,7 +13,7 @@ from worker.task.device_cache import DeviceCache
 MANY = 10_000
 
 
-def test_a_kept_state_is_the_very_same() -> None:
+def test_a_kept_state_is_the_same_object() -> None:
     cache, state = cache_of(), DeviceState(newest_ms=1)
     cache.keep({"d1": state})
     assert kept(cache, "d1") is state
@@ -64,14 +69,42 @@ def test_after_clearing_nothing_is_left() -> None:
     assert kept(cache, "stranger-1") is None
 
 
+def test_the_draft_is_newer_than_memory_and_memory_newer_than_the_store() -> None:
+    cache = cache_of(store=store_with("d1", "d2", "d3"))
+    cache.keep({"d1": DeviceState(newest_ms=2), "d2": DeviceState(newest_ms=2)})
+    states = cache.states_of(["d1", "d2", "d3", "d4"], {"d1": DeviceState(newest_ms=3)})
+    assert {device_id: state.newest_ms for device_id, state in states.items()} == {"d1": 3, "d2": 2, "d3": 1}
+
+
+def test_a_device_that_expires_in_the_draft_is_new_whatever_the_store_holds() -> None:
+    assert cache_of(store=store_with("d1")).states_of(["d1"], {"d1": None}) == {}
+
+
+@pytest.mark.parametrize("cold", [None, b"not a record"])
+def test_a_device_without_a_readable_cold_record_shows_that_the_store_is_unusable(cold: bytes | None) -> None:
+    store = store_with("d1")
+    store.write([(cold_key("d1"), cold)], checkpoint_of(2))
+    with pytest.raises(StateCorrupted, match=r"cold record is missing|does not decode"):
+        cache_of(store=store).states_of(["d1"], {})
+
+
 def kept(cache: DeviceCache, device_id: str) -> DeviceState | None:
     """What the cache holds in memory; the store behind it is empty."""
     return cache.states_of([device_id], {}).get(device_id)
 
 
-def cache_of(devices: int = 1_000) -> DeviceCache:
-    """Room for that many devices."""
-    return DeviceCache(MemoryStore(), MemoryBudget(devices * BYTES_A_DEVICE, 0))
+def store_with(*device_ids: str) -> MemoryStore:
+    """A store with a state of each device."""
+    store, state = MemoryStore(), DeviceState(newest_ms=1)
+    for device_id in device_ids:
+        records = [(hot_key(device_id), encode_hot(state)), (cold_key(device_id), encode_cold(state))]
+        store.write(records, checkpoint_of(1))
+    return store
+
+
+def cache_of(devices: int = 1_000, store: MemoryStore | None = None) -> DeviceCache:
+    """A cache with memory for that many devices, and this store, else an empty one."""
+    return DeviceCache(store or MemoryStore(), MemoryBudget(devices * BYTES_A_DEVICE, 0))
 
 
 def strangers(number: int, start: int = 0) -> dict[str, DeviceState]:

@@ -1,4 +1,4 @@
-"""What a transaction makes true at once: outputs, states, offsets, watermark."""
+"""What one transaction commits together: outputs, states, offsets, watermark."""
 
 from collections.abc import Mapping
 
@@ -54,7 +54,7 @@ def test_outputs_are_in_order_of_arrival() -> None:
     ]
 
 
-def test_it_counts_every_outcome_and_remembers_where_the_newest_bad_event_stands() -> None:
+def test_it_counts_every_outcome_and_has_the_place_of_the_newest_dead_letter() -> None:
     draft = Draft(BASE, opened_at=0.0)
     add(draft, record(10, [click("d1", user="ann"), {"id": "bad"}]), record(11, None))
     add(draft, record(12, {"id": "bad"}), record(13, click("d1")))
@@ -75,7 +75,7 @@ def test_a_device_is_written_once_as_it_is_at_the_end() -> None:
     assert state.newest_ms == ms("10:05:00")
 
 
-def test_the_meta_record_is_the_last_one_so_that_whoever_reads_it_has_read_the_rest() -> None:
+def test_the_meta_record_is_the_last_one_so_that_a_reader_of_it_has_read_the_rest() -> None:
     draft = Draft(BASE, opened_at=0.0)
     add(draft, record(10, [click("d1"), click("d2")]))
     key, value = draft.state_records()[-1]

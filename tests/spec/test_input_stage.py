@@ -1,4 +1,4 @@
-"""What a task takes from its inputs: its own devices' events stay, others leave, what has arrived stays."""
+"""Events of the partition's own devices stay, others are repartitioned, and what has arrived stays."""
 
 import pytest
 from msgspec import structs
@@ -54,7 +54,7 @@ def test_events_of_the_partitions_own_devices_stay() -> None:
     assert not batch.to_repartition
 
 
-def test_events_of_other_partitions_devices_leave_for_theirs() -> None:
+def test_events_of_other_partitions_devices_are_repartitioned() -> None:
     batch = stage().process([raw(OURS, THEIRS)])
     assert devices_in(batch) == [OURS]
     assert [(sent.partition, sent.key) for sent in batch.to_repartition] == [(THERE, THEIRS.encode())]
@@ -75,14 +75,14 @@ def test_what_has_arrived_is_of_the_raw_record_from_which_it_was_sent() -> None:
     assert (came.topic, came.partition, came.offset, came.timestamp) == ("raw", HERE, 7, first.timestamp)
 
 
-def test_what_is_refused_after_its_way_names_its_place_in_the_raw_batch() -> None:
+def test_what_is_refused_after_repartitioning_names_its_place_in_the_raw_batch() -> None:
     (sent,) = stage().process([raw(OURS, THEIRS)]).to_repartition
     spoilt = structs.replace(sent, value=b"[17]")
     batch = stage(THERE).process([through_the_topic(spoilt)])
     assert [rejection.index for rejection in batch.decoded.values[0].rejections] == [1]
 
 
-def test_what_has_arrived_at_the_wrong_partition_stays_all_the_same() -> None:
+def test_what_has_arrived_at_the_wrong_partition_stays_there() -> None:
     (sent,) = stage().process([raw(OURS, THEIRS)]).to_repartition
     batch = stage(HERE).process([through_the_topic(sent)])
     assert devices_in(batch) == [THEIRS]

@@ -83,7 +83,7 @@ def test_one_that_is_cancelled_while_it_waits_takes_no_turn_from_the_next() -> N
     asyncio.run(scenario())
 
 
-def test_a_start_that_gets_nowhere_holds_up_nobody_for_long() -> None:
+def test_a_start_without_progress_blocks_no_other_for_long() -> None:
     async def scenario() -> None:
         starter = Starter(StartQueue(SystemClock(), places=1, patience_s=0.05))
         first = asyncio.ensure_future(starter.start(0, seconds=1_000))
@@ -95,7 +95,7 @@ def test_a_start_that_gets_nowhere_holds_up_nobody_for_long() -> None:
     asyncio.run(scenario())
 
 
-def test_a_start_that_moves_on_keeps_its_place() -> None:
+def test_a_start_with_progress_keeps_its_place() -> None:
     async def scenario() -> None:
         clock = ClockByHand()
         queue = StartQueue(clock, places=1, patience_s=5.0)

@@ -1,4 +1,4 @@
-"""By which time silent sessions close, and what is said of a clock that is wrong."""
+"""By which time silent sessions close, and what is logged about a wrong clock."""
 
 import json
 
@@ -23,7 +23,7 @@ def by_broker(timestamp_ms: int) -> PlainRecord:
 
 
 def by_producer(timestamp_ms: int) -> PlainRecord:
-    """A record with a time of its producer's."""
+    """A record whose producer set its time."""
     return PlainRecord("raw", 0, 7, timestamp_ms, None, b"[]")
 
 
@@ -59,7 +59,7 @@ def skews(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, float]]:
     return [(line["against"], line["skew_s"]) for line in lines if line["event"] == "clock.skew"]
 
 
-def test_a_clock_that_nothing_contradicts_is_believed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_clock_that_nothing_contradicts_is_used(capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(ahead_ms=DAY_MS)
     assert wall_clock_of(machine).wall_ms() == machine.wall_ms()
     assert skews(capsys) == []
@@ -77,7 +77,7 @@ def test_a_clock_a_day_ahead_of_the_brokers_is_reported_once_and_closes_nothing_
     assert skews(capsys) == [("brokers", 86_400.3)]
 
 
-def test_what_was_long_on_its_way_says_nothing_against_what_was_not(
+def test_a_record_that_took_long_to_arrive_changes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A transaction of a producer shows its records when it ends."""
@@ -89,7 +89,9 @@ def test_what_was_long_on_its_way_says_nothing_against_what_was_not(
     assert skews(capsys) == []
 
 
-def test_what_was_long_on_its_way_is_corrected_by_the_next_record(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_that_took_long_to_arrive_is_corrected_by_the_next_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     machine = Machine()
     wall_clock = wall_clock_of(machine)
     wall_clock.arrived(by_broker(machine.true_ms - 900_000), BY_BROKERS)
@@ -131,8 +133,8 @@ def test_a_clock_that_is_slewed_is_no_matter(capsys: pytest.CaptureFixture[str])
     assert skews(capsys) == []
 
 
-def test_producers_times_make_a_warning_and_hold_nothing_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """They may be wrong themselves, or old records be put in."""
+def test_producers_times_make_a_warning_and_delay_no_closing(capsys: pytest.CaptureFixture[str]) -> None:
+    """They may be wrong themselves, or the records may be old."""
     machine = Machine(ahead_ms=DAY_MS)
     wall_clock = wall_clock_of(machine)
     for _ in range(10):

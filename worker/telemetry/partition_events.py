@@ -21,7 +21,7 @@ class PartitionRevoked(LogEvent, frozen=True, kw_only=True):
 
 
 class PartitionRestored(LogEvent, frozen=True, kw_only=True):
-    """The local store has caught up with the changelog, and the partition runs.
+    """The local store was restored from the changelog, and the partition runs.
 
     ``records`` were read from the changelog; ``device_records`` of them hold a device's state, so that a
     device counts as often as it was written. It took ``duration_s``.
