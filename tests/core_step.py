@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from tests.builders import RawEvent, Record, record
 from worker.core.decode import Decoder
-from worker.core.pipeline import StepResult, decode_records, process
+from worker.core.device_step import StepResult
+from worker.core.pipeline import decode_records, process
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import IdentityRules, InputRules, Rules, SessionRules
 from worker.model.state import DeviceState, ExpiryClock, Session

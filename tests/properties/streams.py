@@ -16,8 +16,8 @@ from msgspec import Struct, json, structs
 from tests.builders import Record, click, ms, record
 from tests.core_step import step
 from tests.reference.events import Reference
+from worker.core.device_step import StepResult
 from worker.core.encode import encode_step
-from worker.core.pipeline import StepResult
 from worker.model.rules import EventAction, Rules, SessionRules
 from worker.model.state import DeviceState, Session
 

@@ -11,9 +11,10 @@ from tests.builders import Record
 from tests.simulation.topics import RULES
 from worker.core.closing import run_timers
 from worker.core.decode import Decoder
+from worker.core.device_step import StepResult
 from worker.core.encode import encode_sessions, encode_step
 from worker.core.expiry import clock_ms
-from worker.core.pipeline import DecodedRecords, StepResult, decode_records, process
+from worker.core.pipeline import DecodedRecords, decode_records, process
 from worker.core.state_codec import cold_key, encode_cold, encode_hot, hot_key
 from worker.model.events import DecodedValue
 from worker.model.outputs import OutputRecord

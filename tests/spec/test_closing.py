@@ -9,7 +9,8 @@ import pytest
 from tests.builders import RawEvent, click, ms, record
 from tests.core_step import DECODER
 from worker.core.closing import TimerResult, arm, run_timers
-from worker.core.pipeline import StepResult, decode_records, process
+from worker.core.device_step import StepResult
+from worker.core.pipeline import decode_records, process
 from worker.model.outputs import EventName
 from worker.model.rules import Rules, SessionRules
 from worker.model.state import DeviceState, ExpiryClock

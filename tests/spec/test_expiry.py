@@ -18,7 +18,7 @@ DAY_MS = 86_400_000
 STEP_MS = expires_after_ms(RULES) // 4
 NOW_MS = ms("10:00:00")
 FAR_MS = NOW_MS + 730 * DAY_MS
-AT_REST = ExpiryClock(NOW_MS, 4)
+STEADY = ExpiryClock(NOW_MS, 4)
 
 
 def test_a_device_is_new_again_by_its_own_time_or_by_the_expiry_clock() -> None:
@@ -33,18 +33,18 @@ def test_a_device_is_new_again_by_its_own_time_or_by_the_expiry_clock() -> None:
 
 
 def test_the_clock_of_the_first_records_is_the_least_time_seen() -> None:
-    assert after([FAR_MS, NOW_MS, FAR_MS, NOW_MS + 1]) == AT_REST
+    assert after([FAR_MS, NOW_MS, FAR_MS, NOW_MS + 1]) == STEADY
 
 
 def test_the_clock_moves_when_as_many_records_were_later_and_then_a_step_at_a_time() -> None:
-    assert after([FAR_MS] * 4, AT_REST) == ExpiryClock(NOW_MS, 8)
-    assert after([FAR_MS] * 5, AT_REST) == ExpiryClock(NOW_MS + STEP_MS, 8)
-    assert after([FAR_MS] * 7, AT_REST) == ExpiryClock(NOW_MS + 3 * STEP_MS, 8)
-    assert after([FAR_MS] * 100, AT_REST) == ExpiryClock(FAR_MS, 4)
+    assert after([FAR_MS] * 4, STEADY) == ExpiryClock(NOW_MS, 8)
+    assert after([FAR_MS] * 5, STEADY) == ExpiryClock(NOW_MS + STEP_MS, 8)
+    assert after([FAR_MS] * 7, STEADY) == ExpiryClock(NOW_MS + 3 * STEP_MS, 8)
+    assert after([FAR_MS] * 100, STEADY) == ExpiryClock(FAR_MS, 4)
 
 
 def test_a_record_that_is_not_later_takes_a_later_one_back_and_never_the_clock() -> None:
-    assert after([FAR_MS, NOW_MS] * 100, AT_REST) == AT_REST
+    assert after([FAR_MS, NOW_MS] * 100, STEADY) == STEADY
     assert after([NOW_MS - DAY_MS] * 100, ExpiryClock(FAR_MS, 8)) == ExpiryClock(FAR_MS, 4)
 
 
@@ -62,6 +62,14 @@ def test_a_record_without_a_time_of_arrival_or_without_events_moves_no_clock() -
 def test_a_batch_moves_the_clock_once_by_its_newest_event() -> None:
     batch = [click("d", NOW_MS), click("d", NOW_MS + 5), click("d", NOW_MS + 3)]
     assert step(record(0, batch, received_at=NOW_MS)).expiry == ExpiryClock(NOW_MS + 5, 1)
+
+
+def test_an_event_within_the_gap_of_a_session_finds_an_expired_device_new() -> None:
+    known = step(click("d", at="10:00:00")).states
+    due_ms = ms("10:00:00") + Rules().retention_ms + EXPIRY_DELAY_MS
+    for clock_ms, flags in ((due_ms, ()), (due_ms + 1, ("new_device", "session_start"))):
+        clock = ExpiryClock(clock_ms, Rules().expiry_records)
+        assert step(click("d", at="10:01:00"), states=known, expiry=clock).enriched[0].flags == flags
 
 
 @pytest.mark.parametrize("place", range(7))

@@ -10,7 +10,8 @@ import pytest
 from tests.builders import RawEvent, click, ms, record
 from tests.core_step import DECODER
 from worker.core.closing import run_timers
-from worker.core.pipeline import StepResult, decode_records, process
+from worker.core.device_step import StepResult
+from worker.core.pipeline import decode_records, process
 from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord

@@ -1,9 +1,8 @@
-"""The short way of the common event: it continues its device's newest session, in order, and nothing else
-comes of it.
+"""The plain case of an event, fast: it continues its device's newest session and changes nothing else.
 
-Decides which events are that plain and takes runs of them at once: nine in ten are, and the rules in full
-cost several times as much for each. Everything else is left to ``core.device_step``. Invariant: what is taken
-comes out as the rules in full would have it, outputs and state; a property test holds the two together.
+Decides which events are that plain and processes runs of them at once: nine in ten are, and the rules in full
+cost several times as much for each. All others are left to ``core.device_step``, which calls this. Invariant:
+outputs and state are those of the rules in full; a property test compares the two.
 
 Why it holds: no remembered session ends after the newest one, so none is nearer to an event that is not older
 than the device's newest; and growing forward brings no session within the gap that was not within it before.
@@ -13,7 +12,6 @@ An event of the user in force changes neither the timeline nor whose any session
 from collections.abc import Iterator
 from typing import Literal
 
-from worker.core.expiry import expires_after_ms
 from worker.core.sessions import action_of
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent
@@ -21,38 +19,30 @@ from worker.model.rules import Rules
 from worker.model.state import DeviceState, EventRef
 
 
-class ShortWay:
-    """The short way under the given rules. Holds no state."""
+class Continuation:
+    """The plain case under the given rules; enriched events are added to the given list."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, enriched: list[EnrichedEvent]) -> None:
         self._rules = rules.session
+        self._enriched = enriched
         self._publish_sessions = rules.publish_sessions
         self._event_types = rules.session.event_types
         self._max_duration_ms = rules.session.max_duration_ms
         self._reach_ms = min(rules.session.gap_ms, rules.retention_ms)
-        self._expires_after_ms = expires_after_ms(rules)
 
-    def take(
-        self,
-        event: Event,
-        following: Iterator[Event],
-        state: DeviceState,
-        limit_ms: int,
-        received_at: int | None,
-        expiry_ms: int,
-        enriched: list[EnrichedEvent],
+    def extend_session(
+        self, event: Event, rest: Iterator[Event], state: DeviceState, limit_ms: int, received_at: int | None
     ) -> Event | None:
-        """Take ``event`` and what follows, as long as it is plain and of the same device.
+        """Process ``event`` and the ``rest``, as long as they are plain and of the same device.
 
-        Returns the first event that is left, None where all are taken. ``state``, a fork, is changed in
-        place. ``limit_ms`` is the latest time that is believed: what must be held is not plain.
+        Returns the first event that is left, None where none is. ``state``, a fork that has not expired, is
+        changed in place. ``limit_ms`` is the latest time that is believed: what must be held is not plain.
         """
         session, links = state.current, state.links
         if (
             session is None
             or session.closed is not None
             or not (state.close_at_ms or not self._publish_sessions)  # a timer is to be set
-            or expiry_ms > state.newest_ms + self._expires_after_ms
             or (links and links[-1].since_ms > session.end_ms)
         ):
             return event
@@ -62,20 +52,19 @@ class ShortWay:
         source: Literal["client", "assigned"] = "client" if session.client else "assigned"
         if self._max_duration_ms and not session.client:
             limit_ms = min(limit_ms, session.start_ms + self._max_duration_ms)
-        newest_ms = state.newest_ms
-        event_types, reach_ms, rules = self._event_types, self._reach_ms, self._rules
+        newest_ms, event_types, reach_ms = state.newest_ms, self._event_types, self._reach_ms
         next_ms = session.end_ms + reach_ms  # what is farther from the end, or from the newest, is not plain
 
-        device_id, session_id = event.device_id, session.id
+        session_id, session_user, view_id = session.id, session.user_id, session.view_id
         start_ms, number, count = session.start_ms, session.number, session.event_count
-        view_id, session_user = session.view_id, session.user_id
+        device_id = event.device_id
         last: Event | None = None
         left: Event | None = event
         while left is not None and left.device_id == device_id:
             t_ms = left.timestamp
             if not newest_ms <= t_ms <= next_ms or t_ms > limit_ms:
                 break  # out of order, after the gap, or to be held
-            if event_types and action_of(left.type, rules) is not None:
+            if event_types and action_of(left.type, self._rules) is not None:
                 break
             own_user, named, view = left.user_id, left.session_id, left.view_id
             if own_user is None:
@@ -95,31 +84,13 @@ class ShortWay:
                 view_id = view
                 session.view_count += 1
             count += 1
-            enriched.append(
-                EnrichedEvent(  # in the order of its fields, which is twice as fast as by their names
-                    left.id,
-                    left.type,
-                    device_id,
-                    t_ms,
-                    user,
-                    user_source,
-                    session_id,
-                    source,
-                    start_ms,
-                    number,
-                    count,
-                    None,
-                    received_at,
-                    (),
-                    view,
-                    left.data,
-                    left.extra,
-                )
-            )
-            newest_ms = t_ms
+            # In the order of its fields, which is twice as fast as by their names.
+            self._enriched.append(EnrichedEvent(
+                left.id, left.type, device_id, t_ms, user, user_source, session_id, source, start_ms,
+                number, count, None, received_at, (), view, left.data, left.extra,
+            ))  # fmt: skip
             next_ms = t_ms + reach_ms
-            last = left
-            left = next(following, None)
+            newest_ms, last, left = t_ms, left, next(rest, None)
         if last is not None:
             state.event_count += count - session.event_count
             session.event_count = count

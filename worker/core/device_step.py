@@ -1,111 +1,212 @@
-"""Takes one event through the rules of its device: whose it is, which session it is in, what is to be
-published.
+"""One device's events by the rules: whose each is, which session it is in, what is published of it.
 
-Knows one device's state and the rules; no records, no batches, no partition but its watermark. Invariant: all
-that it decides is a function of the device's events in their order of arrival; the watermark only closes
-sessions a little earlier than the timers would.
+Knows the states of devices, the rules, and of the partition only its watermark and expiry clock. Must not
+know where states are kept, how outputs travel or what time it is. Invariant: all that it decides is a
+function of the device's events in their order of arrival; the watermark only closes sessions a little earlier
+than the timers would.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from worker.core.closing import arm
+from msgspec import Struct
+
+from worker.core.closing import arm, close_forever
+from worker.core.continuation import Continuation
+from worker.core.expiry import advanced, clock_ms, expires_after_ms, is_expired
 from worker.core.identity import linked, unlinked, user_at
 from worker.core.session_changes import SessionChanges
-from worker.core.session_records import found_users, identity_record, owners_of, session_records
-from worker.core.sessions import action_of, place
-from worker.model.events import Event
-from worker.model.outputs import EnrichedEvent, Flag, IdentityRecord, SessionRecord
+from worker.core.session_records import Owned, found_users, identity_record, owners_of, session_records
+from worker.core.sessions import action_of, add_to_session, is_late
+from worker.model.events import TIMESTAMP_LIMIT_MS, Event, InputRecord
+from worker.model.outputs import DeadLetter, EnrichedEvent, Flag, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState
+from worker.model.state import DeviceState, ExpiryClock
 
 
-def enrich(
-    event: Event,
-    state: DeviceState,
-    t_ms: int,
-    received_at: int | None,
-    watermark_ms: int,
-    rules: Rules,
-    changes: SessionChanges,
-    sessions: list[SessionRecord],
-    identities: list[tuple[str, IdentityRecord | None]],
-) -> EnrichedEvent:
-    """One event, at its held time ``t_ms``, through the rules of one device.
+class StepResult(Struct):
+    """All that a step decided. Outputs are in the order of arrival, so each device's are too.
 
-    ``state`` is a fork and is changed in place; what is to be published is added to ``sessions`` and
-    ``identities``. ``changes`` is empty before and after: one serves all events.
+    ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
+    session or device more than once: its last record counts. An identity is None where the device expired and
+    is new again. ``states`` has the new state of every device that had an event.
     """
-    session_rules = rules.session
-    flags: list[Flag] = []
-    if state.event_count == 0:
-        flags.append("new_device")
 
-    links = state.links
-    unlinks = bool(session_rules.event_types) and action_of(event.type, session_rules) == "unlink"
-    # Whose the sessions were before: a session that finds another user is published again.
-    owners = owners_of(state) if rules.publish_sessions and (event.user_id is not None or unlinks) else None
-    user_source: Literal["event", "device"] | None
-    if event.user_id is None:
-        user = user_at(links, t_ms)
-        user_source = None if user is None else "device"
-    else:
-        user = event.user_id
-        user_source = "event"
-        state.links = linked(links, t_ms, user)
-    if unlinks:
-        state.links = unlinked(state.links, t_ms)
+    enriched: list[EnrichedEvent]
+    dead_letters: list[tuple[DeadLetter, InputRecord, bytes]]
+    sessions: list[SessionRecord]
+    identities: list[tuple[str, IdentityRecord | None]]  # (device id, record)
+    states: dict[str, DeviceState]
+    watermark_ms: int
+    expiry: ExpiryClock
+    sessions_opened: int = 0
+    sessions_closed: int = 0
+    devices_linked: int = 0
 
-    session, cause = place(state, event, t_ms, session_rules, watermark_ms, changes)
 
-    if cause is not None:
-        flags.append("session_start")
-    behind_ms = state.newest_ms - t_ms
-    if behind_ms <= 0:
-        state.newest_ms = t_ms
-    if t_ms < state.first_seen_ms:
-        state.first_seen_ms = t_ms
-        state.cold_changed = True
-    state.event_count += 1
+class DeviceStep:
+    """Processes events by the given rules and adds what comes of them to one result.
 
-    found = found_users(state, owners, changes) if owners is not None else ()
-    if state.links is not links:
-        flags.append("linked")
-        state.cold_changed = True
-        if rules.publish_identities:
-            identities.append((event.device_id, identity_record(event, t_ms, state, found)))
-    if changes.sessions:
-        if rules.publish_sessions:
-            sessions += session_records(event.device_id, state, changes)
-        changes.clear()
-        arm(state, rules)
-    elif not state.close_at_ms:  # a first event that opened nothing, or sessions were not published so far
-        arm(state, rules)
+    ``watermark_ms`` and ``expiry`` are the partition's event watermark and expiry clock so far, and
+    ``received_at`` is the Kafka timestamp of the record whose events are processed (ms), None for none.
+    """
 
-    if behind_ms > 0:
-        flags.append("out_of_order")
-        if behind_ms > session_rules.gap_ms + session_rules.grace_ms:
-            flags.append("late")
-    if t_ms != event.timestamp:
-        flags.append("clock_skew")
+    def __init__(self, rules: Rules, result: StepResult) -> None:
+        self._rules = rules
+        self._result = result
+        self._changes = SessionChanges()  # empty between two events
+        self.received_at: int | None = None
+        self._extend_session = Continuation(rules, result.enriched).extend_session
+        self._expires_after_ms = expires_after_ms(rules)
+        self.watermark_ms = result.watermark_ms
+        self.expiry = result.expiry
 
-    enriched = EnrichedEvent(
-        id=event.id,
-        type=event.type,
-        device_id=event.device_id,
-        timestamp=event.timestamp,
-        user_id=user,
-        user_source=user_source,
-        session_cause=cause,
-        received_at=received_at,
-        flags=tuple(flags),
-        view_id=event.view_id,
-        data=event.data,
-        extra=event.extra,
-    )
-    if session is not None:
-        enriched.session_id = session.id
-        enriched.session_source = "client" if session.client else "assigned"
-        enriched.session_start = session.start_ms
-        enriched.session_number = session.number
-        enriched.event_number = session.event_count
-    return enriched
+    def process(
+        self, events: Sequence[Event], received_at: int | None, states: Mapping[str, DeviceState]
+    ) -> None:
+        """Process the events of one record, in order. Never raises.
+
+        ``received_at`` is the record's Kafka timestamp in ms, None where it has no usable one: an event that
+        claims to be later by more than ``max_future_ms`` is held at that limit. ``states`` are those before
+        the step; they are not changed.
+        """
+        rules, forks, extend_session = self._rules, self._result.states, self._extend_session
+        self.received_at = received_at
+        limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + rules.session.max_future_ms
+        expiry_ms, newest_ms = clock_ms(self.expiry, rules), 0
+        device_id = None
+        state: DeviceState | None = None
+        following = iter(events)
+        event = next(following, None)
+        while event is not None:
+            if event.device_id != device_id:  # a run of one device's events looks it up once
+                device_id = event.device_id
+                state = forks.get(device_id)
+                if state is None and (known := states.get(device_id)) is not None:
+                    state = forks[device_id] = known.fork()
+            if (
+                state is not None
+                and expiry_ms <= state.newest_ms + self._expires_after_ms
+                and (left := extend_session(event, following, state, limit_ms, received_at)) is not event
+            ):
+                event, t_ms = left, state.newest_ms
+            else:
+                t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
+                if state is None or is_expired(state, t_ms, expiry_ms, rules):
+                    state = self._begin_device(event.device_id, state, t_ms)
+                self.enrich(event, state, t_ms)
+                event = next(following, None)
+            if t_ms > newest_ms:
+                newest_ms = t_ms
+            if received_at is not None and t_ms > self.watermark_ms:
+                self.watermark_ms = t_ms
+        if newest_ms and received_at is not None:
+            self.expiry = advanced(self.expiry, newest_ms, rules)
+
+    def enrich(self, event: Event, state: DeviceState, t_ms: int) -> None:
+        """Apply the rules in full to one event; add the enriched event and what is to be published.
+
+        ``state`` is a fork, and is changed in place; ``t_ms`` is the event's held time.
+        """
+        rules, result = self._rules, self._result
+        behind_ms = state.newest_ms - t_ms
+        flags: list[Flag] = []
+        if state.event_count == 0:
+            flags.append("new_device")
+
+        links = state.links
+        unlinks = bool(rules.session.event_types) and action_of(event.type, rules.session) == "unlink"
+        # Whose the sessions were before: a session that finds another user is published again.
+        has_user = event.user_id is not None or unlinks
+        owners = owners_of(state) if rules.publish_sessions and has_user else None
+        user_source: Literal["event", "device"] | None
+        if event.user_id is None:
+            user = user_at(links, t_ms)
+            user_source = None if user is None else "device"
+        else:
+            user, user_source = event.user_id, "event"
+            state.links = linked(links, t_ms, user)
+        if unlinks:
+            state.links = unlinked(state.links, t_ms)
+
+        session, cause = add_to_session(state, event, t_ms, rules.session, self.watermark_ms, self._changes)
+
+        if cause is not None:
+            flags.append("session_start")
+            result.sessions_opened += 1
+        if behind_ms <= 0:
+            state.newest_ms = t_ms
+        if t_ms < state.first_seen_ms:
+            state.first_seen_ms = t_ms
+            state.cold_changed = True
+        state.event_count += 1
+        is_linked = state.links is not links
+        if is_linked:
+            flags.append("linked")
+            result.devices_linked += 1
+        self._publish(event, state, t_ms, owners, is_linked)
+
+        if behind_ms > 0:
+            flags.append("out_of_order")
+            if is_late(behind_ms, rules.session):
+                flags.append("late")
+        if t_ms != event.timestamp:
+            flags.append("clock_skew")
+        enriched = EnrichedEvent(
+            id=event.id,
+            type=event.type,
+            device_id=event.device_id,
+            timestamp=event.timestamp,
+            user_id=user,
+            user_source=user_source,
+            session_cause=cause,
+            received_at=self.received_at,
+            flags=tuple(flags),
+            view_id=event.view_id,
+            data=event.data,
+            extra=event.extra,
+        )
+        if session is not None:
+            enriched.session_id = session.id
+            enriched.session_source = "client" if session.client else "assigned"
+            enriched.session_start = session.start_ms
+            enriched.session_number = session.number
+            enriched.event_number = session.event_count
+        result.enriched.append(enriched)
+
+    def _begin_device(self, device_id: str, expired: DeviceState | None, t_ms: int) -> DeviceState:
+        """The state of a device that is new, or new again: the former one is ``expired`` and ends here."""
+        result, rules = self._result, self._rules
+        armed = (0, 0)
+        if expired is not None:
+            armed = expired.armed
+            result.sessions += close_forever(device_id, expired, rules, self._changes)
+            if rules.publish_identities and expired.links:
+                result.identities.append((device_id, None))
+        state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)
+        result.states[device_id] = state
+        return state
+
+    def _publish(
+        self, event: Event, state: DeviceState, t_ms: int, owners: list[Owned] | None, is_linked: bool
+    ) -> None:
+        """Add the records of sessions that changed and of a changed timeline; set the device's timers.
+
+        ``owners``: whose the sessions were before, where the event may have changed that.
+        """
+        rules, result, changes = self._rules, self._result, self._changes
+        found = found_users(state, owners, changes) if owners is not None else ()
+        if is_linked:
+            state.cold_changed = True
+            if rules.publish_identities:
+                result.identities.append((event.device_id, identity_record(event, t_ms, state, found)))
+        if changes.sessions:
+            if rules.publish_sessions:
+                result.sessions += session_records(event.device_id, state, changes)
+            changes.clear()
+            arm(state, rules)
+        elif (
+            not state.close_at_ms
+        ):  # a first event that opened nothing, or sessions were not published so far
+            arm(state, rules)
+        result.sessions_closed = changes.closed

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import json, structs
 
-from worker.core.pipeline import StepResult
+from worker.core.device_step import StepResult
 from worker.model.outputs import DeadLetter, OutputRecord, SessionRecord
 from worker.model.topics import Role
 

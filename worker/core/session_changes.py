@@ -59,5 +59,4 @@ def closes_at_ms(session: Session, rules: SessionRules) -> int:
 
 def due_among(sessions: Iterable[Session], now_ms: int, rules: SessionRules) -> list[Session]:
     """The open sessions that have been inactive for long enough at ``now_ms``."""
-    ended_before_ms = now_ms - rules.gap_ms - rules.grace_ms
-    return [s for s in sessions if s.closed is None and s.end_ms < ended_before_ms]
+    return [s for s in sessions if s.closed is None and closes_at_ms(s, rules) < now_ms]

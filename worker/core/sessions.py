@@ -32,7 +32,12 @@ def action_of(event_type: str, rules: SessionRules) -> EventAction | None:
     return None if action == "normal" else action
 
 
-def place(
+def is_late(behind_ms: int, rules: SessionRules) -> bool:
+    """Whether an event is late that is older by so much than its device's newest one."""
+    return behind_ms > rules.gap_ms + rules.grace_ms
+
+
+def add_to_session(
     state: DeviceState,
     event: Event,
     t_ms: int,
@@ -157,7 +162,7 @@ def _open(
     fixed_start = cause in ("event_type", "user_changed", "max_duration")
     if state.opened == 0:
         cause = "first"
-    elif cause == "gap" and state.newest_ms - t_ms > rules.gap_ms + rules.grace_ms:
+    elif cause == "gap" and is_late(state.newest_ms - t_ms, rules):
         cause = "late"
     state.opened += 1
     session = Session(
@@ -203,9 +208,9 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
     if target is state.current:
         return target
     owned = copy(target)
-    for place, session in enumerate(sessions):
+    for index, session in enumerate(sessions):
         if session is target:
-            sessions[place] = owned
+            sessions[index] = owned
     return owned
 
 

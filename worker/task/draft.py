@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import structs
 
 from worker.core.closing import TimerResult
+from worker.core.device_step import StepResult
 from worker.core.encode import EncodedStep, encode_sessions
-from worker.core.pipeline import StepResult
 from worker.core.state_codec import (
     META_KEY,
     SCHEMA_VERSION,
