@@ -122,7 +122,7 @@ class RequestFailed(LogEvent, frozen=True, kw_only=True):
     """A request to the brokers failed: a fetch, or the first question for the topics. It is tried again.
     Normal while a broker restarts.
 
-    Alert: for minutes.
+    Alert: repeated for minutes.
 
     Remedy: check the brokers and the network to them.
     """
@@ -217,7 +217,7 @@ class LibraryWarning(LogEvent, frozen=True, kw_only=True):
     ``age_s`` how long ago this one was logged (the last one of a minute is written at its end, when the cause
     may be over). ``traceback`` is where an exception was raised, innermost last.
 
-    Alert: for minutes.
+    Alert: repeated for minutes.
 
     Remedy: see the worker's own lines of the same time: they say what it means for the worker.
     """
