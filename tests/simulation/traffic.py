@@ -58,5 +58,5 @@ def _event(random: Random, id_: str, now_ms: int) -> Any:
         user=random.choice((None, None, None, "ann", "bob")),
         session=random.choice((None, None, None, None, "s1", "s2")),
         view=random.choice((None, "v1", "v2")),
-        data=random.choice((None, {"price": 1.0})),
+        **random.choice(({}, {"data": {"price": 1.0}})),
     )

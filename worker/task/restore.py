@@ -33,7 +33,7 @@ class Restored(Struct, frozen=True):
     meta: Meta | None
     end: int
     records: int
-    devices: int
+    device_records: int
     seconds: float
 
     def log_event(self, partition: int) -> telemetry.PartitionRestored:
@@ -41,7 +41,7 @@ class Restored(Struct, frozen=True):
         return telemetry.PartitionRestored(
             partition=partition,
             records=self.records,
-            device_records=self.devices,
+            device_records=self.device_records,
             duration_s=round(self.seconds, 3),
             next_offsets={} if self.meta is None else self.meta.next_offsets,
         )
@@ -82,7 +82,7 @@ async def restore(
     offset = _first_offset(partition, checkpoint, first)
     incarnation = "" if checkpoint is None else checkpoint.incarnation
 
-    records = devices = 0
+    records = device_records = 0
     meta: Meta | None = None
     while offset < end and not stopping():
         batch = await changelog.read(offset)
@@ -99,7 +99,7 @@ async def restore(
                     incarnation = meta.incarnation
                 device_id = device_of_hot_key(key)
                 if device_id is not None:
-                    devices += 1
+                    device_records += 1
                     if value is not None:
                         timers += restored_timers(device_id, *times_of(value))
             records += len(batch.records)
@@ -116,7 +116,8 @@ async def restore(
                 f"partition {partition}: the changelog holds {records} records but no meta record: another "
                 "program wrote it. Give this deployment its own kafka.group_id or topics.changelog"
             )
-    return Restored(meta=meta, end=end, records=records, devices=devices, seconds=clock.monotonic() - started)
+    seconds = clock.monotonic() - started
+    return Restored(meta=meta, end=end, records=records, device_records=device_records, seconds=seconds)
 
 
 def _first_offset(partition: int, checkpoint: Checkpoint | None, log_start: int) -> int:
