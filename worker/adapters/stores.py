@@ -1,4 +1,4 @@
-"""The state stores of one process, as configured: which kind, where each lies, and with how much memory.
+"""The state stores of one process, as configured: which kind, in which directory, with how much memory.
 
 The one place that knows which kinds of stores there are (``state.store``), and how ``state.memory_mb`` is
 divided. Knows nothing of what is in a store. Invariant: where nothing survives on disk, nothing is said to.

@@ -69,7 +69,7 @@ class BrokerError(Struct, frozen=True):
             error = "there is no such topic"
         else:
             error = _PERMANENT.get(self.code) or f"{for_code(self.code).__name__} ({self.code})"
-        asked = {
+        request = {
             PRODUCE: f"send to {self.topic}",
             ADD_PARTITIONS: f"send to {self.topic}",
             COMMIT_OFFSETS: f"commit offsets of {self.topic}",
@@ -83,7 +83,7 @@ class BrokerError(Struct, frozen=True):
                 "Write", "transactional id", transactional_id
             ),
         }.get(self.code)
-        return f"{asked}: {error}" if needs is None else f"{asked}: {error}: {needs}"
+        return f"{request}: {error}" if needs is None else f"{request}: {error}: {needs}"
 
 
 def client_refusal(error: Exception | None, topic: str | None) -> BrokerError | None:

@@ -46,11 +46,11 @@ class Offsets:
         known = await self._answered(committed_offsets(self._consumer, topic_partitions), topic_partitions)
         return {topic_partition: GroupOffset(*committed) for topic_partition, committed in known.items()}
 
-    async def _answered(self, answer: Awaitable[Any], asked: Sequence[TopicPartition]) -> Any:
+    async def _answered(self, answer: Awaitable[Any], topic_partitions: Sequence[TopicPartition]) -> Any:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 return await answer
         except (KafkaError, TimeoutError) as error:
             named = error.args[0] if error.args and isinstance(error.args[0], set) else ()
-            topics = sorted(named) or [topic_partition.topic for topic_partition in asked]
+            topics = sorted(named) or [topic_partition.topic for topic_partition in topic_partitions]
             raise read_failure("read the input's offsets", error, ", ".join(topics), self._grants) from error

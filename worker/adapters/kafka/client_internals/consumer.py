@@ -139,5 +139,5 @@ class Coordination:
         return bool(self._coordinator._coordination_task.done())
 
     def check_errors(self) -> None:
-        """Raise what has failed since the last call: a KafkaError. Until then the client stands still."""
+        """Raise what has failed since the last call: a KafkaError. Until then the client does nothing."""
         self._coordinator.check_errors()
