@@ -25,10 +25,6 @@ ROOT = Path(__file__).parent.parent
 
 
 NOT_YET = (
-    "ShortWay.take",
-    "enrich:",
-    "process:",
-    "write:",
     "'respelling'",
     "has a first sentence of",
 )

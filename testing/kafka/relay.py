@@ -1,5 +1,4 @@
-"""A wire between clients and one listener of a broker, whatever is spoken on it: to count connections and cut
-them.
+"""A TCP relay between clients and one listener of a broker, which counts connections and cuts them.
 
 Knows bytes and nothing of Kafka or TLS; ``proxy`` looks into plain requests. A listener is behind it when it
 advertises the relay's port.

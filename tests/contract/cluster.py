@@ -4,7 +4,7 @@ Reads and writes with plain clients, never with the adapters under test. Invaria
 any ``read_committed`` reader sees, up to the last stable offset.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -104,37 +104,42 @@ async def write(
     partition: int = 0,
     times_ms: Sequence[int | None] | None = None,
     key: bytes | None = None,
-    transactional_id: str | None = None,
-    abort: bool = False,
 ) -> None:
-    """Append the values, with their timestamps if they have some; in one transaction where an id is given,
-    which may be aborted.
-    """
-    records = zip(values, times_ms or [None] * len(values), strict=True)
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
+    """Append the values, with their timestamps if they have some."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers)
     await producer.start()
     try:
-        if transactional_id is not None:
-            await producer.begin_transaction()
-        sent = [
-            await producer.send(topic, value, key, partition=partition, timestamp_ms=time_ms)
-            for value, time_ms in records
-        ]
-        await producer.flush()
-        for acknowledged in sent:
-            await acknowledged
-        if abort:
-            await producer.abort_transaction()
-        elif transactional_id is not None:
-            await producer.commit_transaction()
+        await acknowledged(
+            [
+                await producer.send(topic, value, key, partition=partition, timestamp_ms=time_ms)
+                for value, time_ms in zip(values, times_ms or [None] * len(values), strict=True)
+            ]
+        )
     finally:
         await producer.stop()
 
 
+async def acknowledged(sent: Iterable[Awaitable[object]]) -> None:
+    """Wait until the broker has all records. Raises what it refused the first one with."""
+    for each in sent:
+        await each
+
+
+async def write_in_transaction(
+    bootstrap_servers: str, topic: str, values: Sequence[bytes], transactional_id: str, *, abort: bool = False
+) -> None:
+    """Append the values to partition 0 in one transaction, and commit or abort it."""
+    async with writing_in_transaction(bootstrap_servers, transactional_id) as producer:
+        await acknowledged([await producer.send(topic, value, partition=0) for value in values])
+        await (producer.abort_transaction() if abort else producer.commit_transaction())
+
+
 @asynccontextmanager
-async def writing_in_transaction(bootstrap_servers: str, topic: str) -> AsyncIterator[AIOKafkaProducer]:
-    """A producer whose transaction is open; whoever asked for it ends it."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=topic + "-open")
+async def writing_in_transaction(
+    bootstrap_servers: str, transactional_id: str
+) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer whose transaction is open; the caller ends it."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers, transactional_id=transactional_id)
     await producer.start()
     try:
         await producer.begin_transaction()

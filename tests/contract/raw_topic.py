@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from testing.wait import eventually
-from tests.contract.cluster import ends, reader, write
+from tests.contract.cluster import ends, reader, write, write_in_transaction
 from tests.contract.place import transaction_of
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.membership import GroupMember
@@ -54,7 +54,7 @@ class Raw:
 
     async def write_in_transaction(self, *values: bytes, abort: bool = False) -> None:
         """Append the values in a transaction, and wait for its end."""
-        await write(self.servers, self.topic, values, transactional_id=self.topic + "-writer", abort=abort)
+        await write_in_transaction(self.servers, self.topic, values, self.topic + "-writer", abort=abort)
 
         async def is_settled() -> bool:
             stable, end = await ends(self.servers, self.topic)

@@ -1,5 +1,6 @@
-"""What a Source is, as the consumer group hands it out on a real broker: each record once and in order from
-where the task said, whatever the group does meanwhile.
+"""What a Source is, as the consumer group gives it on a real broker.
+
+Each record comes once and in order from where the task said, whatever the group does meanwhile.
 """
 
 import asyncio

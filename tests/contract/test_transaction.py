@@ -1,5 +1,6 @@
-"""What a Transaction is, on a real broker: all or nothing for every reader, one writer at a time, and one
-remedy, ``discard`` and ``fence``, for whatever goes wrong.
+"""What a Transaction is, on a real broker: all or nothing for every reader, and one writer at a time.
+
+Whatever goes wrong has one remedy: ``discard`` and ``fence``.
 
 What a network can do to it is in ``test_transaction_on_a_bad_network``.
 """

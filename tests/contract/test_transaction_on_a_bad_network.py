@@ -1,5 +1,6 @@
-"""What a Transaction does when requests and answers get lost: it never claims what it does not know, and
-never lets what is still on its way end a later transaction.
+"""What a Transaction does when requests and answers get lost.
+
+It never claims what it does not know, and a delayed request never ends a later transaction.
 """
 
 import asyncio

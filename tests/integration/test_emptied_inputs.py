@@ -12,7 +12,7 @@ from testing.wait import eventually
 from testing.worker_process import WorkerProcess
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import committed_offsets, end_offsets, read_all
-from tests.contract.cluster import reader, write
+from tests.contract.cluster import reader, write, write_in_transaction
 from worker.core.partitioner import Partitioning
 
 NOW_MS = 1_760_000_000_000
@@ -106,7 +106,7 @@ def test_a_log_that_is_emptied_under_a_running_worker_does_not_stop_it(deploymen
         await deployment.create_topics(2)
         for transaction in ("committed", "aborted"):
             value = [batch(0, transaction)]
-            await write(servers, raw, value, transactional_id=raw, abort=transaction == "aborted")
+            await write_in_transaction(servers, raw, value, raw, abort=transaction == "aborted")
         first, second = deployment.worker("first"), deployment.worker("second")
         await read(deployment, first, "committed")
         for topic in (raw, config.repartition_topic):

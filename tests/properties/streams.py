@@ -95,9 +95,10 @@ class Choices:
 
 
 def any_streams() -> st.SearchStrategy[Stream]:
-    """Any stream under any rules: several devices in a batch, late and equal times, held clocks, no times of
-    arrival, users and sessions named by clients, also sessions that the worker had assigned, devices
-    forgotten on the way.
+    """Any stream under any rules.
+
+    Several devices in a batch, late and equal times, held clocks, no times of arrival, users and sessions
+    named by clients, also sessions that the worker had assigned, devices that expire in between.
     """
     return st.binary(min_size=DRAWN_BYTES, max_size=DRAWN_BYTES).map(stream_of)
 
