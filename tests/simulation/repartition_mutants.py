@@ -124,8 +124,8 @@ class ReadsUndecidedRecords(FakeSource):
 class ProcessesAgainAfterARebalance(PartitionTask):
     """The client goes back to the committed offset, and the task processes those records again."""
 
-    def _process(self, records: Sequence[InputRecord]) -> None:
+    def _step(self, records: Sequence[InputRecord]) -> None:
         draft = self._draft or self._open_draft(nothing_pending=False)
         topic = records[0].topic
         draft.next_offsets[topic] = min(draft.next_offsets[topic], records[0].offset)
-        super()._process(records)
+        super()._step(records)

@@ -122,7 +122,7 @@ class PartitionTask:
         self._abandoned = False
         self._next_flush = 0.0
         self._last_transaction_at = 0.0
-        self._passed_since: float | None = None  # when inputs were first read past what is committed
+        self._past_since: float | None = None  # since when the source is past what is committed
 
     # --- for the worker ---
 
@@ -222,7 +222,7 @@ class PartitionTask:
             if not records and self._draft is None and self._is_something_due():
                 self._open_draft(nothing_pending=True)
             for part in slices(records, self._limits.part_of(_SLICE_BYTES)):
-                self._process(part)
+                self._step(part)
                 if self._is_full():
                     await self._commit_draft()
                 await self._clock.sleep(0)
@@ -239,7 +239,7 @@ class PartitionTask:
             if self._clock.monotonic() >= self._next_flush:
                 await self._flush_store()
 
-    def _process(self, records: Sequence[InputRecord]) -> None:
+    def _step(self, records: Sequence[InputRecord]) -> None:
         """Take records of one topic through all stages into the draft. Nothing is sent yet."""
         draft = self._draft or self._open_draft(nothing_pending=False)
         topic = records[0].topic
@@ -265,18 +265,19 @@ class PartitionTask:
 
     def _is_something_due(self) -> bool:
         """Whether a transaction is due although no record came."""
-        return self._timers.is_due(self._committed) or self._has_passed_for_long()
+        return self._timers.is_due(self._committed) or self._is_long_past_committed()
 
-    def _has_passed_for_long(self) -> bool:
-        """Whether inputs were read past what is committed, without a record, for long enough."""
+    def _is_long_past_committed(self) -> bool:
+        """Whether the source is past what is committed for long enough to commit offsets without records."""
         now = self._clock.monotonic()
-        if not self._has_passed():
-            self._passed_since = None
-        elif self._passed_since is None:
-            self._passed_since = now
-        return self._passed_since is not None and now >= self._passed_since + self._policy.passed_s
+        if not self._is_past_committed():
+            self._past_since = None
+        elif self._past_since is None:
+            self._past_since = now
+        return self._past_since is not None and now >= self._past_since + self._policy.passed_s
 
-    def _has_passed(self) -> bool:
+    def _is_past_committed(self) -> bool:
+        """Whether the source is past the committed offsets; without a draft it passed no record."""
         if self._committed is None:
             return False
         committed = self._committed.next_offsets
@@ -284,10 +285,10 @@ class PartitionTask:
 
     def _pass_offsets_without_records(self) -> None:
         """Every returned record was processed: move the draft on to where the source is."""
-        if self._draft is not None or self._has_passed():
+        if self._draft is not None or self._is_past_committed():
             draft = self._draft or self._open_draft(nothing_pending=False)
             draft.pass_to(self._source.next_offsets())
-            self._passed_since = None
+            self._past_since = None
 
     def _wait_s(self) -> float:
         draft = self._draft
