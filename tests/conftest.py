@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import hypothesis
 import pytest
@@ -95,11 +94,7 @@ def sessionizer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 def pytest_configure() -> None:
     """SIGTERM ends a test run as an interrupt does: brokers stop, and directories go away."""
-    signal.signal(signal.SIGTERM, _end_the_run)
-
-
-def _end_the_run(number: int, _: FrameType | None) -> None:
-    pytest.exit(f"ended by {signal.Signals(number).name}", returncode=128 + number)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
