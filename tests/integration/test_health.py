@@ -83,3 +83,25 @@ def test_a_worker_whose_health_file_cannot_be_written_says_so_and_ends_with_1(
     ) as deployment:
         (failed,) = asyncio.run(scenario(deployment)).log("worker.failed")
     assert failed["reason"] == f"health.file: {file} cannot be written: No such file or directory"
+
+
+def test_an_unexpected_error_in_the_health_report_ends_the_worker_in_order_with_its_reason(
+    kafka: Kafka, topic_prefix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "health"
+
+    async def scenario(deployment: Deployment) -> WorkerProcess:
+        await deployment.create_topics(1)
+        worker = deployment.worker("only")
+        worker.start(module="tests.integration.failing_health_worker")
+        assert await worker.ended() == 1
+        return worker
+
+    with Deployment(
+        kafka.bootstrap_servers, topic_prefix, tmp_path, {"HEALTH_FILE": str(file)}
+    ) as deployment:
+        worker = asyncio.run(scenario(deployment))
+    (failed,) = worker.log("worker.failed")
+    assert failed["reason"].startswith("unexpected ZeroDivisionError")
+    assert len(worker.log("partition.revoked")) == 1, "it stopped in order"
+    assert not file.exists()
