@@ -61,17 +61,26 @@ def test_partitions_are_added_by_a_new_group_that_reads_everything_again(
             before.start()
             await old.feed(traffic[:half])
             await old.caught_up()
-            assert await before.stop() == 0
             known = await session_ids(old)
 
-            internal = (old.config.changelog_topic, old.config.repartition_topic)
-            await add_partitions(kafka.bootstrap_servers, 4, old.config.topics.raw, *internal)
+            await add_partitions(kafka.bootstrap_servers, 4, old.config.topics.raw)
+            assert await before.ended(timeout_s=60) == 1
             refusing = old.worker("refusing")
             refusing.start()
             assert await refusing.ended() == 1
-            (failed,) = refusing.log("worker.failed")
-            assert "had 2 partitions when this group began, now 4" in failed["reason"]
-            assert "More partitions" in failed["reason"]
+            internal = (old.config.changelog_topic, old.config.repartition_topic)
+            await add_partitions(kafka.bootstrap_servers, 4, *internal)
+            refusing.start()
+            assert await refusing.ended() == 1
+            expected = (
+                "had 2 partitions when this worker started, now 4",
+                f"has 2 partitions, {old.config.topics.raw} has 4: they must be equal",
+                "had 2 partitions when this group began, now 4",
+            )
+            failed = [*before.log("worker.failed"), *refusing.log("worker.failed")]
+            for line, reason in zip(failed, expected, strict=True):
+                assert reason in line["reason"]
+                assert "More partitions" in line["reason"]
 
             await new.create_topics(4)
             after = new.worker("after")
