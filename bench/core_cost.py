@@ -92,7 +92,7 @@ class Pass:
         watch.stop("process")
         encoded = encode_step(result)
         watch.stop("encode")
-        draft.add(TOPIC, piece[-1].offset + 1, len(piece), result, encoded)
+        draft.add_step(TOPIC, piece[-1].offset + 1, len(piece), result, encoded)
         watch.stop("draft")
 
     def _commit(self) -> None:

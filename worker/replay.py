@@ -159,7 +159,7 @@ class _Replay:
         states = self._devices.states_of(decoded.device_ids, draft.states)
         result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
         last = step.records[-1]
-        draft.add(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
+        draft.add_step(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
         for device_id, state in result.states.items():
             before = states.get(device_id)
             self.figures.devices += before is None

@@ -91,7 +91,7 @@ def test_after_the_commit_an_unchanged_cold_record_is_not_written_again() -> Non
     second = Draft(first.meta(), opened_at=1.0)
     events: list[RawEvent] = [click("d1", at="10:01:00")]
     result = step(record(11, events), states=committed)
-    second.add("events.raw", 12, 1, result, encode_step(result))
+    second.add_step("events.raw", 12, 1, result, encode_step(result))
     assert [key for key, _ in second.state_records()] == [hot_key("d1"), META_KEY]
 
 
@@ -105,7 +105,7 @@ def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_no
 def add(draft: Draft, *raw: Record) -> None:
     """One step on what the draft holds."""
     result = step(*raw, states=known(draft.states), watermark_ms=draft.watermark_ms, expiry=draft.expiry)
-    draft.add("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
+    draft.add_step("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
 
 
 def known(states: Mapping[str, DeviceState | None]) -> dict[str, DeviceState]:

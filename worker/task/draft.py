@@ -88,7 +88,7 @@ class Draft:
         if spec.cleanup == "delete":  # upserts are few and small
             self.output_bytes += sum([len(value or b"") for _, value, _ in records])
 
-    def add(
+    def add_step(
         self, topic: str, next_offset: int, records: int, result: StepResult, encoded: EncodedStep
     ) -> None:
         """Add the result of a step on ``records`` records of ``topic``, up to ``next_offset``."""

@@ -249,7 +249,7 @@ class PartitionTask:
         batch = self._input_stage.process(records)
         states = self._devices.states_of(batch.decoded.device_ids, draft.states)
         result = process(batch.decoded, states, draft.watermark_ms, draft.expiry, self._rules)
-        draft.add(topic, records[-1].offset + 1, len(records), result, encode_step(result))
+        draft.add_step(topic, records[-1].offset + 1, len(records), result, encode_step(result))
         draft.add_repartitioned(batch.to_repartition)
         if batch.decoded.records:  # of the repartition topic: as they were first received
             draft.note_received(batch.decoded.records[0].timestamp)
