@@ -49,7 +49,7 @@ def _assert_same(
     left = Continuation(rules, plain).extend_session(events[0], following, short, limit_ms, received_at)
     assert ([] if left is None else [left, *following]) == events[len(plain) :]
 
-    result = StepResult([], [], [], [], {}, watermark_ms, ExpiryClock())
+    result = StepResult(watermark_ms, ExpiryClock())
     in_full = DeviceStep(rules, result)
     in_full.received_at = received_at
     for event in events[: len(plain)]:

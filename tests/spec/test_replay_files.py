@@ -17,6 +17,7 @@ from testing.wait import wait_until
 from tests.builders import click
 from tests.replay_directory import ReplayDirectory, text, wrapped
 from worker.adapters.file_lines import LineFile
+from worker.replay import OUTPUT_FILES
 from worker.signals import DUMP, IGNORED, STOP
 
 if sys.version_info >= (3, 14):
@@ -157,10 +158,11 @@ def test_a_stopped_replay_leaves_nothing_behind(replay: ReplayDirectory, number:
         stderr=subprocess.PIPE,
         text=True,
     )
-    with replay.input.open("wb") as pipe, process:
+    with process, replay.input.open("wb") as pipe:
         pipe.write(text(click("d1")) + b"\n")
         pipe.flush()
-        wait_until(lambda: len(replay.left_behind()) == 5, what="it writes and has a state directory")
+        everything = len(OUTPUT_FILES) + 1  # the outputs and the state directory
+        wait_until(lambda: len(replay.left_behind()) == everything, what="it writes")
         process.send_signal(number)
         assert process.stderr is not None
         assert process.stderr.read() == "stopped before the end: no output was written\n"

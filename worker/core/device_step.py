@@ -32,13 +32,13 @@ class StepResult(Struct):
     is new again. ``states`` has the new state of every device that had an event.
     """
 
-    enriched: list[EnrichedEvent]
-    dead_letters: list[tuple[DeadLetter, InputRecord, bytes]]
-    sessions: list[SessionRecord]
-    identities: list[tuple[str, IdentityRecord | None]]  # (device id, record)
-    states: dict[str, DeviceState]
     watermark_ms: int
     expiry: ExpiryClock
+    enriched: list[EnrichedEvent] = []
+    dead_letters: list[tuple[DeadLetter, InputRecord, bytes]] = []
+    sessions: list[SessionRecord] = []
+    identities: list[tuple[str, IdentityRecord | None]] = []  # (device id, record)
+    states: dict[str, DeviceState] = {}
     sessions_opened: int = 0
     sessions_closed: int = 0
     devices_linked: int = 0

@@ -46,7 +46,7 @@ def process(
     one is a new device. ``watermark_ms`` and ``expiry`` are the partition's event watermark and expiry clock
     before. Never raises on input.
     """
-    result = StepResult([], [], [], [], {}, watermark_ms, expiry)
+    result = StepResult(watermark_ms, expiry)
     step = DeviceStep(rules, result)
     for record, value in zip(decoded.records, decoded.values, strict=True):
         # When the record came in, by Kafka; None when it has no usable timestamp.
