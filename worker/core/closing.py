@@ -1,9 +1,9 @@
-"""Decides what time does to devices that are silent: their sessions close, and at last they are forgotten.
+"""What time does to silent devices: their sessions close, and at last the devices expire.
 
-Knows devices' states, the rules and two instants. Sessions close by ``now_ms``: the partition's watermark, or
-the wall clock where nothing is left to read. Devices are forgotten by the expiry clock alone (``expiry``),
-because that moves ids. Invariants: the instants enter no state but by what they close; a device's timers are
-never later than what they are for, and one that is too early costs nothing but the look.
+Knows devices' states, the rules and two instants; no clock and no store. Sessions close by ``now_ms``: the
+partition's watermark, or the wall clock where nothing is left to read. Devices expire by the expiry clock
+alone (``core.expiry``), because that changes ids. Invariants: the instants enter no state but by what they
+close; a device's timers never fire late, and one that fires early only costs its check.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from copy import copy
 
 from msgspec import Struct
 
-from worker.core.expiry import expires_after_ms
+from worker.core.expiry import expires_at_ms
 from worker.core.session_changes import SessionChanges, close, closes_at_ms, due_among
 from worker.core.session_records import session_records
 from worker.model.outputs import SessionRecord
@@ -34,13 +34,13 @@ class TimerResult(Struct):
 
 
 def arm(state: DeviceState, rules: Rules) -> None:
-    """Make sure that the timers look at the device (a fork, changed in place) in time."""
+    """Set the timers of the device (a fork, changed in place) so that none is late."""
     if rules.publish_sessions:
         close_at_ms = _close_at_ms(state, rules)
         if close_at_ms and not 0 < state.close_at_ms <= close_at_ms:
             state.close_at_ms = close_at_ms
     if not state.expire_at_ms:
-        state.expire_at_ms = _expire_at_ms(state, rules)
+        state.expire_at_ms = expires_at_ms(state, rules)
 
 
 def run_timers(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, rules: Rules) -> TimerResult:
@@ -51,8 +51,8 @@ def run_timers(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, r
     result = TimerResult({}, [], 0, {})
     changes = SessionChanges()
     for device_id, state in states.items():
-        if expiry_ms > _expire_at_ms(state, rules):
-            result.sessions += close_forever(device_id, state.fork(), rules, changes)
+        if expiry_ms > expires_at_ms(state, rules):
+            result.sessions += close_expired(device_id, state.fork(), rules, changes)
             result.expired[device_id] = state
             continue
         fork = state.fork()
@@ -61,17 +61,18 @@ def run_timers(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, r
             result.sessions += session_records(device_id, fork, changes)
             changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
-        fork.expire_at_ms = _expire_at_ms(fork, rules)
+        fork.expire_at_ms = expires_at_ms(fork, rules)
         result.states[device_id] = fork
     result.sessions_closed = changes.closed
     return result
 
 
-def close_forever(
+def close_expired(
     device_id: str, state: DeviceState, rules: Rules, changes: SessionChanges
 ) -> list[SessionRecord]:
-    """The last records of a device (a fork) that is forgotten: what is open closes. ``changes`` is empty
-    before and after.
+    """The last records of a device (a fork) that expires: its open sessions close.
+
+    ``changes`` is empty before and after.
     """
     _close(state, [session for session in _sessions(state) if session.closed is None], changes)
     records = session_records(device_id, state, changes) if rules.publish_sessions else []
@@ -97,8 +98,3 @@ def _close_at_ms(state: DeviceState, rules: Rules) -> int:
     """When the first of its open sessions is due; 0 when none is open."""
     closing = [closes_at_ms(session, rules.session) for session in _sessions(state) if session.closed is None]
     return min(closing, default=0)
-
-
-def _expire_at_ms(state: DeviceState, rules: Rules) -> int:
-    """The time of the expiry clock up to which the device is remembered."""
-    return state.newest_ms + expires_after_ms(rules)

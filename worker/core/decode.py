@@ -57,7 +57,7 @@ class Decoder:
             return _refused("tombstone", "the record has no value", b"")
         if len(value) > self._limits.max_value_bytes or isinstance(value, CutValue):
             return self._too_large(value)
-        return self._fast_path.decode(value) or self._decode_split(value, self._many_elements.read)
+        return self._fast_path.decode_plain(value) or self._decode_split(value, self._many_elements.read)
 
     def _too_large(self, value: bytes) -> DecodedValue:
         if isinstance(value, CutValue):  # its reader did not hold all of it
@@ -76,7 +76,7 @@ class Decoder:
             if end - start == 1:
                 decoded.append(self.decode(group[0]))
             else:
-                together = self._many_values.decode(group)
+                together = self._many_values.decode_group(group)
                 decoded += [found or self.decode(value) for found, value in zip(together, group, strict=True)]
         return decoded
 
@@ -85,7 +85,7 @@ class Decoder:
         return self._decode_split(value, self._read_one_by_one)
 
     def _decode_split(self, value: bytes, read: _Read) -> DecodedValue:
-        """Split the value, let ``read`` judge its elements, and refuse what is no element."""
+        """Split the value, let ``read`` validate its elements, and refuse what is no element."""
         text = value.removeprefix(_BOM).strip(WHITE_SPACE)
         if not text:
             return _refused("empty_value", "the value is empty", value)
@@ -110,7 +110,7 @@ class Decoder:
         self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
     ) -> None:
         """Add what becomes of each element to one of the two lists."""
-        sort_outcomes(elements, map(self._checks.judge, elements), 0, events, rejections)
+        sort_outcomes(elements, map(self._checks.validate, elements), 0, events, rejections)
 
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order, whether they became events or were refused."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from worker.core.closing import arm, close_forever
+from worker.core.closing import arm, close_expired
 from worker.core.continuation import Continuation
 from worker.core.expiry import advanced, clock_ms, expires_after_ms, is_expired
 from worker.core.identity import linked, unlinked, user_at
@@ -180,7 +180,7 @@ class DeviceStep:
         armed = (0, 0)
         if expired is not None:
             armed = expired.armed
-            result.sessions += close_forever(device_id, expired, rules, self._changes)
+            result.sessions += close_expired(device_id, expired, rules, self._changes)
             if rules.publish_identities and expired.links:
                 result.identities.append((device_id, None))
         state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)

@@ -47,8 +47,12 @@ def encode_sessions(sessions: Sequence[SessionRecord]) -> list[OutputRecord]:
 
 
 def session_key(device_id: str, session_id: str) -> bytes:
-    """Key of a session's upserts: the device id, ``%`` and ``/`` percent-encoded, then ``/`` and the session
-    id.
+    """Key of a session's upserts: device id, ``/`` and session id.
+
+    ``%`` and ``/`` in the device id are percent-encoded, so that it ends at the first ``/``.
+
+    >>> session_key("phone/7", "s1")
+    b'phone%2F7/s1'
     """
     return f"{device_id.replace('%', '%25').replace('/', '%2F')}/{session_id}".encode()
 

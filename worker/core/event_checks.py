@@ -101,18 +101,18 @@ class EventChecks:
         self.is_no_device = device_check(identity)
         """Whether a text is a placeholder instead of a device."""
 
-    def judge(self, element: bytes) -> Event | Refusal:
+    def validate(self, element: bytes) -> Event | Refusal:
         """The event in an element, or why there is none."""
         properties = self._properties(element)
         if isinstance(properties, tuple):
             return properties
-        event_id = self._take_required(properties, "id")
+        event_id = self._pop_required(properties, "id")
         if isinstance(event_id, tuple):
             return event_id
-        event_type = self._take_required(properties, "type")
+        event_type = self._pop_required(properties, "type")
         if isinstance(event_type, tuple):
             return event_type
-        device_id = self._take_required(properties, "device_id")
+        device_id = self._pop_required(properties, "device_id")
         if isinstance(device_id, tuple):
             return device_id
         if refusal := self.refusal_of_device(device_id):
@@ -122,7 +122,7 @@ class EventChecks:
             return timestamp
         event = Event(event_id, event_type, device_id, timestamp)
         user_id, session_id, view_id = (properties.pop(name, NO_JSON) for name in _OPTIONAL_IDS)
-        refusal = self.judge_ids(event, user_id, session_id, view_id)
+        refusal = self.validate_ids(event, user_id, session_id, view_id)
         return refusal or self._refusal_of_rest(event, properties, element) or event
 
     def _properties(self, element: bytes) -> dict[str, Raw] | Refusal:
@@ -158,7 +158,7 @@ class EventChecks:
             return self.too_deep
         return refusal_of_complaint(str(error)) if element else _NOTHING
 
-    def _take_required(self, properties: dict[str, Raw], field: str) -> str | Refusal:
+    def _pop_required(self, properties: dict[str, Raw], field: str) -> str | Refusal:
         found = properties.pop(field, NO_JSON)
         other = properties.pop(ALIASES[field], NO_JSON) if field in ALIASES else NO_JSON
         json_text = json_of(found, other, field)
@@ -185,7 +185,7 @@ class EventChecks:
             return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
         return None
 
-    def judge_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
+    def validate_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
         """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
         user = self._optional_text(user_id, "user_id", self._is_no_user)
         if isinstance(user, tuple):
@@ -209,7 +209,7 @@ class EventChecks:
             return text
         return None if means_none(text) else self._allowed_text(text, field)
 
-    def judge_rest(self, event: Event, element: bytes) -> Refusal | None:
+    def validate_rest(self, event: Event, element: bytes) -> Refusal | None:
         """Give the event of an element, which has all its ids, its ``data`` and ``extra``; or why not."""
         properties = _properties_of(element)
         for name in _NAMES_BUT_DATA:

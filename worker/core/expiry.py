@@ -1,4 +1,4 @@
-"""Decides when a silent device expires: it is new again when it comes back, and its state may be deleted.
+"""When a silent device expires: it is new again when it comes back, and its state may be deleted.
 
 Knows one device's newest event, the times of its partition's records, and the rules; no clock, no store. A
 device expires by its own next event (``retention_ms`` after its newest one), or by the expiry clock of its
@@ -14,8 +14,11 @@ from worker.model.rules import Rules
 from worker.model.state import DeviceState, ExpiryClock
 
 EXPIRY_DELAY_MS = 32 * 86_400_000
-"""How much later than ``retention_ms`` the clock expires a device: an event that is late by up to a month
-finds the state that it would have found in time, so that other devices' times do not change its ids."""
+"""How much later than ``retention_ms`` the clock expires a device.
+
+An event that is late by up to a month finds the state that it would have found in time, so that the times of
+other devices do not change its ids.
+"""
 
 
 def expires_after_ms(rules: Rules) -> int:
@@ -23,9 +26,16 @@ def expires_after_ms(rules: Rules) -> int:
     return rules.retention_ms + EXPIRY_DELAY_MS
 
 
+def expires_at_ms(state: DeviceState, rules: Rules) -> int:
+    """The time of the expiry clock after which the device expires, in ms."""
+    return state.newest_ms + expires_after_ms(rules)
+
+
 def clock_ms(clock: ExpiryClock, rules: Rules) -> int:
-    """The time that devices are compared with; 0, which expires nobody, before the clock has seen
-    ``expiry_records`` records: of fewer, a single one from the future may be all that it knows.
+    """The time that devices are compared with, in ms; 0 expires nobody.
+
+    It is 0 before the clock has seen ``expiry_records`` records: of fewer, a single one from the future may
+    be all that it knows.
     """
     return clock.at_ms if clock.records >= rules.expiry_records else 0
 
@@ -36,9 +46,7 @@ def is_expired(state: DeviceState, t_ms: int, expiry_ms: int, rules: Rules) -> b
     It is where the event is more than the retention younger than the device's newest one, or where the clock
     has expired the device, whether or not its state has been deleted yet.
     """
-    return t_ms - state.newest_ms > rules.retention_ms or expiry_ms > state.newest_ms + expires_after_ms(
-        rules
-    )
+    return t_ms - state.newest_ms > rules.retention_ms or expiry_ms > expires_at_ms(state, rules)
 
 
 def advanced(clock: ExpiryClock, record_ms: int, rules: Rules) -> ExpiryClock:

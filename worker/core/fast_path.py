@@ -1,12 +1,12 @@
-"""Reads the values that are as they should be, many events at a time.
+"""Reads values that are as they should be, many events at a time.
 
 The JSON parser decodes a whole array of events in one call and checks types, required fields and the range
 of timestamps on the way. The other rules are proved for all events at once, by looking for what could break
-them; an event for which a proof fails is judged with care (``core.event_checks``), alone. Batches that use
+them; an event for which a proof fails is validated with care (``core.event_checks``), alone. Batches that use
 other names or bring properties of their own are put into the same words first (``core.respelling``).
 
 Must agree with the careful path on every value it does not leave to it: a property test holds the two
-together. It exists because decoding would be half of the worker's CPU time: judging each event with care
+together. It exists because decoding would be half of the worker's CPU time: validating each event with care
 takes seven times as long.
 """
 
@@ -20,7 +20,7 @@ from worker.core.json_elements import WHITE_SPACE, is_crowded, may_have_escaped_
 from worker.core.outcomes import sort_outcomes
 from worker.core.placeholders import FIRST_OF_NULL_WORDS, NULL_WORDS, plain_word, user_check
 from worker.core.quick_checks import QuickChecks
-from worker.core.remembered_refusals import Remembered
+from worker.core.remembered_refusals import RefusalCache
 from worker.core.respelling import respell
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
@@ -58,7 +58,7 @@ class FastPath:
         # The shortest object of n properties, {"":0,"":0}, has 5n + 1 bytes.
         self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
 
-    def decode(self, value: bytes) -> DecodedValue | None:
+    def decode_plain(self, value: bytes) -> DecodedValue | None:
         """What the careful path makes of the value, or None where that is left to it. Never raises."""
         extras: list[bytes] | None = None
         try:
@@ -78,15 +78,17 @@ class FastPath:
         if len(events) > self._limits.max_events:
             return None
 
-        doubtful = self._doubtful_texts(events, value)
+        unproven = self._unproven_texts(events, value)
         refused = self._refused_data(events)
         if extras is not None:
-            doubtful |= self._doubtful_extras(events, extras)
-        return self._judged(events, value, doubtful, refused) if doubtful or refused else DecodedValue(events)
+            unproven |= self._unproven_extras(events, extras)
+        if unproven or refused:
+            return self._validated(events, value, unproven, refused)
+        return DecodedValue(events)
 
-    def doubtful(self, events: list[Event], value: bytes) -> set[int]:
+    def unproven(self, events: list[Event], value: bytes) -> set[int]:
         """Take placeholders out of the events; the indexes of those that may break a rule."""
-        return self._doubtful_texts(events, value).union(self._refused_data(events))
+        return self._unproven_texts(events, value).union(self._refused_data(events))
 
     def _read_respelled(self, value: bytes) -> tuple[list[Event], list[bytes]]:
         """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""
@@ -107,9 +109,9 @@ class FastPath:
         text, extras = respelled
         return self._read_events(text), extras
 
-    def _doubtful_texts(self, events: list[Event], value: bytes) -> set[int]:
+    def _unproven_texts(self, events: list[Event], value: bytes) -> set[int]:
         """Take placeholders out of optional ids; the indexes of events whose texts may break a rule."""
-        doubtful = set()
+        unproven = set()
         short = self._quick_checks.surely_short_chars
         is_no_user, is_no_device = self._is_no_user, self._quick_checks.is_no_device
         may_hold_control_characters = _BACKSLASH in value or _DELETE in value or _FIRST_OF_C1 in value
@@ -150,8 +152,8 @@ class FastPath:
                 elif len(view_id) > short:
                     fine = False
             if not fine or (may_hold_control_characters and not _is_printable(event)):
-                doubtful.add(index)
-        return doubtful
+                unproven.add(index)
+        return unproven
 
     def _surely_fine_data(self, events: list[Event]) -> bool:
         """Whether every ``data`` is an object within the rules. False proves nothing."""
@@ -193,36 +195,36 @@ class FastPath:
                     refused[index] = None
         return refused
 
-    def _doubtful_extras(self, events: list[Event], extras: list[bytes]) -> set[int]:
+    def _unproven_extras(self, events: list[Event], extras: list[bytes]) -> set[int]:
         """Give the events their ``extra``; the indexes of those that may break a rule."""
-        doubtful = set()
+        unproven = set()
         limits = self._limits
         for index, (event, extra) in enumerate(zip(events, extras, strict=True)):
             if extra:
                 event.extra = Raw(extra)
                 if len(extra) > limits.max_object_bytes or nests_deeper(extra, limits.max_depth):
-                    doubtful.add(index)
-        return doubtful
+                    unproven.add(index)
+        return unproven
 
-    def _judged(
-        self, events: list[Event], value: bytes, doubtful: set[int], refused: dict[int, Refusal | None]
+    def _validated(
+        self, events: list[Event], value: bytes, unproven: set[int], refused: dict[int, Refusal | None]
     ) -> DecodedValue | None:
-        """Judge the doubtful events with care. Others are ``refused`` for their data, or kept."""
+        """Validate the unproven events with care. Others are ``refused`` for their data, or kept."""
         try:
             elements = self._read_elements(value) if value.startswith(b"[") else [value.strip(WHITE_SPACE)]
         except RecursionError:
             return None
         outcomes: dict[int, Event | Refusal] = {}
-        to_judge = {}
-        for index in doubtful.union(refused):
+        to_validate = {}
+        for index in unproven.union(refused):
             element = bytes(elements[index])
-            refusal = None if index in doubtful else refused[index]
+            refusal = None if index in unproven else refused[index]
             if refusal is None or nests_deeper(element, self._limits.max_depth):
-                to_judge[index] = element  # what is too deep is not refused for its data
+                to_validate[index] = element  # what is too deep is not refused for its data
             else:
                 outcomes[index] = refusal
-        judged = self._quick_checks.judge(list(to_judge.values()), Remembered())
-        outcomes.update(zip(to_judge, judged, strict=True))
+        validated = self._quick_checks.validate_all(list(to_validate.values()), RefusalCache())
+        outcomes.update(zip(to_validate, validated, strict=True))
 
         kept: list[Event] = []
         rejections: list[Rejection] = []

@@ -1,4 +1,4 @@
-"""Decides which user an event belongs to, and how a device's timeline of links grows.
+"""Which user an event belongs to, and how a device's timeline of links grows.
 
 Knows one device's links and nothing else: no sessions, no other device. Invariant: links are in order of
 time, at most one at any instant, neighbours have different users, at most ``MAX_LINKS`` (the newest are
@@ -15,6 +15,10 @@ def user_at(links: tuple[Link, ...], t_ms: int) -> str | None:
 
     The link in force is the newest with ``since_ms <= t_ms``. Before the first link it is the first link's
     user: what a device did before its first login belongs to the user who then logged in.
+
+    >>> links = (Link(1_000, "ann"), Link(5_000, None), Link(9_000, "bob"))
+    >>> [user_at(links, t_ms) for t_ms in (999, 1_000, 4_999, 5_000, 9_000)]
+    ['ann', 'ann', 'ann', None, 'bob']
     """
     if not links:
         return None
@@ -29,6 +33,9 @@ def unlinked(links: tuple[Link, ...], t_ms: int) -> tuple[Link, ...]:
 
     The very same object where nobody is in force at ``t_ms``, and where a login has that next millisecond
     already: it came after the logout.
+
+    >>> unlinked((Link(1_000, "ann"),), 5_000)
+    (Link(since_ms=1000, user_id='ann'), Link(since_ms=5001, user_id=None))
     """
     position = len(links)
     while position and links[position - 1].since_ms > t_ms:
@@ -49,6 +56,9 @@ def linked(links: tuple[Link, ...], t_ms: int, user_id: str) -> tuple[Link, ...]
     A link is added where another user, nobody or no link is in force at ``t_ms``; it replaces one at the same
     instant. A late link may so cut a stretch in which the other user was seen again. What is older than all
     of ``MAX_LINKS`` links changes nothing, whoever it is: links between may have been given up.
+
+    >>> linked((Link(1_000, "ann"),), 5_000, "bob")
+    (Link(since_ms=1000, user_id='ann'), Link(since_ms=5000, user_id='bob'))
     """
     position = len(links)
     while position and links[position - 1].since_ms > t_ms:

@@ -1,8 +1,8 @@
 """Finds the elements of a JSON array in text that no JSON parser accepts as a whole.
 
-Knows brackets, strings and commas, and nothing of events. It does not judge an element: whatever lies between
-two commas outside brackets and strings is one, valid or not. Invariants: never raises; every byte of the text
-but commas, outer brackets and white space is in exactly one element or in the rest; the time is linear in the
+Knows brackets, strings and commas, and nothing of events. It validates no element: whatever lies between two
+commas outside brackets and strings is one, valid or not. Invariants: never raises; every byte of the text but
+commas, outer brackets and white space is in exactly one element or in the rest; the time is linear in the
 length of the text, because possessive patterns never look back.
 """
 

@@ -1,8 +1,8 @@
-"""Reads several small values in one call of the parser: a call costs more than an event, and many records
-hold one.
+"""Reads several small values in one call of the parser.
 
-Decides which values may share a call and proves that nothing flowed from one into another. Must agree with
-the fast path on every value it does not leave to it; a property test holds the two together.
+A call costs more than an event, and many records hold one event. Decides which values may share a call and
+proves that nothing flowed from one into another. Must agree with the fast path on every value it does not
+leave to it; a property test holds the two together.
 
 Why the proof holds: the values are joined by a comma and line breaks, which JSON allows in no string, and
 each begins with ``[`` and ends with ``]``. So a join stands between two top-level arrays, where it belongs,
@@ -35,7 +35,7 @@ class ManyValues:
         self._fast_path = fast_path
         self._read_batches = json.Decoder(list[list[Event]]).decode
 
-    def decode(self, values: Sequence[bytes | None]) -> list[DecodedValue | None]:
+    def decode_group(self, values: Sequence[bytes | None]) -> list[DecodedValue | None]:
         """What the fast path makes of each value; None for one that is left to it. Never raises."""
         joined = b"[" + SEPARATOR.join([value for value in values if value is not None]) + b"]"
         left: list[DecodedValue | None] = [None] * len(values)
@@ -50,16 +50,16 @@ class ManyValues:
         events = list(chain.from_iterable(batches))
         if max(map(len, batches)) > self._limits.max_events:
             return left
-        doubtful = self._fast_path.doubtful(events, joined)
-        if not doubtful:
+        unproven = self._fast_path.unproven(events, joined)
+        if not unproven:
             return [DecodedValue(batch) for batch in batches]
         # ``data`` that holds an array is always doubted, so a separator is in none of the others.
-        if any(SEPARATOR in bytes(events[index].data) for index in doubtful):
+        if any(SEPARATOR in bytes(events[index].data) for index in unproven):
             return left
         decoded: list[DecodedValue | None] = []
         start = 0
         for batch in batches:
-            plain = doubtful.isdisjoint(range(start, start + len(batch)))
+            plain = unproven.isdisjoint(range(start, start + len(batch)))
             decoded.append(DecodedValue(batch) if plain else None)
             start += len(batch)
         return decoded

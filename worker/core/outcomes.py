@@ -1,6 +1,6 @@
-"""Sorts what became of the elements of a batch: events here, refusals there, each with its place.
+"""Sorts the outcomes of a batch's elements into events and rejections, each with its place.
 
-Knows places and judges nothing. Invariant: every element is in exactly one of the two lists, in order.
+Knows places and validates nothing. Invariant: every element is in exactly one of the two lists, in order.
 """
 
 from collections.abc import Iterable

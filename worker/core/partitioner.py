@@ -1,4 +1,4 @@
-"""Says which partition a device belongs to, as the producers' clients say it of the same key.
+"""Which partition a device belongs to, as the producers' clients choose it for the same key.
 
 Knows the two ways in which clients choose a partition by key; nothing of topics or records. Invariant: the
 same id, the same partitioner and the same number of partitions give the same partition, for ever, on every
@@ -35,7 +35,13 @@ class Partitioning(Struct, frozen=True, kw_only=True):
     repartitions: bool = True
 
     def partition_of(self, device_id: str) -> int:
-        """The partition of a record whose key is the device id."""
+        """The partition of a record whose key is the device id.
+
+        >>> Partitioning(partitions=6).partition_of("d1")
+        1
+        >>> Partitioning(partitions=6, partitioner="crc32").partition_of("d1")
+        4
+        """
         key = device_id.encode()
         number = zlib.crc32(key) if self.partitioner == "crc32" else murmur2(key) & 0x7FFFFFFF
         return number % self.partitions

@@ -1,4 +1,4 @@
-"""Takes raw records through every rule: decode, link, session; what comes out is ready to be encoded.
+"""Raw records and the states of their devices become outputs and new states, by all rules.
 
 Knows records, states and rules. It must not know where states are kept, how outputs travel or what time it
 is. Invariants: every element of every record ends in exactly one of ``enriched`` or ``dead_letters``; the
@@ -45,6 +45,20 @@ def process(
     ``states`` holds the committed or drafted state of every known device in ``decoded.device_ids``; a missing
     one is a new device. ``watermark_ms`` and ``expiry`` are the partition's event watermark and expiry clock
     before. Never raises on input.
+
+    >>> from worker.model.events import PlainRecord
+    >>> rules = Rules()
+    >>> value = b'[{"id": "e1", "type": "click", "device_id": "d1", "timestamp": 1772445600000}, "no event"]'
+    >>> record = PlainRecord("events.raw", 0, 17, 1_772_445_600_123, None, value)
+    >>> decoded = decode_records([record], Decoder(rules.input, rules.identity))
+    >>> result = process(decoded, {}, 0, ExpiryClock(), rules)
+    >>> result.enriched[0].flags, result.enriched[0].session_cause
+    (('new_device', 'session_start'), 'first')
+    >>> result.sessions[0].status, result.states["d1"].newest_ms, result.watermark_ms
+    ('open', 1772445600000, 1772445600000)
+    >>> letter, _, payload = result.dead_letters[0]
+    >>> letter.reason, letter.offset, letter.index, payload
+    ('not_an_object', 17, 1, b'"no event"')
     """
     result = StepResult(watermark_ms, expiry)
     step = DeviceStep(rules, result)

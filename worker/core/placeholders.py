@@ -1,4 +1,4 @@
-"""Decides which ids name nobody: words that broken instrumentation sends for everybody, and forms of them.
+"""Which ids name nobody: words that broken instrumentation sends for everybody, and forms of them.
 
 Knows one text and the configured words; must not know which field it is of, nor what becomes of the event.
 Invariants: only the comparison is normalised, ids stay as they were sent; what shows nothing is listed here
@@ -71,8 +71,9 @@ _is_uuid = re.compile(r"[\W_]*+[0-9A-Fa-f]{8}-?(?:[0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f
 
 
 def plain_word(text: str) -> str:
-    """The form in which ids are compared with words: lower case, without what shows nothing, and without the
-    white space, quotes and brackets around it.
+    """The form in which ids are compared with words.
+
+    It is in lower case, without invisible characters, and without white space, quotes and brackets around.
     """
     return (text if text.isascii() else _as_compared(text)).strip(_AROUND).lower()
 

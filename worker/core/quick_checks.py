@@ -1,14 +1,14 @@
-"""The rules about a single event once more, for elements that come by the thousand: 100 KB of a broken or
-hostile value may hold ten thousand, and each costs half a microsecond here instead of two.
+"""The rules about a single event once more, for elements that come by the thousand.
 
-Decides nothing of its own: it finds in one place, for the elements that such senders can make most of, what
-``core.event_checks`` would say, and asks there about all others. A property test holds the two together.
-Invariants: never raises; each element has one outcome, in order.
+100 KB of a broken or hostile value may hold ten thousand elements, and each costs half a microsecond here
+instead of two. Decides nothing of its own: it finds in one place, for the elements that such senders can make
+most of, what ``core.event_checks`` would say, and asks there about all others. A property test holds the two
+together. Invariants: never raises; each element has one outcome, in order.
 
-What is dear, and how it is avoided (2026-11-28): to raise an error for bytes that are not UTF-8, 0.5 us (all
-elements are looked at together first); to have the parser complain, 0.4 us, and to judge an object, as much
-(once for elements that are alike); a ``dict`` of an object's properties (only the fields that every event has
-and the optional ids are read, until they are as they should be); a call of a function, 0.05 us.
+What is expensive, and how it is avoided (2026-11-28): to raise an error for bytes that are not UTF-8, 0.5 us
+(all elements are looked at together first); to have the parser complain, 0.4 us, and to validate an object,
+as much (once for elements that are alike); a ``dict`` of an object's properties (only the fields that every
+event has and the optional ids are read, until they are as they should be); a call of a function, 0.05 us.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from worker.core.event_checks import (
 )
 from worker.core.field_values import Refusal, json_of, text_of, timestamp_of
 from worker.core.json_elements import nests_deeper
-from worker.core.remembered_refusals import Remembered
+from worker.core.remembered_refusals import RefusalCache
 from worker.model.events import NO_JSON, Event
 from worker.model.rules import InputRules
 
@@ -63,7 +63,7 @@ _fields_of = json.Decoder(_Fields).decode
 
 
 class QuickChecks:
-    """Judges elements by the given rules. Holds no state but a cache of device ids."""
+    """Validates elements by the given rules. Holds no state but a cache of device ids."""
 
     def __init__(self, limits: InputRules, checks: EventChecks) -> None:
         self._limits = limits
@@ -73,7 +73,7 @@ class QuickChecks:
         self.is_no_device = lru_cache(_KNOWN_DEVICES)(checks.is_no_device)
         """Whether a text is a placeholder instead of a device. Not for long ones, for they are kept."""
 
-    def judge(self, elements: Sequence[bytes], remembered: Remembered) -> list[Event | Refusal]:
+    def validate_all(self, elements: Sequence[bytes], refusals: RefusalCache) -> list[Event | Refusal]:
         """What becomes of each element. ``remembered`` is for elements of one value."""
         most = self._limits.max_depth
         together = b",".join(elements)
@@ -85,13 +85,13 @@ class QuickChecks:
             # The order is that of the careful checks.
             if not all_utf8 and not element.isascii() and not _is_utf8(element):
                 found = NOT_UTF8
-            elif remembered.anything and (found := remembered.find(element, short)):
+            elif refusals.anything and (found := refusals.find(element, short)):
                 pass
             else:
                 first = element[:1]
                 try:
                     if first == b"{":
-                        found = self._judge_object(element, remembered)
+                        found = self._validate_object(element, refusals)
                     elif first != b"0" and element.isdigit():
                         found = _INTEGER
                     else:
@@ -100,35 +100,35 @@ class QuickChecks:
                             found = _NO_OBJECTS.get(first) or not_an_object(element)
                         else:
                             found = self._checks.too_deep
-                        if remembered.room:
-                            remembered.refused(element, found)
+                        if refusals.room:
+                            refusals.add_refused(element, found)
                 except DecodeError as error:
                     if short and element:
                         found = refusal_of_complaint(str(error))
                     else:
                         found = self._checks.refusal_of_malformed(element, error)
-                    if remembered.room:
-                        remembered.broken(element, found, short)
+                    if refusals.room:
+                        refusals.add_broken(element, found, short)
                 except RecursionError:
                     found = self._checks.too_deep
             outcomes.append(found)
         return outcomes
 
-    def _judge_object(self, element: bytes, remembered: Remembered) -> Event | Refusal:
+    def _validate_object(self, element: bytes, refusals: RefusalCache) -> Event | Refusal:
         checks, most = self._checks, self._limits.max_depth
         if len(element) > 2 * most + 1 and nests_deeper(element, most):  # valid JSON closes each level
-            return checks.judge(element)  # what a repeated name replaced does not count
+            return checks.validate(element)  # what a repeated name replaced does not count
         fields = _fields_of(element)
         # To ask for a tuple is five times as fast here as to ask for a Struct.
         event_id = self._text(fields.id, fields.event_id, "id")
         if isinstance(event_id, tuple):
-            return _refused_for_text(event_id, fields, element, remembered)
+            return _refused_for_text(event_id, fields, element, refusals)
         event_type = self._text(fields.type, fields.event, "type")
         if isinstance(event_type, tuple):
-            return _refused_for_text(event_type, fields, element, remembered)
+            return _refused_for_text(event_type, fields, element, refusals)
         device_id = self._text(fields.device_id, NO_JSON, "device_id")
         if isinstance(device_id, tuple):
-            return _refused_for_text(device_id, fields, element, remembered)
+            return _refused_for_text(device_id, fields, element, refusals)
         surely_fine = len(device_id) <= self.surely_short_chars and not self.is_no_device(device_id)
         if not surely_fine and (refusal := checks.refusal_of_device(device_id)):
             return refusal
@@ -137,8 +137,8 @@ class QuickChecks:
             return timestamp
         event = Event(event_id, event_type, device_id, timestamp)
         return (
-            checks.judge_ids(event, fields.user_id, fields.session_id, fields.view_id)
-            or checks.judge_rest(event, element)
+            checks.validate_ids(event, fields.user_id, fields.session_id, fields.view_id)
+            or checks.validate_rest(event, element)
             or event
         )
 
@@ -165,13 +165,13 @@ class QuickChecks:
         return self._checks.required_text(text, field)
 
 
-def _refused_for_text(refusal: Refusal, fields: _Fields, element: bytes, remembered: Remembered) -> Refusal:
+def _refused_for_text(refusal: Refusal, fields: _Fields, element: bytes, refusals: RefusalCache) -> Refusal:
     """Remember a refusal for one of the texts up to ``device_id``, unless the two names of one may differ."""
-    if remembered.room:
+    if refusals.room:
         both_ids = fields.id is not NO_JSON and fields.event_id is not NO_JSON
         both_types = fields.type is not NO_JSON and fields.event is not NO_JSON
         if not (both_ids or both_types):
-            remembered.refused(element, refusal)
+            refusals.add_refused(element, refusal)
     return refusal
 
 

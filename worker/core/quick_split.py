@@ -22,9 +22,10 @@ _objects = re.compile(_OBJECT + b"(?:," + _OBJECT + b")*+", re.DOTALL).fullmatch
 
 
 def split_quickly(text: bytes, most: int) -> Elements | None:
-    """What ``split_elements`` finds in an array of objects with nothing but commas between them, or in one
-    with commas between its elements and not inside, as far as the first element that never closes. None where
-    that is not sure.
+    """What ``split_elements`` finds in an array of plain structure; None where that is not sure.
+
+    The array is one of objects with nothing but commas between them, or has commas between its elements and
+    not inside, as far as the first element that never closes.
     """
     if not text.startswith(b"["):
         return None
@@ -71,8 +72,9 @@ def _split_objects(inside: bytes, structure: bytes, hidden: bytes, most: int) ->
 
 
 def _structure_of(text: bytes) -> tuple[bytes, bytes] | None:
-    """The brackets, commas and colons of a text, outside of strings, and those that strings hold, with quotes
-    between. None where strings do not close, or are too many. Backslashes that are not in strings stay.
+    """The brackets, commas and colons of a text, outside of strings and inside, with quotes between.
+
+    None where strings do not close, or are too many. Backslashes that are not in strings stay.
     """
     if _BACKSLASH in text:  # of escapes only their backslashes are kept: those in strings go with these
         text = text.replace(b"\\\\", b"").replace(b'\\"', b"\\")

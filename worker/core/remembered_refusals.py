@@ -1,9 +1,9 @@
-"""What was said of the elements of one value, for those that are like them: to refuse one is dear, and the
-elements of a broken or hostile value mostly differ in some digits only, or are broken at the same place.
+"""A cache of refusals, for elements of one value that must be refused alike.
 
-Knows when two elements must be refused alike, and nothing of why. Invariants: what is found for an element is
-what the careful checks would say of it, which rests on the forms below (property tests hold them); no
-more than some hundred elements are remembered.
+To refuse one is expensive, and the elements of a broken or hostile value mostly differ in some digits only,
+or are broken at the same place. Knows when two elements must be refused alike, and nothing of why.
+Invariants: what is found for an element is what the careful checks would say of it, which rests on the forms
+below (property tests hold them); no more than some hundred refusals are cached.
 """
 
 import re
@@ -14,7 +14,7 @@ _BEGINNING_BYTES = 12
 """What the parser says of a fault early in so many bytes it says of all elements that begin alike."""
 LOOKAHEAD_BYTES = 4
 """So far beyond its place the parser may look before it calls something a fault, for a word such as false."""
-_MOST_REMEMBERED = 512
+_MOST_CACHED = 512
 """Where that many elements were unlike those before, the next will be, too."""
 
 
@@ -43,16 +43,17 @@ _place_of_fault = re.compile(r"\(byte (\d+)\)\Z").search
 
 
 def words_of(element: bytes) -> bytes | None:
-    """The element with one letter for all, None where it may matter which: it does not in strings, but for
-    escapes, nor directly behind one, where any is a fault. Of all that are alike so the parser says the same,
-    and they nest alike.
+    """The element with one letter for all letters; None where it may matter which one it is.
+
+    It does not matter in strings, but for escapes, nor directly behind one, where any is a fault. The parser
+    says the same of all that are alike so, and they nest alike.
     """
     words = element.translate(_WORDS)
     return None if _is_loose(words) else words
 
 
-class Remembered:
-    """What was said of elements of one value, for those that are like them."""
+class RefusalCache:
+    """The refusals of elements of one value, found again for those that are like them."""
 
     def __init__(self) -> None:
         self._by_first_byte: dict[bytes, Refusal] = {}
@@ -61,13 +62,15 @@ class Remembered:
         self._by_digits: dict[bytes, Refusal] = {}
         self._count = 0
         self.anything = False
-        """Whether it is worth to look."""
+        """Whether a search may find one."""
         self.room = True
-        """Whether it is worth to tell."""
+        """Whether another one is cached."""
 
     def find(self, element: bytes, short: bool) -> Refusal | None:
-        """What must be said of the element. If it is not ``short``, it may nest too deep: then only those are
-        like it that nest as it does, and not those that begin alike.
+        """The refusal of the element, if one is known.
+
+        If it is not ``short``, it may nest too deep: then only those are like it that nest as it does, and
+        not those that begin alike.
         """
         if self._by_digits and (found := self._by_digits.get(element.translate(DIGITS))):
             return found
@@ -81,9 +84,11 @@ class Remembered:
             return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
         return None
 
-    def broken(self, element: bytes, refusal: Refusal, short: bool) -> None:
-        """Remember what was said of broken JSON. The parser says the same of all that is alike up to the
-        fault; what is not ``short`` must be alike in whole, to nest alike.
+    def add_broken(self, element: bytes, refusal: Refusal, short: bool) -> None:
+        """Cache the refusal of broken JSON.
+
+        The parser says the same of all that is alike up to the fault; what is not ``short`` must be alike in
+        whole, to nest alike.
         """
         if short:
             if element[:1] not in MAY_BEGIN_JSON:
@@ -97,12 +102,13 @@ class Remembered:
         if words := words_of(element):
             self._add(self._by_words, words, refusal)
         else:
-            self.refused(element, refusal)
+            self.add_refused(element, refusal)
 
-    def refused(self, element: bytes, refusal: Refusal) -> None:
-        """Remember why an element was refused: for what it is, for its structure, or for its first fault in a
-        text up to ``device_id``. Callers must not where both names of a field are there: these may differ in
-        digits.
+    def add_refused(self, element: bytes, refusal: Refusal) -> None:
+        """Cache why an element was refused.
+
+        It was refused for what it is, for its structure, or for its first fault in a text up to
+        ``device_id``. Not for elements with both names of a field: these may differ in digits.
         """
         alike = element.translate(DIGITS)
         if b"\\u" not in element or b"1" not in alike:  # without digits only what is the same is alike
@@ -117,10 +123,10 @@ class Remembered:
 
     def _count_one(self) -> None:
         self._count += 1
-        if self._count < _MOST_REMEMBERED:
+        if self._count < _MOST_CACHED:
             return
         self.room = False
         for others in (self._by_digits, self._by_words):
-            if len(others) > _MOST_REMEMBERED // 2:  # hardly two were alike in that way: to look is in vain
+            if len(others) > _MOST_CACHED // 2:  # hardly two were alike in that way: a search is in vain
                 others.clear()
         self.anything = any((self._by_first_byte, self._by_beginning, self._by_words, self._by_digits))

@@ -1,10 +1,9 @@
-"""Divides decoded records between this partition and those that their devices belong to, and takes in what
-others sent here.
+"""Events of other partitions: what leaves for them, what arrived from them, which input is read first.
 
 Knows records, events and a function that names a device's partition; nothing of topics or transactions.
-Invariants: every event is in exactly one of the two parts, each device's in their order; what is sent on are
-the sender's own bytes, so that the other side decides what this one would have; refused events never travel,
-their dead letter is written where they were found; what has arrived is never sent on again.
+Invariants: every event either stays or leaves, each device's in their order; what leaves are the sender's own
+bytes, so that the other side decides what this one would have; refused events never leave, their dead letter
+is written where they were found; what has arrived is never sent on again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +33,7 @@ PIECE_MS = 1_000
 
 
 def misplaced_devices(device_ids: Iterable[str], partition: int, partition_of: PartitionOf) -> frozenset[str]:
-    """Those among the devices that belong to another partition."""
+    """The devices that belong to another partition than this one."""
     return frozenset([device_id for device_id in device_ids if partition_of(device_id) != partition])
 
 
@@ -115,7 +114,7 @@ def origin_timestamp_ms(record: RecordWithHeaders) -> int:
 def arrived(record: RecordWithHeaders) -> InputRecord:
     """The record as if it had come from where it was first received.
 
-    One that somebody else put into the topic has no such headers and is taken as it is.
+    One that somebody else put into the topic has no such headers and is returned as it is.
     """
     headers = {name: value or b"" for name, value in record.headers}  # Kafka allows null
     timestamp = headers.get(_TIMESTAMP, b"")
@@ -179,15 +178,21 @@ def _at_origin(record: InputRecord, value: DecodedValue) -> DecodedValue:
 
 
 def oldest_piece(waiting: Sequence[Sequence[int]]) -> tuple[int, int]:
-    """(which input, how many of its waiting records): for each input the times (ms) of what waits, in order.
+    """Which input is read next, and how many of its waiting records.
 
-    At least one input has something waiting. The piece ends before the first record that is more than a
-    second newer than the first one of another input; it has at least one record.
+    ``waiting``: for each input the times (ms) at which its waiting records were received, in order; at least
+    one is not empty. The oldest record comes first. The piece ends before the first record that is more than
+    a second newer than the first one of another input; it has at least one record. So the events of a device
+    that come by two inputs are processed in the order in which they were received, to about a second, also
+    where the task is far behind.
+
+    >>> oldest_piece([[5_000, 5_100], [3_000, 4_000, 9_000]])
+    (1, 2)
     """
-    first_ms, place = min((times_ms[0], place) for place, times_ms in enumerate(waiting) if times_ms)
-    others_ms = [times_ms[0] for other, times_ms in enumerate(waiting) if times_ms and other != place]
+    first_ms, index = min((times_ms[0], index) for index, times_ms in enumerate(waiting) if times_ms)
+    others_ms = [times_ms[0] for other, times_ms in enumerate(waiting) if times_ms and other != index]
     last_ms = min(others_ms, default=first_ms) + PIECE_MS
-    times_ms = waiting[place]
+    times_ms = waiting[index]
     if not others_ms:
-        return place, len(times_ms)
-    return place, next((count for count, time in enumerate(times_ms) if time > last_ms), len(times_ms))
+        return index, len(times_ms)
+    return index, next((count for count, time in enumerate(times_ms) if time > last_ms), len(times_ms))

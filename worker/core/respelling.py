@@ -1,8 +1,8 @@
-"""Puts a batch into the words of the fast path: fields under their own names, ids as strings, the rest aside.
+"""Rewrites a batch for the fast path: fields under their own names, ids as strings, the rest aside.
 
 Real traffic uses the other names of fields, numbers as ids and properties of its own. Rewriting such a batch
-and reading it at once takes half the time of judging each event with care. Knows names and the outer shape of
-values and judges nothing: where a batch asks for a judgement it gives up. Invariant: the values' bytes are
+and reading it at once takes half the time of validating each event with care. Knows names and the outer shape
+of values, and validates nothing: where a batch would need that it gives up. Invariant: the values' bytes are
 never changed, but for quotes around integers that are ids.
 """
 

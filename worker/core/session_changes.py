@@ -13,9 +13,7 @@ from worker.model.state import Session
 
 
 class SessionChanges:
-    """The sessions of one device that changed in a way that readers must learn of, while one event was
-    placed.
-    """
+    """The sessions of one device that one event changed and that are to be published again."""
 
     __slots__ = ("closed", "merged_into", "sessions")
 
@@ -29,22 +27,21 @@ class SessionChanges:
         self.sessions[session.number] = session
 
     def clear(self) -> None:
-        """Forget them; the count of the closed goes on."""
+        """Begin with the next event; the count of the closed goes on."""
         self.sessions.clear()
         self.merged_into.clear()
 
     def merged(self, gone: Session, survivor: Session) -> None:
-        """One session has flowed into another."""
+        """One session has been merged into another."""
         self.sessions[gone.number] = gone
         self.merged_into[gone.number] = survivor.id
         self.sessions[survivor.number] = survivor
 
 
 def close(session: Session, reason: CloseReason, changes: SessionChanges) -> None:
-    """Close the session (the fork's own): it is published once more, unless it was closed for that reason
-    before.
+    """Close the session, which is the fork's own, unless it was closed for that reason before.
 
-    What an event of its own has ended stays so, whatever else happens to it.
+    It is published once more. What an event of its own has ended stays so, whatever else happens to it.
     """
     if session.closed != reason and (reason == "end_event" or not session.ended):
         changes.closed += session.closed is None

@@ -1,7 +1,7 @@
-"""Decides which sessions of a device become one after one of them has grown.
+"""Which sessions of a device become one after one of them has grown.
 
 Knows sessions and rules, no events. Invariant: only assigned sessions merge; the one that starts earlier
-(then: was opened earlier) keeps its id; no merge undoes what an event type decided: nothing older flows into
+(then: was opened earlier) keeps its id; no merge undoes what an event type decided: nothing older merges into
 a session with a fixed start, and the end of an ended one stays. Rules: docs/sessions.md, Out of order and
 merge.
 """

@@ -1,5 +1,4 @@
-"""Turns sessions and timelines into the records of their topics, and finds the sessions that a user change
-reaches.
+"""The records of the sessions and identities topics, and which sessions a change of user reaches.
 
 Knows one device. Invariant: a record, ``revision`` aside, is a function of the session and the timeline as
 they are.
@@ -16,8 +15,9 @@ from worker.model.state import DeviceState, EventRef, Link, Session
 
 
 def session_user(session: Session, links: tuple[Link, ...]) -> str | None:
-    """Whose the session is: its newest own user, else the device's at its end, else (after a logout) at its
-    start.
+    """Whose the session is.
+
+    It is its newest own user, else the device's user at its end, else (after a logout) at its start.
     """
     return session.user_id or user_at(links, session.end_ms) or user_at(links, session.start_ms)
 
@@ -39,20 +39,19 @@ def owners_of(state: DeviceState) -> list[Owned]:
 def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges) -> tuple[str, ...]:
     """Add the sessions that have another user than ``before`` the event; their ids, in order of opening.
 
-    Also those that the event made the device forget: it is the last that is said of them. Not those that it
-    merged away.
+    Also those that the event evicted: this is their last record. Not those that it merged away.
     """
     older = list(state.older)
-    places = {session.number: place for place, session in enumerate(older)}
+    indexes = {session.number: index for index, session in enumerate(older)}
     current = state.current
     found: list[Session] = []
     for session, user_id in before:
         number = session.number
-        place = places.get(number)
+        index = indexes.get(number)
         if current is not None and number == current.number:
             session = current
-        elif place is not None:
-            session = older[place]
+        elif index is not None:
+            session = older[index]
         elif number in changes.merged_into:
             continue
         else:
@@ -61,8 +60,8 @@ def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges
             continue
         if session is not current and changes.sessions.get(number) is not session:
             session = copy(session)  # it may be shared with the committed state
-            if place is not None:
-                older[place] = session
+            if index is not None:
+                older[index] = session
                 state.cold_changed = True
         found.append(session)
         changes.add(session)

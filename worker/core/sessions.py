@@ -1,4 +1,4 @@
-"""Decides which session an event belongs to.
+"""Which session an event belongs to, why a session opens, and its id.
 
 Knows one device's remembered sessions, the event and its held time; no clock, no other device, no
 transaction. Everything is a function of the device's events in their order of arrival. Invariants:
@@ -45,7 +45,7 @@ def add_to_session(
     watermark_ms: int,
     changes: SessionChanges,
 ) -> tuple[Session | None, SessionCause | None]:
-    """Put the event into a session of ``state`` (a fork, changed in place) and return that session.
+    """Add the event to a session of ``state`` (a fork, changed in place) and return that session.
 
     The second value is the cause when the event opened the session, else None. The first is None for a
     passive event outside any session. ``state.newest_ms`` and ``state.event_count`` are those before the
@@ -84,7 +84,7 @@ def add_to_session(
         state.cold_changed = True
     elif session.start_ms < t_ms:  # its start has not moved: it is the newest still, the others are as before
         return session, cause
-    _remember(state, sessions, rules.remembered, changes)
+    _keep_remembered(state, sessions, rules.remembered, changes)
     return session, cause
 
 
@@ -135,8 +135,9 @@ def _cause_to_open(
     action: EventAction | None,
     rules: SessionRules,
 ) -> SessionCause | None:
-    """Why an event without id opens a session although it might join ``target``; None when it joins or none
-    is there.
+    """Why an event without id opens a session although it might join ``target``.
+
+    None when it joins, or when there is no ``target``.
     """
     if action == "start":
         return "event_type"
@@ -202,8 +203,9 @@ def _extend(
 
 
 def _own(state: DeviceState, sessions: list[Session], target: Session) -> Session:
-    """``target`` itself when it is the fork's own, else a copy in its place: older sessions are never
-    changed.
+    """``target`` itself when it is the fork's own, else a copy in its place.
+
+    Older sessions are shared with the committed state and never changed.
     """
     if target is state.current:
         return target
@@ -215,7 +217,7 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
 
 
 def _count(state: DeviceState, target: Session, changes: SessionChanges) -> Session:
-    """A passive event: one more in the session, and nothing else of it or of the memory changes."""
+    """Count a passive event in the session; nothing else of the session or the device changes."""
     if target is not state.current:
         older = list(state.older)
         target = _own(state, older, target)
@@ -244,8 +246,10 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
         session.user_at_ms = t_ms
 
 
-def _remember(state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges) -> None:
-    """Keep the newest session and the others most recently touched; the rest is forgotten, and closed."""
+def _keep_remembered(
+    state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges
+) -> None:
+    """Keep the newest session and the others most recently touched; the rest is evicted, and closed."""
     newest = max(sessions, key=_by_end)
     others = sorted([s for s in sessions if s is not newest], key=_by_touch, reverse=True)
     # The current one is changed in place. An older one, shared with the committed state, can come to be it
@@ -255,16 +259,21 @@ def _remember(state: DeviceState, sessions: list[Session], remembered: int, chan
             newest = copy(newest)
     state.current = newest
     state.older = tuple(others[: remembered - 1])
-    for forgotten in others[remembered - 1 :]:
-        if forgotten.closed is None:
-            close(copy(forgotten), "inactivity", changes)
+    for evicted in others[remembered - 1 :]:
+        if evicted.closed is None:
+            close(copy(evicted), "inactivity", changes)
 
 
 def session_id(device_id: str, t_ms: int, number: int) -> str:
     """A UUID version 8 (RFC 9562) for the device's session of that number, opened at ``t_ms``.
 
     The opening time in ms fills the first 48 bits, so that ids sort by it; the rest is a hash of device id,
-    time and session number.
+    time and session number. The same events give the same ids, for ever; nothing else goes in.
+
+    >>> session_id("d1", 1_772_445_600_000, 1)
+    '019cadfd-8900-8009-b523-6ef48df15fd0'
+    >>> session_id("d1", 1_772_445_600_000, 2)
+    '019cadfd-8900-8824-a0d1-005f4adb9f97'
     """
     digits = blake2b(f"{number} {t_ms} {device_id}".encode(), digest_size=10).hexdigest()
     time = f"{t_ms & _48_BITS:012x}"

@@ -60,7 +60,11 @@ _meta_decoder = json.Decoder(Meta)
 
 
 def hot_key(device_id: str) -> bytes:
-    """Key of the record that is written whenever the device is seen."""
+    """Key of the record that is written whenever the device is seen.
+
+    >>> hot_key("d1"), cold_key("d1")
+    (b'hd1', b'cd1')
+    """
     return _HOT + device_id.encode()
 
 
@@ -99,8 +103,9 @@ def encode_cold(state: DeviceState) -> bytes:
 
 
 def decode_state(hot: bytes, cold: bytes) -> DeviceState:
-    """The device that the two records hold. Raises ValueError (msgspec's are) for bytes that are not such
-    records.
+    """The device that the two records hold.
+
+    Raises ValueError (msgspec's are) for bytes that are not such records.
     """
     if hot[:1] != _VERSION_BYTE or cold[:1] != _VERSION_BYTE:
         raise ValueError(
@@ -128,7 +133,7 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
 
 
 def times_of(hot: bytes) -> tuple[int, int]:
-    """When the two timers of a hot record's device look at it: to close sessions, to forget the device.
+    """When the device of a hot record is due: to close sessions, and to expire (ms, 0 for never).
 
     Never for one of another schema: the meta record after it tells that it cannot be used.
     """
@@ -152,7 +157,11 @@ def decode_meta(value: bytes) -> Meta:
 
 
 def timer_key(kind: TimerKind, at_ms: int, device_id: bytes) -> bytes:
-    """The key of one timer."""
+    """The key of one timer.
+
+    >>> timer_key("close", 258, b"d1")
+    b'tc\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x02d1'
+    """
     return _TIMER_PREFIXES[kind] + at_ms.to_bytes(_TIME_BYTES, "big") + device_id
 
 
@@ -167,12 +176,12 @@ def whole_range(kind: TimerKind) -> tuple[bytes, bytes]:
 
 
 def kind_of_timer(key: bytes) -> TimerKind:
-    """What it is for."""
+    """What the timer of that key is for."""
     return "close" if key.startswith(_TIMER_PREFIXES["close"]) else "expire"
 
 
 def device_of_timer(key: bytes) -> str:
-    """Whose timer it is."""
+    """The device whose timer has that key."""
     return key[2 + _TIME_BYTES :].decode()
 
 
@@ -187,10 +196,10 @@ def restored_timers(
 def moved_timers(
     device_id: str, state: DeviceState | None, armed: tuple[int, int], *, fired: bool
 ) -> list[tuple[bytes, bytes | None]]:
-    """What has to change in the index for the device: (key, empty value) to set, (key, None) to delete.
+    """The timers to set (key, empty value) and to delete (key, None) after the device's state has changed.
 
-    ``fired``: one of its timers has, and is gone from the index; a session that was closed by it and opened
-    again by a late event is due at the very same time.
+    ``armed`` are the times that the store has. ``fired``: one of its timers has, and is gone from the store;
+    a session that was closed by it and opened again by a late event is due at the very same time.
     """
     times = (0, 0) if state is None else (state.close_at_ms, state.expire_at_ms)
     if times == armed and not fired:  # as for most devices

@@ -121,8 +121,8 @@ class Event(Struct, gc=False, forbid_unknown_fields=True):
 class Rejection(Struct, frozen=True, gc=False):
     """An event, or a whole value, that was refused.
 
-    ``index`` is its place in the batch, None for a whole value. ``detail`` tells the sender the field and
-    the fault in words, never the value of another field. ``payload`` is the original bytes.
+    ``index`` is its place in the batch, None for a whole value. ``detail`` names the field and the fault for
+    the sender, never the value of another field. ``payload`` is the original bytes.
     """
 
     reason: Reason

@@ -17,7 +17,14 @@ CloseReason = Literal["inactivity", "end_event", "superseded", "max_duration"]
 
 
 class EnrichedEvent(Struct, gc=False, omit_defaults=True):
-    """One event with its session and user. One record on the enriched topic, key = device id."""
+    """One event with its session and user: one record on the enriched topic, key = device id.
+
+    Absent values are left out of the JSON:
+
+    >>> from msgspec import json
+    >>> json.encode(EnrichedEvent("e1", "click", "d1", 1_772_445_600_000, flags=("late",)))
+    b'{"id":"e1","type":"click","device_id":"d1","timestamp":1772445600000,"flags":["late"]}'
+    """
 
     id: str
     type: str

@@ -1,8 +1,8 @@
-"""Events on their way to the partition of their device: what goes into the repartition topic, and what comes
-out.
+"""The records of the repartition topic, as they are sent and as they arrive.
 
-A repartitioned record's value is raw again: the original bytes of one or more events. Where they come from
-travels in its headers, in words, so that any tool can read it.
+They take events to the partition of their device. A repartitioned record's value is raw again: the original
+bytes of one or more events. Where they come from travels in its headers, in words, so that any tool can read
+it.
 """
 
 from collections.abc import Sequence

@@ -163,7 +163,11 @@ nothing: ``normal`` excepts a type from what ``*`` says.
 class SessionRules(Struct, frozen=True, kw_only=True):
     """How events become sessions. Durations in milliseconds; ``max_duration_ms`` 0 is no limit.
 
-    ``event_types`` maps a type, or ``*`` for all others, to what it does.
+    ``event_types`` maps a type, or ``*`` for all others, to what it does. ``remembered`` is how many sessions
+    of a device are kept; the others are evicted.
+
+    >>> SessionRules(gap_ms=600_000, event_types={"checkout": "end", "ping": "passive"}).grace_ms
+    300000
     """
 
     gap_ms: int = 1_800_000
@@ -176,8 +180,10 @@ class SessionRules(Struct, frozen=True, kw_only=True):
 
 
 class IdentityRules(Struct, frozen=True, kw_only=True):
-    """Ids that name nobody; compared without regard to case, to what shows nothing, and to white space,
-    quotes and brackets around. ``blocked_forms``: ids of the known forms name nobody either.
+    """Ids that name nobody, and so no user and no device.
+
+    They are compared without regard to case, to invisible characters, and to white space, quotes and brackets
+    around. ``blocked_forms``: ids of the known forms (``core.placeholders``) name nobody either.
     """
 
     blocked_user_ids: tuple[str, ...] = BLOCKED_IDS
@@ -188,7 +194,7 @@ class IdentityRules(Struct, frozen=True, kw_only=True):
 class Rules(Struct, frozen=True, kw_only=True):
     """All rules together, as the core takes them.
 
-    A device whose newest event is more than ``retention_ms`` before the next one is treated as new.
+    A device whose newest event is more than ``retention_ms`` before the next one is new again.
     ``expiry_records``: how many records it takes to move the clock by which silent devices expire.
     ``publish_sessions`` and ``publish_identities`` say whether those streams are wanted: enriched events are
     the same without them.

@@ -62,8 +62,8 @@ class DeviceState(Struct, gc=False):
     """All that is remembered of a device.
 
     Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
-    newest session: greatest end) and when timers look at it: ``close_at_ms`` for the first open session that
-    may be due (0: none is open), ``expire_at_ms`` for the device itself. Cold, written only when
+    newest session: greatest end) and when it is due: ``close_at_ms`` for the first open session that may be
+    due to close (0: none is open), ``expire_at_ms`` for the device itself. Cold, written only when
     ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in order
     of time, ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
     store's timers have, as last committed; they are not stored again.
@@ -82,7 +82,13 @@ class DeviceState(Struct, gc=False):
     armed: tuple[int, int] = (0, 0)
 
     def fork(self) -> Self:
-        """A copy that may be changed. Older sessions are shared: they are replaced, never changed."""
+        """A copy that may be changed. Older sessions are shared: they are replaced, never changed.
+
+        >>> committed = DeviceState(newest_ms=1_000)
+        >>> committed.fork().newest_ms = 2_000
+        >>> committed.newest_ms
+        1000
+        """
         # Called by name: copy.copy takes twice as long to find it. One fork a record is made.
         forked: Self = self.__copy__()  # type: ignore[attr-defined]
         if forked.current is not None:
@@ -103,9 +109,10 @@ class ExpiryClock(Struct, frozen=True, gc=False):
 class Meta(Struct, frozen=True, kw_only=True):
     """What one transaction leaves in the changelog about its partition: the truth about offsets.
 
-    ``incarnation`` is made when the changelog is empty; a store or a group that speaks of another one is of
-    another life. ``next_offsets`` has the next (not the last) offset of every input topic. ``partitions`` of
-    the raw topic and ``partitioner`` say which devices are here; empty where keys were trusted.
+    ``incarnation`` is made when the changelog is empty; a store or a group offset with another one belongs to
+    a former changelog. ``next_offsets`` has the next (not the last) offset of every input topic.
+    ``partitions`` of the raw topic and ``partitioner`` say which devices are here; empty where keys were
+    trusted.
     """
 
     schema: int
