@@ -1,8 +1,8 @@
 """A process that writes into a RocksDB store until it is killed.
 
-``python -m tests.contract.dying_writer DIRECTORY``. Write n gives every key the value of n, and is told on
-stdout (``written n``, ``flushed n``). So whoever opens the directory afterwards can tell which write he sees,
-and whether he sees the whole of it.
+``python -m tests.contract.dying_writer DIRECTORY``. Write n gives every key the value of n, and is reported
+on stdout (``written n``, ``flushed n``). So a reader of the directory can tell which write it sees, and
+whether it sees the whole of it.
 """
 
 import asyncio

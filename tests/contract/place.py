@@ -101,4 +101,4 @@ async def write_all(transaction: KafkaTransaction, place: Place, value: bytes, n
     await transaction.send(place.outputs, [(b"key", value, None)])
     await transaction.send(place.changelog, [(b"key", value, None)])
     await transaction.acknowledged()
-    await transaction.add_offsets({place.raw: next_offset}, "a life")
+    await transaction.add_offsets({place.raw: next_offset}, "incarnation-1")

@@ -1,5 +1,5 @@
 """What a member of the consumer group may rely on: it stays while it has nothing to do, and hears of every
-trouble that no waiting will mend.
+trouble that no waiting will end.
 """
 
 import asyncio

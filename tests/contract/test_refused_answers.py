@@ -50,7 +50,7 @@ def test_a_topic_that_was_deleted_is_named_though_others_wait_for_it(place: Plac
             await transaction.fence()
             await transaction.begin()
             await _send(transaction, (place.outputs, b"known"), (place.changelog, b"to the client"))
-            await transaction.add_offsets({place.raw: 1}, "a life")
+            await transaction.add_offsets({place.raw: 1}, "incarnation-1")
             await transaction.commit()
             await _delete(place, place.changelog)
             await transaction.begin()

@@ -27,7 +27,7 @@ def place(kafka: Kafka, topic_prefix: str) -> Place:
 
 
 def leaving(partition: int, *values: bytes) -> list[RepartitionedRecord]:
-    """Records on their way to that partition."""
+    """Records that are sent to that partition."""
     return [
         RepartitionedRecord(
             partition, b"device", value, [("origin-topic", b"raw"), ("origin-offset", b"7")], 1
@@ -73,7 +73,7 @@ def test_what_is_sent_on_appears_in_its_partition_with_the_commit_and_not_before
             await transaction.forward(place.repartition, 2, to_two)
             await transaction.send(place.changelog, [(b"key", b"state", None)])
             await transaction.acknowledged()
-            await transaction.add_offsets({place.raw: 3}, "a life")
+            await transaction.add_offsets({place.raw: 3}, "incarnation-1")
             for partition in range(3):
                 assert await seen(place, partition) == []
             await transaction.commit()

@@ -51,7 +51,7 @@ def test_records_come_once_and_in_order(raw: Raw) -> None:
     asyncio.run(scenario())
 
 
-def test_a_seek_forgets_what_was_fetched_and_goes_anywhere(raw: Raw) -> None:
+def test_a_seek_drops_what_was_fetched_and_goes_anywhere(raw: Raw) -> None:
     async def scenario() -> None:
         await raw.write(2_000)
         async with raw.source() as source:
@@ -75,7 +75,7 @@ def test_a_first_life_begins_at_the_first_record_or_at_the_end(raw: Raw) -> None
     asyncio.run(scenario())
 
 
-def test_the_committed_offset_is_told_or_left_out(raw: Raw) -> None:
+def test_the_committed_offset_is_reported_or_left_out(raw: Raw) -> None:
     async def scenario() -> None:
         async with raw.source() as source:
             assert await source.committed_offsets() == {}
@@ -86,15 +86,15 @@ def test_the_committed_offset_is_told_or_left_out(raw: Raw) -> None:
     asyncio.run(scenario())
 
 
-def test_the_author_of_an_offset_is_told_of_one_that_a_transaction_committed(raw: Raw) -> None:
+def test_an_offset_that_a_transaction_committed_has_its_author(raw: Raw) -> None:
     async def scenario() -> None:
-        await raw.commit_as("a life", 7)
+        await raw.commit_as("incarnation-1", 7)
 
-        async def is_told() -> bool:  # markers are written after the answer
+        async def is_reported() -> bool:  # markers are written after the answer
             async with raw.source() as source:
-                return await source.committed_offsets() == {raw.topic: GroupOffset(7, "a life")}
+                return await source.committed_offsets() == {raw.topic: GroupOffset(7, "incarnation-1")}
 
-        await eventually(is_told, what="the offset with its author", timeout_s=10)
+        await eventually(is_reported, what="the offset with its author", timeout_s=10)
 
     asyncio.run(scenario())
 
@@ -211,7 +211,7 @@ def test_it_does_not_go_on_past_a_record_that_waits_or_past_an_open_transaction(
             await producer.send_and_wait(raw.topic, b"undecided", partition=0)
             await becomes_known(source, lag=2)
 
-            async def is_known() -> bool:  # the fetch that told the lag may have been asked before
+            async def is_known() -> bool:  # the fetch that reported the lag may have been asked before
                 return source.lag().in_open_transactions == 1
 
             await eventually(is_known, what="a record in an open transaction", timeout_s=20)

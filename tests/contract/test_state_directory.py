@@ -83,7 +83,7 @@ def test_a_member_id_is_as_configured_and_an_empty_one_is_none(tmp_path: Path) -
     directory.unlock()
 
 
-def test_a_member_id_cut_short_by_a_crash_is_made_anew(tmp_path: Path) -> None:
+def test_a_member_id_cut_short_by_a_crash_is_made_again(tmp_path: Path) -> None:
     directory = StateDirectory(str(tmp_path), GROUP)
     directory.lock()
     (directory.path / "instance-id").write_text("")

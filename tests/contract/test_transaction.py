@@ -35,7 +35,7 @@ def test_nothing_is_visible_before_the_commit_and_all_of_it_after(place: Place) 
     asyncio.run(scenario())
 
 
-def test_a_transaction_follows_another_without_fencing_anew(place: Place) -> None:
+def test_a_transaction_follows_another_without_fencing_again(place: Place) -> None:
     async def scenario() -> None:
         async with place.transaction() as transaction:
             await transaction.fence()
@@ -149,7 +149,7 @@ async def send_more(transaction: KafkaTransaction, place: Place) -> None:
 
 
 async def add_offsets(transaction: KafkaTransaction, place: Place) -> None:
-    await transaction.add_offsets({place.raw: 7}, "a life")
+    await transaction.add_offsets({place.raw: 7}, "incarnation-1")
 
 
 async def commit(transaction: KafkaTransaction, place: Place) -> None:
@@ -174,7 +174,7 @@ def test_who_was_fenced_hears_of_it_at_the_next_use_and_what_was_open_is_aborted
     asyncio.run(scenario())
 
 
-def test_after_a_failure_every_use_fails_until_it_is_fenced_anew(place: Place) -> None:
+def test_after_a_failure_every_use_fails_until_it_is_fenced_again(place: Place) -> None:
     async def scenario() -> None:
         async with place.transaction() as zombie, place.transaction() as heir:
             await zombie.fence()
@@ -188,7 +188,7 @@ def test_after_a_failure_every_use_fails_until_it_is_fenced_anew(place: Place) -
                 with pytest.raises(TransactionLost):
                     await zombie.send(place.outputs, [(None, b"more", None)])
                 with pytest.raises(TransactionLost):
-                    await zombie.add_offsets({place.raw: 9}, "a life")
+                    await zombie.add_offsets({place.raw: 9}, "incarnation-1")
                 with pytest.raises(TransactionLost):
                     await zombie.commit()
                 zombie.discard()
@@ -210,7 +210,7 @@ def test_discarding_does_not_wait_and_leaves_no_task_behind(place: Place) -> Non
         async with place.transaction() as transaction:
             await transaction.fence()
             await write_all(transaction, place, b"open", next_offset=7)
-            await transaction.send(place.outputs, [(None, b"on its way", None)])
+            await transaction.send(place.outputs, [(None, b"in flight", None)])
             transaction.discard()
             transaction.discard()
             await transaction.closed()

@@ -10,7 +10,7 @@ from tests.contract.place import Place, write_all
 from worker.errors import TransactionLost
 
 
-def test_a_refused_batch_is_told_by_acknowledged_and_nothing_is_visible(place: Place) -> None:
+def test_a_refused_batch_is_reported_by_acknowledged_and_nothing_is_visible(place: Place) -> None:
     narrow = place.prefix + "narrow"
 
     async def scenario() -> None:
@@ -64,15 +64,15 @@ def test_a_producer_may_rest_for_longer_than_a_transaction_may_take(place: Place
     async def scenario() -> None:
         async with (
             place.transaction(transaction_timeout_ms=1000) as resting,
-            place.transaction("other", transaction_timeout_ms=1000) as forgotten,
+            place.transaction("other", transaction_timeout_ms=1000) as abandoned,
         ):
             await resting.fence()
             await write_all(resting, place, b"one", next_offset=1)
             await resting.commit()
-            await forgotten.fence()
-            await forgotten.begin()
-            await forgotten.send(place.outputs, [(None, b"never", None)])
-            await forgotten.acknowledged()
+            await abandoned.fence()
+            await abandoned.begin()
+            await abandoned.send(place.outputs, [(None, b"never", None)])
+            await abandoned.acknowledged()
             await eventually(place.is_settled, what="a transaction's time is over")
             await write_all(resting, place, b"two", next_offset=2)
             await resting.commit()

@@ -202,7 +202,7 @@ def test_discarding_does_not_wait_for_a_broker_that_is_away(network: BadNetwork,
                     else:
                         await proxy.leave()
                     if what == "sending":
-                        await transaction.send(place.outputs, [(None, b"on its way", None)])
+                        await transaction.send(place.outputs, [(None, b"in flight", None)])
                     if what == "committing":
                         with pytest.raises(TransactionLost):
                             await transaction.commit()

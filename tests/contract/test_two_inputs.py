@@ -116,7 +116,7 @@ def test_an_input_without_a_committed_offset_is_left_out(raw: Raw) -> None:
     asyncio.run(scenario())
 
 
-def test_the_committed_offsets_of_both_are_told(raw: Raw) -> None:
+def test_the_committed_offsets_of_both_are_reported(raw: Raw) -> None:
     async def scenario() -> None:
         await raw.commit(7)
         async with reader(raw.servers, raw.repartition_topic, raw.group_id) as (consumer, partition):

@@ -146,7 +146,7 @@ def test_one_that_comes_back_with_its_state_gets_partitions_that_it_had(
 
 
 @given(st.integers(1, 40), st.sets(ids, min_size=1))
-def test_a_group_that_starts_anew_with_its_state_is_as_it_was(partitions: int, members: set[str]) -> None:
+def test_a_group_that_starts_again_with_its_state_is_as_it_was(partitions: int, members: set[str]) -> None:
     group = Group(partitions)
     group.rebalance(members)
     before, group.shares = group.shares, {}

@@ -81,7 +81,7 @@ def test_what_comes_out_is_what_was_sent(value: bytes) -> None:
 
 @settings(max_examples=500)
 @given(values)
-def test_every_element_has_one_fate(value: bytes) -> None:
+def test_every_element_has_one_outcome(value: bytes) -> None:
     decoded = decoder.decode(value)
 
     places = [rejection.index for rejection in decoded.rejections]
@@ -99,7 +99,7 @@ def test_every_element_has_one_fate(value: bytes) -> None:
 
 @settings(max_examples=300)
 @given(st.lists(events(), min_size=1, max_size=8), st.data())
-def test_what_is_complete_before_a_cut_has_the_same_fate_as_without(
+def test_what_is_complete_before_a_cut_has_the_same_outcome_as_without(
     batch: list[str], data: st.DataObject
 ) -> None:
     parts = [part.encode() for part in batch]

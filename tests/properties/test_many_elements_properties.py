@@ -1,4 +1,4 @@
-"""Elements that are refused by the thousand are each judged as if alone, whatever is remembered of others.
+"""Elements that are refused by the thousand are each checked as if alone, whatever is remembered of others.
 
 What may be remembered rests on claims about elements that are alike, each tested here; and all must agree
 with the careful path.
@@ -99,7 +99,7 @@ def digits_changed(element: bytes, digits: list[int]) -> bytes:
 @example(['{"id":[1],"a":10}', '{"id":[1],"a":01}'], [[1], [2]])
 @example(["{xxxxxxxxxxxx}", "{xxxxxxxxxxxx" + "[" * 13 + "]" * 13 + "}"], [[1], [2]])
 @example(['{"id":1,"type":"a","device_id":11}'], [[1], [2], [1, 2], [2, 1]])
-def test_elements_that_differ_in_their_digits_are_judged_each_on_its_own(
+def test_elements_that_differ_in_their_digits_are_checked_each_on_its_own(
     few: list[str], digits: list[list[int]]
 ) -> None:
     blocked = IdentityRules(blocked_device_ids=("11", "d1"))
@@ -178,7 +178,7 @@ def complaint(element: bytes) -> str:
 
 @settings(max_examples=300)
 @given(st.lists(st.one_of(elements, st.sampled_from(ODD_ELEMENTS)), min_size=1, max_size=4), st.data())
-def test_long_batches_are_judged_event_by_event_too(few: list[str], data: st.DataObject) -> None:
+def test_long_batches_are_checked_event_by_event_too(few: list[str], data: st.DataObject) -> None:
     places = data.draw(st.lists(st.integers(0, len(few) - 1), min_size=30, max_size=100))
     tail = data.draw(st.sampled_from(["]", ",]", "", ',"', ",x]y"]))
     value = b"[" + ",".join(few[place] for place in places).encode() + tail.encode()

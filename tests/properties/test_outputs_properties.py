@@ -44,7 +44,7 @@ class Run:
         self.identities += encoded["identities"]
 
     def close(self, now_ms: int) -> None:
-        """Time has come to this instant."""
+        """The clock has reached this instant."""
         result = run_timers(self.states, self.watermark_ms, now_ms, self.rules)
         self.states |= result.states
         self.sessions += encode_sessions(result.sessions)
@@ -87,7 +87,7 @@ def test_the_last_records_are_those_of_the_slow_reference(
 @given(any_streams(), st.sets(st.integers(1, 7)), instants)
 def test_revisions_of_a_session_grow(stream: Stream, cuts: set[int], closings: list[tuple[int, int]]) -> None:
     revisions: dict[tuple[bytes | None, int], int] = {}
-    assume(stream.retention_ms == Rules().retention_ms)  # a forgotten device counts its sessions anew
+    assume(stream.retention_ms == Rules().retention_ms)  # an expired device counts its sessions from 1
     for key, value, _ in run(stream, cuts, closings).sessions:
         row = json.decode(value or b"")
         before = revisions.get((key, row["session_number"]), 0)

@@ -109,10 +109,10 @@ def test_every_order_of_arrival_gives_the_same_sessions(
     visits: tuple[list[RawEvent], list[RawEvent]],
 ) -> None:
     in_order, shuffled = visits
-    nothing_forgotten = SessionRules(remembered=len(in_order))
-    expected = by_the_definition_of_a_gap(in_order, nothing_forgotten.gap_ms)
-    assert sessions_after(in_order, nothing_forgotten) == expected
-    assert sessions_after(shuffled, nothing_forgotten) == expected
+    nothing_evicted = SessionRules(remembered=len(in_order))
+    expected = by_the_definition_of_a_gap(in_order, nothing_evicted.gap_ms)
+    assert sessions_after(in_order, nothing_evicted) == expected
+    assert sessions_after(shuffled, nothing_evicted) == expected
 
 
 Grouping = set[tuple[int, int, int, frozenset[str]]]

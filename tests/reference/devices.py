@@ -37,7 +37,7 @@ class Session(TypedDict):
 class Device(TypedDict):
     """All that is known of a device; ``newest`` is None before its first event.
 
-    ``gone`` are the sessions that the newest event made it forget, or merged away: into that id.
+    ``gone`` are the sessions that the newest event made it evict, or merged away: into that id.
     """
 
     sessions: list[Session]
@@ -62,12 +62,12 @@ def new_device() -> Device:
     }
 
 
-def is_forgotten(device: Device, t: int, options: Options) -> bool:
-    """Forgetting: its newest event is more than the retention before t."""
+def is_expired(device: Device, t: int, options: Options) -> bool:
+    """Expiry: its newest event is more than the retention before t."""
     return device["newest"] is not None and t - device["newest"] > options["retention_ms"]
 
 
-def forget(device: Device, options: Options) -> None:
+def evict(device: Device, options: Options) -> None:
     """Memory: the newest session stays (equal ends: starts, then opened later), and of the others those most
     recently touched.
     """

@@ -41,7 +41,7 @@ class Reference:
             self.watermark = t
 
         known = self.devices.get(event["device_id"])
-        new_device = known is None or devices.is_forgotten(known, t, self.options)
+        new_device = known is None or devices.is_expired(known, t, self.options)
         if new_device:
             self.devices[event["device_id"]] = devices.new_device()
         device = self.devices[event["device_id"]]

@@ -9,7 +9,7 @@ a device's timeline, has to say. Rows are dicts with the names of the wire, abse
 from collections.abc import Mapping
 from typing import Any
 
-from tests.reference.devices import Device, Session, is_forgotten
+from tests.reference.devices import Device, Session, is_expired
 from tests.reference.events import Reference
 from tests.reference.identity import user_of_event_without_one
 
@@ -21,7 +21,7 @@ class Outputs:
     """The reference, and what it has to publish.
 
     ``sessions`` has the last record by (device, session id), complete after ``end``; ``identities`` all
-    records by device, None where it was forgotten.
+    records by device, None where it has expired.
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ class Outputs:
         device_id = event["device_id"]
         t, _ = self.reference.held_time(event["timestamp"], received_at)
         known = self.reference.devices.get(device_id)
-        if known is not None and is_forgotten(known, t, self.reference.options):
+        if known is not None and is_expired(known, t, self.reference.options):
             self.close_all(device_id, known)
             if known["links"]:
                 self.identities[device_id].append(None)

@@ -1,8 +1,8 @@
 """The session rules of docs/sessions.md, as slowly and plainly as they can be said.
 
 Written from the rules, not from ``worker.core``, and compared with it by properties. A session is a dict, a
-device's memory is a list of them, and every question is answered by looking at all of them: no case is told
-apart because it is common. Nothing here may be made faster.
+device's memory is a list of them, and every question is answered by looking at all of them: no case is
+treated apart because it is common. Nothing here may be made faster.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from tests.reference.devices import Device, Options, Session, forget
+from tests.reference.devices import Device, Options, Session, evict
 from tests.reference.merge import merged
 
 
@@ -69,7 +69,7 @@ def place(
         session["ended"] = True
     session["closed"] = "end_event" if session["ended"] else None
     session = merged(device, session, options)
-    forget(device, options)
+    evict(device, options)
     return session, cause
 
 

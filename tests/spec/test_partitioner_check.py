@@ -71,9 +71,9 @@ def test_two_hundred_records_are_enough_to_decide(monkeypatch: pytest.MonkeyPatc
     assert len(logged_after(records, monkeypatch)) == 1
 
 
-@pytest.mark.parametrize(("explained", "times_told"), [(190, 1), (189, 0)])
+@pytest.mark.parametrize(("explained", "times_logged"), [(190, 1), (189, 0)])
 def test_nineteen_of_twenty_must_be_where_the_other_partitioner_would_have_put_them(
-    monkeypatch: pytest.MonkeyPatch, explained: int, times_told: int
+    monkeypatch: pytest.MonkeyPatch, explained: int, times_logged: int
 ) -> None:
     records: list[tuple[str, str | None, int]] = [
         (d, d, OTHER.partition_of(d)) for d in MISPLACED[:explained]
@@ -81,7 +81,7 @@ def test_nineteen_of_twenty_must_be_where_the_other_partitioner_would_have_put_t
     for d in MISPLACED[explained:200]:
         neither = {0, 1, 2, 3} - {OTHER.partition_of(d), CONFIGURED.partition_of(d)}
         records.append((d, d, min(neither)))
-    assert len(logged_after(records, monkeypatch)) == times_told
+    assert len(logged_after(records, monkeypatch)) == times_logged
 
 
 def test_a_raw_topic_of_two_partitions_can_be_misread_too(monkeypatch: pytest.MonkeyPatch) -> None:

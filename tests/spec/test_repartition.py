@@ -1,4 +1,4 @@
-"""An event goes to the partition of its device, in the sender's own bytes; nothing is lost on the way."""
+"""An event goes to the partition of its device, in the sender's own bytes; nothing is lost between them."""
 
 from typing import Any
 
