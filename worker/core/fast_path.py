@@ -1,7 +1,7 @@
 """Reads values that are as they should be, many events at a time.
 
 The JSON parser decodes a whole array of events in one call and checks types, required fields and the range
-of timestamps on the way. The other rules are proved for all events at once, by looking for what could break
+of timestamps with it. The other rules are proved for all events at once, by looking for what could break
 them; an event for which a proof fails is validated with care (``core.event_checks``), alone. Batches that use
 other names or bring properties of their own are put into the same words first (``core.respelling``).
 

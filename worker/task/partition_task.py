@@ -46,7 +46,7 @@ _SLICE_BYTES = 256 * 1024
 
 
 class TaskState(Enum):
-    """Where a task is in its life."""
+    """How far a task is, from its start to its end."""
 
     NEW = auto()
     RESTORING = auto()

@@ -92,7 +92,7 @@ class PartitionStuck(LogEvent, frozen=True, kw_only=True):
 class WatermarkAhead(LogEvent, frozen=True, kw_only=True):
     """A record's time, and so the partition's watermark, is more than a day ahead of this machine's clock.
 
-    Until that time has come sessions close early, and are opened again by their next event; nothing else is
+    Until then sessions close early, and are opened again by their next event; nothing else is
     affected. Logged once for a partition and start; the record is before ``next_offsets``.
 
     Alert: always.
