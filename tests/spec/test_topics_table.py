@@ -31,7 +31,7 @@ def test_a_step_has_a_list_of_records_for_every_output() -> None:
 def test_every_output_stands_where_people_look_for_it() -> None:
     """Fails with the list of what a new output still needs, besides the code that makes its records."""
     missing = [
-        f"{path}: nothing about topics.{role}, looked for {pattern!r}"
+        f"{path}: nothing about topics.{role}, looked for {pattern}"
         for role, spec in OUTPUTS.items()
         for path, pattern in mentions(spec)
         if not re.search(pattern, (ROOT / path).read_text(), re.MULTILINE)
@@ -49,6 +49,7 @@ def mentions(spec: TopicSpec) -> Iterator[tuple[str, str]]:
     yield "docs/operations.md", rf"^\| ([\w, ]*, )?{words}(, [\w, ]*)? \| "  # settings that matter
     yield "docs/operations.md", rf"^\| outputs: .*\b{words}\b.* \| Write"  # rights
     yield "docs/operations.md", rf"^- .*`{file}`"  # files of a replay
+    yield "worker/cli/replay.py", file
     if spec.key != "raw record":  # what analysts read
         yield "docs/recipes/duckdb/tables.sql", f"'{file}'"
         yield "docs/recipes/postgresql/load_files.sql", f"'{file}'"
