@@ -3,7 +3,7 @@
 The JSON parser decodes a whole array of events in one call and checks types, required fields and the range
 of timestamps with it. The other rules are proved for all events at once, by looking for what could break
 them; an event for which a proof fails is validated with care (``core.event_checks``), alone. Batches that use
-other names or bring properties of their own are put into the same words first (``core.respelling``).
+other names or bring properties of their own are rewritten first (``core.normalization``).
 
 Must agree with the careful path on every value it does not leave to it: a property test holds the two
 together. It exists because decoding would be half of the worker's CPU time: validating each event with care
@@ -17,11 +17,11 @@ from msgspec import DecodeError, Raw, json
 from worker.core.event_checks import EventChecks
 from worker.core.field_values import Refusal
 from worker.core.json_elements import WHITE_SPACE, is_crowded, may_have_escaped_names, nests_deeper
+from worker.core.normalization import normalize
 from worker.core.outcomes import sort_outcomes
 from worker.core.placeholders import FIRST_OF_NULL_WORDS, NULL_WORDS, plain_word, user_check
 from worker.core.quick_checks import QuickChecks
 from worker.core.remembered_refusals import RefusalCache
-from worker.core.respelling import respell
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
@@ -72,7 +72,7 @@ class FastPath:
                 value.decode()
         except (DecodeError, UnicodeDecodeError, RecursionError):
             try:
-                events, extras = self._read_respelled(value)
+                events, extras = self._read_normalized(value)
             except (DecodeError, UnicodeDecodeError, RecursionError):
                 return None
         if len(events) > self._limits.max_events:
@@ -90,23 +90,23 @@ class FastPath:
         """Take placeholders out of the events; the indexes of those that may break a rule."""
         return self._unproven_texts(events, value).union(self._refused_data(events))
 
-    def _read_respelled(self, value: bytes) -> tuple[list[Event], list[bytes]]:
+    def _read_normalized(self, value: bytes) -> tuple[list[Event], list[bytes]]:
         """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""
         value.decode()
         if may_have_escaped_names(value) or is_crowded(value, self._limits.max_events):
             raise DecodeError
         if value[:1] != b"[":
-            return self._respelled([self._read_event_properties(value)])
-        if len(value) > _SAMPLED_FROM_BYTES:  # what is refused at once shall not cost a respelling of all
+            return self._normalized([self._read_event_properties(value)])
+        if len(value) > _SAMPLED_FROM_BYTES:  # what is refused at once shall not cost a rewrite of all
             sample = self._read_elements(value)[:_SAMPLE]
-            self._respelled([self._read_event_properties(element) for element in sample])
-        return self._respelled(self._read_batch_properties(value))
+            self._normalized([self._read_event_properties(element) for element in sample])
+        return self._normalized(self._read_batch_properties(value))
 
-    def _respelled(self, batch: list[dict[str, Raw]]) -> tuple[list[Event], list[bytes]]:
-        respelled = respell(batch)
-        if respelled is None:
+    def _normalized(self, batch: list[dict[str, Raw]]) -> tuple[list[Event], list[bytes]]:
+        normalized = normalize(batch)
+        if normalized is None:
             raise DecodeError
-        text, extras = respelled
+        text, extras = normalized
         return self._read_events(text), extras
 
     def _unproven_texts(self, events: list[Event], value: bytes) -> set[int]:

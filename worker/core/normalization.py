@@ -26,7 +26,7 @@ _QUOTE = ord('"')
 _integer = re.compile(rb"-?[0-9]+").fullmatch
 
 
-def respell(batch: Iterable[dict[str, Raw]]) -> tuple[bytes, list[bytes]] | None:
+def normalize(batch: Iterable[dict[str, Raw]]) -> tuple[bytes, list[bytes]] | None:
     """The batch as an array of plain events, and each event's ``extra``, empty where it has none.
 
     Names must be written without escapes. None where an event has both names of a field, or
