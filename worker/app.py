@@ -116,7 +116,7 @@ async def _report_health(worker: Worker, file: HealthFile | None) -> None:
         await asyncio.sleep(BEAT_S)
 
 
-async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopics | None:
+async def _checked_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopics | None:
     """The topics, checked. Waits a minute for brokers that do not answer: they may be starting too.
 
     None where ``stop`` was set meanwhile.
@@ -124,7 +124,7 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopic
     deadline = time.monotonic() + _BROKERS_AWAY_S
     while not stop.is_set():
         try:
-            return await _fit_topics(config)
+            return await _checked_topics(config)
         except LoginRefused:
             pass  # it was logged; the login counts its attempts and ends the worker
         except BrokersAway as away:
@@ -136,7 +136,7 @@ async def _fit_topics_in_time(config: Config, stop: asyncio.Event) -> FoundTopic
     return None
 
 
-async def _fit_topics(config: Config) -> FoundTopics:
+async def _checked_topics(config: Config) -> FoundTopics:
     """The topics, checked once. Raises Fatal where exactly-once cannot be kept with them; logs all else."""
     topics, problems = await kafka_topics.check(config)
     fatal = [str(problem) for problem in problems if problem.fatal]
@@ -170,7 +170,7 @@ def run(config: Config, slot: int | None = None) -> int:
     async def until_signalled() -> int:
         stop = asyncio.Event()
         signals.listen(stop)
-        await run_worker(config, stop, lambda: _fit_topics_in_time(config, stop))
+        await run_worker(config, stop, lambda: _checked_topics_in_time(config, stop))
         return 0
 
     return exit_code(until_signalled)

@@ -48,7 +48,7 @@ _DRAFT_BYTES = 8 * 1024 * 1024  # 4,000 values that are refused whole would be a
 _NO_META = Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic="", next_offsets={})
 
 
-class UnfitFilesError(Exception):
+class UnusableFilesError(Exception):
     """The files cannot be used, and nothing was done. ``lines`` has one line for each fault. Exit code 2."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -72,7 +72,7 @@ class Figures(Struct):
 def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
     """The size of the input in bytes, without pipes. Creates the output directory.
 
-    Raises UnfitFilesError with every fault: input that cannot be read, output files that exist.
+    Raises UnusableFilesError with every fault: input that cannot be read, output files that exist.
     """
     lines = []
     size_bytes = 0
@@ -98,7 +98,7 @@ def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
             elif not overwrite:
                 lines.append(f"{path}: exists already: name another directory, or use --overwrite")
     if lines:
-        raise UnfitFilesError(lines)
+        raise UnusableFilesError(lines)
     return size_bytes
 
 

@@ -8,7 +8,7 @@ from worker.cli.config_option import ConfigPath, read
 
 
 def health(config: ConfigPath = None) -> None:
-    """Tell by the age of the health file whether the worker makes progress. Asks no broker.
+    """Report by the age of the health file whether the worker makes progress. Contacts no broker.
 
     Exit code 0: it does; 1: it does not, or does not run; 2: wrong configuration.
     """

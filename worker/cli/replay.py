@@ -50,12 +50,12 @@ def replay(
     from rich.console import Console
 
     from worker.progress import ProgressView
-    from worker.replay import UnfitFilesError, check_files
+    from worker.replay import UnusableFilesError, check_files
     from worker.replay import replay as replay_files
 
     try:
         size_bytes = check_files(files, output, overwrite=overwrite)
-    except UnfitFilesError as error:
+    except UnusableFilesError as error:
         for line in error.lines:
             typer.echo(line, err=True)
         raise typer.Exit(2) from error

@@ -152,7 +152,7 @@ def _sasl(config: Config) -> Iterator[Fault]:
 
 def _token_endpoint(config: Config) -> Iterator[Fault]:
     kafka = config.kafka
-    if kafka.sasl_oauth_token_url and not _may_have_the_secret(kafka.sasl_oauth_token_url):
+    if kafka.sasl_oauth_token_url and not _may_get_the_secret(kafka.sasl_oauth_token_url):
         yield Fault(
             ("kafka.sasl_oauth_token_url",),
             "expected https://host/path, without a user (http:// on localhost only: the client secret is "
@@ -166,7 +166,7 @@ def _token_endpoint(config: Config) -> Iterator[Fault]:
         yield Fault(("kafka.sasl_oauth_cafile",), problem)
 
 
-def _may_have_the_secret(url: str) -> bool:
+def _may_get_the_secret(url: str) -> bool:
     """Whether it is an address to which the client secret may be sent: by TLS, or on this machine."""
     try:
         parts = urlsplit(url)
