@@ -1,4 +1,8 @@
-"""How the client connects and logs in."""
+"""How the client connects and logs in.
+
+Decides nothing: when to connect, with which login, and when to close is its caller's. Knows no credentials.
+Invariant: a connection works as the client's own; a subclass is only called at logins and answers.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

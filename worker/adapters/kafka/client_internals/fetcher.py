@@ -1,4 +1,8 @@
-"""How a consumer asks for records, what it keeps of the answers, and how it reads them."""
+"""How a consumer fetches records, what it keeps of the answers, and how it parses them.
+
+Decides nothing: a subclass of ``PiecewiseRecords`` says how much is parsed at once. Knows no codec and no
+budget. Invariant: positions, errors and aborted transactions are handled as in the client's own classes.
+"""
 
 import asyncio
 import sys

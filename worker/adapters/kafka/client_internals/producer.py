@@ -1,4 +1,8 @@
-"""How a producer fills batches, sends them, and ends."""
+"""How a producer fills batches, sends them, and is closed.
+
+Decides nothing: what an answer or a failure means is its caller's. Knows nothing of transactions and their
+outcome. Invariant: what is put into a batch, and what the client sends, is what its public methods would.
+"""
 
 import asyncio
 import contextlib

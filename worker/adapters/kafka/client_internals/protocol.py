@@ -1,4 +1,8 @@
-"""What brokers answer, and questions that the client cannot ask."""
+"""What brokers answer, and requests for which the client has no method.
+
+Decides nothing: what an error code means is its caller's. Knows the fields of answers; nothing of topics and
+rights. Invariant: no request here changes anything on a broker.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
