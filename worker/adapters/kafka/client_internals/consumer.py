@@ -1,7 +1,7 @@
 """What a consumer knows of the cluster, of its partitions and of its group.
 
-Decides nothing: what a state or an error means is its caller's. Knows nothing of sources and tasks. Invariant:
-nothing is cached here: every call reads the client's state of that moment, or asks a broker.
+Decides nothing: what a state or an error means is its caller's. Knows nothing of sources and tasks.
+Invariant: nothing is cached: every call reads the client's state of that moment, or asks a broker.
 """
 
 from collections.abc import Collection, Sequence
