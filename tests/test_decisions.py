@@ -15,4 +15,4 @@ def test_every_decision_has_the_next_number() -> None:
 def test_the_table_names_every_decision_once() -> None:
     rows = re.findall(r"^\| [^|]+ \| ([\d, ]+) \|$", TEXT, re.MULTILINE)
     named = [int(number) for row in rows for number in row.split(", ")]
-    assert sorted(named) == NUMBERS
+    assert sorted(named) == NUMBERS, "a decision stands in exactly one row of the table at the top"
