@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from msgspec import structs
+from msgspec import Raw, json, structs
 
 from tests.core_step import step
 from worker.config.options import Topics
 from worker.core.encode import encode_step
+from worker.model.events import TIMESTAMP_LIMIT_MS
+from worker.model.outputs import EnrichedEvent, Flag, largest_bytes
+from worker.model.rules import InputRules
 from worker.model.topics import OUTPUTS, TOPICS, Role, TopicSpec
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,3 +57,30 @@ def mentions(spec: TopicSpec) -> Iterator[tuple[str, str]]:
         yield "docs/recipes/duckdb/tables.sql", f"'{file}'"
         yield "docs/recipes/postgresql/load_files.sql", f"'{file}'"
         yield "docs/recipes/clickhouse/kafka.sql", f"'{topic}'"
+
+
+def test_an_event_of_the_longest_texts_and_objects_just_fits_in_the_room_for_it() -> None:
+    limits = InputRules(max_text_bytes=8_192, max_object_bytes=1_000_000)
+    text, data = "\x01" * limits.max_text_bytes, Raw(b'"' + b"x" * (limits.max_object_bytes - 2) + b'"')
+    event = EnrichedEvent(
+        id=text,
+        type=text,
+        device_id=text,
+        timestamp=TIMESTAMP_LIMIT_MS,
+        user_id=text,
+        user_source="device",
+        session_id=text,
+        session_source="assigned",
+        session_start=TIMESTAMP_LIMIT_MS,
+        session_number=2**63,
+        event_number=2**63,
+        session_cause="max_duration",
+        received_at=TIMESTAMP_LIMIT_MS,
+        flags=get_args(Flag),
+        view_id=text,
+        data=data,
+        extra=data,
+    )
+    value_bytes = len(json.encode(event))
+    room_bytes = largest_bytes(EnrichedEvent, limits)
+    assert room_bytes - 4_096 < value_bytes <= room_bytes
