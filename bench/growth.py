@@ -80,7 +80,7 @@ class Deployment:
         to_topic(load, self._servers, self._raw, "none")
 
     def _watch(self, events: int, label: str) -> Run:
-        """Start the worker and watch it until it has put out so many events."""
+        """Start the worker and watch it until it has written so many outputs."""
         bench = Bench(
             bootstrap_servers=self._servers,
             topic=self._raw,
