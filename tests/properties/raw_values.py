@@ -1,5 +1,6 @@
-"""Raw values from odd pieces, so that most are nearly right, some damaged byte by byte; and small limits, so
-that they are met.
+"""Raw values from odd pieces, so that most are nearly right; some are damaged byte by byte.
+
+Limits are small, so that they are met.
 """
 
 from collections.abc import Callable

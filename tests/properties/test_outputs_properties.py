@@ -70,7 +70,7 @@ def test_the_last_records_are_those_of_the_slow_reference(
     outputs = Outputs(stream.options)
     for batch in stream.batches:
         for event in batch["events"]:
-            outputs.take(event, batch["received_at"])
+            outputs.process(event, batch["received_at"])
             assume(not two_bear_one_id(outputs))
     outputs.end()
     running = run(stream, cuts, closings)

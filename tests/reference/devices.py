@@ -68,8 +68,9 @@ def is_expired(device: Device, t: int, options: Options) -> bool:
 
 
 def evict(device: Device, options: Options) -> None:
-    """Memory: the newest session stays (equal ends: starts, then opened later), and of the others those most
-    recently touched.
+    """Memory: the newest session stays, and of the others those most recently touched.
+
+    Of sessions with equal ends the newest is the one that starts later, then the one opened later.
     """
     by_newness = sorted(device["sessions"], key=lambda s: (s["end"], s["start"], s["number"]))
     newest = by_newness[-1]

@@ -60,7 +60,7 @@ class Reference:
 
         late = sessions.is_late(device, t, self.options)
         out_of_order = device["newest"] is not None and t < device["newest"]
-        session, cause = sessions.place(device, event, t, self.options)
+        session, cause = sessions.add_to_session(device, event, t, self.options)
         if device["newest"] is None or t > device["newest"]:
             device["newest"] = t
         if device["first_seen"] is None or t < device["first_seen"]:

@@ -41,8 +41,9 @@ def linked(links: Timeline, t: int, user: str) -> Timeline:
 
 
 def logged_out(links: Timeline, t: int) -> Timeline:
-    """The timeline after a logout at t: nobody from t + 1, unless there is nobody to log out, or a link
-    begins there already.
+    """The timeline after a logout at t: nobody from t + 1.
+
+    Not where there is nobody to log out, nor where a link begins there already.
     """
     if user_in_force(links, t) is None or t + 1 in [since for since, _ in links]:
         return links

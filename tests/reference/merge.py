@@ -4,8 +4,9 @@ from tests.reference.devices import Device, Options, Session
 
 
 def merged(device: Device, grown: Session, options: Options) -> Session:
-    """Out of order, merge: what the session that opened or grew may merge with becomes one with it, the
-    nearest first, until there is nothing more.
+    """Out of order, merge: the session that opened or grew merges with what it may merge with.
+
+    The nearest first, until there is nothing more.
     """
     partners = [
         other for other in device["sessions"] if other is not grown and may_merge(grown, other, options)

@@ -29,7 +29,7 @@ class Outputs:
         self.sessions: dict[tuple[str, str], Row] = {}
         self.identities: dict[str, list[Row | None]] = {}
 
-    def take(self, event: Event, received_at: int | None) -> None:
+    def process(self, event: Event, received_at: int | None) -> None:
         """One event."""
         device_id = event["device_id"]
         t, _ = self.reference.held_time(event["timestamp"], received_at)

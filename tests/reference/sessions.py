@@ -20,11 +20,12 @@ def action_of(event: Mapping[str, Any], options: Options) -> str | None:
     return actions[event["type"]] if event["type"] in actions else actions.get("*")
 
 
-def place(
+def add_to_session(
     device: Device, event: Mapping[str, Any], t: int, options: Options
 ) -> tuple[Session | None, str | None]:
-    """Put one event into a session: the session (None: passive, outside any), and the cause if it opened
-    one.
+    """Add one event to a session; returns the session, and the cause if the event opened it.
+
+    No session for a passive event outside any.
     """
     device["events"] += 1
     device["gone"] = []
@@ -84,8 +85,9 @@ def session_of_id(device: Device, named: str) -> Session | None:
 def session_to_join(
     device: Device, event: Mapping[str, Any], t: int, action: str | None, options: Options
 ) -> tuple[Session | None, str | None]:
-    """For an event without a session id: the session, or None and why one that it could have joined is not
-    joined (None: there was none).
+    """The session that an event without a session id joins, or None and why it joins none.
+
+    The reason is None where there was none that it could have joined.
     """
     if action == "start":
         return None, "event_type"

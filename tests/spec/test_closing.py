@@ -1,5 +1,6 @@
-"""When a silent session closes, what is published of it, and when a device is tidied away (docs/sessions.md,
-Closing).
+"""When a silent session closes, what is published of it, and when a device expires.
+
+docs/sessions.md, Closing.
 """
 
 from collections.abc import Mapping

@@ -1,5 +1,6 @@
-"""A silent device expires by its own next event, or by its partition's expiry clock, which no record moves
-alone (docs/sessions.md, Expiry).
+"""A silent device expires by its own next event, or by its partition's expiry clock.
+
+No record moves that clock alone (docs/sessions.md, Expiry).
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
-"""What is published of sessions and of a device's users when events change them (docs/outputs.md, Sessions
-and Identities).
+"""What is published of sessions and of a device's users when events change them.
+
+docs/outputs.md, Sessions and Identities.
 """
 
 from collections.abc import Mapping

@@ -84,7 +84,7 @@ def add_to_session(
         state.cold_changed = True
     elif session.start_ms < t_ms:  # its start has not moved: it is the newest still, the others are as before
         return session, cause
-    _keep_remembered(state, sessions, rules.remembered, changes)
+    _evict(state, sessions, rules.remembered, changes)
     return session, cause
 
 
@@ -246,9 +246,7 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
         session.user_at_ms = t_ms
 
 
-def _keep_remembered(
-    state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges
-) -> None:
+def _evict(state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges) -> None:
     """Keep the newest session and the others most recently touched; the rest is evicted, and closed."""
     newest = max(sessions, key=_by_end)
     others = sorted([s for s in sessions if s is not newest], key=_by_touch, reverse=True)
