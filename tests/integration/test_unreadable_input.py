@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.produce import ProduceRequest
 from msgspec import json
 
@@ -32,8 +33,14 @@ async def produce(servers: str, topic: str, batch: bytes) -> None:
     await client.bootstrap()
     try:
         await client._wait_on_metadata(topic)
-        answer = await client.send(1, ProduceRequest(None, -1, 10_000, [(topic, [(0, batch)])]))
-        assert answer.topics[0][1][0][1] == 0, answer
+
+        async def accepted() -> bool:
+            answer = await client.send(1, ProduceRequest(None, -1, 10_000, [(topic, [(0, batch)])]))
+            error = for_code(answer.topics[0][1][0][1])
+            assert error is NoError or error.retriable, answer  # a new partition may not have its leader yet
+            return error is NoError
+
+        await eventually(accepted, what="the broker takes the batch")
     finally:
         await client.close()
 
