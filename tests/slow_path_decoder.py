@@ -1,4 +1,4 @@
-"""Reads raw values the long way, for checkers that must not share the worker's shortcuts."""
+"""Reads raw values by the slow path alone, for checkers that must not share the worker's shortcuts."""
 
 from collections.abc import Sequence
 

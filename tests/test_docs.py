@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from msgspec import structs
 
+from tests.house import MAY_IMPORT
 from worker.core.decode import Decoder
 from worker.model.events import Reason
 from worker.model.outputs import (
@@ -212,3 +213,16 @@ def test_architecture_names_every_package_and_module_below_worker() -> None:
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert modules - named <= {"worker/__init__.py", "worker/__main__.py"}
+
+
+def test_architecture_says_what_each_package_may_import() -> None:
+    rows = re.findall(
+        r"^\| (`worker/.*?) \|.*\|(.*)\|$", section("architecture.md", "The packages"), re.MULTILINE
+    )
+    assert rows
+    for packages, imports in rows:
+        names = [
+            name.removeprefix("worker/").removesuffix(".py") for name in re.findall(r"`(.*?)`", packages)
+        ]
+        allowed = set().union(*(MAY_IMPORT[name] for name in names))
+        assert set(re.findall(r"\w+", imports)) == allowed, packages

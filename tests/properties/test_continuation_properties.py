@@ -40,7 +40,7 @@ def test_plain_events_come_out_as_by_the_rules_in_full(
 def _assert_same(
     state: DeviceState, events: list[Event], record: InputRecord, watermark_ms: int, rules: Rules
 ) -> None:
-    """The run of plain events at the front, the short way and in full, on forks of one state."""
+    """The plain events at the front, as plain ones and by the rules in full, on forks of one state."""
     received_at = None if record.timestamp == -1 else record.timestamp
     limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + rules.session.max_future_ms
     short, full = state.fork(), state.fork()

@@ -1,7 +1,7 @@
 """Elements that are refused by the thousand are each checked as if alone, whatever is remembered of others.
 
 What may be remembered rests on claims about elements that are alike, each tested here; and all must agree
-with the careful path.
+with the slow path.
 """
 
 import re

@@ -5,7 +5,7 @@ of timestamps with it. The other rules are proved for all events at once, by loo
 them; an event for which a proof fails is validated with care (``core.event_checks``), alone. Batches that use
 other names or bring properties of their own are rewritten first (``core.normalization``).
 
-Must agree with the careful path on every value it does not leave to it: a property test holds the two
+Must agree with the slow path on every value it does not leave to it: a property test holds the two
 together. It exists because decoding would be half of the worker's CPU time: validating each event with care
 takes seven times as long.
 """
@@ -59,7 +59,7 @@ class FastPath:
         self._surely_fine_data_bytes = min(5 * (limits.max_properties + 1), limits.max_object_bytes)
 
     def decode_plain(self, value: bytes) -> DecodedValue | None:
-        """What the careful path makes of the value, or None where that is left to it. Never raises."""
+        """What the slow path makes of the value, or None where that is left to it. Never raises."""
         extras: list[bytes] | None = None
         try:
             if value.startswith(b"["):

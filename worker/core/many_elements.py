@@ -2,7 +2,7 @@
 
 Runs of good ones are read on the fast path, for one bad event in a batch of good ones, and the others by
 ``core.quick_checks``. Decides which elements are tried together, and validates none. Invariants: never
-raises; every element is in exactly one of the two lists, in order, as the careful path would have it.
+raises; every element is in exactly one of the two lists, in order, as the slow path would have it.
 """
 
 from collections.abc import Sequence

@@ -23,7 +23,7 @@ SEPARATOR = b",\n\r\t \n"
 MOST_BYTES = 2 * 1024
 """A larger value does not gain from company."""
 _MOST_TOGETHER_BYTES = 16 * 1024
-"""Not more, because one bad value sends its whole group the long way."""
+"""Not more, because one bad value sends its whole group to the slow path."""
 _OPENING, _CLOSING = b"[]"
 
 
