@@ -205,8 +205,7 @@ class DeviceStep:
                 result.sessions += session_records(event.device_id, state, changes)
             changes.clear()
             arm(state, rules)
-        elif (
-            not state.close_at_ms
-        ):  # a first event that opened nothing, or sessions were not published so far
+        elif not state.close_at_ms:
+            # A first event that opened nothing, or sessions were not published so far.
             arm(state, rules)
         result.sessions_closed = changes.closed

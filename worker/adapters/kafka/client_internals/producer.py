@@ -106,9 +106,7 @@ async def close_producer(
         for task in done:
             look_at_exception(task)
     transaction = producer._txn_manager._transaction_waiter
-    if (
-        transaction is not None and transaction.done()
-    ):  # of a commit that nobody waited for, or not to its end
+    if transaction is not None and transaction.done():  # of a commit that nobody awaited to its end
         look_at_exception(transaction)
     for batches in producer._message_accumulator._batches.values():
         for batch in batches:  # failed before it was sent: the client waits for that itself, or nobody
