@@ -83,9 +83,8 @@ class LibraryLog(logging.Handler):
                 traceback=frames,
             )
         )
-        with contextlib.suppress(
-            RuntimeError
-        ):  # no event loop here: the next line of this cause writes the count
+        # Without an event loop the next line of this cause writes the count.
+        with contextlib.suppress(RuntimeError):
             asyncio.get_running_loop().call_later(_INTERVAL_S, self._end_interval, key)
 
     def _end_interval(self, key: Key) -> None:

@@ -49,7 +49,8 @@ class FailureStreak:
         self._missing = self._missing + 1 if error.missing_topic else 0
         if self._missing >= _MOST_MISSING:
             topic = error.missing_topic
-            raise Fatal(f"{topic} is gone, or may not be seen any more. {self._topics.when_missing(topic)}")
+            remedy = self._topics.when_missing(topic)
+            raise Fatal(f"{topic} is gone, or may not be seen any more. {remedy}") from error
         self._refusals = self._refusals + 1 if error.refused else 0
         if self._refusals >= _MOST_REFUSALS:
             raise Fatal(
