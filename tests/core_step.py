@@ -16,7 +16,8 @@ from worker.model.state import DeviceState, ExpiryClock, Session
 
 DECODER = Decoder(InputRules(), IdentityRules())
 DEFAULTS = SessionRules()
-RETENTION_MS = Rules().retention_ms
+RULES = Rules()
+RETENTION_MS = RULES.retention_ms
 NO_RECORDS = ExpiryClock()
 
 
@@ -32,6 +33,14 @@ def step(
     records = [r if isinstance(r, Record) else record(offset, r) for offset, r in enumerate(raw)]
     all_rules = Rules(session=rules, retention_ms=retention_ms)
     return process(decode_records(records, DECODER), states or {}, watermark_ms, expiry, all_rules)
+
+
+def published(
+    *raw: RawEvent, states: Mapping[str, DeviceState] | None = None, rules: Rules = RULES
+) -> StepResult:
+    """One call of the core with all of the rules, what is published among them."""
+    records = [record(offset, event) for offset, event in enumerate(raw)]
+    return process(decode_records(records, DECODER), states or {}, 0, NO_RECORDS, rules)
 
 
 def enriched(*raw: RawEvent | Record, rules: SessionRules = DEFAULTS) -> list[EnrichedEvent]:

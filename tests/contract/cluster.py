@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
+from testing.wait import eventually
+
 Record = tuple[bytes | None, bytes | None]
 
 
@@ -96,6 +98,12 @@ async def ends(bootstrap_servers: str, topic: str, number: int = 0) -> tuple[int
     return found[0], found[1]
 
 
+async def is_settled(bootstrap_servers: str, topic: str, number: int = 0) -> bool:
+    """Whether no transaction is open in that partition."""
+    stable, end = await ends(bootstrap_servers, topic, number)
+    return stable == end
+
+
 async def write(
     bootstrap_servers: str,
     topic: str,
@@ -128,10 +136,11 @@ async def acknowledged(sent: Iterable[Awaitable[object]]) -> None:
 async def write_in_transaction(
     bootstrap_servers: str, topic: str, values: Sequence[bytes], transactional_id: str, *, abort: bool = False
 ) -> None:
-    """Append the values to partition 0 in one transaction, and commit or abort it."""
+    """Append the values to partition 0 in one transaction, commit or abort it, and wait for its end."""
     async with writing_in_transaction(bootstrap_servers, transactional_id) as producer:
         await acknowledged([await producer.send(topic, value, partition=0) for value in values])
         await (producer.abort_transaction() if abort else producer.commit_transaction())
+    await eventually(lambda: is_settled(bootstrap_servers, topic), what="the transaction has ended")
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from testing.wait import eventually
-from tests.contract.cluster import committed_offset, ends, make_topics, visible
+from tests.contract.cluster import committed_offset, is_settled, make_topics, visible
 from worker.adapters.kafka.transaction import KafkaTransaction, ProducerOptions
 
 
@@ -72,8 +72,7 @@ class Place:
 
     async def is_settled(self) -> bool:
         """Whether no transaction is open in the outputs."""
-        stable, end = await ends(self.servers, self.outputs)
-        return stable == end
+        return await is_settled(self.servers, self.outputs)
 
 
 @contextlib.asynccontextmanager

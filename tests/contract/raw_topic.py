@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from testing.wait import eventually
-from tests.contract.cluster import ends, reader, write, write_in_transaction
+from tests.contract.cluster import reader, write, write_in_transaction
 from tests.contract.place import transaction_of
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.membership import GroupMember
@@ -55,12 +55,6 @@ class Raw:
     async def write_in_transaction(self, *values: bytes, abort: bool = False) -> None:
         """Append the values in a transaction, and wait for its end."""
         await write_in_transaction(self.servers, self.topic, values, self.topic + "-writer", abort=abort)
-
-        async def is_settled() -> bool:
-            stable, end = await ends(self.servers, self.topic)
-            return stable == end
-
-        await eventually(is_settled, what="the transaction has ended")
 
     async def commit(self, offset: int) -> None:
         """Commit the group's offset of partition 0, while nobody is in the group."""

@@ -10,9 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from testing.kafka.broker import free_ports
-from testing.wait import eventually
 from tests.conftest import Kafka
-from tests.contract.cluster import delete_records, ends, make_topics, write_in_transaction
+from tests.contract.cluster import delete_records, make_topics, write_in_transaction
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.errors import Fatal, TransactionLost
 from worker.ports import StateRecord
@@ -29,12 +28,6 @@ class Log:
     async def write(self, *values: bytes, abort: bool = False) -> None:
         """Write them in one transaction, and wait for its end."""
         await write_in_transaction(self.servers, self.topic, values, self._transactional_id, abort=abort)
-
-        async def is_settled() -> bool:
-            stable, end = await ends(self.servers, self.topic)
-            return stable == end
-
-        await eventually(is_settled, what="the transaction has ended")
 
     @asynccontextmanager
     async def reader(

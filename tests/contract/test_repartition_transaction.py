@@ -9,7 +9,7 @@ import pytest
 
 from testing.wait import eventually
 from tests.conftest import Kafka
-from tests.contract.cluster import ends, visible_records
+from tests.contract.cluster import is_settled, visible_records
 from tests.contract.place import Place, write_all
 from worker.errors import TransactionLost
 from worker.model.repartition import Headers, RepartitionedRecord
@@ -54,12 +54,6 @@ async def becomes_seen(place: Place, partition: int, records: list[Repartitioned
         return await seen(place, partition) == as_seen(records)
 
     await eventually(is_seen, what=f"they are seen in partition {partition}", timeout_s=10)
-
-
-async def is_settled(place: Place, partition: int) -> bool:
-    """Whether no transaction is open there."""
-    stable, end = await ends(place.servers, place.repartition, partition)
-    return stable == end
 
 
 def test_what_is_sent_on_appears_in_its_partition_with_the_commit_and_not_before(place: Place) -> None:
@@ -127,7 +121,9 @@ def test_discarding_leaves_nothing_of_it_in_other_partitions_either(place: Place
             await transaction.acknowledged()
             transaction.discard()
             await transaction.fence()
-            assert await is_settled(place, 1), "nobody has to wait for what was dropped"
+            assert await is_settled(place.servers, place.repartition, 1), (
+                "nobody has to wait for what was dropped"
+            )
             assert await seen(place, 1) == []
             await transaction.begin()
             await transaction.forward(place.repartition, 1, kept)

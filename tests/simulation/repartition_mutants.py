@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from msgspec import structs
 
@@ -17,12 +17,10 @@ from worker.core.pipeline import decode_records
 from worker.core.repartition import arrived, divide, misplaced_devices
 from worker.model.events import InputRecord
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
-from worker.ports import TaskPorts
-from worker.task.commit_policy import CommitPolicy
 from worker.task.draft import Draft
 from worker.task.input_stage import InputBatch, InputStage, PartitionerCheck
 from worker.task.layout import Layout
-from worker.task.partition_task import PartitionTask, ProcessServices, Topology
+from worker.task.partition_task import PartitionTask, Topology
 
 
 class ForwardsInATransactionOfItsOwn(PartitionTask):
@@ -77,17 +75,9 @@ class CommitsNoOffsetOfTheRepartitionTopic(FakeTransaction):
 class RepartitionsWhatHasArrived(PartitionTask):
     """It has another partitioner configured, and does not keep what arrived."""
 
-    def __init__(
-        self,
-        partition: int,
-        topology: Topology,
-        ports: TaskPorts,
-        services: ProcessServices,
-        policy: CommitPolicy,
-        max_store_age_s: float,
-    ) -> None:
+    def __init__(self, partition: int, topology: Topology, *others: Any) -> None:
         topology = structs.replace(topology, input_stage=_SuspiciousInputStage(partition, topology.layout))
-        super().__init__(partition, topology, ports, services, policy, max_store_age_s)
+        super().__init__(partition, topology, *others)
 
 
 class _SuspiciousInputStage(InputStage):

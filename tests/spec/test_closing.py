@@ -7,14 +7,12 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.builders import RawEvent, click, ms, record
-from tests.core_step import DECODER
+from tests.builders import RawEvent, click, ms
+from tests.core_step import published
 from worker.core.closing import TimerResult, arm, run_timers
-from worker.core.device_step import StepResult
-from worker.core.pipeline import decode_records, process
 from worker.model.outputs import EventName
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState, ExpiryClock
+from worker.model.state import DeviceState
 
 DAY_MS = 86_400_000
 MONTH_MS = 32 * DAY_MS
@@ -26,13 +24,6 @@ UNPUBLISHED = Rules(publish_sessions=False)
 def after(*raw: RawEvent, rules: Rules = RULES) -> dict[str, DeviceState]:
     """The states that events leave."""
     return published(*raw, rules=rules).states
-
-
-def published(
-    *raw: RawEvent, states: Mapping[str, DeviceState] | None = None, rules: Rules = RULES
-) -> StepResult:
-    records = [record(offset, event) for offset, event in enumerate(raw)]
-    return process(decode_records(records, DECODER), states or {}, 0, ExpiryClock(), rules)
 
 
 def at(instant_ms: int, states: Mapping[str, DeviceState], rules: Rules = RULES) -> TimerResult:

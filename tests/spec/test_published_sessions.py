@@ -3,30 +3,20 @@
 docs/outputs.md, Sessions and Identities.
 """
 
-from collections.abc import Mapping
 from copy import copy
 
 import pytest
 
-from tests.builders import RawEvent, click, ms, record
-from tests.core_step import DECODER
+from tests.builders import RawEvent, click, ms
+from tests.core_step import published
 from worker.core.closing import run_timers
-from worker.core.device_step import StepResult
-from worker.core.pipeline import decode_records, process
 from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState, ExpiryClock, Link, Session
+from worker.model.state import DeviceState, Link, Session
 
 RULES = Rules()
-
-
-def published(
-    *raw: RawEvent, states: Mapping[str, DeviceState] | None = None, rules: Rules = RULES
-) -> StepResult:
-    records = [record(offset, event) for offset, event in enumerate(raw)]
-    return process(decode_records(records, DECODER), states or {}, 0, ExpiryClock(), rules)
 
 
 def after(*raw: RawEvent, rules: Rules = RULES) -> dict[str, DeviceState]:

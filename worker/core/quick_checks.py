@@ -74,7 +74,7 @@ class QuickChecks:
         """Whether a text is a placeholder instead of a device. Not for long ones, for they are kept."""
 
     def validate_all(self, elements: Sequence[bytes], refusals: RefusalCache) -> list[Event | Refusal]:
-        """What becomes of each element. ``remembered`` is for elements of one value."""
+        """What becomes of each element. ``refusals`` are those of one value."""
         most = self._limits.max_depth
         together = b",".join(elements)
         all_utf8 = together.isascii() or is_utf8(together)
