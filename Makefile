@@ -82,6 +82,6 @@ lock: ## Resolve the dependencies again into the three requirements locks
 	@directory=$$(mktemp -d); trap 'rm -rf "$$directory"' EXIT; \
 	$(PYTHON) -m venv "$$directory"; \
 	"$$directory/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'; \
-	"$$directory/bin/"$(COMPILE) $(UPGRADE) --extra demo --extra dev -o requirements.lock pyproject.toml; \
-	"$$directory/bin/"$(COMPILE) --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml; \
+	"$$directory/bin/"$(COMPILE) $(UPGRADE) --extra collect --extra demo --extra dev -o requirements.lock pyproject.toml; \
+	"$$directory/bin/"$(COMPILE) --extra collect --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml; \
 	"$$directory/bin/"$(COMPILE) --build-deps-for wheel --only-build-deps --constraint requirements.lock --no-annotate -o requirements-build.lock pyproject.toml

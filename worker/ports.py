@@ -6,13 +6,13 @@ step it by seed; every failure leaves a port as one of the errors in ``worker.er
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from worker.model.events import InputRecord
 from worker.model.outputs import OutputRecord
-from worker.model.repartition import RepartitionedRecord
+from worker.model.repartition import Headers, RepartitionedRecord
 from worker.model.state import Checkpoint, GroupOffset
 
 StateRecord = tuple[bytes, bytes | None]
@@ -171,6 +171,44 @@ class Transaction(Protocol):
 
     def discard(self) -> None:
         """Drop the producer without waiting; the next ``fence`` aborts what it left open."""
+        ...
+
+
+class RawRecord(Struct, frozen=True, gc=False):
+    """A record for the raw topic. ``timestamp_ms`` is the time at which its request was received."""
+
+    partition: int
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int
+    headers: Headers
+
+
+Delivery = Literal["stored", "rejected", "not_sent", "unknown"]
+"""What became of a record that was handed to ``RawProducer.send``.
+
+``stored``: every in-sync replica has it. ``rejected``: the brokers refused it for good, as too large; it is
+not stored. ``not_sent``: it is not stored, and may be sent again. ``unknown``: no answer in time; it may be
+stored, now or later.
+"""
+
+
+class RawProducer(Protocol):
+    """Writes to the raw topic and says of each record what became of it. Never raises for brokers."""
+
+    def partitions(self) -> int | None:
+        """How many partitions the raw topic has; None until brokers have named it."""
+        ...
+
+    def is_stalled(self, partition: int) -> bool:
+        """Whether the oldest batch of the partition has waited longer than allowed, or it has no leader."""
+        ...
+
+    async def send(self, records: Sequence[RawRecord]) -> Sequence[Delivery]:
+        """Send records, in order for each partition, and wait for all answers, up to the configured time.
+
+        One delivery for each record, in their order. Shielded: a caller that is cancelled changes nothing.
+        """
         ...
 
 

@@ -18,6 +18,7 @@ from worker.model.topics import TOPICS, Role
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 Compression = Literal["none", "gzip", "snappy", "lz4", "zstd"]
+ContextField = Literal["ip", "ip_truncated", "user_agent", "origin"]
 
 
 class Secret:
@@ -128,6 +129,40 @@ class Health(Struct, frozen=True, kw_only=True):
     file: str = "auto"
 
 
+class Collect(Struct, frozen=True, kw_only=True):
+    """The HTTPS API: addresses, write keys, what is done with refused events, and limits.
+
+    Limits of connections and of bytes are those of one process. Source: docs/collect.md.
+    """
+
+    listen: str = "127.0.0.1:8080"
+    admin_listen: str = "127.0.0.1:8081"
+    keys_file: str = ""
+    keys: Secret = Secret()
+    anonymous: bool = False
+    refused: Literal["answer", "forward"] = "answer"
+    context: tuple[ContextField, ...] = ()
+    paths: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    max_body_bytes: int = 1_000_000
+    max_events: int = 500
+    max_connections: int = 10_000
+    pending_mb: int = 64
+    ack_timeout_ms: int = 10_000
+    stall_ms: int = 1_500
+    linger_ms: int = 2
+    drain_delay_s: int = 5
+    tls_certfile: str = ""
+    tls_keyfile: str = ""
+
+
+class Live(Struct, frozen=True, kw_only=True):
+    """The live page: where it listens, and the token that it asks for on other addresses than loopback."""
+
+    listen: str = "127.0.0.1:8700"
+    token: Secret = Secret()
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """All options, checked. ``sources``: option -> the file or variable that set it; others have their
     default.
@@ -141,6 +176,8 @@ class Config(Struct, frozen=True, kw_only=True):
     state: State = State()
     log: Log = Log()
     health: Health = Health()
+    collect: Collect = Collect()
+    live: Live = Live()
     sources: Mapping[str, str] = {}
 
     @property
@@ -194,6 +231,8 @@ SECTIONS: dict[str, type[Struct]] = {
     "state": State,
     "log": Log,
     "health": Health,
+    "collect": Collect,
+    "live": Live,
 }
 
 BOUNDS: dict[str, tuple[int, int]] = {
@@ -213,6 +252,10 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "state.memory_mb": (16, 1_048_576),
     "state.retention_days": (1, 36_500),
     "log.stats_interval_s": (1, 86_400),
+    "collect.max_body_bytes": (1_024, 64 * 1024 * 1024),
+    "collect.max_events": (1, 10_000),
+    "collect.linger_ms": (0, 1_000),
+    "collect.drain_delay_s": (0, 600),
 }
 """The least and the greatest value of an integer option, both allowed. All others: ``ANY_COUNT``."""
 
@@ -222,5 +265,8 @@ EXAMPLES: dict[str, object] = {
     "session.event_types": {"logout": "unlink"},
     "identity.blocked_user_ids": ["null", "anonymous"],
     "identity.blocked_device_ids": ["null", "anonymous"],
+    "collect.context": ["ip_truncated", "user_agent"],
+    "collect.paths": ["/e"],
+    "collect.trusted_proxies": ["10.0.0.0/8"],
 }
 """A value of each option that is a table or a list, shown where a wrong one is refused."""

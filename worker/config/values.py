@@ -107,6 +107,8 @@ def _expectation(key: str) -> str:
     if isinstance(KINDS[key], DictType):
         *most, last = get_args(get_args(kind)[1])
         what = f"a table with the values {', '.join(most)} or {last}"
+    elif choices := get_args(get_args(kind)[0]):
+        what = f"a list of {', '.join(choices)}"
     else:
         what = "a list of texts"
     return f"expected {what}, e.g. {show(EXAMPLES[key])}"
