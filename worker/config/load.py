@@ -96,9 +96,8 @@ class _Reading:
             return
         for section, table in tables.items():
             if section not in SECTIONS:
-                self.lines.append(
-                    f"{path}: unknown section [{section}]{_did_you_mean(_near(section, SECTIONS))}"
-                )
+                hint = _did_you_mean(_near(section, SECTIONS)) or f": expected one of {', '.join(SECTIONS)}"
+                self.lines.append(f"{path}: unknown section [{section}]{hint}")
             elif not isinstance(table, dict):
                 self.lines.append(
                     f"{path}: {section}: expected a section, [{section}], with options below it"
