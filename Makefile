@@ -50,6 +50,7 @@ types: setup ## Check types, strictly
 docs: setup ## Write the generated pages again
 	@$(BIN)/python docs/generate_log_events.py
 	@$(BIN)/python -m docs.generate_tour
+	@$(BIN)/python -m docs.generate_openapi
 
 .PHONY: simulate
 simulate: setup ## Try workers on a simulated Kafka: SEEDS=100000 histories FROM=0, or the one of SEED=17
