@@ -112,8 +112,10 @@ def test_all_faults_of_file_and_environment_are_reported_at_once(file: File) -> 
     assert faults(path, LOG_LEVEL="loud", SESSION_SPLIT_ON_USER_CHANGE="yes") == [
         'prod.toml: kafka.start_from = "now": expected one of earliest, latest',
         "prod.toml: session.remembered = 1: expected 2 to 64",
-        "prod.toml: unknown section [nothing]: expected one of kafka, topics, input, session, identity, state, "
-        "log, health, collect, live",
+        (
+            "prod.toml: unknown section [nothing]: expected one of kafka, topics, input, session, identity, "
+            "state, log, health, collect, live"
+        ),
         'SESSIONIZER_LOG_LEVEL = "loud": expected one of debug, info, warning, error',
         'SESSIONIZER_SESSION_SPLIT_ON_USER_CHANGE = "yes": expected true or false',
         (
