@@ -29,14 +29,14 @@ Written to stdout. Each line begins with the same three fields:
 | `event` | what happened: one of the names below, which stay the same from release to release |
 | `level` | `info`, `warning` or `error` |
 | `timestamp` | wall clock of the machine, UTC |
-| `instance` | the worker that wrote the line: `log.instance`, or host name and process id |
-| `slot` | only under `run --processes`: the process that wrote the line, from 0 |
+| `instance` | the worker or collector that wrote the line: `log.instance`, or host name and process id |
+| `slot` | only under `--processes`: the process that wrote the line, from 0 |
 | `log_lines_lost` | only after lines could not be written, as on a full disk: how many |
 
 With `log.format = "json"` (the default where stdout is no terminal) each is one JSON object a line. The
-worker's own lines are written per transaction or interval, never per event of the raw topic, and hold no
-event data, no ids of people or devices and no secrets. What libraries log, from `warning` on, becomes
-`library.warning`: once a minute for each cause.
+program's own lines are written per transaction or interval, never per event or request. They hold no event
+data, no ids of people or devices, no addresses of clients and no secrets. What libraries log, from `warning`
+on, becomes `library.warning`: once a minute for each cause.
 """
 
 LABELS = ("Alert", "Remedy")
@@ -89,6 +89,8 @@ def in_words(hint: object) -> str:
     arguments = typing.get_args(hint)
     if isinstance(hint, types.UnionType):
         return " or ".join(in_words(argument) for argument in arguments)
+    if typing.get_origin(hint) is dict and typing.get_origin(arguments[1]) is dict:
+        return f"object of objects: {in_words(typing.get_args(arguments[1])[1])} by name by name"
     if typing.get_origin(hint) is dict:
         return f"object: {in_words(arguments[1])} by name"
     if typing.get_origin(hint) is list:

@@ -24,7 +24,9 @@ EXAMPLES = {
     float: 1.5,
     str | None: None,
     float | None: 2.5,
+    bool: True,
     dict[str, int]: {"a": 1},
+    dict[str, dict[str, int]]: {"a": {"b": 1}},
     dict[str, int | None]: {"a": 1, "b": None},
     list[str]: ["a"],
 }
@@ -86,7 +88,7 @@ def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -
     log_output.configure("json", "error")
     for kind in CATALOGUE:
         telemetry.emit(example(kind))
-    assert {line["event"] for line in lines(capsys)} == {"worker.failed"}
+    assert {line["event"] for line in lines(capsys)} == {"worker.failed", "collect.failed"}
 
 
 def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.CaptureFixture[str]) -> None:

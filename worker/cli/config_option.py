@@ -20,9 +20,9 @@ ConfigPath = Annotated[
 ]
 
 
-def read(path: Path | None, *, connects: bool = True) -> Config:
+def read(path: Path | None, *, connects: bool = True, collects: bool = False) -> Config:
     """The configuration. Raises ``ConfigError``, which ``main`` turns into exit code 2."""
-    return load(path, os.environ, connects=connects)
+    return load(path, os.environ, connects=connects, collects=collects)
 
 
 def print_warnings(config: Config) -> None:

@@ -1,17 +1,18 @@
 """Checks across options: which values contradict each other, and which files must be readable.
 
-Each check yields a ``Fault``: the options it is about, the wrong one first, and a reason in which ``{1}``
-stands for the second of them with its value. A check may open a file, and knows no network. The invariant: it
-is only asked about values that have their type and are within their bounds.
+Each check yields a ``Fault``; those of the HTTPS API are in ``collect_checks``. A check may open a file, and
+knows no network. The invariant: it is only asked about values that have their type and are within their
+bounds.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from worker.config.collect_checks import COLLECT_CHECKS, COLLECTOR_CHECKS
+from worker.config.fault import Fault, unreadable
 from worker.config.options import Config
 from worker.config.values import value_of
 from worker.model.topics import TOPICS
@@ -19,19 +20,14 @@ from worker.model.topics import TOPICS
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-class Fault(NamedTuple):
-    """Some options, and what is wrong with the first of them."""
-
-    keys: tuple[str, ...]
-    reason: str
-
-
-def faults(config: Config, *, connects: bool) -> Iterator[Fault]:
+def faults(config: Config, *, connects: bool, collects: bool = False) -> Iterator[Fault]:
     """Everything wrong with a configuration whose values are right each by itself.
 
-    ``connects``: whether to check also what only a connection to brokers needs.
+    ``connects``: whether to check also what only a connection to brokers needs. ``collects``: the same of
+    what only the collector needs.
     """
-    for check in (*CONNECTION_CHECKS, *CHECKS) if connects else CHECKS:
+    checks = (*CONNECTION_CHECKS, *CHECKS) if connects else CHECKS
+    for check in (*checks, *COLLECTOR_CHECKS) if collects else checks:
         yield from check(config)
 
 
@@ -162,7 +158,7 @@ def _token_endpoint(config: Config) -> Iterator[Fault]:
         yield Fault(
             ("kafka.sasl_oauth_cafile", "kafka.sasl_oauth_token_url"), "has no meaning with {1}: use https"
         )
-    if kafka.sasl_oauth_cafile and (problem := _unreadable(Path(kafka.sasl_oauth_cafile))):
+    if kafka.sasl_oauth_cafile and (problem := unreadable(Path(kafka.sasl_oauth_cafile))):
         yield Fault(("kafka.sasl_oauth_cafile",), problem)
 
 
@@ -190,7 +186,7 @@ def _ssl(config: Config) -> Iterator[Fault]:
         if value and not used:
             yield Fault((key, "kafka.security_protocol"), "has no meaning with {1}: use SSL or SASL_SSL")
     for key, path in paths:
-        if path and used and (problem := _unreadable(Path(path))):
+        if path and used and (problem := unreadable(Path(path))):
             yield Fault((key,), problem)
     if kafka.ssl_keyfile and not kafka.ssl_certfile:
         yield Fault(
@@ -198,15 +194,6 @@ def _ssl(config: Config) -> Iterator[Fault]:
         )
     if kafka.ssl_password and not kafka.ssl_certfile:
         yield Fault(("kafka.ssl_certfile", "kafka.ssl_password"), "is needed with {1}, which opens its key")
-
-
-def _unreadable(path: Path) -> str:
-    """Why the file cannot be read; empty where it can."""
-    try:
-        with path.open("rb"):
-            return ""
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
 
 
 def _state(config: Config) -> Iterator[Fault]:
@@ -221,4 +208,5 @@ CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _sizes,
     _topics,
     _state,
+    *COLLECT_CHECKS,
 )

@@ -41,18 +41,21 @@ class ConfigError(Exception):
         self.lines = lines
 
 
-def load(path: Path | None, environ: Mapping[str, str], *, connects: bool = True) -> Config:
+def load(
+    path: Path | None, environ: Mapping[str, str], *, connects: bool = True, collects: bool = False
+) -> Config:
     """The configuration: the environment's values, then those of the file at ``path`` (if any), then
     defaults.
 
     Raises ``ConfigError`` with every fault of both. Without ``connects`` nothing is read or checked that only
-    a connection to brokers needs. Source: docs/operations.md, Set up.
+    a connection to brokers needs; ``collects`` adds what only the collector needs, its certificate.
+    Source: docs/operations.md, Set up.
     """
     reading = _Reading(connects=connects)
     if path is not None:
         reading.file(path)
     reading.environment(environ)
-    return reading.result()
+    return reading.result(collects=collects)
 
 
 def topic_variables(prefix: str) -> dict[str, str]:
@@ -156,10 +159,10 @@ class _Reading:
             self.faulty.add(key)
             self._fault(key, Secret("any") if is_secret(key) else value, str(expected))
 
-    def result(self) -> Config:
+    def result(self, *, collects: bool) -> Config:
         """The configuration. Raises ``ConfigError`` where anything is wrong."""
         config = self._config()
-        for keys, reason in faults(config, connects=self._connects):
+        for keys, reason in faults(config, connects=self._connects, collects=collects):
             if self.faulty.isdisjoint(keys):
                 others = [f"{key} = {show(value_of(config, key))}{self._set_by(key)}" for key in keys]
                 self._fault(keys[0], value_of(config, keys[0]), reason.format(*others))

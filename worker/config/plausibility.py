@@ -6,7 +6,8 @@ machine: its memory is an argument. The invariant: no value that somebody may us
 
 from collections.abc import Iterator
 
-from worker.config.checks import Fault
+from worker.config.address import address_of
+from worker.config.fault import Fault
 from worker.config.options import Config
 from worker.config.values import value_of
 
@@ -20,6 +21,8 @@ _MIN_MS = {
     "session.max_duration_ms": 60_000,
     "kafka.heartbeat_interval_ms": 100,
     "kafka.commit_interval_ms": 10,
+    "collect.ack_timeout_ms": 100,
+    "collect.stall_ms": 20,
 }
 """Shorter durations are probably seconds. 0 has a meaning of its own and is not warned of."""
 
@@ -48,6 +51,13 @@ def implausible(config: Config, machine_mb: int | None, processes: int) -> Itera
             yield Fault((key,), f"is {value / 86_400_000:.0f} days: the unit is milliseconds")
     if config.log.stats_interval_s > _MAX_STATS_INTERVAL_S:
         yield Fault(("log.stats_interval_s",), "is more than an hour: the unit is seconds")
+    if _is_plaintext_in_public(config):
+        yield Fault(
+            ("collect.listen",),
+            "answers anybody without TLS, so keys and events can be read between here and there: set "
+            "collect.tls_certfile and tls_keyfile, or name the proxy in front that ends TLS in "
+            "collect.trusted_proxies",
+        )
     beside_mb = processes * BESIDE_MB
     if machine_mb is not None and config.state.memory_mb + beside_mb > machine_mb:
         yield Fault(
@@ -55,3 +65,9 @@ def implausible(config: Config, machine_mb: int | None, processes: int) -> Itera
             f"together with the {beside_mb} MiB that it takes besides, it is more than the {machine_mb} MiB "
             "of memory here (the unit is MiB)",
         )
+
+
+def _is_plaintext_in_public(config: Config) -> bool:
+    address = address_of(config.collect.listen)
+    protected = config.collect.tls_certfile or config.collect.trusted_proxies
+    return address is not None and not address.is_private and not protected

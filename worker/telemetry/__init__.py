@@ -1,4 +1,4 @@
-"""The log events of the worker: one typed struct each, and ``emit``, which writes one.
+"""The log events of worker and collector: one typed struct each, and ``emit``, which writes one.
 
 ``docs/log_events.md`` is made from the docstrings of the structs: what happened, when to alert (``Alert:``),
 what to do (``Remedy:``). Invariants: an event holds no event data, no ids of people or devices and no
@@ -6,6 +6,16 @@ secrets; it is written per transaction or interval, never per event of the raw t
 called ``reason``.
 """
 
+from worker.telemetry.collect_events import CollectDraining as CollectDraining
+from worker.telemetry.collect_events import CollectFailed as CollectFailed
+from worker.telemetry.collect_events import CollectKafkaAway as CollectKafkaAway
+from worker.telemetry.collect_events import CollectKafkaBack as CollectKafkaBack
+from worker.telemetry.collect_events import CollectKeysInvalid as CollectKeysInvalid
+from worker.telemetry.collect_events import CollectKeysLoaded as CollectKeysLoaded
+from worker.telemetry.collect_events import CollectRefused as CollectRefused
+from worker.telemetry.collect_events import CollectStarted as CollectStarted
+from worker.telemetry.collect_events import CollectStatus as CollectStatus
+from worker.telemetry.collect_events import CollectStopped as CollectStopped
 from worker.telemetry.log_event import LogEvent as LogEvent
 from worker.telemetry.log_event import emit as emit
 from worker.telemetry.partition_events import InputGapSkipped as InputGapSkipped
@@ -42,4 +52,4 @@ from worker.telemetry.worker_events import WorkerStopped as WorkerStopped
 CATALOGUE: tuple[type[LogEvent], ...] = tuple(
     sorted(LogEvent.__subclasses__(), key=lambda kind: kind.__module__, reverse=True)
 )
-"""Every log event, in the order of the page: those of the worker first, then those of a partition."""
+"""Every log event, in the order of the page: those of the worker, of a partition, and of the collector."""
