@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("lifecycle", "watchdog", "health", "log_output", "process_limits", "preflight", "signals"),
     },
     "processes": {"lifecycle", "config", "errors", "telemetry", "health", "signals"},
+    "collect": set(),
     "progress": set(),
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
     "demo": {"model", "config", "errors", "telemetry", "app", "progress"},

@@ -157,10 +157,16 @@ class Collect(Struct, frozen=True, kw_only=True):
 
 
 class Live(Struct, frozen=True, kw_only=True):
-    """The live page: where it listens, and the token that it asks for on other addresses than loopback."""
+    """The live page: where it listens, and the token that it asks for on other addresses than loopback.
+
+    ``collector``: where browsers reach the HTTPS API, as ``https://host``; empty: on ``collect.listen``.
+    ``write_key``: the key that the page sends with; whoever may open the page can read it.
+    """
 
     listen: str = "127.0.0.1:8700"
     token: Secret = Secret()
+    collector: str = ""
+    write_key: Secret = Secret()
 
 
 class Config(Struct, frozen=True, kw_only=True):
