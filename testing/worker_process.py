@@ -24,6 +24,8 @@ from testing.wait import eventually
 class WorkerProcess:
     """One ``sessionizer run``, with a state directory of its own that outlives it."""
 
+    COMMAND = "run"
+
     def __init__(
         self, environment: Mapping[str, str], directory: Path, name: str, arguments: Sequence[str] = ()
     ) -> None:
@@ -34,7 +36,7 @@ class WorkerProcess:
             "SESSIONIZER_STATE_DIRECTORY": str(self.state_directory),
         }
         self._log = directory / f"{name}.log"
-        self._arguments = ["run", *arguments]
+        self._arguments = [self.COMMAND, *arguments]
         self._process: subprocess.Popen[bytes] | None = None
         self.name = name
 
