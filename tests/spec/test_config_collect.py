@@ -8,6 +8,8 @@ from tests.configurations import faults
 from worker.config import ConfigError, load, warnings
 from worker.config.address import Address, address_of
 
+KEYS = {"SESSIONIZER_COLLECT_KEYS": "shop:wk_0123456789abcdef"}
+
 
 @pytest.mark.parametrize(
     ("text", "host", "port"),
@@ -115,7 +117,7 @@ def test_what_only_the_collector_needs_is_checked_only_for_it(
     named = {f"SESSIONIZER_{name}": value for name, value in variables.items()}
     load(None, named)
     with pytest.raises(ConfigError) as refused:
-        load(None, named, collects=True)
+        load(None, named | KEYS, collects=True)
     (line,) = refused.value.lines
     assert expected in line
 
@@ -150,4 +152,4 @@ def test_seconds_by_mistake_are_warned_of() -> None:
 
 def test_the_files_of_the_project_pass_what_the_collector_needs() -> None:
     for path in sorted((Path(__file__).parents[2] / "config").rglob("*.toml")):
-        load(path, {}, collects=True)
+        load(path, KEYS, collects=True)

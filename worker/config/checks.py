@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from worker.config.collect_checks import COLLECT_CHECKS, COLLECTOR_CHECKS
 from worker.config.fault import Fault, unreadable
+from worker.config.key_checks import KEY_CHECKS
 from worker.config.options import Config
 from worker.config.values import value_of
 from worker.model.topics import TOPICS
@@ -27,7 +28,7 @@ def faults(config: Config, *, connects: bool, collects: bool = False) -> Iterato
     what only the collector needs.
     """
     checks = (*CONNECTION_CHECKS, *CHECKS) if connects else CHECKS
-    for check in (*checks, *COLLECTOR_CHECKS) if collects else checks:
+    for check in (*checks, *COLLECTOR_CHECKS, *KEY_CHECKS) if collects else checks:
         yield from check(config)
 
 

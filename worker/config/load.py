@@ -30,7 +30,12 @@ TEST_PREFIX = "SESSIONIZER_TEST_"
 """Variables of the project's own tests, which are no options."""
 
 VARIABLES: dict[str, str] = {PREFIX + key.replace(".", "_").upper(): key for key in OPTIONS}
-SECRET_FILES: dict[str, str] = {f"{name}_FILE": name for name, key in VARIABLES.items() if is_secret(key)}
+SECRET_FILES: dict[str, str] = {
+    file: name
+    for name, key in VARIABLES.items()
+    if is_secret(key)
+    and (file := f"{name}_FILE") not in VARIABLES  # collect.keys_file, which takes both forms
+}
 
 
 class ConfigError(Exception):
@@ -48,7 +53,7 @@ def load(
     defaults.
 
     Raises ``ConfigError`` with every fault of both. Without ``connects`` nothing is read or checked that only
-    a connection to brokers needs; ``collects`` adds what only the collector needs, its certificate.
+    a connection to brokers needs; ``collects`` adds what only the collector needs, its keys and certificate.
     Source: docs/operations.md, Set up.
     """
     reading = _Reading(connects=connects)
