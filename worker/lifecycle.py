@@ -13,20 +13,30 @@ from typing import Any
 from worker import telemetry
 from worker.errors import Fatal
 
+Failure = type[telemetry.WorkerFailed] | type[telemetry.CollectFailed]
+"""The log event that says why a process ends with exit code 1."""
 
-def exit_code(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
+
+def exit_code(
+    main: Callable[[], Coroutine[Any, Any, int]],
+    *,
+    failure: Failure = telemetry.WorkerFailed,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> int:
     """Run ``main`` in an event loop; its exit code, or 1 where it raises Fatal.
 
     An unexpected exception is logged without its arguments, which may be people's data, and raised.
+    ``new_loop`` makes another event loop than asyncio's own.
     """
     try:
-        return asyncio.run(main())
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(main())
     except Fatal as fatal:
-        telemetry.emit(telemetry.WorkerFailed(reason=str(fatal)))
+        telemetry.emit(failure(reason=str(fatal)))
         return 1
     except Exception as error:
         reason = f"unexpected {type(error).__name__}, a bug: please report it with the traceback on stderr"
-        telemetry.emit(telemetry.WorkerFailed(reason=reason))
+        telemetry.emit(failure(reason=reason))
         raise
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 STOP = (
     signal.SIGTERM,
     signal.SIGINT,
-    signal.SIGHUP,  # a terminal that closes; also how daemons are asked to read their configuration again
+    signal.SIGHUP,  # a terminal that closes; also how daemons are asked to read files again: ``on_reload``
     signal.SIGALRM,
     signal.SIGVTALRM,
     signal.SIGPROF,
@@ -29,32 +29,43 @@ DUMP = (signal.SIGQUIT, signal.SIGUSR1)
 IGNORED = (signal.SIGUSR2,)
 
 
-def listen(stop: asyncio.Event, *, on_dump: Callable[[signal.Signals], None] | None = None) -> None:
+Handler = Callable[[signal.Signals], None]
+
+
+def listen(
+    stop: asyncio.Event,
+    *,
+    on_dump: Handler | None = None,
+    on_stop: Handler | None = None,
+    on_reload: Handler | None = None,
+) -> None:
     """Let the running event loop set ``stop`` for ``STOP`` and write stacks for ``DUMP``.
 
-    ``on_dump`` is called with each signal of ``DUMP``, after the log line. SIGHUP stays ignored where whoever
-    started the process (``nohup``) had it ignored.
+    ``on_dump`` and ``on_stop`` are called with each signal of their kind, after the log line. With
+    ``on_reload`` SIGHUP calls that, and stops nothing. Else SIGHUP stays ignored where whoever started the
+    process (``nohup``) had it ignored.
     """
     from worker import telemetry  # late: ``end_before_work`` must be called before this is loaded
 
     loop = asyncio.get_running_loop()
 
-    def end(number: signal.Signals) -> None:
-        stop.set()
-        telemetry.emit(telemetry.SignalReceived(signal=number.name, action="stop"))
+    def receive(number: signal.Signals, action: str, then: Handler | None) -> None:
+        if action == "stop":
+            stop.set()
+        telemetry.emit(telemetry.SignalReceived(signal=number.name, action=action))
+        if then is not None:
+            then(number)
 
-    def dump(number: signal.Signals) -> None:
-        telemetry.emit(telemetry.SignalReceived(signal=number.name, action="dump"))
-        if on_dump is not None:
-            on_dump(number)
-
-    def ignore(number: signal.Signals) -> None:
-        telemetry.emit(telemetry.SignalReceived(signal=number.name, action="ignored"))
-
-    for numbers, handle in ((STOP, end), (DUMP, dump), (IGNORED, ignore)):
+    for numbers, action, then in (
+        (STOP, "stop", on_stop),
+        (DUMP, "dump", on_dump),
+        (IGNORED, "ignored", None),
+    ):
         for number in numbers:
             if number is not signal.SIGHUP or not _is_ignored(number):
-                loop.add_signal_handler(number, handle, number)
+                loop.add_signal_handler(number, receive, number, action, then)
+    if on_reload is not None:
+        loop.add_signal_handler(signal.SIGHUP, receive, signal.SIGHUP, "reload", on_reload)
     for number in DUMP:
         # C code writes the stacks, so that it works also where the event loop is blocked.
         faulthandler.register(number, all_threads=True, chain=True)

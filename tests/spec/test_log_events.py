@@ -88,7 +88,9 @@ def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -
     log_output.configure("json", "error")
     for kind in CATALOGUE:
         telemetry.emit(example(kind))
-    assert {line["event"] for line in lines(capsys)} == {"worker.failed", "collect.failed"}
+    assert {line["event"] for line in lines(capsys)} == {
+        *("worker.failed", "collect.failed", "collect.internal_error"),
+    }
 
 
 def test_a_librarys_line_has_the_same_shape_and_names_its_logger(capsys: pytest.CaptureFixture[str]) -> None:

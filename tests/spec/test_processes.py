@@ -56,8 +56,9 @@ def test_the_exit_code_of_the_whole_separates_wrong_usage_from_failure() -> None
 
 
 def test_who_is_asked_to_end_ends_well_also_before_it_listens_but_not_otherwise() -> None:
-    assert [ended_as_asked(code) for code in (0, -signal.SIGTERM, 1, 2, -signal.SIGKILL)] == [
-        *(True, True),
+    codes = (0, -signal.SIGTERM, -signal.SIGINT, 1, 2, -signal.SIGKILL)
+    assert [ended_as_asked(code) for code in codes] == [
+        *(True, True, True),
         *(False, False, False),
     ]
 

@@ -37,8 +37,8 @@ def after_end(exit_code: int, ran_s: float, failures: int) -> Next:
 
 
 def ended_as_asked(exit_code: int) -> bool:
-    """Whether a process ended in order after SIGTERM, or by it, before it handled signals."""
-    return exit_code in {0, -signal.SIGTERM}
+    """Whether a process ended in order after SIGTERM or SIGINT, or by it, before it handled signals."""
+    return exit_code in {0, -signal.SIGTERM, -signal.SIGINT}
 
 
 def exit_code_for(exit_code: int) -> int:

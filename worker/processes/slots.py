@@ -17,12 +17,16 @@ from worker.config.options import BOUNDS
 
 
 class Slot(NamedTuple):
-    """One process to keep running: its number from 0, its command line and its whole environment."""
+    """One process to keep running: its number from 0, its command line and its whole environment.
+
+    ``descriptors`` are open files of the supervisor that each start of the process inherits.
+    """
 
     number: int
     command: tuple[str, ...]
     environment: dict[str, str]
-    health_file: Path | None
+    health_file: Path | None = None
+    descriptors: tuple[int, ...] = ()
 
 
 def cores() -> int:

@@ -2,8 +2,8 @@
 
 Decides when processes are started, stopped and killed; ``restarts`` decides whether one is started again.
 Knows a process only by its exit code and the age of its health file. The invariants: a signal reaches each
-process once, from here (they are in process groups of their own, not in the terminal's); no process outlives
-``run``; the exit code is 0 only where all of them ended in order.
+process as often as it comes, from here (they are in process groups of their own, not in the terminal's); no
+process outlives ``run``; the exit code is 0 only where all of them ended in order.
 """
 
 import asyncio
@@ -12,27 +12,50 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from worker import signals, telemetry
 from worker.errors import Fatal
 from worker.health import BEAT_S, HealthFile
-from worker.lifecycle import exit_code, in_background
+from worker.lifecycle import Failure, exit_code, in_background
 from worker.processes.lines import LineTarget, copy_lines
 from worker.processes.restarts import after_end, ended_as_asked, exit_code_for
 from worker.processes.slots import Slot
 
-_STOP_S = 10.0
+
+class Program(NamedTuple):
+    """What the slots run: how long it may take to stop, and what its failures and SIGHUP mean.
+
+    ``release`` is called when the processes have been asked to stop: what the supervisor holds open for them
+    is not needed for another start.
+    """
+
+    stop_s: float = 10.0
+    failure: Failure = telemetry.WorkerFailed
+    reloads: bool = False
+    release: Callable[[], None] | None = None
+
+
+WORKER = Program()
 
 
 class Supervisor:
     """Starts the slots' processes, and again when they end, until ``stop`` is set or one keeps failing."""
 
-    def __init__(self, slots: Sequence[Slot], stop: asyncio.Event, health_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        stop: asyncio.Event,
+        health_file: Path | None = None,
+        program: Program = WORKER,
+    ) -> None:
         self._slots = slots
         self._stop = stop
+        self._program = program
+        self._stop_signal: signal.Signals | None = None
         self._health = HealthFile(health_file) if health_file is not None else None
         self._running: dict[int, Process] = {}
         self._exit_code = 0
@@ -45,8 +68,11 @@ class Supervisor:
         try:
             async with in_background(self._stop, self._report_health()):
                 await self._stop.wait()
-                self.forward(signal.SIGTERM)
-                await asyncio.wait(keeping, timeout=_STOP_S)
+                if self._stop_signal is None:  # a process was given up
+                    self.end_by(signal.SIGTERM)
+                if self._program.release is not None:
+                    self._program.release()
+                await asyncio.wait(keeping, timeout=self._program.stop_s)
         finally:
             self.forward(signal.SIGKILL)
         await asyncio.gather(*keeping)
@@ -55,6 +81,11 @@ class Supervisor:
         if self._health is not None:
             self._health.remove()
         return self._exit_code
+
+    def end_by(self, number: signal.Signals) -> None:
+        """Send every process SIGINT for SIGINT, and SIGTERM for all other signals that stop."""
+        self._stop_signal = signal.SIGINT if number is signal.SIGINT else signal.SIGTERM
+        self.forward(self._stop_signal)
 
     def forward(self, number: signal.Signals) -> None:
         """Send the signal to every process."""
@@ -86,14 +117,20 @@ class Supervisor:
         """Start the slot's process, copy what it writes, and wait for its end; the exit code."""
         try:
             process = await asyncio.create_subprocess_exec(
-                *slot.command, env=slot.environment, stdin=PIPE, stdout=PIPE, stderr=PIPE, process_group=0
+                *slot.command,
+                env=slot.environment,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
+                process_group=0,
+                pass_fds=slot.descriptors,
             )
         except OSError as error:
             raise Fatal(f"slot {slot.number}: no process can be started: {error.strerror}") from error
         self._running[slot.number] = process
         telemetry.emit(telemetry.ProcessStarted(slot=slot.number, pid=process.pid))
         if self._stop.is_set():  # set while it was being started
-            _signal(process, signal.SIGTERM)
+            _signal(process, self._stop_signal or signal.SIGTERM)
         assert process.stdout is not None
         assert process.stderr is not None
         try:
@@ -115,7 +152,7 @@ class Supervisor:
         self._exit_code = self._exit_code or exit_code_for(exit_code)
         times = "once" if failures == 1 else f"{failures} times in a row"
         telemetry.emit(
-            telemetry.WorkerFailed(
+            self._program.failure(
                 reason=f"slot {slot.number} ended {times}, at last with exit code {exit_code}, and is "
                 "not started again: the lines of this slot say why"
             )
@@ -150,13 +187,18 @@ def _log_exit(slot: Slot, exit_code: int, ran_s: float, restart_in_s: float | No
     )
 
 
-def run(slots: Sequence[Slot], health_file: Path | None) -> int:
+def run(slots: Sequence[Slot], health_file: Path | None = None, program: Program = WORKER) -> int:
     """Run all slots until asked to stop; the exit code. The log must have been set up."""
 
     async def until_signalled() -> int:
         stop = asyncio.Event()
-        supervisor = Supervisor(slots, stop, health_file)
-        signals.listen(stop, on_dump=supervisor.forward)
+        supervisor = Supervisor(slots, stop, health_file, program)
+        signals.listen(
+            stop,
+            on_dump=supervisor.forward,
+            on_stop=supervisor.end_by,
+            on_reload=supervisor.forward if program.reloads else None,
+        )
         return await supervisor.run()
 
-    return exit_code(until_signalled)
+    return exit_code(until_signalled, failure=program.failure)

@@ -8,6 +8,7 @@ called ``reason``.
 
 from worker.telemetry.collect_events import CollectDraining as CollectDraining
 from worker.telemetry.collect_events import CollectFailed as CollectFailed
+from worker.telemetry.collect_events import CollectInternalError as CollectInternalError
 from worker.telemetry.collect_events import CollectKafkaAway as CollectKafkaAway
 from worker.telemetry.collect_events import CollectKafkaBack as CollectKafkaBack
 from worker.telemetry.collect_events import CollectKeysInvalid as CollectKeysInvalid

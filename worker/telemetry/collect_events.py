@@ -29,7 +29,7 @@ class CollectStatus(LogEvent, frozen=True, kw_only=True):
 
     ``answers`` counts the answers by their status. ``events_accepted`` are acknowledged by Kafka;
     ``events_refused`` are broken (``collect.refused`` says how). ``ack_p50_ms`` and ``ack_p99_ms``: from
-    handing records to Kafka to its acknowledgement, within a twelfth; null where nothing was acknowledged. Of
+    handing records to Kafka to its acknowledgement, within an eighth; null where nothing was acknowledged. Of
     the moment: ``pending_bytes`` of requests that are being read or wait, open ``connections``,
     ``stalled_partitions``, and ``ready``: whether ``/readyz`` answers 200.
 
@@ -68,6 +68,20 @@ class CollectRefused(LogEvent, frozen=True, kw_only=True):
     NAME = "collect.refused"
     LEVEL = "warning"
     by_key_name: dict[str, dict[str, int]]
+
+
+class CollectInternalError(LogEvent, frozen=True, kw_only=True):
+    """A request was answered 500. ``trace`` names places in the code and the kind of the error, no data of
+    the request. The first since the last ``collect.status`` is written at once; that line counts all of them.
+
+    Alert: always.
+
+    Remedy: a bug: please report it with ``trace``.
+    """
+
+    NAME = "collect.internal_error"
+    LEVEL = "error"
+    trace: str
 
 
 class CollectKafkaAway(LogEvent, frozen=True, kw_only=True):

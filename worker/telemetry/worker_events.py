@@ -56,7 +56,7 @@ class WorkerIdle(LogEvent, frozen=True, kw_only=True):
 
 class SignalReceived(LogEvent, frozen=True, kw_only=True):
     """The process received a signal. ``action``: ``stop`` (it stops in order), ``dump`` (it writes the stacks
-    of all threads to stderr and goes on) or ``ignored``.
+    of all threads to stderr and goes on), ``reload`` (the collector reads its files again) or ``ignored``.
     """
 
     NAME = "signal.received"
