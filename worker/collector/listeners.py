@@ -21,11 +21,10 @@ def bound(option: str, address: Address) -> list[socket.socket]:
     """Sockets that listen on all addresses of the host. Raises Fatal, naming the option, where one cannot."""
     sockets: list[socket.socket] = []
     try:
-        for family, place in _places(address):
-            host, port, *rest = place
-            if sockets and not port:  # the system has chosen one: the same for each address
-                port = sockets[0].getsockname()[1]
-            sockets.append(_listening(family, (host, port, *rest)))
+        for family, host, port in _places(address):
+            # Port 0: the system has chosen one for the first address, and it is that of each.
+            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
+            sockets.append(_listening(family, host, chosen))
     except OSError as error:
         close(sockets)
         reason = error.strerror or str(error)
@@ -52,19 +51,20 @@ def close(sockets: Iterable[socket.socket]) -> None:
             one.close()
 
 
-def _places(address: Address) -> list[tuple[int, tuple[str | int, ...]]]:
+def _places(address: Address) -> list[tuple[int, str, int]]:
+    """Family, address and port, each once."""
     found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return list(dict.fromkeys((family, place) for family, _, _, _, place in found))
+    return list(dict.fromkeys((family, str(place[0]), int(place[1])) for family, _, _, _, place in found))
 
 
-def _listening(family: int, place: tuple[str | int, ...]) -> socket.socket:
+def _listening(family: int, host: str, port: int) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Else a restart waits for the last connections' TIME_WAIT. Not SO_REUSEPORT: it loses what waits.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:  # [::] is all addresses of both kinds
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(place[0] != "::"))
-        one.bind(place)
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        one.bind((host, port))
         one.listen(_BACKLOG)
         one.setblocking(False)
     except OSError:
