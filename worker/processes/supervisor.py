@@ -2,8 +2,8 @@
 
 Decides when processes are started, stopped and killed; ``restarts`` decides whether one is started again.
 Knows a process only by its exit code and the age of its health file. The invariants: a signal reaches each
-process as often as it comes, from here (they are in process groups of their own, not in the terminal's); no
-process outlives ``run``; the exit code is 0 only where all of them ended in order.
+process once, from here (they are in process groups of their own, not in the terminal's); no process outlives
+``run``; the exit code is 0 only where all of them ended in order.
 """
 
 import asyncio
@@ -27,15 +27,16 @@ from worker.processes.slots import Slot
 
 
 class Program(NamedTuple):
-    """What the slots run: how long it may take to stop, and what its failures and SIGHUP mean.
+    """What the slots run: how long it may take to stop, and how its failures are logged.
 
-    ``release`` is called when the processes have been asked to stop: what the supervisor holds open for them
-    is not needed for another start.
+    ``distinguishes``: signals that mean different things to it, so that its processes get each of them as
+    often as it comes. Of all others that stop they get SIGTERM, once. ``release`` is called when they have
+    been asked to stop: what the supervisor holds open for them is not needed for another start.
     """
 
     stop_s: float = 10.0
     failure: Failure = telemetry.WorkerFailed
-    reloads: bool = False
+    distinguishes: frozenset[signal.Signals] = frozenset()
     release: Callable[[], None] | None = None
 
 
@@ -83,8 +84,13 @@ class Supervisor:
         return self._exit_code
 
     def end_by(self, number: signal.Signals) -> None:
-        """Send every process SIGINT for SIGINT, and SIGTERM for all other signals that stop."""
-        self._stop_signal = signal.SIGINT if number is signal.SIGINT else signal.SIGTERM
+        """Ask every process to end, as the program wants this signal to be passed on."""
+        if number in self._program.distinguishes:
+            self._stop_signal = number
+        elif self._stop_signal is None:
+            self._stop_signal = signal.SIGTERM
+        else:
+            return
         self.forward(self._stop_signal)
 
     def forward(self, number: signal.Signals) -> None:
@@ -197,7 +203,7 @@ def run(slots: Sequence[Slot], health_file: Path | None = None, program: Program
             stop,
             on_dump=supervisor.forward,
             on_stop=supervisor.end_by,
-            on_reload=supervisor.forward if program.reloads else None,
+            on_reload=supervisor.forward if signal.SIGHUP in program.distinguishes else None,
         )
         return await supervisor.run()
 
