@@ -1,0 +1,173 @@
+"""The HTTPS API as an ASGI application: paths, methods, bodies, and the headers of every answer.
+
+Decides which path is answered by whom; knows ASGI and no server. Invariants: every request whose body came is
+answered exactly once, also where the code fails; a path is compared as it was sent, and nothing in it is
+decoded; a body that was not received whole stores nothing.
+"""
+
+import itertools
+import os
+import re
+import traceback
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from worker.collect import answers
+from worker.collect.answers import Answer, header_list
+from worker.collect.endpoint import EventsEndpoint, Request
+from worker.collect.observer import Observer
+from worker.collect.static_files import static_answers
+from worker.collect.storage import EventStorage
+from worker.collect.write_keys import KeySource
+from worker.config.options import Config
+from worker.ports import Clock, RawProducer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_Respond = Callable[[Request], Awaitable[Answer]]
+
+EVENTS_PATH, PIXEL_PATH = b"/v1/events", b"/v1/pixel.gif"
+HEALTH_PATH, READINESS_PATH = b"/healthz", b"/readyz"
+_OK = answers.static(b'{"status":"ok"}', "application/json", "no-store")
+
+_is_request_id = re.compile(rb"[A-Za-z0-9_-]{1,64}").fullmatch
+
+
+class Application:
+    """The ASGI 3 application of one process, for ``http`` scopes only.
+
+    ``draining``: the process has been asked to stop; every answer closes its connection and ``ready`` is
+    false. ``drained``: requests that come now are answered 503 ``draining``.
+    """
+
+    def __init__(
+        self, config: Config, producer: RawProducer, keys: KeySource, clock: Clock, observer: Observer
+    ) -> None:
+        self._producer = producer
+        self._clock = clock
+        self._observer = observer
+        self._most_body_bytes = EventStorage.most_body_bytes(config)
+        storage = EventStorage(config, producer, clock, observer)
+        self._endpoint = EventsEndpoint(config, storage, keys, clock)
+        self._storing = (self._endpoint.post, self._endpoint.pixel)
+        self._methods = self._routes(config.collect.paths)
+        self._request_ids = map((os.urandom(6).hex().encode() + b"-%x").__mod__, itertools.count(1))
+        self.draining = False
+        self.drained = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """The bytes of requests that are not answered yet."""
+        return self._endpoint.pending_bytes
+
+    def ready(self) -> bool:
+        """Whether requests should be sent here: not while draining, nor while no partition can be written."""
+        partitions = self._producer.partitions()
+        if self.draining or not partitions:
+            return False
+        return not all(map(self._producer.is_stalled, range(partitions)))
+
+    def _routes(self, other_paths: tuple[str, ...]) -> dict[bytes, dict[str, _Respond]]:
+        """Path -> method -> what answers. A path of ``collect.paths`` takes events and pixels."""
+        post, pixel = self._storing
+        preflight = _always(answers.PREFLIGHT)
+        routes: dict[bytes, dict[str, _Respond]] = {
+            path.encode(): {"POST": post, "GET": pixel, "OPTIONS": preflight} for path in other_paths
+        }
+        routes[EVENTS_PATH] = {"POST": post, "OPTIONS": preflight}
+        routes[PIXEL_PATH] = {"GET": pixel, "OPTIONS": preflight}
+        fixed = {HEALTH_PATH: _always(_OK), READINESS_PATH: self._readiness}
+        fixed |= {path: _always(answer) for path, answer in static_answers().items()}
+        routes |= {path: {"GET": respond, "HEAD": respond} for path, respond in fixed.items()}
+        return routes
+
+    async def _readiness(self, _: Request) -> Answer:
+        return _OK if self.ready() else answers.unavailable("draining" if self.draining else "unavailable")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["type"] == "http", "whoever composes the application handles lifespan"
+        body = await self._body(receive)
+        if body is None:
+            return
+        started_s = self._clock.monotonic()
+        request_id = self._request_id(scope["headers"])
+        if isinstance(body, Answer):
+            answer = body
+        else:
+            answer = await self._answer(scope, body, request_id)
+        self._observer.answered(answer.status, self._clock.monotonic() - started_s)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": header_list(answer, request_id, self.draining),
+            }
+        )
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+
+    async def _answer(self, scope: Scope, body: bytes, request_id: bytes) -> Answer:
+        methods = self._methods.get(_raw_path(scope))
+        if methods is None:
+            return answers.NOT_FOUND
+        respond = methods.get(scope["method"])
+        if respond is None:
+            return answers.method_not_allowed(", ".join(methods))
+        if self.drained and respond in self._storing:
+            return answers.unavailable("draining")
+        request = Request(scope["headers"], scope["query_string"], body, request_id, self._clock.wall_ms())
+        try:
+            return await respond(request)
+        except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
+            self._observer.failed(trace_of(error))
+            return answers.INTERNAL
+
+    async def _body(self, receive: Receive) -> bytes | Answer | None:
+        """The body; 413 where it is too large; None where the client went before its end."""
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            return body if len(body) <= self._most_body_bytes else self._too_large()
+        pieces, size = [], 0
+        while message["type"] == "http.request":
+            piece = message.get("body", b"")
+            pieces.append(piece)
+            size += len(piece)
+            if size > self._most_body_bytes:
+                return self._too_large()
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+            message = await receive()
+        return None
+
+    def _too_large(self) -> Answer:
+        return answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
+
+    def _request_id(self, headers: list[answers.Header]) -> bytes:
+        for name, value in headers:
+            if name == b"x-request-id" and _is_request_id(value):
+                return value
+        return next(self._request_ids)
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an error was raised, and its type. Its message is left out: it may quote what was sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return " < ".join([type(error).__name__, *reversed(places)])
+
+
+def _raw_path(scope: Scope) -> bytes:
+    """The path as it was sent. A server that does not say it has decoded it, so that is what there is."""
+    raw: bytes | None = scope.get("raw_path")
+    return scope["path"].encode() if raw is None else raw.partition(b"?")[0]
+
+
+def _always(answer: Answer) -> _Respond:
+    async def respond(_: Request) -> Answer:
+        return answer
+
+    return respond

@@ -1,0 +1,135 @@
+"""What a request brings is validated, cut into records, sent, and answered.
+
+Decides whether all of it can be stored now, and what the deliveries mean. Must not know how a request came,
+nor Kafka's client. Invariants: nothing is handed to the producer before every element was validated and every
+partition was found able to take its records; the answer is 200 only after all accepted events are stored.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
+
+from worker.collect import answers
+from worker.collect.answers import Answer, RefusedElement, RequestRefused
+from worker.collect.batches import DeviceEvents, forwarded, split
+from worker.collect.deliveries import answer_to
+from worker.collect.observer import Observer
+from worker.config.options import Config
+from worker.core.decode import Decoder
+from worker.core.partitioner import Partitioning, PartitionOf
+from worker.model.events import DecodedValue
+from worker.ports import Clock, RawProducer, RawRecord
+
+
+class Submission(Struct, frozen=True):
+    """What is to be stored: an array of events or one event, as it was sent, and what its records say of it.
+
+    ``sent_at`` is the sender's clock as text, empty where it sent none.
+    """
+
+    value: bytes
+    key_name: str
+    request_id: bytes
+    received_at_ms: int
+    sent_at: bytes = b""
+
+
+class EventStorage:
+    """Stores submissions under the limits of the worker's input, where those of the API are not smaller."""
+
+    def __init__(self, config: Config, producer: RawProducer, clock: Clock, observer: Observer) -> None:
+        self._limits = structs.replace(
+            config.input,
+            max_events=min(config.collect.max_events, config.input.max_events),
+            max_value_bytes=self.most_body_bytes(config),
+        )
+        self._decoder = Decoder(self._limits, config.identity)
+        self._forwards_refused = config.collect.refused == "forward"
+        self._producer = producer
+        self._clock = clock
+        self._observer = observer
+        self._partitioner = config.input.partitioner
+        self._partitions = 0
+        self._partition_of: PartitionOf = lambda _: 0
+
+    @staticmethod
+    def most_body_bytes(config: Config) -> int:
+        """The largest body, on the wire and decompressed."""
+        return min(config.collect.max_body_bytes, config.input.max_value_bytes)
+
+    async def store(self, submission: Submission) -> Answer:
+        """The answer, after the brokers' acknowledgement of all that can be stored. Raises RequestRefused."""
+        value = submission.value
+        decoded = self._decoder.decode(value)
+        refused = self._refused(decoded)
+        records: list[DeviceEvents] = []
+        if decoded.events:
+            records = split(value, decoded, self._decoder.elements)
+        if refused and self._forwards_refused:
+            records.append(forwarded(value, decoded, self._decoder.elements))
+        if records:
+            answer = await self._send(submission, records, refused)
+        elif refused:
+            answer = answers.none_accepted(refused)
+        else:
+            answer = answers.stored(0, (), submission.received_at_ms)
+        if answer.status in (200, 400):
+            self._report(decoded, submission.key_name)
+        return answer
+
+    def _refused(self, decoded: DecodedValue) -> Sequence[RefusedElement]:
+        """What the decoder refused, as the sender gets it. Raises RequestRefused for what is over a limit."""
+        if not decoded.rejections:
+            return ()
+        match decoded.rejections[0].reason:
+            case "too_many_events":
+                raise RequestRefused(answers.over_limit(413, "too_many_events", self._limits.max_events))
+            case "too_large":
+                raise RequestRefused(answers.over_limit(413, "too_large", self._limits.max_value_bytes))
+        return [RefusedElement(each.index, each.reason, each.detail) for each in decoded.rejections]
+
+    async def _send(
+        self, submission: Submission, records: Sequence[DeviceEvents], refused: Sequence[RefusedElement]
+    ) -> Answer:
+        partitions = self._producer.partitions()
+        if partitions is None:
+            return answers.unavailable("unavailable")
+        if partitions != self._partitions:  # at the first request, and when the topic has grown
+            self._partitions = partitions
+            partitioning = Partitioning(partitions=partitions, partitioner=self._partitioner)
+            self._partition_of = partitioning.cached()
+        raw_records = self._raw_records(submission, records)
+        is_stalled = self._producer.is_stalled
+        if any(is_stalled(record.partition) for record in raw_records):
+            return answers.unavailable("unavailable")
+        started_s = self._clock.monotonic()
+        deliveries = await self._producer.send(raw_records)
+        self._observer.acknowledged(self._clock.monotonic() - started_s)
+        received_at_ms = submission.received_at_ms
+        return answer_to(records, deliveries, refused, received_at_ms, self._limits.max_value_bytes)
+
+    def _raw_records(self, submission: Submission, records: Sequence[DeviceEvents]) -> list[RawRecord]:
+        headers = [
+            ("collect-request", submission.request_id),
+            ("collect-key", submission.key_name.encode()),
+        ]
+        if submission.sent_at:
+            headers.append(("collect-sent-at", submission.sent_at))
+        time_ms = submission.received_at_ms
+        raw_records = []
+        for record in records:
+            if (device_id := record.device_id) is not None:
+                partition, key = self._partition_of(device_id), device_id.encode()
+            else:  # refused bytes belong to no device
+                partition, key = zlib.crc32(record.value) % self._partitions, None
+            raw_records.append(RawRecord(partition, key, record.value, time_ms, headers))
+        return raw_records
+
+    def _report(self, decoded: DecodedValue, key_name: str) -> None:
+        if decoded.events:
+            self._observer.events("accepted", None, len(decoded.events), key_name)
+        if decoded.rejections:
+            for reason, count in Counter([each.reason for each in decoded.rejections]).items():
+                self._observer.events("refused", reason, count, key_name)
