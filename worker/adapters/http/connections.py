@@ -1,0 +1,130 @@
+"""What the connections of one server share: limits, the application, counts, and the sweep of deadlines.
+
+Decides when a deadline is over, and which half-read body makes room where memory is short. It must not know
+bytes of HTTP. Invariants: the counts are those of the open connections; the failure of one does not keep the
+sweep from the others.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol
+
+from worker.adapters.http.limits import HttpLimits
+
+Headers = list[tuple[bytes, bytes]]
+Refusal = Callable[[int, str, str], tuple[Headers, bytes]]
+"""Status, reason and path (empty where it is not known) -> headers and body of the answer."""
+
+Message = MutableMapping[str, Any]
+Application = Callable[[Message, Callable[[], Any], Callable[[Message], Any]], Any]
+
+
+def plain_refusal(_: int, reason: str, path: str) -> tuple[Headers, bytes]:  # noqa: ARG001 - a Refusal
+    """The reason as JSON, for whoever has no contract of answers."""
+    return [(b"content-type", b"application/json")], b'{"error":"%b"}' % reason.encode()
+
+
+class Swept(Protocol):
+    """A connection, as the sweep and the end of the server see it."""
+
+    deadline: float
+
+    def expire(self, now: float) -> None:
+        """The deadline is over."""
+        ...
+
+    def look_at_writer(self, now: float) -> None:
+        """See whether the peer reads its answers."""
+        ...
+
+    def make_room(self) -> None:
+        """Refuse the request whose body is being read, and free it."""
+        ...
+
+    def shutdown(self) -> None:
+        """Close as soon as nothing waits for an answer."""
+        ...
+
+
+class HttpCounters:
+    """What happened since the start. ``refused``: how often for each reason, closed connections included."""
+
+    __slots__ = ("accepted", "failures", "refused", "requests", "trailers", "unanswered")
+
+    def __init__(self) -> None:
+        self.accepted = 0
+        self.requests = 0
+        self.failures = 0
+        self.unanswered = 0
+        self.refused: Counter[str] = Counter()
+
+
+class Connections:
+    """Shared by all connections of a server.
+
+    ``draining``: answers ask their senders to close. ``stopping``: a connection's next answer is its last.
+    """
+
+    __slots__ = (
+        *("application", "counters", "date_line", "draining", "half_read", "handshakes", "limits"),
+        *("on_failure", "open", "pending_bytes", "refusal", "state", "stopping", "tasks"),
+    )
+
+    def __init__(
+        self,
+        application: Application,
+        limits: HttpLimits,
+        refusal: Refusal,
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self.application = application
+        self.limits = limits
+        self.refusal = refusal
+        self.on_failure = on_failure
+        self.counters = HttpCounters()
+        self.open: set[Any] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.half_read: dict[Swept, None] = {}
+        self.handshakes = 0
+        self.pending_bytes = 0
+        self.draining = False
+        self.stopping = False
+        self.date_line = b""
+        self.state: dict[str, Any] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one more connection would be over the limit."""
+        return len(self.open) + self.handshakes >= self.limits.max_connections
+
+    def has_room(self, asking: Swept) -> bool:
+        """Whether the pending bytes are within their limit, after the oldest half-read bodies made room.
+
+        They go before ``asking``, whose body has just grown: what stalls is older than what arrives. False
+        where ``asking`` itself is the oldest, or nothing else is left.
+        """
+        while self.pending_bytes > self.limits.max_pending_bytes:
+            oldest = next(iter(self.half_read), None)
+            if oldest is None or oldest is asking:
+                return False
+            oldest.make_room()
+        return True
+
+    def sweep(self, now: float) -> None:
+        """Look at every deadline once."""
+        for each in tuple(self.open):
+            try:
+                if now >= each.deadline:
+                    each.expire(now)
+                if each.has_written:
+                    each.look_at_writer(now)
+            except Exception as failure:  # noqa: BLE001 - the others have their deadlines all the same
+                self.on_failure(failure)
+
+    async def sweep_forever(self) -> None:
+        """Sweep until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.limits.sweep_s)
+            self.sweep(loop.time())
