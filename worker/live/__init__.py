@@ -1,0 +1,1 @@
+"""``sessionizer live``: a page on which one sees a session come to be, fed from the output topics."""
