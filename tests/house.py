@@ -50,10 +50,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "processes": {"lifecycle", "config", "errors", "telemetry", "health", "signals"},
     "progress": set(),
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
+    "live": {
+        *("model", "config", "telemetry", "adapters", "collector", "lifecycle", "log_output", "signals"),
+    },
     "demo": {"model", "config", "errors", "telemetry", "app", "progress"},
     "cli": {
         *("model", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
-        *("processes", "progress", "log_output", "preflight", "process_limits", "signals"),
+        *("processes", "progress", "live", "log_output", "preflight", "process_limits", "signals"),
     },
     "__main__": {"cli"},
     "__init__": set(),
@@ -75,6 +78,7 @@ LIBRARIES: dict[str, set[str]] = {
         "replay",
         "collect",
         "collector",
+        "live",
     },
     "httptools": {"adapters"},
     "prometheus_client": {"collector"},
@@ -86,7 +90,9 @@ LIBRARIES: dict[str, set[str]] = {
     "cramjam": {"adapters"},
     "backports": {"adapters", "collect"},
     "rich": {"cli", "demo", "progress"},
+    "starlette": {"live"},
     "typer": {"cli"},
+    "uvicorn": {"live"},
 }
 """Library -> the layers that may import it. A new one gets a row here and in pyproject.toml."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from worker import telemetry
 from worker.errors import Fatal
 
-Failure = type[telemetry.WorkerFailed] | type[telemetry.CollectFailed]
+Failure = type[telemetry.WorkerFailed] | type[telemetry.CollectFailed] | type[telemetry.LiveFailed]
 """The log event that says why a process ends with exit code 1."""
 
 

@@ -15,6 +15,7 @@ from worker.cli.check import check
 from worker.cli.config_show import config
 from worker.cli.demo import demo
 from worker.cli.health import health
+from worker.cli.live import live
 from worker.cli.replay import replay
 from worker.cli.run import run
 from worker.cli.standard_streams import replace_closed_streams
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # it prints local variables, which hold people's data
 )
 app.command()(run)
+app.command()(live)
 app.command()(demo)
 app.command()(replay)
 app.command()(check)

@@ -20,6 +20,8 @@ OWN_PATHS = ("/v1/events", "/v1/pixel.gif", "/s.js", "/openapi.json", "/healthz"
 
 _PATH = re.compile(r"/[A-Za-z0-9._~/-]{1,199}")
 _EXPECTED_ADDRESS = "expected host:port, e.g. 127.0.0.1:8080 or [::1]:8080"
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]{16,200}")
+_ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _TLS = ("collect.tls_certfile", "collect.tls_keyfile")
 
 
@@ -68,6 +70,22 @@ def _proxies(config: Config) -> Iterator[Fault]:
                 "expected networks or addresses, e.g. 10.0.0.0/8 (the bits behind the mask must be 0)",
             )
             return
+
+
+def _live(config: Config) -> Iterator[Fault]:
+    live = config.live
+    address = address_of(live.listen)
+    if address is not None and not address.is_loopback and not live.token:
+        yield Fault(
+            ("live.token", "live.listen"),
+            "is needed with {1}: other machines reach it, and the page shows what every device does",
+        )
+    if live.token and not _TOKEN.fullmatch(live.token.reveal()):
+        yield Fault(("live.token",), "expected 16 to 200 letters, digits, '-', '_', '.' and '~'")
+    if live.collector and not _ORIGIN.fullmatch(live.collector):
+        yield Fault(
+            ("live.collector",), "expected http:// or https:// and a host, e.g. https://collect.example"
+        )
 
 
 def _limits(config: Config) -> Iterator[Fault]:
@@ -123,6 +141,7 @@ COLLECT_CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _proxies,
     _limits,
     _tls,
+    _live,
 )
 COLLECTOR_CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _limits_of_the_worker,

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from worker.live.access import Guard, origin_of, policy
+from worker.live.access import Guard, policy
 from worker.live.hub import Hub
 from worker.live.stream import Stream
 
@@ -30,8 +30,9 @@ MOST_DEVICE_CHARACTERS = 512
 
 
 class PageSettings(Struct, frozen=True, kw_only=True):
-    """What the page has to know. ``collector``: URL to which it sends; ``gap_ms``: after which silence a
-    session ends.
+    """What the page has to know.
+
+    ``collector``: the origin, ``https://host``, to which it sends. ``gap_ms``: a session ends after so long.
     """
 
     collector: str
@@ -65,7 +66,7 @@ def application(hub: Hub, settings: PageSettings, *, token: str) -> ASGIApp:
         Route("/healthz", healthy, methods=["GET"]),
         *(_file(path, content, kind) for path, (content, kind) in _files(settings).items()),
     ]
-    guard = Middleware(Guard, token=token, content_security_policy=policy(origin_of(settings.collector)))
+    guard = Middleware(Guard, token=token, content_security_policy=policy(settings.collector))
     return Starlette(routes=routes, middleware=[guard])
 
 

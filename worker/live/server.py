@@ -12,63 +12,84 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from worker import __version__, log_output, signals, telemetry
 from worker.adapters.kafka.security import client_options
 from worker.adapters.kafka.topic_tail import TopicTail
-from worker.config import Config, ConfigError
+from worker.collector.listeners import address_in_use, bound
+from worker.config import Config
 from worker.config.address import address_of
-from worker.errors import Fatal
-from worker.lifecycle import in_background
+from worker.lifecycle import exit_code, in_background
 from worker.live.application import PageSettings, application
 from worker.live.hub import SUBSCRIBERS, Hub
 from worker.live.records import KINDS, message_of
 from worker.model.topics import Role
 
-_BACKLOG = 128
 _UNREAD_MS = 30_000
 _CONNECTIONS = 4 * SUBSCRIBERS
 
 
-def page_settings(config: Config, collector: str = "") -> PageSettings:
-    """What the page is given. ``collector``: its URL, where the options do not name it."""
+def page_settings(config: Config) -> PageSettings:
+    """What the page is given. Where the options name no collector it is the one on this machine."""
     scheme = "https" if config.collect.tls_certfile else "http"
+    address = address_of(config.collect.listen)
+    assert address is not None, "checked with the configuration"
+    if address.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+        address = address._replace(host="127.0.0.1")
     return PageSettings(
-        collector=config.live.collector or collector or f"{scheme}://{config.collect.listen}",
+        collector=config.live.collector or f"{scheme}://{address}",
         write_key=config.live.write_key.reveal(),
         gap_ms=config.session.gap_ms,
     )
 
 
-def listening(config: Config) -> socket.socket:
-    """A socket on ``live.listen``. ConfigError: it may not be listened on; Fatal: it cannot be."""
+def listening(config: Config) -> list[socket.socket]:
+    """Sockets on ``live.listen``. Raises Fatal where none can be."""
     address = address_of(config.live.listen)
     assert address is not None, "checked with the configuration"
-    if not address.is_loopback and not config.live.token:
-        raise ConfigError(
-            [f'live.listen = "{config.live.listen}": needs live.token: others than this machine reach it']
+    sockets = bound("live.listen", address)
+    for each in sockets:
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a page that never reads: its connection ends all the same
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
+    return sockets
+
+
+def run(config: Config) -> int:
+    """Serve the page in this process until it is asked to stop; returns the exit code."""
+    log_output.configure(
+        log_output.format_here(config.log.format),
+        config.log.level,
+        instance=log_output.instance_here(config.log.instance),
+    )
+
+    async def until_signalled() -> int:
+        started = time.monotonic()
+        stop = asyncio.Event()
+        signals.listen(stop)
+        sockets = listening(config)
+        settings = page_settings(config)
+        address = address_of(config.live.listen)
+        assert address is not None
+        telemetry.emit(
+            telemetry.LiveStarted(
+                version=__version__, listen=address_in_use(sockets, address), collector=settings.collector
+            )
         )
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    server = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a page that never reads: its connection ends, buffer or not
-            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
-        server.bind((address.host, address.port))
-        server.listen(_BACKLOG)
-    except OSError as error:
-        server.close()
-        raise Fatal(f"live.listen: cannot listen on {address}: {error.strerror}") from error
-    return server
+        await serve(config, sockets, settings, stop)
+        telemetry.emit(telemetry.LiveStopped(uptime_s=round(time.monotonic() - started, 1)))
+        return 0
+
+    return exit_code(until_signalled, failure=telemetry.LiveFailed)
 
 
 async def serve(
     config: Config,
-    server: socket.socket,
+    sockets: list[socket.socket],
     settings: PageSettings,
     stop: asyncio.Event,
     *,
     has_checksums: bool = True,
 ) -> None:
-    """Serve the page on the socket until ``stop`` is set; closes the socket.
+    """Serve the page on the sockets until ``stop`` is set; closes them.
 
     ``has_checksums``: whether the broker's records have them all.
     """
@@ -90,7 +111,7 @@ async def serve(
                 ws="none",
             )
         )
-        serving = asyncio.create_task(web.serve([server]))
+        serving = asyncio.create_task(web.serve(sockets))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()

@@ -17,6 +17,9 @@ from worker.telemetry.collect_events import CollectRefused as CollectRefused
 from worker.telemetry.collect_events import CollectStarted as CollectStarted
 from worker.telemetry.collect_events import CollectStatus as CollectStatus
 from worker.telemetry.collect_events import CollectStopped as CollectStopped
+from worker.telemetry.live_events import LiveFailed as LiveFailed
+from worker.telemetry.live_events import LiveStarted as LiveStarted
+from worker.telemetry.live_events import LiveStopped as LiveStopped
 from worker.telemetry.log_event import LogEvent as LogEvent
 from worker.telemetry.log_event import emit as emit
 from worker.telemetry.partition_events import InputGapSkipped as InputGapSkipped

@@ -1,0 +1,37 @@
+"""The log events of the live page's process: its start and its end.
+
+The invariants of the package hold; the page's token and write key appear nowhere.
+"""
+
+from worker.telemetry.log_event import LogEvent
+
+
+class LiveStarted(LogEvent, frozen=True, kw_only=True):
+    """The live page can be opened. ``listen`` is the address in effect, ``collector`` the one to which the
+    page sends events. Whether the brokers answer is shown on the page.
+    """
+
+    NAME = "live.started"
+    version: str
+    listen: str
+    collector: str
+
+
+class LiveStopped(LogEvent, frozen=True, kw_only=True):
+    """The process was asked to stop and ends with exit code 0: every stream has ended."""
+
+    NAME = "live.stopped"
+    uptime_s: float
+
+
+class LiveFailed(LogEvent, frozen=True, kw_only=True):
+    """The process ends with exit code 1: it cannot listen, or cannot go on.
+
+    Alert: always.
+
+    Remedy: in ``reason``.
+    """
+
+    NAME = "live.failed"
+    LEVEL = "error"
+    reason: str
