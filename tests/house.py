@@ -82,7 +82,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "httptools": {"adapters"},
     "prometheus_client": {"collector"},
-    "uvicorn": {"adapters"},
+    "uvicorn": {"adapters", "live"},
     "structlog": {"telemetry", "log_output"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},
@@ -92,7 +92,6 @@ LIBRARIES: dict[str, set[str]] = {
     "rich": {"cli", "demo", "progress"},
     "starlette": {"live"},
     "typer": {"cli"},
-    "uvicorn": {"live"},
 }
 """Library -> the layers that may import it. A new one gets a row here and in pyproject.toml."""
 
