@@ -18,8 +18,8 @@ EVENTS = DOCUMENT["paths"]["/v1/events"]["post"]
 EXAMPLES = EVENTS["requestBody"]["content"]["application/json"]["examples"]
 LIMITS = InputRules()
 
-ANSWERED_OTHERWISE = {"tombstone", "too_large", "too_many_events"}
-"""Reasons for values that no request has, or that has a status of its own."""
+ANSWERED_OTHERWISE = {"tombstone", "too_many_events"}
+"""Reasons for a value that no request has, and for one that has a status of its own."""
 
 
 def answer_of(name: str) -> tuple[int, dict[str, Any]]:
