@@ -12,6 +12,7 @@ import typer
 
 from worker import __version__
 from worker.cli.check import check
+from worker.cli.collect import collect
 from worker.cli.config_show import config
 from worker.cli.demo import demo
 from worker.cli.health import health
@@ -38,6 +39,7 @@ app.command()(demo)
 app.command()(replay)
 app.command()(check)
 app.command()(health)
+app.add_typer(collect, name="collect")
 app.add_typer(topics, name="topics")
 app.add_typer(config, name="config")
 
