@@ -132,6 +132,19 @@ PARTS = [
     Part("producer.sender:BaseHandler", "", "41fc76293ab9"),
     Part("producer.transaction_manager:TransactionManager", "_transaction_waiter", "d0932794d69a"),
     Part("record.default_records:DefaultRecordBatchBuilder", "append", COMPILED),
+    # produce_requests.py
+    Part("client:AIOKafkaClient.ready", "_get_conn", "79d9637f40fc"),
+    Part("producer.message_accumulator:MessageAccumulator._append_batch", "", "4762abfc42cb"),
+    Part("producer.message_accumulator:MessageAccumulator.fail_all", "_exception", "f1e12e8100bf"),
+    Part("producer.message_accumulator:MessageAccumulator._pop_batch", "retry_count", "41cc98a298ef"),
+    Part("producer.message_accumulator:MessageAccumulator.drain_by_nodes", "expired", "fc995afbfc57"),
+    Part("producer.sender:SendProduceReqHandler", "retriable failure _batches", "708c9da866ca"),
+    Part("protocol.produce:ProduceRequest", "_topics", "c9d2e4599634"),
+    # cluster_view.py
+    Part("client:AIOKafkaClient._metadata_update", "update_metadata", "06dc51ed3e0d"),
+    Part("client:AIOKafkaClient._md_synchronizer", "_metadata_update _md_update_fut", "e0421bffa9a7"),
+    Part("client:AIOKafkaClient.fetch_all_metadata", "_metadata_update", "8eeea5926b0d"),
+    Part("client:AIOKafkaClient.set_topics", "force_metadata_update", "9f9b55d6d899"),
     # protocol.py
     Part("protocol.api", "Request RequestStruct Response API_KEY API_VERSION", "8104844ba843"),
     Part("protocol.types", "Array Boolean Int16 Int32 Schema String", "78f5327e02fe"),

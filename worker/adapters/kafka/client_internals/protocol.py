@@ -35,6 +35,14 @@ def error_codes(response: Any) -> list[tuple[int, str, int]]:
     return []
 
 
+def error_codes_of_partitions(response: Any) -> list[tuple[int, int]]:
+    """(partition, error code) of an answer to a request that produces to one topic.
+
+    The client decodes answers for itself only. Held by test_raw_producer.py.
+    """
+    return [(part[0], part[1]) for _topic, parts in response.topics for part in parts]
+
+
 async def heartbeat_error(admin: AIOKafkaAdminClient, group_id: str, member_id: str) -> int:
     """The error code that a heartbeat of this member is answered. Raises the client's errors.
 
