@@ -18,7 +18,7 @@ from worker.config.options import Collect, Topics
 from worker.ports import Delivery, RawRecord
 
 NOW_MS = time.time_ns() // 1_000_000
-"""Brokers expire what they know of a producer by the times of its records: a day old, they lose it at once."""
+"""Now: brokers expire what they know of a producer by the times of its records, and then take copies."""
 
 QUICK = Collect(stall_ms=500, ack_timeout_ms=3_000)
 """Times that a test can wait for."""

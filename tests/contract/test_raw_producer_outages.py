@@ -96,7 +96,7 @@ def test_what_was_answered_while_a_broker_was_killed_and_came_back_is_true(local
                 await becomes_ready(producer, 0, 1, 2)
             stop.set()
             await asyncio.gather(*senders)
-            assert await producer.send([record(b"last", n) for n in range(3)]) == ["stored"] * 3
+            assert await producer.send([record(b"last %d" % n, n) for n in range(3)]) == ["stored"] * 3
             assert producer.problem() is None
         await account(servers, "raw", 3, answered)
 
