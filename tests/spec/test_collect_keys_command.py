@@ -1,4 +1,4 @@
-"""``sessionizer collect keys``, on a real file: docs/collect.md, Keys."""
+"""``sessionizer collect keys``, on a real file: docs/collect.md, Write keys."""
 
 import os
 import re
@@ -305,3 +305,31 @@ def test_the_written_file_is_toml_for_people(sessionizer: Sessionizer, path: Pat
     (entry,) = tomllib.loads(path.read_text())["keys"]
     assert list(entry) == ["name", "sha256", "origins"]
     assert path.read_text().startswith("# The write keys of `sessionizer collect`")
+
+
+# --- the page ----------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[2] / "docs" / "collect.md"
+
+
+def blocks(language: str) -> list[str]:
+    section = PAGE.read_text().partition("### Write keys")[2].partition("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def test_the_commands_of_the_page_work(
+    sessionizer: Sessionizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (commands,) = blocks("sh")
+    for command in commands.splitlines():
+        program, *arguments = command.split()
+        assert program == "sessionizer"
+        assert sessionizer(*arguments).code == 0
+    assert [key.name for key in keys_in(tmp_path / "keys.toml")] == ["shop", "backend"]
+
+
+def test_the_file_of_the_page_is_right() -> None:
+    (text,) = blocks("toml")
+    (key,) = from_file(text.encode()).keys
+    assert key.sha256 == digest_of(b"wk_example")

@@ -1,4 +1,4 @@
-"""How write keys are configured, and what each mistake in them is called: docs/collect.md, Keys."""
+"""How write keys are configured, and what each mistake in them is called: docs/collect.md, Write keys."""
 
 import hashlib
 import os

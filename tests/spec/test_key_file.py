@@ -1,4 +1,4 @@
-"""When a change of the keys file counts, and what a broken one changes: docs/collect.md, Keys."""
+"""When a change of the keys file counts, and what a broken one changes: docs/collect.md, Write keys."""
 
 import asyncio
 import hashlib

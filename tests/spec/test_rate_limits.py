@@ -1,4 +1,4 @@
-"""How much a write key may send, and when it may again: docs/collect.md, Keys."""
+"""How much a write key may send, and when it may again: docs/collect.md, Write keys."""
 
 import pytest
 

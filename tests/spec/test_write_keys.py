@@ -1,4 +1,4 @@
-"""Which key a request has, and which pages may use it: docs/collect.md, Keys."""
+"""Which key a request has, and which pages may use it: docs/collect.md, Write keys."""
 
 import base64
 
