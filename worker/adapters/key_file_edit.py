@@ -20,8 +20,8 @@ from worker.config.key_entries import NO_KEYS, RATES, WriteKey, are_pairs, conte
 from worker.errors import Fatal
 
 _HEAD = """\
-# The write keys of `sessionizer collect` (docs/collect.md, Write keys). Here are only hashes, from which nobody
-# can read a key. A running collector reads this file again when it changes.
+# The write keys of `sessionizer collect` (docs/collect.md, Write keys). Here are only hashes, of which
+# no key can be made. A running collector reads this file again when it changes.
 """
 _ENTRY = re.compile(r"^[ \t]*\[\[[ \t]*keys[ \t]*\]\].*$", re.MULTILINE)
 _DISABLED = re.compile(r"^([ \t]*disabled[ \t]*=[ \t]*)false\b", re.MULTILINE)
