@@ -176,6 +176,7 @@ def protocol_refusal(
 UNAUTHORIZED = error(401, "unauthorized", (b"www-authenticate", b"Bearer"))
 """Missing, unknown and disabled keys are the same."""
 
+BAD_REQUEST = error(400, "bad_request")
 ORIGIN_NOT_ALLOWED = error(403, "origin_not_allowed")
 NOT_FOUND = error(404, "not_found")
 CONFLICT = error(409, "idempotency_conflict")

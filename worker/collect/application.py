@@ -9,15 +9,15 @@ import itertools
 import os
 import re
 import traceback
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from worker.collect import answers
-from worker.collect.answers import Answer, header_list
+from worker.collect.answers import Answer, Header, header_list
 from worker.collect.endpoint import EventsEndpoint, Request
 from worker.collect.observer import Observer
 from worker.collect.static_files import static_answers
-from worker.collect.storage import EventStorage
+from worker.collect.storage import smaller_limits
 from worker.collect.write_keys import KeySource
 from worker.config.options import Config
 from worker.ports import Clock, RawProducer
@@ -40,7 +40,7 @@ class Application:
     """The ASGI 3 application of one process, for ``http`` scopes only.
 
     ``draining``: the process has been asked to stop; every answer closes its connection and ``ready`` is
-    false. ``drained``: requests that come now are answered 503 ``draining``.
+    false. ``drained``: events that come now are answered 503 ``draining``.
     """
 
     def __init__(
@@ -49,11 +49,9 @@ class Application:
         self._producer = producer
         self._clock = clock
         self._observer = observer
-        self._most_body_bytes = EventStorage.most_body_bytes(config)
-        storage = EventStorage(config, producer, clock, observer)
-        self._endpoint = EventsEndpoint(config, storage, keys, clock)
-        self._storing = (self._endpoint.post, self._endpoint.pixel)
-        self._methods = self._routes(config.collect.paths)
+        self._most_body_bytes = smaller_limits(config).max_value_bytes
+        self._endpoint = EventsEndpoint(config, producer, keys, clock, observer)
+        self._routes = self._routes_with(config.collect.paths)
         self._request_ids = map((os.urandom(6).hex().encode() + b"-%x").__mod__, itertools.count(1))
         self.draining = False
         self.drained = False
@@ -70,9 +68,75 @@ class Application:
             return False
         return not all(map(self._producer.is_stalled, range(partitions)))
 
-    def _routes(self, other_paths: tuple[str, ...]) -> dict[bytes, dict[str, _Respond]]:
-        """Path -> method -> what answers. A path of ``collect.paths`` takes events and pixels."""
-        post, pixel = self._storing
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert scope["type"] == "http", "whoever composes the application handles lifespan"
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body = message.get("body", b"")
+        else:
+            body = await self._rest_of_body(message, receive)
+            if body is None:
+                return
+        started_s = self._clock.monotonic()
+        by_name = header_values(scope["headers"])
+        request_id = by_name.get(b"x-request-id", b"")
+        if not _is_request_id(request_id):
+            request_id = next(self._request_ids)
+        if len(body) > self._most_body_bytes:
+            answer = answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
+        else:
+            answer = await self._answer(scope, by_name, body, request_id)
+        self._observer.answered(answer.status, self._clock.monotonic() - started_s)
+        headers = header_list(answer, request_id, self.draining)
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": "http.response.body", "body": body})
+
+    async def _rest_of_body(self, message: Message, receive: Receive) -> bytes | None:
+        """The body that comes in more than one message, read no further than it is too large.
+
+        None where the client went before its end.
+        """
+        pieces, size = [], 0
+        while message["type"] == "http.request":
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > self._most_body_bytes or not message.get("more_body", False):
+                return b"".join(pieces)
+            message = await receive()
+        return None
+
+    async def _answer(
+        self, scope: Scope, by_name: Mapping[bytes, bytes], body: bytes, request_id: bytes
+    ) -> Answer:
+        methods = self._routes.get(_raw_path(scope))
+        if methods is None:
+            return answers.NOT_FOUND
+        respond = methods.get(scope["method"])
+        if respond is None:
+            return answers.method_not_allowed(", ".join(methods))
+        client = scope.get("client")
+        try:
+            return await respond(
+                Request(
+                    scope["headers"],
+                    by_name,
+                    scope["query_string"],
+                    body,
+                    client[0] if client else None,
+                    request_id,
+                    self._clock.wall_ms(),
+                )
+            )
+        except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
+            self._observer.failed(trace_of(error))
+            return answers.INTERNAL
+
+    def _routes_with(self, other_paths: tuple[str, ...]) -> dict[bytes, dict[str, _Respond]]:
+        """Path -> method -> what answers. A path of ``collect.paths`` takes events and images."""
+        post = self._unless_drained(self._endpoint.post)
+        pixel = self._unless_drained(self._endpoint.pixel)
         preflight = _always(answers.PREFLIGHT)
         routes: dict[bytes, dict[str, _Respond]] = {
             path.encode(): {"POST": post, "GET": pixel, "OPTIONS": preflight} for path in other_paths
@@ -81,76 +145,29 @@ class Application:
         routes[PIXEL_PATH] = {"GET": pixel, "OPTIONS": preflight}
         fixed = {HEALTH_PATH: _always(_OK), READINESS_PATH: self._readiness}
         fixed |= {path: _always(answer) for path, answer in static_answers().items()}
-        routes |= {path: {"GET": respond, "HEAD": respond} for path, respond in fixed.items()}
-        return routes
+        return routes | {path: {"GET": respond, "HEAD": respond} for path, respond in fixed.items()}
+
+    def _unless_drained(self, respond: _Respond) -> _Respond:
+        def respond_unless_drained(request: Request) -> Awaitable[Answer]:
+            return _drained(request) if self.drained else respond(request)
+
+        return respond_unless_drained
 
     async def _readiness(self, _: Request) -> Answer:
         return _OK if self.ready() else answers.unavailable("draining" if self.draining else "unavailable")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        assert scope["type"] == "http", "whoever composes the application handles lifespan"
-        body = await self._body(receive)
-        if body is None:
-            return
-        started_s = self._clock.monotonic()
-        request_id = self._request_id(scope["headers"])
-        if isinstance(body, Answer):
-            answer = body
-        else:
-            answer = await self._answer(scope, body, request_id)
-        self._observer.answered(answer.status, self._clock.monotonic() - started_s)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": header_list(answer, request_id, self.draining),
-            }
-        )
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
 
-    async def _answer(self, scope: Scope, body: bytes, request_id: bytes) -> Answer:
-        methods = self._methods.get(_raw_path(scope))
-        if methods is None:
-            return answers.NOT_FOUND
-        respond = methods.get(scope["method"])
-        if respond is None:
-            return answers.method_not_allowed(", ".join(methods))
-        if self.drained and respond in self._storing:
-            return answers.unavailable("draining")
-        request = Request(scope["headers"], scope["query_string"], body, request_id, self._clock.wall_ms())
-        try:
-            return await respond(request)
-        except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
-            self._observer.failed(trace_of(error))
-            return answers.INTERNAL
+def header_values(headers: Iterable[Header]) -> dict[bytes, bytes]:
+    """Header name -> its value; of several of one name all, joined by commas.
 
-    async def _body(self, receive: Receive) -> bytes | Answer | None:
-        """The body; 413 where it is too large; None where the client went before its end."""
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            body: bytes = message.get("body", b"")
-            return body if len(body) <= self._most_body_bytes else self._too_large()
-        pieces, size = [], 0
-        while message["type"] == "http.request":
-            piece = message.get("body", b"")
-            pieces.append(piece)
-            size += len(piece)
-            if size > self._most_body_bytes:
-                return self._too_large()
-            if not message.get("more_body", False):
-                return b"".join(pieces)
-            message = await receive()
-        return None
-
-    def _too_large(self) -> Answer:
-        return answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
-
-    def _request_id(self, headers: list[answers.Header]) -> bytes:
-        for name, value in headers:
-            if name == b"x-request-id" and _is_request_id(value):
-                return value
-        return next(self._request_ids)
+    >>> header_values([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
+    {b'a': b'1, 3', b'b': b'2'}
+    """
+    headers = list(headers)
+    by_name = dict(headers)
+    if len(by_name) < len(headers):
+        by_name = {name: b", ".join([value for key, value in headers if key == name]) for name in by_name}
+    return by_name
 
 
 def trace_of(error: BaseException) -> str:
@@ -171,3 +188,6 @@ def _always(answer: Answer) -> _Respond:
         return answer
 
     return respond
+
+
+_drained = _always(answers.unavailable("draining"))

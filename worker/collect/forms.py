@@ -1,20 +1,22 @@
 """The forms of a body: an array of events, one event, or an envelope around an array.
 
 Decides which part of a body is the value that a raw record would have, and must not validate it: what is
-broken is left to the decoder, whose reasons are then those of the dead letters. Invariant: every byte that
-may be of an event is in the value.
+broken is left to the decoder, whose reasons are then those of the dead letters. Invariant: a good event in an
+array is found, whatever is broken behind it or beside it, also in an envelope.
 """
+
+import re
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 
-from worker.core.json_elements import WHITE_SPACE
+from worker.core.json_elements import WHITE_SPACE, split_elements
 
 _BOM = b"\xef\xbb\xbf"
 _MOST_SENT_AT_BYTES = 64
 _Property = Raw | UnsetType
 
 
-class Body(Struct, frozen=True):
+class Body(Struct, frozen=True, gc=False):
     """What a body holds. ``value`` is an array or one event, as far as it is JSON at all.
 
     ``write_key`` and ``sent_at`` are those of an envelope; empty where it has none, or not as text or number.
@@ -26,7 +28,10 @@ class Body(Struct, frozen=True):
 
 
 class _Object(Struct):
-    """The properties of an object by which an envelope is recognised, and those that it may have."""
+    """The properties of an object by which an envelope is recognised, and those that it may have.
+
+    Names in camel case are those of Segment's SDKs.
+    """
 
     events: _Property = UNSET
     batch: _Property = UNSET
@@ -44,25 +49,68 @@ class _Object(Struct):
 _read_object = json.Decoder(_Object).decode
 _read_scalar = json.Decoder(str | int | float).decode
 
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_SPACE = rb"[ \t\n\r]*+"
+# An object as far as its array of events, where only single values come before that.
+_up_to_array = re.compile(
+    rb"(\{(?:" + _SPACE + _STRING + _SPACE + rb":" + _SPACE + rb"(?:" + _STRING + rb'|[^"\[\]{},]++),)*+)'
+    rb"" + _SPACE + rb'"(?:events|batch)"' + _SPACE + rb":" + _SPACE + rb"(?=\[)",
+    re.DOTALL,
+).match
 
-def read_form(text: bytes) -> Body:
-    """The body's form. Never raises.
 
-    >>> read_form(b'{"batch":[{"id":"e1"}],"sentAt":"2026-01-01T00:00:00Z"}')
+def read_form(text: bytes, most_events: int, most_depth: int) -> Body:
+    """The body's form. Never raises. More than ``most_events`` need not be found, nor what is nested deeper.
+
+    >>> read_form(b'{"batch":[{"id":"e1"}],"sentAt":"2026-01-01T00:00:00Z"}', 500, 64)
     Body(value=b'[{"id":"e1"}]', write_key=b'', sent_at=b'2026-01-01T00:00:00Z')
     """
     if text.startswith(b"[") or not (b'"events"' in text or b'"batch"' in text):
         return Body(text)
-    text_object = text.removeprefix(_BOM).strip(WHITE_SPACE)
+    bare = text.removeprefix(_BOM).strip(WHITE_SPACE)
     try:
-        found = _read_object(text_object)
+        found = _read_object(bare)
     except (DecodeError, RecursionError):
-        return Body(text)
+        return _read_broken(bare, most_events, most_depth) or Body(text)
     values = [value for value in (found.events, found.batch) if value is not UNSET]
     if len(values) != 1 or _is_event(found) or not bytes(values[0]).startswith(b"["):
         return Body(text)
+    return _envelope(bytes(values[0]), found)
+
+
+def _read_broken(text: bytes, most_events: int, most_depth: int) -> Body | None:
+    """An envelope that is no JSON, of which the array is found; None for anything else.
+
+    What follows the array is left with it, unless it ends the envelope as it should: then only an element is
+    broken.
+    """
+    start = _up_to_array(text)
+    if start is None:
+        return None
+    value = text[start.end() :]
+    rest = split_elements(value, most_events, most_depth).rest
+    before = _object_of(start[1].rstrip(b",") + b"}")
+    after = _object_of(b"{" + rest.removeprefix(b","))
+    if before is None or _is_event(before) or (after is not None and _is_event(after)):
+        return None
+    if after is None:
+        return _envelope(value, before)
+    for name in _Object.__struct_fields__:
+        if getattr(after, name) is not UNSET:
+            setattr(before, name, getattr(after, name))
+    return _envelope(value.removesuffix(rest), before)
+
+
+def _object_of(text: bytes) -> _Object | None:
+    try:
+        return _read_object(text)
+    except (DecodeError, RecursionError):
+        return None
+
+
+def _envelope(value: bytes, found: _Object) -> Body:
     return Body(
-        bytes(values[0]),
+        value,
         _text_of(found.write_key) or _text_of(found.segment_write_key),
         (_text_of(found.sent_at) or _text_of(found.segment_sent_at))[:_MOST_SENT_AT_BYTES],
     )

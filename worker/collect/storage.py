@@ -13,38 +13,56 @@ from msgspec import Struct, structs
 
 from worker.collect import answers
 from worker.collect.answers import Answer, RefusedElement, RequestRefused
-from worker.collect.batches import DeviceEvents, forwarded, split
+from worker.collect.batches import DeviceEvents, forwarded, refuse_too_long, split
 from worker.collect.deliveries import answer_to
 from worker.collect.observer import Observer
+from worker.collect.rate_limits import RateLimits
+from worker.collect.write_keys import WriteKey
 from worker.config.options import Config
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning, PartitionOf
 from worker.model.events import DecodedValue
+from worker.model.rules import InputRules
 from worker.ports import Clock, RawProducer, RawRecord
 
 
-class Submission(Struct, frozen=True):
+class Submission(Struct, frozen=True, gc=False):
     """What is to be stored: an array of events or one event, as it was sent, and what its records say of it.
 
-    ``sent_at`` is the sender's clock as text, empty where it sent none.
+    ``context`` is a JSON object that each event gets; empty for none. ``sent_at`` is the sender's clock as
+    text; empty where it sent none.
     """
 
     value: bytes
-    key_name: str
+    key: WriteKey
     request_id: bytes
     received_at_ms: int
+    context: bytes = b""
     sent_at: bytes = b""
 
 
-class EventStorage:
-    """Stores submissions under the limits of the worker's input, where those of the API are not smaller."""
+def smaller_limits(config: Config) -> InputRules:
+    """The limits of the worker's input, and those of the API where they are smaller."""
+    return structs.replace(
+        config.input,
+        max_events=min(config.collect.max_events, config.input.max_events),
+        max_value_bytes=min(config.collect.max_body_bytes, config.input.max_value_bytes),
+    )
 
-    def __init__(self, config: Config, producer: RawProducer, clock: Clock, observer: Observer) -> None:
-        self._limits = structs.replace(
-            config.input,
-            max_events=min(config.collect.max_events, config.input.max_events),
-            max_value_bytes=self.most_body_bytes(config),
-        )
+
+class EventStorage:
+    """Stores submissions, all of each or none, as far as brokers allow."""
+
+    def __init__(
+        self,
+        config: Config,
+        producer: RawProducer,
+        rates: RateLimits,
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._limits = smaller_limits(config)
+        self._rates = rates
         self._decoder = Decoder(self._limits, config.identity)
         self._forwards_refused = config.collect.refused == "forward"
         self._producer = producer
@@ -54,21 +72,11 @@ class EventStorage:
         self._partitions = 0
         self._partition_of: PartitionOf = lambda _: 0
 
-    @staticmethod
-    def most_body_bytes(config: Config) -> int:
-        """The largest body, on the wire and decompressed."""
-        return min(config.collect.max_body_bytes, config.input.max_value_bytes)
-
     async def store(self, submission: Submission) -> Answer:
         """The answer, after the brokers' acknowledgement of all that can be stored. Raises RequestRefused."""
-        value = submission.value
-        decoded = self._decoder.decode(value)
+        decoded = self._decoded(submission)
         refused = self._refused(decoded)
-        records: list[DeviceEvents] = []
-        if decoded.events:
-            records = split(value, decoded, self._decoder.elements)
-        if refused and self._forwards_refused:
-            records.append(forwarded(value, decoded, self._decoder.elements))
+        records = self._records(submission, decoded)
         if records:
             answer = await self._send(submission, records, refused)
         elif refused:
@@ -76,8 +84,28 @@ class EventStorage:
         else:
             answer = answers.stored(0, (), submission.received_at_ms)
         if answer.status in (200, 400):
-            self._report(decoded, submission.key_name)
+            self._report(decoded, submission.key.name)
         return answer
+
+    def _decoded(self, submission: Submission) -> DecodedValue:
+        value, context = submission.value, submission.context
+        decoded = self._decoder.decode(value)
+        if context:
+            most_bytes = self._limits.max_object_bytes
+            decoded = refuse_too_long(value, decoded, self._decoder, context, most_bytes)
+        if submission.key.events_per_s:
+            events = len(decoded.events) + len(decoded.rejections)
+            self._rates.count_events(submission.key, events, self._clock.monotonic())
+        return decoded
+
+    def _records(self, submission: Submission, decoded: DecodedValue) -> list[DeviceEvents]:
+        value, decoder = submission.value, self._decoder
+        records: list[DeviceEvents] = []
+        if decoded.events:
+            records = split(value, decoded, decoder, submission.context, self._limits.max_value_bytes)
+        if decoded.rejections and self._forwards_refused:
+            records.append(forwarded(value, decoded, decoder))
+        return records
 
     def _refused(self, decoded: DecodedValue) -> Sequence[RefusedElement]:
         """What the decoder refused, as the sender gets it. Raises RequestRefused for what is over a limit."""
@@ -101,9 +129,9 @@ class EventStorage:
             partitioning = Partitioning(partitions=partitions, partitioner=self._partitioner)
             self._partition_of = partitioning.cached()
         raw_records = self._raw_records(submission, records)
-        is_stalled = self._producer.is_stalled
-        if any(is_stalled(record.partition) for record in raw_records):
-            return answers.unavailable("unavailable")
+        for record in raw_records:
+            if self._producer.is_stalled(record.partition):
+                return answers.unavailable("unavailable")
         started_s = self._clock.monotonic()
         deliveries = await self._producer.send(raw_records)
         self._observer.acknowledged(self._clock.monotonic() - started_s)
@@ -113,7 +141,7 @@ class EventStorage:
     def _raw_records(self, submission: Submission, records: Sequence[DeviceEvents]) -> list[RawRecord]:
         headers = [
             ("collect-request", submission.request_id),
-            ("collect-key", submission.key_name.encode()),
+            ("collect-key", submission.key.name.encode()),
         ]
         if submission.sent_at:
             headers.append(("collect-sent-at", submission.sent_at))
