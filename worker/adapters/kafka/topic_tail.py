@@ -16,9 +16,12 @@ from worker.model.events import InputRecord
 
 _RETRY_S = 1.0
 _WAIT_MS = 500
-_ANSWER_WITHIN_S = 10.0
-_POLLS_BETWEEN_LOOKS = 60
-"""How many polls, of at most ``_WAIT_MS`` each when nothing comes, until partitions are looked for again."""
+_FETCH_WAIT_MS = 100
+"""The embedded broker answers a fetch only after this, also where something came meanwhile."""
+_ANSWER_WITHIN_S = 5.0
+_IDLE_POLLS = 10
+_METADATA_MS = 30_000
+"""How often new topics and partitions are looked for."""
 
 
 class TopicTail:
@@ -34,22 +37,23 @@ class TopicTail:
         self._client = client
         self._topics = topics
         self._check_checksums = check_checksums
-        self._next: dict[TopicPartition, int] = {}
         self.connected = False
 
     async def batches(self) -> AsyncIterator[Sequence[InputRecord]]:
         """Batches of records as they come, an empty one where nothing came or ``connected`` has changed.
 
-        Goes on until it is closed; brokers that are away, or refuse, only make it wait. Records that were
-        deleted meanwhile are left out.
+        Goes on until it is closed; brokers that are away, or refuse, only make it wait. After they were away
+        it begins at the end again.
         """
         while True:
             consumer = AIOKafkaConsumer(
+                *self._topics,
                 **self._client,
-                auto_offset_reset="latest",
+                auto_offset_reset="earliest",  # of partitions that are added: all others begin at their end
                 isolation_level="read_committed",
                 enable_auto_commit=False,
-                fetch_max_wait_ms=_WAIT_MS,
+                fetch_max_wait_ms=_FETCH_WAIT_MS,
+                metadata_max_age_ms=_METADATA_MS,
                 check_crcs=self._check_checksums,
             )
             try:
@@ -65,36 +69,30 @@ class TopicTail:
                 await consumer.stop()
 
     async def _read(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Sequence[InputRecord]]:
-        polls = 0
+        # A position that is looked up later would miss what comes in between.
+        for partition, offset in (await self._ends(consumer)).items():
+            consumer.seek(partition, offset)
+        idle_polls = 0
         while True:
-            if polls % _POLLS_BETWEEN_LOOKS == 0:
-                async with asyncio.timeout(_ANSWER_WITHIN_S):
-                    await self._look_for_partitions(consumer)
-            polls += 1
-            if not self._next:  # no topic exists yet
-                await asyncio.sleep(_RETRY_S)
-                polls = 0
-                continue
+            if (
+                idle_polls % _IDLE_POLLS == 0
+            ):  # nothing came, and the client would not say that brokers are away
+                self.connected = await self._is_answered(consumer)
+                yield ()
             found = await consumer.getmany(timeout_ms=_WAIT_MS)
-            yield [record for records in found.values() for record in records]
-            for partition, records in found.items():
-                self._next[partition] = records[-1].offset + 1
+            idle_polls += 1
+            if found:
+                self.connected, idle_polls = True, 1
+                yield [record for records in found.values() for record in records]
 
-    async def _look_for_partitions(self, consumer: AIOKafkaConsumer) -> None:
-        """Assign what there is now: new partitions from their end, others where they were."""
-        await consumer.topics()  # asks the brokers
-        partitions = {
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in consumer.partitions_for_topic(topic) or ()
-        }
-        if partitions and partitions != consumer.assignment():
-            # Ends are asked for here: a position that is looked up later would miss what comes in between.
-            ends = await consumer.end_offsets(partitions - self._next.keys())
-            self._next = {
-                partition: self._next.get(partition, ends.get(partition)) for partition in partitions
-            }
-            consumer.assign(list(partitions))
-            for partition, offset in self._next.items():
-                consumer.seek(partition, offset)
-        self.connected = bool(partitions)
+    async def _is_answered(self, consumer: AIOKafkaConsumer) -> bool:
+        """Whether the brokers answer, and a topic exists."""
+        try:
+            return bool(await self._ends(consumer))
+        except (KafkaError, OSError, TimeoutError):
+            return False
+
+    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(consumer.assignment())
+        return ends

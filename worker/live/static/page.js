@@ -21,8 +21,8 @@ function setState(id, state, text) {
 }
 
 const announce = (text) => ($("announcement").textContent = text);
-const cell = (text, className = "") => element("td", className ? { class: className } : {}, text);
-const nobody = () => element("span", { class: "from" }, "nobody yet");
+const cell = (text, className = "") => element("td", { role: "cell", class: className }, text);
+const nobody = () => element("span", { class: "from keep" }, "nobody yet");
 
 function addRow(body, row, isNew) {
   body.querySelector(".empty")?.remove();
@@ -39,14 +39,16 @@ function showEvent(event, atMs, isNew) {
     lengths.push(took);
     $("median").textContent = length(lengths.slice(-50).sort((a, b) => a - b)[Math.min(lengths.length, 50) >> 1]);
   }
-  const session = event.session_number === undefined ? "none" : `${event.session_number}, event ${event.event_number}`;
+  const session = event.session_number ?? "none";
+  const place = element("span", { class: "keep" }, session, " ",
+    element("span", { class: "from" }, `event ${event.event_number ?? "–"}`));
   const user = event.user_id === undefined ? nobody()
-    : element("span", {}, event.user_id, " ", element("span", { class: "from" }, `by the ${event.user_source}`));
-  const tags = element("td", {}, ...flags.map((flag) => element("span", { class: `tag ${flag}` }, flag)));
-  addRow($("events"), element("tr", { "data-id": event.id }, cell(event.type, "type"), cell(user), cell(session), tags,
-    cell(measured ? length(took) : "–", "number")), isNew);
+    : element("span", {}, event.user_id, " ", element("span", { class: "from keep" }, `by the ${event.user_source}`));
+  const tags = element("span", {}, ...flags.map((flag) => element("span", { class: `tag ${flag}` }, flag)));
+  addRow($("events"), element("tr", { role: "row", "data-id": event.id }, cell(event.type, "type"), cell(user),
+    cell(place, "session"), cell(tags, "flags"), cell(measured ? length(took) : "–", "number")), isNew);
   $("event-count").textContent = story.events.length;
-  $("user-now").textContent = event.user_id ?? "nobody";
+  $("user-now").textContent = story.userNow() ?? "nobody";
   if (isNew) announce(`${event.type}, session ${session}, ${event.user_id ?? "nobody"}`);
 }
 

@@ -37,6 +37,11 @@ export class Story {
     session.user = record.user_id ?? session.user;
   }
 
+  // Whose the device's newest event is, by event time.
+  userNow() {
+    return this.events.reduce((newest, event) => (event.timestamp >= newest.timestamp ? event : newest)).user_id;
+  }
+
   // The session that an event of this one belongs to now.
   resolve(id) {
     for (let hops = 0; hops < 64; hops++) {

@@ -72,7 +72,7 @@ function users(parts, words, events, login, y) {
 }
 
 function describe({ kind, user, events }, login) {
-  if (kind === "login") return `${events[0].type}: the device is ${user}'s, and its earlier events too`;
+  if (kind === "login") return `${events[0].type}: the device and its past are ${user}'s`;
   if (kind === "unknown") {
     const claimed = login && events.at(-1).timestamp < login.timestamp;
     return `${events.length} anonymous${claimed ? `, claimed for ${login.user_id} by the login` : ""}`;
