@@ -12,12 +12,15 @@ const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
 const isLogin = (event) => event.flags?.includes("linked") && event.user_id !== undefined;
 const kind = (event) => (isLogin(event) ? "login" : event.user_id === undefined ? "unknown" : "known");
 
+let drawnLast; // so that a mark grows once, and not whenever the picture is drawn again
+
 // Returns the SVG, and how many seconds its width stands for.
 export function draw(story, width) {
   const shown = story.timeline().slice(-MOST_SESSIONS);
   const longest = Math.max(...shown.map(({ events }) => events.at(-1).timestamp - events[0].timestamp));
   const scaleS = STEPS_S.find((step) => longest <= step * 1000) ?? Math.ceil(longest / 1000);
-  const newest = story.events.at(-1);
+  const newest = story.events.at(-1) === drawnLast ? undefined : story.events.at(-1);
+  drawnLast = story.events.at(-1);
   const login = story.events.findLast(isLogin);
   const words = [];
   const parts = [];
