@@ -103,7 +103,10 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a real broker, so that ``-m 'not broker'`` leaves exactly them out."""
+    """Mark the tests that need a real broker or a browser, so that ``-m`` can leave exactly them out."""
     for item in items:
-        if isinstance(item, pytest.Function) and BROKER_FIXTURES.intersection(item.fixturenames):
-            item.add_marker(pytest.mark.broker)
+        if isinstance(item, pytest.Function):
+            if BROKER_FIXTURES.intersection(item.fixturenames):
+                item.add_marker(pytest.mark.broker)
+            if "browser" in item.fixturenames:
+                item.add_marker(pytest.mark.browser)
