@@ -17,11 +17,17 @@ from worker.adapters.kafka.client_internals.protocol import error_codes_of_parti
 
 
 class BatchWithdrawn(KafkaError):  # type: ignore[misc]  # noqa: N818 - not a failure
-    """No batch of the request may be written any more. The client does not try again."""
+    """No batch of the request may be written any more. The client does not try again.
+
+    Held by test_raw_producer_outages.py.
+    """
 
 
 class SendGuard(Protocol):
-    """Is asked before each batch is written, and informed of what came of it. One batch a partition."""
+    """Is asked before each batch is written, and informed of what came of it. One batch a partition.
+
+    Held by test_raw_producer_outages.py.
+    """
 
     def admits(self, partition: int) -> bool:
         """Whether the batch may be written now; if so, it is."""
