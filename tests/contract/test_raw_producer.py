@@ -7,7 +7,7 @@ from itertools import count
 from testing.wait import eventually
 from tests.conftest import Kafka
 from tests.contract.cluster import make_topics, visible, visible_records
-from tests.contract.raw_sending import NOW_MS, becomes_ready, configuration, producing, record, values
+from tests.contract.raw_sender import NOW_MS, becomes_ready, configuration, producing, record, values
 from tests.contract.raw_topic import Raw
 from worker.ports import RawRecord
 

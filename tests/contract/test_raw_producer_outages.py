@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from testing.kafka.broker import LocalBroker
 from testing.wait import eventually
 from tests.contract.cluster import make_topics, visible, visible_records
-from tests.contract.raw_sending import (
+from tests.contract.raw_sender import (
     becomes_ready,
     becomes_stalled,
     configuration,
