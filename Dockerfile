@@ -1,4 +1,4 @@
-# The worker, alone: locked dependencies, no compiler, no package manager's leftovers, no root.
+# Worker and collector, alone: locked dependencies, no compiler, no package manager's leftovers, no root.
 # Its root file system may be read-only; all it writes lies in /var/lib/sessionizer.
 
 FROM python:3.11-slim-bookworm AS build
@@ -34,6 +34,9 @@ VOLUME /var/lib/sessionizer
 # `topics create` and the like are meanwhile does not matter, they end by themselves.
 ENV SESSIONIZER_HEALTH_FILE=/var/lib/sessionizer/health
 HEALTHCHECK --interval=15s --timeout=10s --start-period=90s --retries=2 CMD ["sessionizer", "health"]
+
+# Of `collect`, whose probe is `sessionizer collect health`: collect.listen names the address (default: loopback).
+EXPOSE 8080
 
 # In exec form the worker gets the engine's SIGTERM itself. It finishes its transactions within 10 s.
 STOPSIGNAL SIGTERM

@@ -7,13 +7,17 @@ import pytest
 import yaml
 
 from testing.kafka.settings import IMAGE
+from worker.collector.process import STOP_S
 from worker.config import load
+from worker.config.address import address_of
+from worker.config.key_entries import digest_of, read
 from worker.config.load import PREFIX, VARIABLES
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 WORKERS = {name: service for name, service in SERVICES.items() if service.get("command", [""])[0] == "run"}
+COLLECTOR = SERVICES["collector"]
 OURS = {name: service for name, service in SERVICES.items() if service.get("image") == COMPOSE["name"]}
 
 
@@ -34,8 +38,8 @@ def seconds(duration: str) -> float:
     return float(duration[:-1])
 
 
-def test_it_has_a_broker_a_step_that_makes_topics_two_workers_traffic_and_a_console() -> None:
-    assert {"kafka", "topics", "traffic", "console"} < SERVICES.keys()
+def test_it_has_a_broker_a_step_that_makes_topics_a_collector_two_workers_traffic_and_a_console() -> None:
+    assert {"kafka", "topics", "traffic", "collector", "console"} < SERVICES.keys()
     assert len(WORKERS) == 2
 
 
@@ -97,7 +101,34 @@ def test_workers_are_probed_by_their_health_file_and_nobody_else_is() -> None:
         assert worker["healthcheck"]["test"] == ["CMD", "sessionizer", "health"]
         assert str(Path(path).parent) in [volume.split(":")[1] for volume in worker["volumes"]]
     for service_name, service in OURS.items():
-        assert service_name in WORKERS or service["healthcheck"] == {"disable": True}
+        probed = service_name in WORKERS or service is COLLECTOR
+        assert probed or service["healthcheck"] == {"disable": True}
+
+
+def test_the_collector_is_reached_probed_and_stopped_as_it_is_configured() -> None:
+    here = {"SESSIONIZER_COLLECT_KEYS_FILE": str(ROOT / "deploy" / "keys.toml")}
+    config = load(config_file_of(COLLECTOR), environment_of(COLLECTOR) | here, collects=True)
+    assert COLLECTOR["healthcheck"]["test"] == ["CMD", "sessionizer", "collect", "health"]
+    listen = address_of(config.collect.listen)
+    assert listen is not None
+    assert [port.rpartition(":")[2] for port in COLLECTOR["ports"]] == [str(listen.port)]
+    assert f"EXPOSE {listen.port}\n" in (ROOT / "Dockerfile").read_text()
+    assert seconds(COLLECTOR["stop_grace_period"]) > config.collect.drain_delay_s + STOP_S
+    assert COLLECTOR["ulimits"]["nofile"]["hard"] > config.collect.max_connections
+
+
+def test_the_keys_of_the_collector_are_those_that_the_files_name() -> None:
+    """One key is a server's and one is for pages, the live page's among them."""
+    (mounted,) = COLLECTOR["volumes"]
+    source, target, mode = mounted.split(":")
+    assert (target, mode) == (environment_of(COLLECTOR)["SESSIONIZER_COLLECT_KEYS_FILE"], "ro")
+    found = read(ROOT / source)
+    assert not found.faults
+    text = (ROOT / source).read_text()
+    named = [line.split("The key ")[1].split(":")[0] for line in text.splitlines() if "The key " in line]
+    assert [key.sha256 for key in found.keys] == [digest_of(key.encode()) for key in named]
+    servers, pages = found.keys
+    assert (servers.origins, "http://localhost:8700" in pages.origins) == ((), True)
 
 
 def test_it_runs_the_broker_that_the_tests_run() -> None:

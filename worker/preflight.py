@@ -13,17 +13,22 @@ from worker.health import HealthFile
 from worker.process_limits import memory_limit_mb
 
 
+def check_assertions() -> None:
+    """Raises Fatal where Python runs without assertions."""
+    if not __debug__:
+        raise Fatal(
+            "do not run under python -O or PYTHONOPTIMIZE: the assertions guard the protocol, the client "
+            "library's too"
+        )
+
+
 def check_machine(config: Config) -> None:
     """Raises Fatal where Python runs without assertions, or a file or directory cannot be written.
 
     Those are ``state.directory`` and the health file, which is removed: one that a killed worker left would
     pass for healthy.
     """
-    if not __debug__:
-        raise Fatal(
-            "do not run under python -O or PYTHONOPTIMIZE: the assertions guard the protocol, the client "
-            "library's too"
-        )
+    check_assertions()
     StateDirectory(config.state.directory, config.kafka.group_id).prepare()
     if (health_file := config.health_file) is not None:
         try:

@@ -61,11 +61,15 @@ def _bytes_in(file: Path) -> int | None:
         return None
 
 
-def raise_file_limit() -> None:
-    """Raise the limit of open files to the greatest allowed: a store may have 70, and 1,024 is usual."""
+def raise_file_limit() -> int:
+    """Raise the limit of open files to the greatest allowed, and return it.
+
+    A store may have 70, a collector thousands of connections, and 1,024 is usual.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def keep_files_private() -> None:

@@ -20,6 +20,7 @@ from worker.config import load
 
 COMMANDS = (
     ("run",),
+    ("collect",),
     ("check",),
     ("topics", "create"),
     ("config", "show"),

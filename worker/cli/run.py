@@ -7,19 +7,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from worker.cli.config_option import ConfigPath, read
+from worker.cli.processes_option import Slot, number_of, own_command
 from worker.config import Config
 from worker.errors import Fatal
-
-
-def _processes(text: str) -> int:
-    """The number of processes. Raises BadParameter, exit code 2."""
-    from worker.processes.slots import cores
-
-    if text == "auto":
-        return cores()
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise typer.BadParameter("expected a whole number from 1 on, or auto: one for each core")
-    return int(text)
 
 
 def run(
@@ -31,11 +21,11 @@ def run(
             help="Number of processes, which share partitions and memory. auto: one for each core.",
         ),
     ] = "1",
-    slot: Annotated[int | None, typer.Option(hidden=True, help="Set by the supervisor only.")] = None,
+    slot: Slot = None,
 ) -> None:
     """Turn raw events into enriched ones until stopped (SIGTERM, SIGINT, SIGHUP)."""
     options = read(config)
-    count = _processes(processes)
+    count = number_of(processes)
     from worker import signals
 
     signals.end_before_work(_end_before_work)
@@ -63,9 +53,7 @@ def _supervise(options: Config, count: int) -> int:
     from worker.processes import slots, supervisor
 
     log_format = log_output.format_here(options.log.format)
-    # The program as it was started, so that `ps` shows which supervisor a process belongs to.
-    command = (sys.executable, *sys.orig_argv[1:])
-    several = slots.slots(options, count, command, log_format)
+    several = slots.slots(options, count, own_command(), log_format)
     instance = log_output.instance_here(options.log.instance)
     log_output.configure(log_format, options.log.level, instance=instance)
     keep_files_private()

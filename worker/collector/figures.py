@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from worker import telemetry
 from worker.model.events import Reason
 
 _BOUNDS_S = tuple(0.0005 * 2 ** (step / 6) for step in range(6 * 15 + 1))
@@ -90,6 +91,7 @@ class Figures(Collector):
         self._seen_answers: Counter[int] = Counter()
         self._seen_events: Counter[tuple[str, Reason | None, str]] = Counter()
         self._seen_acks = list(self._acks.counts)
+        self._has_failed = False
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -111,16 +113,23 @@ class Figures(Collector):
         """All records of one request were answered for by the brokers."""
         self._acks.add(seconds)
 
+    def failed(self, trace: str) -> None:
+        """A request was answered 500: logged, unless one was since the last ``interval``."""
+        if not self._has_failed:
+            self._has_failed = True
+            telemetry.emit(telemetry.CollectInternalError(trace=trace))
+
     def interval(self) -> Interval:
         """What was counted since the last call."""
         answers, events = self._answers - self._seen_answers, self._events - self._seen_events
         acks = self._acks.since(self._seen_acks)
+        self._has_failed = False
         self._seen_answers, self._seen_events = self._answers.copy(), self._events.copy()
         self._seen_acks = list(self._acks.counts)
         refused: dict[str, dict[str, int]] = {}
         for (outcome, reason, key_name), count in sorted(events.items(), key=str):
             if outcome == "refused":
-                refused.setdefault(key_name or "anonymous", {})[str(reason)] = count
+                refused.setdefault(key_name, {})[str(reason)] = count
         of_outcome = {
             outcome: sum(n for (one, _, _), n in events.items() if one == outcome) for outcome in _OUTCOMES
         }

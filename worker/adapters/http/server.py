@@ -56,7 +56,7 @@ class HttpServer:
             http=HttpProtocol,
             ws="none",
             interface="asgi3",
-            lifespan="on",
+            lifespan="auto",
             log_config=None,
             access_log=False,
             proxy_headers=False,

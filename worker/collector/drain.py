@@ -1,0 +1,39 @@
+"""How a collector ends: who asks for it, how long requests are still served, how long it may take in all.
+
+Decides when each step is due; must not know what is served, nor how. The invariant: from the first signal on
+every wait here has an end.
+"""
+
+import asyncio
+import signal
+from contextlib import suppress
+
+FINISH_S = 20.0
+"""After the delay: what is half read has its deadline of 10 s, and its acknowledgement may take 10 s more."""
+
+
+class Drain:
+    """What asks the process to end. ``asked`` is set by the first signal that stops, or by a failure."""
+
+    def __init__(self, delay_s: float) -> None:
+        self.asked = asyncio.Event()
+        self._hurried = asyncio.Event()
+        self._delay_s = delay_s
+        self._signals = 0
+
+    def note(self, number: signal.Signals) -> None:
+        """A signal that stops has come. SIGINT, and any second signal, ends the delay."""
+        self._signals += 1
+        self.asked.set()
+        if number is signal.SIGINT or self._signals > 1:
+            self._hurried.set()
+
+    @property
+    def delay_s(self) -> float:
+        """For how long new requests are still served. Not at all where no signal came: the start failed."""
+        return self._delay_s if self._signals and not self._hurried.is_set() else 0.0
+
+    async def delay(self) -> None:
+        """Wait until no new requests are to be served."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurried.wait(), self.delay_s)
