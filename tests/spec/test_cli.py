@@ -95,7 +95,7 @@ def test_wrong_usage_ends_with_2(sessionizer: Sessionizer, arguments: tuple[str,
 def test_a_wrong_configuration_ends_with_2_and_one_line_a_fault(
     sessionizer: Sessionizer, command: tuple[str, ...]
 ) -> None:
-    ended = sessionizer(*command, LOG_LEVEL="loud", STATE_STORE="redis")
+    ended = sessionizer(*command, LOG_LEVEL="loud", STATE_STORE="redis", COLLECT_ANONYMOUS="true")
     assert ended.code == 2
     assert ended.out == ""
     assert ended.err.splitlines() == [
