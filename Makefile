@@ -15,7 +15,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with the locked dependencies and this checkout (once)
@@ -63,6 +63,10 @@ chaos: setup ## Inject faults into workers, brokers and their network, then chec
 	@$(BIN)/python -m tests.chaos --seed $(or $(SEED),1) $(if $(DURATION),--duration $(DURATION)) \
 		$(if $(WORKERS),--workers $(WORKERS)) $(if $(PARTITIONS),--partitions $(PARTITIONS)) \
 		$(if $(EVENTS_PER_SECOND),--events-per-second $(EVENTS_PER_SECOND)) $(ARGS)
+
+.PHONY: chaos-collect
+chaos-collect: setup ## Inject faults into the HTTPS API and its brokers, then account for each event (DURATION=1200 SEED=1)
+	@$(BIN)/python -m tests.chaos.collect --seed $(or $(SEED),1) $(if $(DURATION),--duration $(DURATION)) $(ARGS)
 
 .PHONY: fast
 fast: setup ## Check that the worker has not become slower beside a fixed yardstick (10 seconds)

@@ -3,8 +3,10 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 
 def end_with_parent() -> Callable[[], None] | None:
@@ -21,3 +23,11 @@ def end_with_parent() -> Callable[[], None] | None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return request_signal
+
+
+def started(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a child whose output goes into ``log``."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=end_with_parent()
+        )

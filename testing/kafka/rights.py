@@ -59,6 +59,11 @@ def of_worker(config: Config) -> list[Right]:
     return rights
 
 
+def of_collector(config: Config) -> list[Right]:
+    """What ``collect`` needs."""
+    return [Right("topic", config.topics.raw, each) for each in ("Write", "Describe", "DescribeConfigs")]
+
+
 def of_topics_create(config: Config) -> list[Right]:
     """What ``topics create`` needs besides."""
     return [Right("topic", topic, "Create") for topic in config.topic_names.values()]

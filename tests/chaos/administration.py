@@ -8,7 +8,7 @@ docs/operations.md lists, the password that stands in its file, and no quota.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import TimeoutError as AdminTimeout
 from pathlib import Path
 from typing import cast
@@ -62,12 +62,13 @@ class Administration:
             "KAFKA_SASL_PASSWORD_FILE": str(self._file),
         }
 
-    async def make_user(self) -> None:
-        """Before the first worker starts."""
+    async def make_user(self, needed: Iterable[Right] | None = None) -> None:
+        """Before the first worker starts. ``needed``: the rights of another program than a worker."""
         password = secrets.token_urlsafe(24)
         self._write_password(password)
         await self._set_password(password)
-        await self._insist(lambda: rights.grant(self._admin, USER, rights.of_worker(self._config)))
+        granted = rights.of_worker(self._config) if needed is None else list(needed)
+        await self._insist(lambda: rights.grant(self._admin, USER, granted))
 
     @contextlib.asynccontextmanager
     async def without(self, name: str) -> AsyncIterator[None]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec import json
 
+from tests.chaos.schedule import Fault
+
 
 class Journal:
     """An NDJSON file; ``at_s`` of each line is the time since the journal was opened."""
@@ -29,6 +31,13 @@ class Journal:
         line = {"at_s": self.now_s(), "what": what, **fields}
         self.lines.append(line)
         self._file.write(json.encode(line) + b"\n")
+
+    def note_fault(self, fault: Fault, **fields: Any) -> None:
+        """A fault: its kind, what it names, and for how long."""
+        details = {"detail": fault.detail} if fault.detail else {}
+        if fault.seconds:
+            details["seconds"] = str(round(fault.seconds, 1))
+        self.note(fault.kind, **details, **fields)
 
     def counts(self) -> Counter[str]:
         """How often each thing was noted."""

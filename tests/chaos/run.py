@@ -7,7 +7,6 @@ Decides the order of things and what the verdict is made of; what faults do is `
 import asyncio
 import contextlib
 import signal
-import subprocess
 import sys
 import time
 import traceback
@@ -16,7 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testing.child_process import end_with_parent
+from testing.child_process import started
 from testing.kafka import cluster as kafka_cluster
 from testing.kafka.cluster import Cluster
 from testing.wait import eventually
@@ -110,10 +109,10 @@ class _Run:
                 await self._warmed_up()
                 outcome.before = pool.resources(pool.survivor)
                 journal.note("faults begin")
-                started = time.monotonic()
+                begun = time.monotonic()
                 faults = Faults(pool, self._cluster, self._administration, journal)
                 await faults.carry_out(self._plan.lanes, self._plan.duration_s)
-                outcome.faults_s = time.monotonic() - started
+                outcome.faults_s = time.monotonic() - begun
                 journal.note("faults end")
             settled = time.monotonic()
             if await self._everything_read(LIVENESS_S):
@@ -223,7 +222,7 @@ class _Run:
             *("--events-a-part", str(max(2_000, int(events / 150)))),
         ]
         log = self._deployment.directory / "load.log"
-        process = _started(command, log)
+        process = started(command, log)
         try:
             yield
             process.send_signal(signal.SIGTERM)
@@ -234,8 +233,3 @@ class _Run:
                 process.wait()
             self._outcome.load = log.read_text()
             self._journal.note("load", output=self._outcome.load[-1000:])
-
-
-def _started(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
-    with log.open("wb") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, preexec_fn=end_with_parent())

@@ -51,14 +51,15 @@ def schedule(seed: int, duration_s: float, *, mortals: int, brokers: int) -> Lan
         ("administration", 10.0, _ADMINISTRATION, brokers),
     )
     return {
-        name: _lane(f"{seed}/{name}", duration_s, mean_pause_s, weights, targets)
+        name: lane(f"{seed}/{name}", duration_s, mean_pause_s, weights, targets)
         for name, mean_pause_s, weights, targets in lanes
     }
 
 
-def _lane(
+def lane(
     seed: str, duration_s: float, mean_pause_s: float, weights: Mapping[str, int], targets: int
 ) -> list[Fault]:
+    """One fault after the other, each kind as often as its weight says; ``targets``: how many there are."""
     rng = random.Random(seed)
     faults: list[Fault] = []
     passed_s = 0.0
@@ -72,10 +73,12 @@ def _lane(
 def _fault(rng: random.Random, kind: str, mean_pause_s: float, targets: int) -> Fault:
     pause_s, target, chance = rng.expovariate(1 / mean_pause_s), rng.randrange(targets), rng.getrandbits(32)
     seconds, detail, rate = 0.0, "", 0
-    if kind in ("kill", "broker kill"):
+    if kind in ("kill", "broker kill", "collector kill"):
         seconds = rng.expovariate(1 / 2.0)  # how long it stays down
     elif kind == "crash":
         detail = rng.choice(POINTS)
+    elif kind == "collector pause":
+        seconds = rng.uniform(0.5, 8.0)
     elif kind == "zombie":
         seconds = rng.uniform(7.0, 12.0)
     elif kind == "damage":
