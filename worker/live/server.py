@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from worker import __version__, log_output, signals, telemetry
 from worker.adapters.kafka.security import client_options
@@ -94,23 +95,8 @@ async def serve(
     ``has_checksums``: whether the broker's records have them all.
     """
     hub = Hub()
-    app = application(hub, settings, token=config.live.token.reveal())
     async with in_background(stop, _feed(hub, config, has_checksums=has_checksums)):
-        web = _Server(
-            uvicorn.Config(
-                app,
-                access_log=False,  # addresses hold tokens and device ids
-                http="httptools",
-                interface="asgi3",
-                lifespan="off",
-                limit_concurrency=_CONNECTIONS,
-                log_config=None,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=2,
-                ws="none",
-            )
-        )
+        web = web_server(application(hub, settings, token=config.live.token.reveal()))
         serving = asyncio.create_task(web.serve(sockets))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +104,25 @@ async def serve(
         hub.close()
         web.should_exit = True
         await serving
+
+
+def web_server(app: ASGIApp) -> uvicorn.Server:
+    """The server of the page, which writes no line for a request and leaves signals alone."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            access_log=False,  # addresses hold tokens and device ids
+            http="httptools",
+            interface="asgi3",
+            lifespan="off",
+            limit_concurrency=_CONNECTIONS,
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            ws="none",
+        )
+    )
 
 
 class _Server(uvicorn.Server):
