@@ -43,6 +43,15 @@ def test_bytes_beyond_a_seconds_worth_are_waited_for() -> None:
     assert limits.wait_s(key, 1, 9.01) == 0
 
 
+def test_what_a_body_is_when_it_is_inflated_counts_too() -> None:
+    limits = RateLimits()
+    key = WriteKey(name="key", bytes_per_s=100)
+    assert limits.wait_s(key, 10, 0.0) == 0
+    limits.count_inflated(key, 990, 0.0)
+    limits.count_inflated(key, -5, 0.0)
+    assert limits.wait_s(key, 10, 0.0) == 10
+
+
 def test_events_are_counted_when_they_are_known() -> None:
     limits = RateLimits()
     key = WriteKey(name="key", events_per_s=10)

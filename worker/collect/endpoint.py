@@ -74,6 +74,7 @@ class EventsEndpoint:
             body = read_form(text, self._limits.max_events, self._limits.max_depth)
             if key is None:
                 key = self._admitted(body.write_key or None, request)
+            self._rates.count_inflated(key, len(text) - len(request.body), self._clock.monotonic())
             return await self._store(request, key, body.value, text, body.sent_at)
         except RequestRefused as refused:
             return refused.answer

@@ -45,6 +45,11 @@ class RateLimits:
         if key.events_per_s:
             self._used_now(key, now).events += events
 
+    def count_inflated(self, key: WriteKey, more_bytes: int, now: float) -> None:
+        """Count what a compressed body of such a request took more when it was inflated."""
+        if key.bytes_per_s and more_bytes > 0:
+            self._used_now(key, now).bytes += more_bytes
+
     def _used_now(self, key: WriteKey, now: float) -> "_Used":
         used = self._used.get(key.name)
         if used is None:
