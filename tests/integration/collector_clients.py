@@ -117,7 +117,7 @@ class Senders:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
                 try:
                     connection.connect()
-                except ConnectionRefusedError:
+                except (ConnectionRefusedError, ConnectionResetError):  # it closed during the handshake
                     self.refused_connections += 1
                     return
             try:

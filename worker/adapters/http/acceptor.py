@@ -41,11 +41,10 @@ class TlsAcceptor:
         self._resume()
 
     def close(self) -> None:
-        """Accept no more; handshakes that have begun are ended."""
-        self._is_closed = True
-        self._loop.remove_reader(self._listener.fileno())
-        for each in self._handshakes:
-            each.cancel()
+        """Accept no more. Handshakes that have begun keep their deadline."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._loop.remove_reader(self._listener.fileno())
 
     async def wait_closed(self) -> None:
         """Wait until the last handshake has ended."""
@@ -54,6 +53,13 @@ class TlsAcceptor:
     def _resume(self) -> None:
         if not self._is_closed:
             self._loop.add_reader(self._listener.fileno(), self._accept)
+
+    def take(self, connection: socket.socket) -> None:
+        """Begin the handshake of a connection that was accepted elsewhere."""
+        self._shared.handshakes += 1
+        task = self._loop.create_task(self._shake_hands(connection))
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
 
     def _accept(self) -> None:
         shared = self._shared
@@ -71,10 +77,7 @@ class TlsAcceptor:
                 shared.counters.refused["too_many_connections"] += 1
                 _reset(connection)
             else:
-                shared.handshakes += 1
-                task = self._loop.create_task(self._shake_hands(connection))
-                self._handshakes.add(task)
-                task.add_done_callback(self._handshakes.discard)
+                self.take(connection)
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         connection.setblocking(False)

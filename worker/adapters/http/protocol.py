@@ -380,8 +380,13 @@ class HttpProtocol(asyncio.Protocol):
         self._refuse(Refused(503, "overloaded"))
 
     def shutdown(self) -> None:
-        """The server ends: an idle connection closes, others after their answer."""
-        is_reading = self._reader is not None and self._reader.began
+        """The server ends: an idle connection closes, others after their answer.
+
+        One that is new and has asked nothing yet is not idle: its first request may be in the kernel, where
+        closing would turn it into a reset.
+        """
+        is_new = self._addresses is None
+        is_reading = is_new or (self._reader is not None and self._reader.began)
         if not (self.is_busy or is_reading or self._is_closing):
             self._is_closing = True
             self.deadline = self._loop.time() + self._shared.limits.linger_s

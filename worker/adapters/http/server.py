@@ -27,6 +27,7 @@ from worker.adapters.http.tls import Certificate, TlsFiles
 from worker.errors import Fatal
 
 _BACKLOG = 4_096
+_LOOP_CLOSES_S = 0.05
 _REREAD_S = 2.0
 
 
@@ -144,18 +145,56 @@ class _Server(uvicorn.Server):
         self._shared.state = self.lifespan.state
         loop = asyncio.get_running_loop()
 
-        def make() -> HttpProtocol:
-            return HttpProtocol(self._shared, loop, is_tls=self._certificate is not None)
-
         self.servers = []
         for each in sockets or ():
             if self._certificate is None:
-                self.servers.append(await loop.create_server(make, sock=each, backlog=self.config.backlog))
+                self.servers.append(
+                    await loop.create_server(self._make, sock=each, backlog=self.config.backlog)
+                )
             else:
-                acceptor = TlsAcceptor(each, self._certificate, self._shared, make)
+                acceptor = TlsAcceptor(each, self._certificate, self._shared, self._make)
                 acceptor.start(self.config.backlog)
                 self.servers.append(acceptor)  # type: ignore[arg-type]  # uvicorn closes it and waits for it
         self.started = True
+
+    def _make(self) -> HttpProtocol:
+        loop = asyncio.get_running_loop()
+        return HttpProtocol(self._shared, loop, is_tls=self._certificate is not None)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the listening sockets and then, as uvicorn does it, the connections.
+
+        Connections that wait to be accepted are accepted first: the system resets them when the last
+        process closes its socket. Copies of the sockets keep the queue until the event loop, which closes
+        its own a moment later, accepts no more.
+        """
+        copies = [each.dup() for each in sockets or ()]
+        for server in self.servers:
+            server.close()
+        for each in sockets or ():
+            each.close()
+        await asyncio.sleep(_LOOP_CLOSES_S)
+        for copy, server in zip(copies, self.servers, strict=True):
+            await self._accept_all(copy, server)
+            copy.close()
+        for server in self.servers:
+            if isinstance(server, TlsAcceptor):
+                await server.wait_closed()
+        await super().shutdown([])
+
+    async def _accept_all(self, listener: socket.socket, server: object) -> None:
+        """Accept what waits."""
+        listener.setblocking(False)
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connection.setblocking(False)
+            if isinstance(server, TlsAcceptor):
+                server.take(connection)
+            else:
+                await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
 
     async def on_tick(self, counter: int) -> bool:
         """Every tenth of a second: the date of answers, and whether to end."""
