@@ -33,6 +33,10 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup ## Show the worker at work on made-up traffic, without Kafka or Docker
 	@$(BIN)/sessionizer demo
 
+.PHONY: live
+live: setup ## Show your own clicks as sessions: broker, collector, worker and a page, in one process
+	@$(BIN)/sessionizer demo --web
+
 .PHONY: test
 test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
 	@$(BIN)/python -m pytest $(ARGS)

@@ -57,7 +57,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "live": {
         *("model", "config", "telemetry", "adapters", "collector", "lifecycle", "log_output", "signals"),
     },
-    "demo": {"model", "config", "errors", "telemetry", "app", "progress"},
+    "demo": {
+        *("model", "config", "errors", "telemetry", "adapters", "app", "collector", "live", "progress"),
+        "signals",
+    },
     "cli": {
         *("model", "config", "errors", "telemetry", "adapters", "app", "demo", "replay", "health"),
         *(

@@ -42,9 +42,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def served(token: str = "", **limits: int) -> Iterator[Server]:
-    """The page's application under uvicorn, on a free port of loopback."""
-    hub = Hub(**limits)
+def served(token: str = "", *, subscribers: int = 100, queue: int = 256) -> Iterator[Server]:
+    """The page's application under its server, on a free port of loopback."""
+    hub = Hub(subscribers=subscribers, queue=queue)
     settings = PageSettings(collector="https://c.example", write_key='wk"><script>', gap_ms=1_800_000)
     app = application(hub, settings, token=token)
     server = web_server(app)

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,11 +44,20 @@ def demo(
     output: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Directory for the output files and the log.")
     ] = Path("demo-output"),
+    web: Annotated[
+        bool,
+        typer.Option(
+            "--web", help="No traffic: a page on which your own clicks become sessions, until Ctrl-C."
+        ),
+    ] = False,
 ) -> None:
     """Run one worker on two days of a small shop's generated traffic, without Kafka, Docker or Java.
 
     Exit code 0: every event came out exactly once, enriched or as a dead letter; 1: one did not.
     """
+    if web:
+        _web(bootstrap_servers, output)
+        return
     from rich.console import Console
 
     from worker.adapters.kafka.security import client_options
@@ -76,16 +85,44 @@ def demo(
     raise typer.Exit(0 if result.figures.audit.passed else 1)
 
 
+def _web(bootstrap_servers: str | None, output: Path) -> None:
+    """The demo in a browser, until a signal ends it."""
+    from rich.console import Console
+
+    try:
+        from worker.demo.web import OPTIONS, run_web
+    except ImportError as error:
+        raise Fatal(
+            f"the page needs the package {error.name}: pip install 'sessionizer[collect,demo]'"
+        ) from error
+
+    console = Console(highlight=False, soft_wrap=True)
+    output.mkdir(parents=True, exist_ok=True)
+    log = output / "worker.log"
+
+    def opened(address: str) -> None:
+        console.print(f"  open       [bold]{address}[/bold]")
+        console.print(f"  log        {log}", markup=False)
+        console.print("  end        Ctrl-C\n")
+
+    where = f"broker {bootstrap_servers}" if bootstrap_servers else "a broker inside this process"
+    console.print(f"\n[bold]Your own clicks[/bold], by collector and worker on {where}. Starting ...\n")
+    with interrupted_by_signals(), _logging_to(log), _broker(bootstrap_servers, OPTIONS) as config:
+        asyncio.run(run_web(config, log, opened, has_checksums=bootstrap_servers is not None))
+    console.print("Ended; nothing is left running.")
+
+
 @contextmanager
-def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
-    """The worker's configuration, for a broker on which its topics exist and are empty."""
+def _broker(bootstrap_servers: str | None, more: Mapping[str, str] | None = None) -> Iterator[Config]:
+    """The configuration, for a broker on which the topics exist and are empty. ``more``: variables."""
     with tempfile.TemporaryDirectory(prefix="sessionizer-demo-") as state_directory:
         if bootstrap_servers is not None:
             from worker.adapters.kafka import topics as kafka_topics
 
             # Topics of its own for each run: an earlier run's records would be counted too.
             prefix = f"sessionizer-demo-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-            config = _config_on_real_broker(bootstrap_servers, state_directory, prefix)
+            options = {**_options(bootstrap_servers, state_directory), **(more or {})}
+            config = _config_on_real_broker(options, prefix)
             asyncio.run(kafka_topics.create(config, partitions=PARTITIONS))
             yield config
             return
@@ -97,7 +134,7 @@ def _broker(bootstrap_servers: str | None) -> Iterator[Config]:
                 "or name a real broker with --bootstrap-servers"
             ) from error
         with embedded_broker() as broker:
-            config = load(None, _options(broker.bootstrap_servers, state_directory))
+            config = load(None, {**_options(broker.bootstrap_servers, state_directory), **(more or {})})
             broker.create_topics(config.topic_names.values())
             yield config
 
@@ -110,7 +147,7 @@ def _options(servers: str, state_directory: str) -> dict[str, str]:
     }
 
 
-def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> Config:
+def _config_on_real_broker(options: Mapping[str, str], prefix: str) -> Config:
     """Group and topics with that prefix. The login is read from the environment, as for ``run``."""
     section = "SESSIONIZER_KAFKA_"
     login = (f"{section}SECURITY_", f"{section}SASL_", f"{section}SSL_")
@@ -118,7 +155,7 @@ def _config_on_real_broker(servers: str, state_directory: str, prefix: str) -> C
         None,
         {
             **{name: value for name, value in os.environ.items() if name.startswith(login)},
-            **_options(servers, state_directory),
+            **options,
             "SESSIONIZER_KAFKA_GROUP_ID": prefix,
             **topic_variables(f"{prefix}."),
         },

@@ -47,11 +47,7 @@ def listening(config: Config) -> list[socket.socket]:
     """Sockets on ``live.listen``. Raises Fatal where none can be."""
     address = address_of(config.live.listen)
     assert address is not None, "checked with the configuration"
-    sockets = bound("live.listen", address)
-    for each in sockets:
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a page that never reads: its connection ends all the same
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
-    return sockets
+    return bound("live.listen", address)
 
 
 def run(config: Config) -> int:
@@ -94,6 +90,9 @@ async def serve(
 
     ``has_checksums``: whether the broker's records have them all.
     """
+    for each in sockets:
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a page that never reads: its connection ends all the same
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
     hub = Hub()
     async with in_background(stop, _feed(hub, config, has_checksums=has_checksums)):
         web = web_server(application(hub, settings, token=config.live.token.reveal()))
