@@ -22,7 +22,7 @@ from backports import zstd
 from msgspec import json
 
 from testing.child_process import end_with_parent
-from testing.kafka.broker import LocalBroker
+from testing.kafka.broker import LocalBroker, free_ports
 from testing.wait import wait_until
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
@@ -35,6 +35,7 @@ PAGES = ("README.md", "docs/operations.md")
 
 NOT_RUN = {
     "make test": "this is it",
+    "make live": "it runs until it is stopped; the tests of the live page start the same command",
     "make setup": "it has made the environment that this runs in",
     "kcat": "tests install no kcat; its format is filled in by hand",
     "docker compose up": "tests need no Docker engine; tests/test_compose.py checks docker-compose.yml",
@@ -55,9 +56,15 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands(page: str) -> list[str]:
-    """Every command of its shell blocks, without the remark behind it."""
+    """Every command of its shell blocks, without the remark behind it; one in quotes has several lines."""
     text = re.sub(r"\s*\\\n\s*", " ", "".join(blocks(page, "sh")))
-    return [re.sub(r"\s+# .*", "", line) for line in text.splitlines()]
+    found: list[str] = []
+    for line in text.splitlines():
+        if found and found[-1].count("'") % 2:
+            found[-1] += f"\n{line}"
+        else:
+            found.append(re.sub(r"\s+# .*", "", line))
+    return found
 
 
 def command(beginning: str) -> str:
@@ -79,6 +86,7 @@ class Shell:
     """Runs lines one after another, as somebody types them in: make in the checkout, all else in a directory.
 
     The addresses of the documents' brokers are those of the test's only one, which cannot keep three copies.
+    The collector listens on ports that are free.
     """
 
     def __init__(self, directory: Path, servers: str) -> None:
@@ -88,17 +96,29 @@ class Shell:
             **{name: value for name, value in os.environ.items() if not name.startswith("SESSIONIZER_")},
             "PATH": f"{Path(sys.executable).parent}:{directory}:{os.environ['PATH']}",
         }
+        ports = free_ports(2)
+        self._collector, self._admin = (f"127.0.0.1:{port}" for port in ports)
+        self.variables |= {
+            "SESSIONIZER_COLLECT_LISTEN": self._collector,
+            "SESSIONIZER_COLLECT_ADMIN_LISTEN": self._admin,
+        }
         self.running: list[subprocess.Popen[bytes]] = []
 
     def run(self, line: str) -> None:
         """Run the line; it must succeed. ``export`` counts for the lines behind it, and ``run`` goes on."""
         line = line.replace("kafka-1:9092,kafka-2:9092", self._servers).replace("kafka-1:9092", self._servers)
         line = line.replace("--replication-factor 3", "--replication-factor 1")
+        line = line.replace("127.0.0.1:8080", self._collector)
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
             self.variables[name] = value
-        elif line.startswith("sessionizer run"):
+        elif line.startswith(("sessionizer run", "sessionizer collect")):
             self.running.append(self._start(line))
+            if line.startswith("sessionizer collect"):
+                ready = f"curl --fail --silent {self._collector}/readyz"
+                wait_until(
+                    lambda: self._start(ready).wait() == 0, what="the collector is ready", timeout_s=60
+                )
         elif line.startswith("sessionizer health"):
             wait_until(lambda: self._start(line).wait() == 0, what="the worker is healthy", timeout_s=60)
         else:
@@ -150,14 +170,18 @@ def test_the_commands_of_the_readme_do_what_it_says(
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found = await read_all(servers, "events.enriched")
-            if records := [(record.key, record.value) for some in found.values() for record in some]:
-                return records
+            records = [record for some in found.values() for record in some]
+            if of_the_example := [(r.key, r.value) for r in records if r.key == b"d1"]:
+                assert [json.decode(r.value)["id"] for r in records if r.key == b"phone-1"] == ["e1", "e2"]
+                return of_the_example
         raise AssertionError(shell.log())
 
     assert asyncio.run(came_out()) == [(b"d1", enriched)]
-    (worker,) = shell.running
-    worker.send_signal(signal.SIGTERM)
+    worker, collector = shell.running
+    for process in (worker, collector):
+        process.send_signal(signal.SIGTERM)
     assert worker.wait(timeout=10) == 0, shell.log()
+    assert collector.wait(timeout=25) == 0, shell.log()
 
 
 def kcat_line(received_at: int, value: bytes) -> bytes:

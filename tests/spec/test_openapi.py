@@ -1,6 +1,8 @@
 """docs/openapi.yaml: it is OpenAPI, what is served is the same, and it says what the code says."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +14,7 @@ from worker.core.decode import Decoder
 from worker.model.events import Reason
 from worker.model.rules import IdentityRules, InputRules
 
+ROOT = Path(__file__).parents[2]
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 EVENTS = DOCUMENT["paths"]["/v1/events"]["post"]
@@ -74,3 +77,15 @@ def test_every_example_of_an_answer_belongs_to_one_of_a_request() -> None:
         for name in media.get("examples", {})
     }
     assert answered == set(EXAMPLES)
+
+
+def test_it_lists_every_error_that_the_code_answers() -> None:
+    code = "".join(
+        file.read_text()
+        for folder in ("worker/collect", "worker/adapters/http")
+        for file in sorted((ROOT / folder).glob("*.py"))
+    )
+    named = set(re.findall(r"\b[45]\d\d, \"(\w+)\"", code)) | set(re.findall(r"unavailable\(\"(\w+)\"", code))
+    assert len(named) > 15
+    listed = set(SCHEMAS["Error"]["properties"]["error"]["enum"])
+    assert named <= listed

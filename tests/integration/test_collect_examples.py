@@ -1,0 +1,225 @@
+"""The examples of docs/collect.md, each run as it stands there, against a collector on a real broker.
+
+Address and write key are replaced, nothing else. An example (curl, Python, Java, Go, a browser) is right when
+the raw topic has its events. A test fails where an example is neither run nor listed.
+"""
+
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import playwright.sync_api as playwright
+import pytest
+
+from testing.child_process import end_with_parent
+from testing.wait import wait_until
+from tests.conftest import Kafka
+from tests.integration.collect_place import KEY, CollectPlace, collecting
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "collect.md").read_text()
+ADDRESS, PAGE_KEY = "http://127.0.0.1:8080", "wk_example"
+SDK_PATH = "/v1/batch"
+CHROMIUM = shutil.which("chromium")
+
+COMMANDS = {
+    "curl": ("example.sh", ["bash", "-eu", "example.sh"]),
+    "python": ("example.py", [sys.executable, "example.py"]),
+    "java": ("Send.java", ["java", "Send.java"]),
+    "go": ("example.go", ["go", "run", "example.go"]),
+}
+"""What runs an example -> the file it is written to, and the command."""
+
+NOT_RUN = {
+    "sessionizer topics create": "test_documented_commands.py runs the same commands of README.md",
+    "<script src": "the snippet has tests of its own, in a browser",
+    "sz.track(": "the same",
+}
+"""How a block begins -> why it is not run here."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A block of the page, what runs it, and the answer that the page shows below it, if it does."""
+
+    runs_in: str
+    code: str
+    answer: str | None
+
+    @property
+    def name(self) -> str:
+        first = next(line for line in self.code.splitlines() if re.search(r"\w", line))
+        return f"{self.runs_in}: {first[:40]}"
+
+
+EXAMPLES = [
+    Example(runs_in, code, answer or None)
+    for runs_in, code, answer in re.findall(
+        r"^<!-- run: (\w+) -->\n```\w+\n(.*?)^```\n(?:\n```json\n(.*?)^```\n)?",
+        PAGE,
+        re.MULTILINE | re.DOTALL,
+    )
+]
+IN_A_SHELL = [example for example in EXAMPLES if example.runs_in in COMMANDS]
+
+
+@pytest.fixture(scope="module")
+def place(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CollectPlace]:
+    directory = tmp_path_factory.mktemp("collect-examples")
+    with collecting(kafka.bootstrap_servers, directory, {"COLLECT_PATHS": SDK_PATH}) as place:
+        yield place
+
+
+def here(code: str, place: CollectPlace) -> str:
+    """The example with the collector's address, and a key that it knows."""
+    return code.replace(ADDRESS, place.collector.url).replace(PAGE_KEY, KEY)
+
+
+def run(example: Example, code: str, directory: Path) -> str:
+    """Run the example's code there; it must succeed. What it printed."""
+    file, command = COMMANDS[example.runs_in]
+    (directory / file).write_text(code)
+    done = subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=240, preexec_fn=end_with_parent()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def without_time(answer: str) -> str:
+    return re.sub(r'("received_at":)\d+', r"\1...", answer.strip())
+
+
+@pytest.mark.parametrize("example", IN_A_SHELL, ids=lambda example: example.name)
+def test_an_example_stores_its_events(example: Example, place: CollectPlace, tmp_path: Path) -> None:
+    before = len(place.events())
+    printed = run(example, here(example.code, place), tmp_path)
+    stored = len(place.events()) - before
+    if example.answer is not None:
+        assert without_time(printed) == without_time(example.answer)
+        assert json.loads(printed)["accepted"] == stored
+    elif (image := tmp_path / "pixel.gif").exists():
+        assert image.read_bytes().startswith(b"GIF89a")
+        assert len(image.read_bytes()) == 43
+        assert stored == 1
+    else:
+        assert re.search(r"""accepted['"]: ?1\b""", printed), printed
+        assert stored == 1
+
+
+def test_the_first_example_arrives_whole_in_both_spellings(place: CollectPlace, tmp_path: Path) -> None:
+    before = len(place.records())
+    run(EXAMPLES[0], here(EXAMPLES[0].code, place), tmp_path)
+    assert len(place.records()) == before + 1
+    first, second = place.events()[-2:]
+    assert (first.id, first.type, first.user_id, first.session_id, first.view_id) == (
+        *("e1", "page_view", "ada"),
+        *("s1", "v1"),
+    )
+    assert bytes(first.data) == b'{"url": "/", "referrer": null}'
+    assert (second.id, second.type) == ("e2", "add_to_cart")
+    assert bytes(second.data) == b'{"sku": "K-12", "price": 9.5, "gift": true}'
+
+
+def test_every_example_is_run_or_is_listed_with_the_reason() -> None:
+    blocks = re.findall(r"^```(sh|js|python|java|go|html)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    run_here = {example.code for example in EXAMPLES}
+    unknown = [code for _, code in blocks if code not in run_here and not code.startswith(tuple(NOT_RUN))]
+    assert not unknown
+    assert {example.runs_in for example in EXAMPLES} == {*COMMANDS, "fetch", "beacon"}
+
+
+class EmptyPage(http.server.BaseHTTPRequestHandler):
+    """A page of another origin than the collector's."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the library's own name
+        pass
+
+
+def printed_in_a_browser(code: str) -> list[str]:
+    """What the code prints in a page, and returns, after the one request that it makes has ended."""
+    printed: list[str] = []
+    with listening(EmptyPage) as address, playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("console", lambda message: printed.append(message.text))
+        page.goto(address)
+        with page.expect_event("requestfinished"):
+            page.evaluate(f"async () => {{{code}}}")
+        browser.close()
+    return printed
+
+
+def test_a_pages_own_request_stores_its_event_and_can_be_read(place: CollectPlace) -> None:
+    (example,) = [example for example in EXAMPLES if example.runs_in == "fetch"]
+    before = len(place.events())
+    assert printed_in_a_browser(here(example.code, place)) == ["200 1 []"]
+    assert len(place.events()) == before + 1
+
+
+def test_a_beacon_stores_its_event(place: CollectPlace) -> None:
+    (example,) = [example for example in EXAMPLES if example.runs_in == "beacon"]
+    before = len(place.events())
+    assert printed_in_a_browser(here(example.code, place) + "console.log(queued);") == ["true"]
+    wait_until(lambda: len(place.events()) == before + 1, what="the beacon's event is stored")
+
+
+@contextmanager
+def listening(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that runs as long as the block."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+class BusyOnce(http.server.BaseHTTPRequestHandler):
+    """Answers the first request 503, with the time to wait, and later ones 200."""
+
+    protocol_version = "HTTP/1.1"
+    received: list[bytes]
+
+    def do_POST(self) -> None:
+        self.received.append(self.rfile.read(int(self.headers["Content-Length"])))
+        status, answer = (
+            (503, b'{"error":"unavailable"}') if len(self.received) == 1 else (200, b'{"accepted":1}')
+        )
+        self.send_response(status)
+        if status == 503:
+            self.send_header("Retry-After", "1")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the library's own name
+        pass
+
+
+@pytest.mark.parametrize("client", ["python", "java", "go"])
+def test_a_client_sends_the_same_again_where_it_is_asked_to(client: str, tmp_path: Path) -> None:
+    (example,) = [example for example in EXAMPLES if example.runs_in == client]
+    bodies: list[bytes] = []
+
+    class Handler(BusyOnce):
+        received = bodies
+
+    with listening(Handler) as address:
+        printed = run(example, example.code.replace(ADDRESS, address), tmp_path)
+    assert "200" in printed
+    first, second = bodies
+    assert first == second
