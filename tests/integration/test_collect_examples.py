@@ -6,6 +6,7 @@ the raw topic has its events. A test fails where an example is neither run nor l
 
 import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from testing.child_process import end_with_parent
 from testing.wait import wait_until
 from tests.conftest import Kafka
 from tests.integration.collect_place import KEY, CollectPlace, collecting
+from worker.config import key_entries
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "collect.md").read_text()
@@ -40,6 +42,7 @@ COMMANDS = {
 
 NOT_RUN = {
     "sessionizer topics create": "test_documented_commands.py runs the same commands of README.md",
+    "sessionizer collect keys": "the test of the commands of write keys, below",
     "<script src": "the snippet has tests of its own, in a browser",
     "sz.track(": "the same",
 }
@@ -127,6 +130,28 @@ def test_the_first_example_arrives_whole_in_both_spellings(place: CollectPlace, 
     assert bytes(first.data) == b'{"url": "/", "referrer": null}'
     assert (second.id, second.type) == ("e2", "add_to_cart")
     assert bytes(second.data) == b'{"sku": "K-12", "price": 9.5, "gift": true}'
+
+
+def test_the_commands_of_write_keys_make_a_file_as_the_page_shows_it(tmp_path: Path) -> None:
+    (commands,) = re.findall(r"^```sh\n(sessionizer collect keys .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", commands],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^wk_\S+$", done.stdout, re.MULTILINE)) == 2
+    shop, backend = key_entries.read(tmp_path / "keys.toml").keys
+    assert (shop.name, shop.origins, shop.requests_per_s) == ("shop", ("https://shop.example",), 200)
+    assert (backend.name, backend.origins) == ("backend", ())
+    (written,), faults = key_entries.from_file(shown.encode())
+    assert not faults
+    assert (written.name, written.requests_per_s) == (shop.name, shop.requests_per_s)
 
 
 def test_every_example_is_run_or_is_listed_with_the_reason() -> None:
