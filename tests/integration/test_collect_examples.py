@@ -1,14 +1,13 @@
 """The examples of docs/collect.md, each run as it stands there, against a collector on a real broker.
 
-Address and write key are replaced, nothing else. An example (curl, Python, Java, Go, a browser) is right when
-the raw topic has its events. A test fails where an example is neither run nor listed.
+Address and write key are replaced, nothing else. An example (curl, Python, Java, Go) is right when the raw
+topic has its events. A test fails where an example is neither run, here or in a browser, nor listed.
 """
 
 import http.server
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -17,11 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import playwright.sync_api as playwright
 import pytest
 
 from testing.child_process import end_with_parent
-from testing.wait import wait_until
 from tests.conftest import Kafka
 from tests.integration.collect_place import KEY, CollectPlace, collecting
 from worker.config import key_entries
@@ -30,7 +27,6 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "collect.md").read_text()
 ADDRESS, PAGE_KEY = "http://127.0.0.1:8080", "wk_example"
 SDK_PATH = "/v1/batch"
-CHROMIUM = shutil.which("chromium")
 
 COMMANDS = {
     "curl": ("example.sh", ["bash", "-eu", "example.sh"]),
@@ -39,6 +35,9 @@ COMMANDS = {
     "go": ("example.go", ["go", "run", "example.go"]),
 }
 """What runs an example -> the file it is written to, and the command."""
+
+IN_A_BROWSER = {"fetch", "beacon"}
+"""What tests/browser/test_collect_examples.py runs."""
 
 NOT_RUN = {
     "sessionizer topics create": "test_documented_commands.py runs the same commands of README.md",
@@ -159,48 +158,7 @@ def test_every_example_is_run_or_is_listed_with_the_reason() -> None:
     run_here = {example.code for example in EXAMPLES}
     unknown = [code for _, code in blocks if code not in run_here and not code.startswith(tuple(NOT_RUN))]
     assert not unknown
-    assert {example.runs_in for example in EXAMPLES} == {*COMMANDS, "fetch", "beacon"}
-
-
-class EmptyPage(http.server.BaseHTTPRequestHandler):
-    """A page of another origin than the collector's."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  the library's own name
-        pass
-
-
-def printed_in_a_browser(code: str) -> list[str]:
-    """What the code prints in a page, and returns, after the one request that it makes has ended."""
-    printed: list[str] = []
-    with listening(EmptyPage) as address, playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("console", lambda message: printed.append(message.text))
-        page.goto(address)
-        with page.expect_event("requestfinished"):
-            page.evaluate(f"async () => {{{code}}}")
-        browser.close()
-    return printed
-
-
-def test_a_pages_own_request_stores_its_event_and_can_be_read(place: CollectPlace) -> None:
-    (example,) = [example for example in EXAMPLES if example.runs_in == "fetch"]
-    before = len(place.events())
-    assert printed_in_a_browser(here(example.code, place)) == ["200 1 []"]
-    assert len(place.events()) == before + 1
-
-
-def test_a_beacon_stores_its_event(place: CollectPlace) -> None:
-    (example,) = [example for example in EXAMPLES if example.runs_in == "beacon"]
-    before = len(place.events())
-    assert printed_in_a_browser(here(example.code, place) + "console.log(queued);") == ["true"]
-    wait_until(lambda: len(place.events()) == before + 1, what="the beacon's event is stored")
+    assert {example.runs_in for example in EXAMPLES} == {*COMMANDS, *IN_A_BROWSER}
 
 
 @contextmanager
