@@ -35,7 +35,6 @@ PAGES = ("README.md", "docs/operations.md")
 
 NOT_RUN = {
     "make test": "this is it",
-    "make live": "it runs until it is stopped; the tests of the live page start the same command",
     "make setup": "it has made the environment that this runs in",
     "kcat": "tests install no kcat; its format is filled in by hand",
     "docker compose up": "tests need no Docker engine; tests/test_compose.py checks docker-compose.yml",
@@ -246,7 +245,9 @@ def test_the_probes_of_kubernetes_ask_the_command_that_the_readme_shows() -> Non
     assert startup["periodSeconds"] * startup["failureThreshold"] == 120
 
 
-@pytest.mark.parametrize("page", [*PAGES, *[f"docs/{name}.md" for name in ("tour", "sessions", "outputs")]])
+@pytest.mark.parametrize(
+    "page", [*PAGES, *[f"docs/{name}.md" for name in ("tour", "sessions", "outputs", "collect")]]
+)
 def test_every_command_line_in_a_text_has_a_command_and_options_that_exist(page: str) -> None:
     known = typer.main.get_command(app)
     for line in re.findall(r"`sessionizer ([^`]+)`", (ROOT / page).read_text().replace("\n", " ")):
