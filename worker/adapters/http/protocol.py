@@ -270,8 +270,9 @@ class HttpProtocol(asyncio.Protocol):
         elif self._held:
             self._read_held()
         elif self._last_refusal is not None:
-            self.write(self._last_refusal)
-            self._finish()
+            refusal, self._last_refusal = self._last_refusal, None
+            self.write(refusal)
+            self._finish(has_refused=True)
         elif self._is_closing or self._is_half_open:
             self._finish()
         elif self._reader is not None and self._reader.began:
@@ -347,7 +348,7 @@ class HttpProtocol(asyncio.Protocol):
         if self._exchange is None:
             self._next()
 
-    def _finish(self) -> None:
+    def _finish(self, *, has_refused: bool = False) -> None:
         """No more answers. The peer gets time to read the last one: a reset would take it away."""
         self._is_closing = True
         self._drop_reader()
@@ -359,7 +360,7 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.close()
         elif not self._is_tls:
             self._transport.write_eof()
-        elif self._last_refusal is None:  # behind a refusal, unread bytes would make a reset of it
+        elif not has_refused:  # behind a refusal, unread bytes would make a reset of it
             self._transport.close()
 
     def expire(self, now: float) -> None:

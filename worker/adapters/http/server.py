@@ -97,6 +97,8 @@ class HttpServer:
             for task in (sweep, reread):
                 task.cancel()
             await asyncio.gather(sweep, reread, return_exceptions=True)
+        for each in tuple(self._shared.open):
+            each.abort()
         await asyncio.gather(*self._shared.tasks, return_exceptions=True)
         return self._shared.counters.unanswered
 
