@@ -70,7 +70,8 @@ def main() -> int:
     )
     parser.add_argument("--duration", type=float, default=120.0, help="seconds of faults")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--requests-per-second", type=float, default=100.0)
+    parser.add_argument("--requests-per-second", type=float, default=200.0, help="less what waiting takes")
+    parser.add_argument("--senders", type=int, default=32, help="a quarter of them rude")
     parser.add_argument("--report", type=Path, default=Path("chaos-report"), help="a directory")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away half the time
@@ -78,6 +79,8 @@ def main() -> int:
         duration_s=options.duration,
         lanes=collect_schedule(options.seed, options.duration),
         seed=options.seed,
+        fair=options.senders - options.senders // 4,
+        rude=options.senders // 4,
         requests_a_second=options.requests_per_second,
     )
     journal = Journal(options.report / "collect-faults.ndjson")

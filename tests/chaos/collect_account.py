@@ -46,7 +46,7 @@ class Account:
 
 @dataclass
 class _Allowed:
-    """How many copies there must and may be, and which requests are in doubt about it."""
+    """How many copies there must be and may be."""
 
     least: int = 0
     most: int = 0
@@ -83,17 +83,21 @@ class _Promises:
 
     def _take(self, sent: Sent, end: Answered | Lost | None) -> None:
         counts, one = self._account.counts, self.shipment(sent.origin)
+        because = end.because if isinstance(end, Lost) else "sender killed"
+        if because == "not connected":
+            counts["not connected"] += 1
+            return
         counts["requests"] += 1
         counts[f"way {sent.way}"] += 1
         if isinstance(end, Answered):
-            self._account.longest_wait_s = max(self._account.longest_wait_s, end.seconds)
+            if one.whole:
+                self._account.longest_wait_s = max(self._account.longest_wait_s, end.seconds)
             self._take_answer(sent, one, end)
             return
-        because = end.because if end else "sender killed"
         counts[f"lost, {because}"] += 1
         if because == "no answer":
-            self._account.breach("an answer comes in time", f"{sent} got none in {end and end.seconds:.0f} s")
-        if because != "not connected" and one.whole and not sent.again:
+            self._account.breach("an answer comes in time", f"{sent} got none")
+        if one.whole and not sent.again:
             self._doubt("answer lost", one, one.good)
 
     def _take_answer(self, sent: Sent, one: Shipment, end: Answered) -> None:
@@ -121,14 +125,15 @@ class _Promises:
             self._account.breach("every answer is one of the contract", f"{sent} got {name}")
 
     def _places(self, one: Shipment, answer: dict[str, Any]) -> list[int]:
-        """Of a 200: all elements but the refused ones."""
+        """Of a 200: all elements that came, but the refused ones."""
         refused = {each["index"] for each in answer.get("refused", ())}
-        return [place for place in range(len(one.elements)) if place not in refused]
+        return [place for place in range(one.complete) if place not in refused]
 
     def _check_200(self, one: Shipment, answer: dict[str, Any], places: Sequence[int]) -> None:
-        if one.cut:
+        if one.cut and not answer["refused"]:
             self._account.breach("what is wrong is refused", f"{one.origin}: broken JSON, 200")
-        elif list(one.good) != list(places) or answer["accepted"] != len(places):
+        good = [place for place in one.good if place < one.complete]
+        if good != places or answer["accepted"] != len(places):
             self._account.breach("accepted and refused are the elements sent", f"{one.origin}: {answer}")
 
     def _promise(self, one: Shipment, places: Iterable[int], most: int) -> None:

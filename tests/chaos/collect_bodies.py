@@ -9,6 +9,7 @@ import gzip
 import zlib
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate
 from random import Random
 
 from backports import zstd
@@ -54,8 +55,8 @@ class Origin(Struct, frozen=True, order=True):
 class Shipment(Struct, frozen=True, dict=True):
     """One request. ``elements`` in order; ``good`` are the places of those that are events.
 
-    ``way``: how its sender behaves. ``key``: the idempotency key, empty without one. ``cut``: the body is no
-    JSON, whatever its elements are.
+    ``way``: how its sender behaves. ``key``: the idempotency key, empty without one. ``cut``: the body ends
+    within an element.
     """
 
     origin: Origin
@@ -84,7 +85,15 @@ class Shipment(Struct, frozen=True, dict=True):
             text = b"[" + b",".join(self.elements) + b"]"
         if self.envelope:
             text = b'{"sent_at":"2026-01-01T00:00:00Z","events":' + text + b"}"
-        return text[: -len(text) // 3] if self.cut else text
+        return text[: -len(text) // 3].rstrip(b"},") if self.cut else text
+
+    @property
+    def complete(self) -> int:
+        """How many of the elements the body holds to their end."""
+        if not self.cut:
+            return len(self.elements)
+        ends = accumulate((len(element) + 1 for element in self.elements), initial=self.text.find(b"[") + 1)
+        return sum(end - 1 <= len(self.text) for end in list(ends)[1:]) if b"[" in self.text else 0
 
 
 def shipment(origin: Origin, ways: dict[str, int]) -> Shipment:
