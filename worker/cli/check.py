@@ -1,4 +1,4 @@
-"""``sessionizer check``: whether brokers, topics and rights are what the worker needs."""
+"""``sessionizer check``: whether brokers, topics and rights are what worker and collector need."""
 
 import asyncio
 from typing import TYPE_CHECKING
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 def check(config: ConfigPath = None) -> None:
     """Compare brokers, topics and rights with what the worker needs. Changes nothing.
 
+    Where write keys are configured, or collect.anonymous, the same for sessionizer collect.
+
     Exit code 0: all is right, though there may be warnings; 1: something is missing or wrong, each with its
     remedy; 2: wrong configuration.
     """
     options = read(config)
+    collects = bool(options.collect.keys_file or options.collect.keys or options.collect.anonymous)
+    if collects:
+        options = read(config, collects=True)
     print_warnings(options)
     from worker.adapters.kafka import topics as kafka_topics
     from worker.log_output import silenced
 
     with silenced():
-        topics, problems = asyncio.run(kafka_topics.check(options))
+        topics, problems = asyncio.run(kafka_topics.check(options, collects=collects))
     wrong = [problem for problem in problems if not problem.unwise]
     _print_table(options, topics, {problem.topic for problem in wrong})
     print_problems(problems)
@@ -36,7 +41,7 @@ def check(config: ConfigPath = None) -> None:
 def print_problems(problems: "Iterable[Problem]") -> None:
     """Print two lines for each problem; the second is the remedy, with the command to copy."""
     for problem in problems:
-        grade = "stops the worker" if problem.fatal else "warning" if problem.unwise else "wrong"
+        grade = f"stops the {problem.stops}" if problem.fatal else "warning" if problem.unwise else "wrong"
         typer.echo(f"{grade}: {problem.topic}: {problem.what}")
         typer.echo(f"    remedy: {problem.remedy}")
 

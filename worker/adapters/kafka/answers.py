@@ -23,7 +23,8 @@ from worker.errors import TransactionLost
 
 _OPERATION_NOT_ATTEMPTED = 55  # of the other partitions of a request that was refused for one
 UNKNOWN_TOPIC, TOPIC_AUTHORIZATION_FAILED = 3, 29
-GROUP_AUTHORIZATION_FAILED, TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 30, 53
+GROUP_AUTHORIZATION_FAILED, CLUSTER_AUTHORIZATION_FAILED = 30, 31
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53
 
 _PERMANENT: dict[int, str] = {
     2: "CorruptMessage",
@@ -35,7 +36,8 @@ _PERMANENT: dict[int, str] = {
     28: "InvalidCommitOffsetSize",
     TOPIC_AUTHORIZATION_FAILED: "TopicAuthorizationFailed",
     GROUP_AUTHORIZATION_FAILED: "GroupAuthorizationFailed",
-    31: "ClusterAuthorizationFailed: the user needs the operation IdempotentWrite on the cluster",
+    CLUSTER_AUTHORIZATION_FAILED: "ClusterAuthorizationFailed: the user needs the operation IdempotentWrite "
+    "on the cluster",
     32: "InvalidTimestamp: message.timestamp.before.max.ms and after.max.ms of the topic refuse it",
     35: "UnsupportedVersion",
     42: "InvalidRequest",
@@ -154,7 +156,11 @@ def right_needed(operations: Sequence[str], kind: str, name: str) -> str:
 
 
 def resource_options(kind: str, name: str) -> str:
-    """How kafka-acls.sh names a group, topics (with commas between), or the prefix of transactional ids."""
+    """How kafka-acls.sh names the cluster, a group, topics (with commas between), or the prefix of
+    transactional ids.
+    """
+    if kind == "cluster":
+        return "--cluster"
     if kind == "transactional id":
         return f"--transactional-id {name.rpartition('/')[0]}/ --resource-pattern-type prefixed"
     return " ".join(f"--{kind} {one}" for one in name.split(", "))

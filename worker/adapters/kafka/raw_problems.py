@@ -13,6 +13,7 @@ from worker.adapters.kafka.answers import UNKNOWN_TOPIC, BrokerError, Grants
 from worker.adapters.kafka.client_internals.protocol import PRODUCE
 from worker.adapters.kafka.raw_connection import RawConnection, TopicNotFound
 from worker.adapters.kafka.raw_partition import RawPartition
+from worker.adapters.kafka.rights import CLUSTER
 from worker.adapters.kafka.security import login_of
 from worker.config import Config
 
@@ -83,8 +84,7 @@ class RawProblems:
         if isinstance(error, TopicNotFound):
             return self._no_topic(is_hidden=False)
         if isinstance(error, ClusterAuthorizationFailedError):
-            command = self._grants.command("IdempotentWrite", "--cluster")
-            return f"the user needs the operation IdempotentWrite on the cluster. Remedy: {command}"
+            return self._grants.needed("IdempotentWrite", "cluster", CLUSTER)
         answer = BrokerError(PRODUCE, getattr(error, "errno", 0), self._topic)
         if answer.refused or answer.code == UNKNOWN_TOPIC:
             return answer.text("", "", self._grants)

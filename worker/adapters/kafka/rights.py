@@ -3,7 +3,8 @@
 Decides what is asked for and how: nothing that is asked changes anything, and none of it needs a right on
 the cluster, as reading the rules themselves would. Knows aiokafka's requests; nothing of settings. Invariant:
 what ``run`` does with a topic, the group or a transactional id is in ``OPERATIONS`` or in
-``missing_rights``, and docs/operations.md, Security, says the same.
+``missing_rights``, what ``collect`` does in ``missing_collect_rights``, and docs/operations.md, Security,
+says the same.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +12,10 @@ from typing import Literal
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IncompatibleBrokerVersion
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from worker.adapters.kafka.answers import (
+    CLUSTER_AUTHORIZATION_FAILED,
     GROUP_AUTHORIZATION_FAILED,
     TOPIC_AUTHORIZATION_FAILED,
     TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -24,13 +26,14 @@ from worker.adapters.kafka.answers import (
 from worker.adapters.kafka.client_internals.protocol import (
     add_offsets_error,
     heartbeat_error,
+    init_producer_id_error,
     topic_operations,
 )
 from worker.adapters.kafka.topic_rules import Problem, Topic
 from worker.config import Config, Kafka
 from worker.model.topics import TOPICS, Kind
 
-Operation = Literal["Read", "Write"]
+Operation = Literal["Read", "Write", "IdempotentWrite"]
 
 OPERATIONS: Mapping[Kind, tuple[Operation, ...]] = {
     "input": ("Read",),
@@ -39,22 +42,27 @@ OPERATIONS: Mapping[Kind, tuple[Operation, ...]] = {
 }
 """What is done with a topic. Either operation implies Describe."""
 
-_BITS: Mapping[Operation, int] = {"Read": 1 << 3, "Write": 1 << 4}
+CLUSTER = "kafka-cluster"
+"""The name that every cluster has among the resources that rights are on."""
+
+_BITS: Mapping[Operation, int] = {"Read": 1 << 3, "Write": 1 << 4, "IdempotentWrite": 1 << 12}
+_SENT: tuple[Operation, ...] = ("Write",)
 _NOT_REPORTED = -(2**31)
 _NO_MEMBER = "nobody"
 _NO_PRODUCER_ID = -1
 
 
 class Missing(Struct, frozen=True):
-    """Operations that are denied on one topic, on the group, or on transactional ids.
+    """Operations that are denied on one topic, on the group, on transactional ids, or on the cluster.
 
     ``hidden``: the topic may not even be seen.
     """
 
-    kind: Literal["topic", "group", "transactional id"]
+    kind: Literal["topic", "group", "transactional id", "cluster"]
     name: str
     operations: tuple[Operation, ...]
     hidden: bool = False
+    stops: Literal["worker", "collector"] = "worker"
 
     def problem(self, kafka: Kafka) -> Problem:
         """In words, with the command that grants it."""
@@ -66,6 +74,7 @@ class Missing(Struct, frozen=True):
                 " --operation ".join(self.operations), resource_options(self.kind, self.name)
             ),
             fatal=True,
+            stops=self.stops,
         )
 
 
@@ -85,6 +94,18 @@ async def missing_rights(
         if code == TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
             missing.append(Missing("transactional id", name, ("Write",)))
             break
+    return missing
+
+
+async def missing_collect_rights(client: AIOKafkaAdminClient, config: Config) -> list[Missing]:
+    """The rights that the brokers deny a collector. Raises the client's errors."""
+    raw = config.topics.raw
+    missing = [
+        structs.replace(each, stops="collector") for each in await _denied_topics(client, {raw: _SENT})
+    ]
+    # Since Kafka 2.8 who may write to any topic may be an idempotent producer.
+    if not missing and await init_producer_id_error(client) == CLUSTER_AUTHORIZATION_FAILED:
+        missing.append(Missing("cluster", CLUSTER, ("IdempotentWrite",), stops="collector"))
     return missing
 
 

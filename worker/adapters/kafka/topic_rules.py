@@ -6,6 +6,7 @@ in docs/operations.md, Topics.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -40,8 +41,8 @@ class Topic(Struct, frozen=True, kw_only=True):
 class Problem(Struct, frozen=True, kw_only=True):
     """Something missing or wrong, and the command or change that fixes it.
 
-    ``fatal``: the worker cannot keep its promises and must not start. ``unwise``: it can, and only an
-    accident would show the difference.
+    ``fatal``: the worker, or the collector, as ``stops`` says, cannot keep its promises and must not start.
+    ``unwise``: it can, and only an accident would show the difference.
     """
 
     topic: str
@@ -49,6 +50,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     remedy: str
     fatal: bool = False
     unwise: bool = False
+    stops: Literal["worker", "collector"] = "worker"
 
     def __str__(self) -> str:
         return f"{self.topic}: {self.what}. Remedy: {self.remedy}"
@@ -205,6 +207,14 @@ def _partition_problems(role: Role, topic: Topic, raw: Topic, config: Config) ->
     )
 
 
+def alter_command(topic: str, setting: str, value: object, config: Config) -> str:
+    """The command that sets one setting of a topic."""
+    return (
+        f"kafka-configs.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
+        f"--entity-type topics --entity-name {topic} --add-config {setting}={value}"
+    )
+
+
 def _setting_problems(
     role: Role, topic: Topic, found: Mapping[str, str], raw: Topic | None, config: Config
 ) -> Iterator[Problem]:
@@ -212,10 +222,7 @@ def _setting_problems(
         return Problem(
             topic=topic.name,
             what=f"{setting} is {found.get(setting, 'not set')}: {why}",
-            remedy=(
-                f"kafka-configs.sh --bootstrap-server {config.kafka.bootstrap_servers} --alter "
-                f"--entity-type topics --entity-name {topic.name} --add-config {setting}={wanted}"
-            ),
+            remedy=alter_command(topic.name, setting, wanted, config),
             fatal=fatal,
         )
 

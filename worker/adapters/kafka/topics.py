@@ -21,7 +21,8 @@ from aiokafka.errors import (
 from msgspec import Struct
 
 from worker.adapters.kafka.answers import Grants
-from worker.adapters.kafka.rights import missing_rights
+from worker.adapters.kafka.collect_rules import all_problems, collect_problems
+from worker.adapters.kafka.rights import missing_collect_rights, missing_rights
 from worker.adapters.kafka.security import client_options, login_of
 from worker.adapters.kafka.topic_rules import (
     Problem,
@@ -65,10 +66,10 @@ async def partition_counts(kafka: Kafka, names: Iterable[str]) -> dict[str, int]
     return {topic["topic"]: len(topic["partitions"]) for topic in found if topic["topic"] in wanted}
 
 
-async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
+async def check(config: Config, *, collects: bool = False) -> tuple[dict[str, Topic], list[Problem]]:
     """The worker's topics by name, and what is missing, wrong or unwise; rights too.
 
-    Raises ``Fatal`` as ``partition_counts``.
+    ``collects``: check for a collector as well. Raises ``Fatal`` as ``partition_counts``.
     """
     names = names_to_know(config)
     async with _admin(config.kafka, within_s=ASK_WITHIN_S) as client:
@@ -76,12 +77,31 @@ async def check(config: Config) -> tuple[dict[str, Topic], list[Problem]]:
         topics = {name: topic for name, topic in found.items() if name in names}
         committed = await _committed(client, config) if depends_on_group(names - found.keys(), config) else ()
         missing = await missing_rights(client, config, topics)
+        if collects:
+            missing += await missing_collect_rights(client, config)
     hidden = {right.name for right in missing if right.hidden}
+    of_collector = collect_problems(topics.get(config.topics.raw), config) if collects else ()
+    wrong = [*problems(topics, config, committed), *of_collector]
     return topics, [
         *[right.problem(config.kafka) for right in missing],
-        *[problem for problem in problems(topics, config, committed) if problem.topic not in hidden],
+        *[problem for problem in wrong if problem.topic not in hidden],
         *replication_warnings(found.values()),
     ]
+
+
+async def check_collect(config: Config) -> list[Problem]:
+    """What is missing, wrong or unwise for a collector, the fatal first: its topic and its rights.
+
+    Raises ``BrokersAway`` when no broker answers in ``ASK_WITHIN_S``, of which ``LoginRefused`` is one; and
+    ``Fatal`` where the login was refused too often.
+    """
+    async with _admin(config.kafka, within_s=ASK_WITHIN_S) as client:
+        raw = (await _describe(client, [config.topics.raw])).get(config.topics.raw)
+        missing = await missing_collect_rights(client, config)
+    found = [right.problem(config.kafka) for right in missing]
+    if not any(right.hidden for right in missing):
+        found += all_problems(raw, config)
+    return sorted(found, key=lambda problem: not problem.fatal)
 
 
 async def create(config: Config, *, partitions: int | None, replication_factor: int = -1) -> list[Outcome]:

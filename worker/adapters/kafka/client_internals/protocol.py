@@ -1,7 +1,7 @@
 """What brokers answer, and requests for which the client has no method.
 
 Decides nothing: what an error code means is its caller's. Knows the fields of answers; nothing of topics and
-rights. Invariant: no request here changes anything on a broker.
+rights. Invariant: no request here changes anything on a broker that others would notice.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.group import HeartbeatRequest
-from aiokafka.protocol.transaction import AddOffsetsToTxnRequest
+from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, InitProducerIdRequest
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 PRODUCE, FIND_COORDINATOR, INIT_PRODUCER_ID, ADD_PARTITIONS, ADD_OFFSETS, END_TRANSACTION, COMMIT_OFFSETS = (
@@ -46,7 +46,7 @@ def error_codes_of_partitions(response: Any) -> list[tuple[int, int]]:
 async def heartbeat_error(admin: AIOKafkaAdminClient, group_id: str, member_id: str) -> int:
     """The error code that a heartbeat of this member is answered. Raises the client's errors.
 
-    The admin client has no method for it, nor for the next two. Held by tests/integration/test_rights.py.
+    The admin client has no method for it, nor for the next three. Held by tests/integration/test_rights.py.
     """
     answer = await admin._send_request(HeartbeatRequest(group_id, -1, member_id))
     return int(answer.error_code)
@@ -61,6 +61,16 @@ async def add_offsets_error(
     """
     request = AddOffsetsToTxnRequest(transactional_id, producer_id, 0, group_id)
     answer = await admin._send_request(request)
+    return int(answer.error_code)
+
+
+async def init_producer_id_error(admin: AIOKafkaAdminClient) -> int:
+    """The error code that an idempotent producer without transactions is answered at its start.
+
+    The brokers give it a number, which nobody uses. Raises the client's errors. Held by
+    tests/integration/test_collect_rights.py.
+    """
+    answer = await admin._send_request(InitProducerIdRequest(None, 60_000))
     return int(answer.error_code)
 
 
