@@ -69,11 +69,6 @@ def of_topics_create(config: Config) -> list[Right]:
     return [Right("topic", topic, "Create") for topic in config.topic_names.values()]
 
 
-def of_collector(config: Config) -> list[Right]:
-    """What ``collect`` needs, to the letter of docs/operations.md."""
-    return [Right("topic", config.topics.raw, operation) for operation in ("Write", "DescribeConfigs")]
-
-
 def grant(admin: AdminClient, user: str, rights: Iterable[Right]) -> None:
     """Grant these; returns when the broker has said so."""
     for future in admin.create_acls([_binding(user, right) for right in rights]).values():

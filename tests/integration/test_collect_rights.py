@@ -61,7 +61,7 @@ def test_a_collector_with_its_rights_has_no_problem(config: Config) -> None:
 
 
 def test_each_missing_right_is_named_with_its_command(config: Config, secured_broker: SecuredBroker) -> None:
-    write, describe_configs = rights.of_collector(config)
+    write, describe, describe_configs = rights.of_collector(config)
     with secured_broker.without(user_of(config), write):
         (problem, *_) = asyncio.run(kafka_topics.check_collect(config))
     assert (problem.fatal, problem.stops, problem.remedy) == (True, "collector", command(config, write))
@@ -69,7 +69,7 @@ def test_each_missing_right_is_named_with_its_command(config: Config, secured_br
         found = asyncio.run(kafka_topics.check_collect(config))
     assert [problem.remedy for problem in found if not problem.unwise] == [command(config, describe_configs)]
     assert not any(problem.fatal for problem in found)
-    with secured_broker.without(user_of(config), write, describe_configs):
+    with secured_broker.without(user_of(config), write, describe, describe_configs):
         (problem, *others) = asyncio.run(kafka_topics.check_collect(config))
     assert problem.what.startswith("may not be seen: the user needs the operation Write")
     assert not others
@@ -89,7 +89,7 @@ def test_a_producer_is_refused_as_old_brokers_do_where_no_topic_may_be_written(
             await client.close()
 
     assert asyncio.run(error()) == 0
-    write, _ = rights.of_collector(config)
+    write, *_ = rights.of_collector(config)
     with secured_broker.without(user_of(config), write):
         assert asyncio.run(error()) == CLUSTER_AUTHORIZATION_FAILED
     needed = Missing("cluster", CLUSTER, ("IdempotentWrite",)).problem(config.kafka)
@@ -115,13 +115,13 @@ def test_check_covers_the_collector_where_it_has_keys(
 def test_a_right_that_is_taken_away_is_named_until_it_is_back(
     config: Config, deployment: Deployment, secured_broker: SecuredBroker
 ) -> None:
-    write, describe_configs = rights.of_collector(config)
+    write, describe, describe_configs = rights.of_collector(config)
     stored = [b"before"]
 
     async def scenario() -> None:
         async with producing(config, partitions=2) as producer:
             assert await producer.send([record(b"before")]) == ["stored"]
-            for taken in ([write], [write, describe_configs]):  # without any, the topic is hidden too
+            for taken in ([write], [write, describe, describe_configs]):  # the second hides the topic too
                 await asyncio.to_thread(secured_broker.take_away, user_of(config), taken)
 
                 async def is_refused() -> bool:
