@@ -1,6 +1,7 @@
 """The rights of a collector: with those of docs/operations.md it stores, and each missing one is named."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec import structs
 from testing.kafka import rights
 from testing.kafka.rights import Right
 from testing.kafka.secured_broker import SecuredBroker
-from testing.wait import eventually
+from testing.wait import eventually, wait_until
 from tests.chaos.deployment import Deployment
 from tests.commands import Sessionizer
 from tests.contract.cluster import visible
@@ -20,6 +21,7 @@ from worker.adapters.kafka.answers import CLUSTER_AUTHORIZATION_FAILED
 from worker.adapters.kafka.client_internals.protocol import init_producer_id_error
 from worker.adapters.kafka.rights import CLUSTER, Missing
 from worker.adapters.kafka.security import client_options
+from worker.adapters.kafka.topic_rules import Problem
 from worker.config import Config, Secret
 from worker.errors import LoginRefused
 
@@ -55,24 +57,35 @@ def command(config: Config, right: Right) -> str:
     )
 
 
+def found_with(config: Config, remedies: Sequence[str]) -> list[Problem]:
+    """What is found once it has these remedies, warnings apart: brokers learn of a right after a moment."""
+    found: list[Problem] = []
+
+    def are_there() -> bool:
+        found[:] = asyncio.run(kafka_topics.check_collect(config))
+        return [problem.remedy for problem in found if not problem.unwise] == remedies
+
+    wait_until(are_there, what=f"the remedies are {remedies}")
+    return found
+
+
 def test_a_collector_with_its_rights_has_no_problem(config: Config) -> None:
-    found = asyncio.run(kafka_topics.check_collect(config))
-    assert all(problem.unwise for problem in found), found
+    found_with(config, [])
 
 
 def test_each_missing_right_is_named_with_its_command(config: Config, secured_broker: SecuredBroker) -> None:
     write, describe, describe_configs = rights.of_collector(config)
     with secured_broker.without(user_of(config), write):
-        (problem, *_) = asyncio.run(kafka_topics.check_collect(config))
-    assert (problem.fatal, problem.stops, problem.remedy) == (True, "collector", command(config, write))
+        (problem, *_) = found_with(config, [command(config, write)])
+        assert (problem.fatal, problem.stops) == (True, "collector")
     with secured_broker.without(user_of(config), describe_configs):
-        found = asyncio.run(kafka_topics.check_collect(config))
-    assert [problem.remedy for problem in found if not problem.unwise] == [command(config, describe_configs)]
-    assert not any(problem.fatal for problem in found)
+        found = found_with(config, [command(config, describe_configs)])
+        assert not any(problem.fatal for problem in found)
     with secured_broker.without(user_of(config), write, describe, describe_configs):
-        (problem, *others) = asyncio.run(kafka_topics.check_collect(config))
-    assert problem.what.startswith("may not be seen: the user needs the operation Write")
-    assert not others
+        (problem, *others) = found_with(config, [command(config, write)])
+        assert problem.what.startswith("may not be seen: the user needs the operation Write")
+        assert not others
+    found_with(config, [])
 
 
 def test_a_producer_is_refused_as_old_brokers_do_where_no_topic_may_be_written(
@@ -88,10 +101,13 @@ def test_a_producer_is_refused_as_old_brokers_do_where_no_topic_may_be_written(
         finally:
             await client.close()
 
-    assert asyncio.run(error()) == 0
+    def becomes(code: int) -> None:
+        wait_until(lambda: asyncio.run(error()) == code, what=f"the error is {code}")
+
+    becomes(0)
     write, *_ = rights.of_collector(config)
     with secured_broker.without(user_of(config), write):
-        assert asyncio.run(error()) == CLUSTER_AUTHORIZATION_FAILED
+        becomes(CLUSTER_AUTHORIZATION_FAILED)
     needed = Missing("cluster", CLUSTER, ("IdempotentWrite",)).problem(config.kafka)
     assert needed.remedy.endswith(f"User:{user_of(config)} --operation IdempotentWrite --cluster")
 
