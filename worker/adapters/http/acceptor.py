@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from worker.adapters.http.connections import Connections
+from worker.adapters.http.connections import Connections, reset
 from worker.adapters.http.tls import Certificate
 
 _AT_ONCE = 64
@@ -75,7 +75,8 @@ class TlsAcceptor:
                 return
             if shared.is_full:
                 shared.counters.refused["too_many_connections"] += 1
-                _reset(connection)
+                reset(connection)
+                connection.close()
             else:
                 self.take(connection)
 
@@ -94,9 +95,3 @@ class TlsAcceptor:
             connection.close()
         finally:
             self._shared.handshakes -= 1
-
-
-def _reset(connection: socket.socket) -> None:
-    """Close it by a reset: nothing of it stays in the kernel."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    connection.close()

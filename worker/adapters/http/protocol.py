@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
-from worker.adapters.http.connections import Connections, Message
+from worker.adapters.http.connections import Connections, Message, reset
 from worker.adapters.http.exchange import Exchange
 from worker.adapters.http.request_reader import Refused, Request, RequestReader
 from worker.adapters.http.response_head import CONTINUE, ResponseHead
@@ -69,8 +69,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = transport
         if shared.is_full and not self._is_tls:
             shared.counters.refused["too_many_connections"] += 1
-            self._is_closing = True
-            self._transport.abort()
+            self.abort()
             return
         shared.counters.accepted += 1
         shared.open.add(self)
@@ -288,6 +287,12 @@ class HttpProtocol(asyncio.Protocol):
         return self._exchange is not None or bool(self._queue) or self._last_refusal is not None
 
     @property
+    def is_idle(self) -> bool:
+        """Whether neither an answer is due nor a request begun."""
+        is_reading = self._reader is not None and self._reader.began
+        return not (self.is_busy or self._held or is_reading)
+
+    @property
     def has_more(self) -> bool:
         """Whether another answer is due behind the one that is being made."""
         return bool(self._queue or self._held) or self._last_refusal is not None
@@ -322,7 +327,7 @@ class HttpProtocol(asyncio.Protocol):
         if not unsent:
             self.has_written = False
             self._write_deadline = _NEVER
-            if self._reader is not None and not self._reader.began:
+            if self.is_idle:
                 self._drop_reader()  # an idle connection needs no parser: 2 KB
         elif self._write_deadline == _NEVER or self._written - unsent >= self._write_mark:
             self._write_mark = self._written
@@ -359,7 +364,10 @@ class HttpProtocol(asyncio.Protocol):
         if self._is_half_open:
             self._transport.close()
         elif not self._is_tls:
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the peer has reset it, and the loop does not know yet
+                self._transport.abort()
         elif not has_refused:  # behind a refusal, unread bytes would make a reset of it
             self._transport.close()
 
@@ -387,8 +395,7 @@ class HttpProtocol(asyncio.Protocol):
         closing would turn it into a reset.
         """
         is_new = self._addresses is None
-        is_reading = is_new or (self._reader is not None and self._reader.began)
-        if not (self.is_busy or is_reading or self._is_closing):
+        if self.is_idle and not is_new and not self._is_closing:
             self._is_closing = True
             self.deadline = self._loop.time() + self._shared.limits.linger_s
             self._transport.close()
@@ -396,4 +403,6 @@ class HttpProtocol(asyncio.Protocol):
     def abort(self) -> None:
         """Reset the connection."""
         self._is_closing = True
-        self._transport.abort()
+        if not self.is_lost:
+            reset(self._transport.get_extra_info("socket"))
+            self._transport.abort()
