@@ -37,7 +37,7 @@ def test_requests_are_answered_in_their_order(loop: str) -> None:
 
 
 @each_loop
-def test_a_body_in_pieces_and_what_follows_it_are_told_apart(loop: str) -> None:
+def test_a_body_in_pieces_and_what_follows_it_are_kept_apart(loop: str) -> None:
     bodies = [b"a" * size for size in (0, 1, 3, 1000, 70_000, 300_000)]
     chunked = request("POST", "/", "Transfer-Encoding: chunked")
     data = b""

@@ -65,6 +65,25 @@ class Exchange:
         self.is_ended = False
         self.task: asyncio.Task[None] | None = None
 
+    def scope(self, scheme: str, peer: Any, own: Any) -> Message:
+        """What the application is called with. ``peer`` and ``own`` are addresses."""
+        request = self.request
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": request.version,
+            "scheme": scheme,
+            "client": peer,
+            "server": own,
+            "method": request.method.decode("ascii"),
+            "root_path": "",
+            "path": request.path,
+            "raw_path": request.raw_path,
+            "query_string": request.query,
+            "headers": request.headers,
+            "state": self._shared.state.copy(),
+        }
+
     async def run(self, scope: Message) -> None:
         """The application's whole work on this request, with an answer where it fails to give one."""
         shared = self._shared

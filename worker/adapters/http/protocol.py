@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import Any, Final
 
-from worker.adapters.http.connections import Connections, Message, reset
+from worker.adapters.http.connections import Connections, reset
 from worker.adapters.http.exchange import Exchange
 from worker.adapters.http.request_reader import Refused, Request, RequestReader
 from worker.adapters.http.response_head import CONTINUE, ResponseHead
@@ -219,25 +219,10 @@ class HttpProtocol(asyncio.Protocol):
     # The application.
 
     def _start(self, exchange: Exchange) -> None:
-        request = exchange.request
         if self._addresses is None:
             peer, own = (self._transport.get_extra_info(name) for name in ("peername", "sockname"))
             self._addresses = (peer[:2] if peer else None, own[:2] if own else None)
-        scope: Message = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": request.version,
-            "scheme": "https" if self._is_tls else "http",
-            "client": self._addresses[0],
-            "server": self._addresses[1],
-            "method": request.method.decode("ascii"),
-            "root_path": "",
-            "path": request.path,
-            "raw_path": request.raw_path,
-            "query_string": request.query,
-            "headers": request.headers,
-            "state": self._shared.state.copy(),
-        }
+        scope = exchange.scope("https" if self._is_tls else "http", *self._addresses)
         self._exchange = exchange
         exchange.task = task = self._loop.create_task(exchange.run(scope))
         self._shared.tasks.add(task)
