@@ -117,23 +117,28 @@ def test_a_body_that_takes_too_long_gets_408(sent: bytes, drip: bytes, loop: str
 @each_loop
 def test_a_body_has_the_time_from_its_requests_first_byte_on(loop: str) -> None:
     """A slow head leaves less for the body: together they have the body's deadline."""
-    with served(Echo(), limits=limits(body_timeout_s=2.0), loop=loop) as server:
-        with server.connect() as connection:
-            began = time.monotonic()
-            connection.sendall(b"POST / HTTP/1.1\r\n")
-            wait_until(lambda: time.monotonic() - began > 1.2, what="most of the time is over")
-            connection.sendall(b"Host: a\r\nContent-Length: 3\r\n\r\n")
-            assert [each.status for each in answers(received(connection))] == [408]
-            assert time.monotonic() - began < 3.1
+    with (
+        served(Echo(), limits=limits(body_timeout_s=2.0), loop=loop) as server,
+        server.connect() as connection,
+    ):
+        began = time.monotonic()
+        connection.sendall(b"POST / HTTP/1.1\r\n")
+        wait_until(lambda: time.monotonic() - began > 1.2, what="most of the time is over")
+        connection.sendall(b"Host: a\r\nContent-Length: 3\r\n\r\n")
+        assert [each.status for each in answers(received(connection))] == [408]
+        assert time.monotonic() - began < 3.1
 
 
 @each_loop
 def test_an_idle_connection_is_closed_without_a_word(loop: str) -> None:
-    with served(Echo(), limits=limits(idle_timeout_s=0.3), loop=loop) as server:
-        with server.connect() as connection, dripping(connection, b"\r\n"):
-            connection.sendall(get())
-            assert one_answer(connection).status == 200
-            assert connection.recv(1) == b""
+    with (
+        served(Echo(), limits=limits(idle_timeout_s=0.3), loop=loop) as server,
+        server.connect() as connection,
+        dripping(connection, b"\r\n"),
+    ):
+        connection.sendall(get())
+        assert one_answer(connection).status == 200
+        assert connection.recv(1) == b""
 
 
 @each_loop
@@ -146,12 +151,14 @@ def test_a_connection_that_says_nothing_is_closed_without_a_word(loop: str) -> N
 @each_loop
 def test_a_request_behind_another_has_its_own_deadline(loop: str) -> None:
     application = Echo()
-    with served(application, limits=limits(header_timeout_s=0.3), loop=loop) as server:
-        with server.connect() as connection:
-            connection.sendall(get("/wait/") + b"GET / HT")
-            wait_until(lambda: server.server.counters.refused["request_timeout"], what="the second is late")
-            server.do(application.released.set)
-            assert [each.status for each in answers(received(connection))] == [200, 408]
+    with (
+        served(application, limits=limits(header_timeout_s=0.3), loop=loop) as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(get("/wait/") + b"GET / HT")
+        wait_until(lambda: server.server.counters.refused["request_timeout"], what="the second is late")
+        server.do(application.released.set)
+        assert [each.status for each in answers(received(connection))] == [200, 408]
 
 
 @each_loop
@@ -180,12 +187,14 @@ def test_who_keeps_its_deadlines_is_never_closed(loop: str) -> None:
 
 @each_loop
 def test_after_a_refusal_the_sender_has_its_time_to_read_it(loop: str) -> None:
-    with served(Echo(), limits=HttpLimits(linger_s=0.3, sweep_s=0.05), loop=loop) as server:
-        with server.connect() as connection:
-            connection.sendall(get("/", "Host: b"))
-            assert [each.status for each in answers(received(connection))] == [400]
-            with dripping(connection, b"a" * 1_000):
-                wait_until(lambda: not server.server.connections, what="the server has closed it")
+    with (
+        served(Echo(), limits=HttpLimits(linger_s=0.3, sweep_s=0.05), loop=loop) as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(get("/", "Host: b"))
+        assert [each.status for each in answers(received(connection))] == [400]
+        with dripping(connection, b"a" * 1_000):
+            wait_until(lambda: not server.server.connections, what="the server has closed it")
 
 
 class Big:
