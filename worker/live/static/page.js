@@ -62,7 +62,7 @@ function showSessions() {
     const status = element("td", { class: "plain" },
       element("span", { class: `tag ${session.status}` }, `${session.status}${into}${reason}`));
     return element("tr", { class: merged ? "merged" : "", "data-session": session.id }, cell(session.number), status,
-      cell(session.count), cell(session.user ?? nobody()), cell(length(Math.max(0, session.end - session.start))));
+      cell(session.count), cell(session.user ?? nobody()), cell(length(Math.max(0, session.end - session.start)), "length"));
   }));
   $("session-count").textContent = sessions.filter((session) => session.status !== "merged").length;
 }
@@ -203,7 +203,7 @@ const onClick = (id, action) => $(id).addEventListener("click", action);
 onClick("page-view", () => window.sz.page());
 onClick("click", () => window.sz.track("click", { button: "click" }));
 onClick("late", sendLate);
-onClick("hostile", () => window.sz.track('<img src=x onerror="document.title=1"><script>document.title=1</script>'));
+onClick("hostile", () => window.sz.track('<img src=x onerror="document.title=1">'));
 onClick("refused", () => window.sz.track("refused_click", { nested: { too: "deep" } }));
 onClick("offline", () => setOffline($("offline").getAttribute("aria-pressed") !== "true"));
 onClick("logout", () => window.sz.logout());
