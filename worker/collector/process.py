@@ -91,7 +91,10 @@ async def serve(config: Config, sockets: Sockets) -> None:
     signals.listen(drain.asked, on_stop=drain.note, on_reload=reload)
     _log_start(config, sockets)
     async with in_background(drain.asked, watch()), service.running(drain.asked):
-        serving, probed = asyncio.create_task(server.serve()), asyncio.create_task(admin.serve())
+        probed = asyncio.create_task(admin.serve())
+        # Until then connections wait in the queue: one of several processes that starts again answers no 503.
+        await service.first_ready(drain.asked)
+        serving = asyncio.create_task(server.serve())
         for task in (serving, probed):
             task.add_done_callback(lambda _: drain.asked.set())
         await drain.asked.wait()

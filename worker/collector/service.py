@@ -28,6 +28,9 @@ from worker.process_limits import resident_mb
 _ASK_AGAIN_S = 3.0
 _LOOK_S = 1.0
 _CLOSE_S = 2.0
+_POLL_S = 0.02
+_FIRST_READY_S = 3.0
+"""Brokers that are there have named the topic within this, also on a busy machine."""
 
 
 class Service:
@@ -74,6 +77,14 @@ class Service:
             stalled_partitions=sum(map(self._producer.is_stalled, range(partitions))),
             keys_loaded=self._keys_loaded,
         )
+
+    async def first_ready(self, stop: asyncio.Event) -> None:
+        """Wait until requests can be stored, or ``stop`` is set; at most as long as brokers take to answer."""
+        deadline = self._clock.monotonic() + _FIRST_READY_S
+        while not (self.application.ready() or stop.is_set()):  # noqa: ASYNC110  the producer has no event of it
+            if self._clock.monotonic() > deadline:
+                return
+            await asyncio.sleep(_POLL_S)
 
     def reread_keys(self) -> None:
         """Read the file of keys at once, and log what was found."""
