@@ -79,9 +79,9 @@ class Service:
         )
 
     async def first_ready(self, stop: asyncio.Event) -> None:
-        """Wait until requests can be stored, or ``stop`` is set; at most as long as brokers take to answer."""
+        """Wait until requests can be stored, or ``stop`` is set; at most as long as brokers need."""
         deadline = self._clock.monotonic() + _FIRST_READY_S
-        while not (self.application.ready() or stop.is_set()):  # noqa: ASYNC110  the producer has no event of it
+        while not (self.application.ready() or stop.is_set()):
             if self._clock.monotonic() > deadline:
                 return
             await asyncio.sleep(_POLL_S)
@@ -122,9 +122,11 @@ class Service:
 
     async def _check_topic(self) -> None:
         """Raises Fatal where what is answered 200 could not be kept; logs all else."""
-        raw = self._config.topics.raw
-        if raw not in await kafka_topics.partition_counts(self._config.kafka, [raw]):
-            raise Fatal(f"{raw}: does not exist, or may not be seen. Remedy: sessionizer topics create")
+        problems = await kafka_topics.check_collect(self._config)
+        if fatal := [str(problem) for problem in problems if problem.fatal]:
+            raise Fatal("; ".join(fatal))
+        for problem in problems:
+            telemetry.emit(telemetry.TopicWarning(problem=str(problem)))
 
     async def _watch_kafka(self) -> None:
         """Log when brokers go away and come back. Until cancelled."""
