@@ -29,6 +29,7 @@ class RawProblems:
         self._grants = Grants.of(config.kafka)
         self._refusal: str | None = None  # stands until something is stored again
         self._no_connection: str | None = None
+        self._after = ""  # which error made another producer necessary
 
     def not_connected(self, error: Exception) -> None:
         """A producer could not be made."""
@@ -40,6 +41,7 @@ class RawProblems:
 
     def failed(self, error: BaseException) -> None:
         """A batch was given up with this error, which is not about its size."""
+        self._after = f", after {type(error).__name__}"
         if BrokerError(PRODUCE, getattr(error, "errno", 0), self._topic).refused:
             self._refusal = self._text_of(error)
 
@@ -51,11 +53,11 @@ class RawProblems:
         """The first cause; None where nothing is wrong. ``connection``: the one in use."""
         if self._refusal is not None:
             return self._refusal
-        if connection is None:
+        if connection is None and self._no_connection is not None:
             return self._no_connection
-        if connection.is_away:
+        if connection is not None and connection.is_away:
             return self._away("no answer")
-        if not connection.cluster.partitions():
+        if connection is not None and not connection.cluster.partitions():
             return self._no_topic(is_hidden=connection.cluster.is_hidden())
         leaderless = [partition.number for partition in partitions if not partition.has_leader]
         if leaderless:
@@ -63,6 +65,9 @@ class RawProblems:
         late = [partition for partition in partitions if partition.is_late]
         if late:
             return self._of_late(late)
+        unserved = [partition.number for partition in partitions if partition.connection is None]
+        if unserved:
+            return f"{_named(unserved)} of {self._topic}: their leader does not answer yet{self._after}"
         return None
 
     def _of_late(self, late: Collection[RawPartition]) -> str:
