@@ -33,7 +33,7 @@ class CollectorApp:
             raise RuntimeError(f"there is nothing to answer to {scope['type']}")
 
     async def _live(self, receive: Any, send: Any) -> None:
-        await receive()
+        await receive()  # the server starts
         try:
             config = load(None, os.environ, collects=True)
             log_output.configure(
@@ -45,21 +45,30 @@ class CollectorApp:
         except (ConfigError, Fatal) as error:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
-        failed = asyncio.Event()
+        ended = asyncio.ensure_future(receive())
         try:
-            async with service.running(failed):
-                self._service = service
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                service.application.draining = service.application.drained = True
+            await self._serve(service, ended, send)
         except Fatal as fatal:
+            # The process is the server's, which is not ended from here: it answers 503 until it is stopped.
             telemetry.emit(telemetry.CollectFailed(reason=str(fatal)))
-            await send({"type": "lifespan.shutdown.failed", "message": str(fatal)})
-            return
-        finally:
-            self._service = None
-        telemetry.emit(telemetry.CollectStopped(uptime_s=service.uptime_s))
+            if self._service is None:
+                await send({"type": "lifespan.startup.failed", "message": str(fatal)})
+                return
+            await ended
+        else:
+            telemetry.emit(telemetry.CollectStopped(uptime_s=service.uptime_s))
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, service: Service, ended: "asyncio.Future[Any]", send: Any) -> None:
+        """Serve until the server's message ``ended`` comes. Raises Fatal where it cannot go on."""
+        failed = asyncio.Event()
+        async with service.running(failed):
+            self._service = service
+            await send({"type": "lifespan.startup.complete"})
+            failing = asyncio.create_task(failed.wait())
+            await asyncio.wait((failing, ended), return_when=asyncio.FIRST_COMPLETED)
+            failing.cancel()
+            service.application.draining = service.application.drained = True
 
 
 app = CollectorApp()

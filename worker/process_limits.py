@@ -6,6 +6,7 @@ Knows nothing of the worker. The invariant: where the system does not say, nothi
 import gc
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def raise_file_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def keep_files_private() -> None:
