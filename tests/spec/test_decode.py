@@ -133,6 +133,23 @@ def test_the_limit_of_texts_counts_bytes(field: str) -> None:
     assert [(rejection.reason, rejection.index) for rejection in decoded.rejections] == [("too_long", 1)]
 
 
+@pytest.mark.parametrize("repeated", ["", '"p0": 0, '])
+def test_extra_is_measured_as_it_would_go_out_names_of_every_script_and_values(repeated: str) -> None:
+    names = [f"p{n}" for n in range(200)] + ["\u00fc", "\u20ac", "\U0001f600"]
+    properties = repeated + ", ".join(f'"{name}" : [{n}, "\u00e9"]' for n, name in enumerate(names))
+    sent = EVENT[:-1] + b"," + properties.encode() + b"}"
+
+    [accepted] = decode(sent).events
+    size = len(bytes(accepted.extra))
+
+    assert decode(sent, max_object_bytes=size).events == [accepted]
+    detail = f"extra: {size} bytes, at most {size - 1} are allowed"
+    assert only_rejection(sent, max_object_bytes=size - 1).detail == detail
+    escaped = sent.replace(b'"p7"', b'"\\u0070\\u0037"')
+    longer = f"extra: {size + 10} bytes, at most {size - 1} are allowed"
+    assert only_rejection(escaped, max_object_bytes=size - 1).detail == longer
+
+
 def test_blocked_ids_are_configured_and_compared_without_case_and_quotes() -> None:
     decoder = Decoder(
         InputRules(), IdentityRules(blocked_user_ids=("Nobody",), blocked_device_ids=(' "Kiosk" ',))
