@@ -52,7 +52,13 @@ def collecting(
     keys = directory / "keys.toml"
     digest = hashlib.sha256(KEY.encode()).hexdigest()
     keys.write_text(f'[[keys]]\nname = "example"\nsha256 = "{digest}"\norigins = ["*"]\n')
-    variables = {"COLLECT_KEYS_FILE": str(keys), "COLLECT_ANONYMOUS": "true", **(options or {})}
+    variables = {
+        "COLLECT_KEYS_FILE": str(keys),
+        "COLLECT_ANONYMOUS": "true",
+        "COLLECT_ACK_TIMEOUT_MS": "60000",  # a busy machine is no outage
+        "COLLECT_STALL_MS": "50000",
+        **(options or {}),
+    }
     prefix = f"collect-{uuid.uuid4().hex[:8]}."
     with Deployment(bootstrap_servers, prefix, directory, variables) as deployment:
         asyncio.run(deployment.create_topics(3))
