@@ -1,105 +1,167 @@
-"""Answers of the HTTPS API by form, key and path, without sockets and brokers."""
+"""Who may send to the HTTPS API, its paths and methods, and the headers of its answers."""
 
-import asyncio
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping
 
 import pytest
 
-from tests.asgi_client import Answered, ask
-from tests.memory_producer import MemoryProducer
-from worker.adapters.system_clock import SystemClock
-from worker.collect.application import Application
-from worker.collect.observer import EventOutcome
-from worker.collect.write_keys import WriteKeys
-from worker.config.options import Collect, Config
-from worker.model.events import Reason
+from tests.collect_api import TIME_MS, Api, event
+from worker.collect.answers import PIXEL
+from worker.config.key_entries import WriteKey, digest_of
 
-TIME_MS = 1_764_453_600_000
-
-
-class Reports:
-    """An observer that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.counts: list[tuple[EventOutcome, Reason | None, int, str]] = []
-        self.traces: list[str] = []
-
-    def answered(self, status: int, seconds: float) -> None:
-        self.statuses.append(status)
-
-    def events(self, outcome: EventOutcome, reason: Reason | None, count: int, key_name: str) -> None:
-        self.counts.append((outcome, reason, count, key_name))
-
-    def acknowledged(self, seconds: float) -> None:
-        assert seconds >= 0
-
-    def failed(self, trace: str) -> None:
-        self.traces.append(trace)
-
-
-def event(event_id: str, device_id: str = "d1") -> bytes:
-    return b'{"id":"%b","type":"view","device_id":"%b","timestamp":%d}' % (
-        event_id.encode(),
-        device_id.encode(),
-        TIME_MS,
-    )
-
-
-def array(*elements: bytes) -> bytes:
-    return b"[" + b",".join(elements) + b"]"
-
-
-class Api:
-    """An application over a topic in memory, open to everyone."""
-
-    def __init__(self, **options: Any) -> None:
-        self.producer = MemoryProducer()
-        self.reports = Reports()
-        config = Config(collect=Collect(**{"anonymous": True, **options}))
-        self.application = Application(config, self.producer, WriteKeys(), SystemClock(), self.reports)
-
-    def ask(self, *request: Any, **more: Any) -> Answered:
-        return asyncio.run(ask(self.application, *request, **more))
-
-    def stored(self) -> list[bytes]:
-        return [record.value for record in self.producer.records]
+KEY = "wk_0123456789abcdef"
+SERVER = WriteKey(name="server", sha256=digest_of(KEY.encode()))
+PAGE = WriteKey(name="page", sha256=digest_of(b"wk_page0123456789"), origins=("https://shop.example",))
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("path", "headers"),
     [
-        pytest.param(event("e1"), id="one object"),
-        pytest.param(array(event("e1")), id="array"),
-        pytest.param(b'{"events":' + array(event("e1")) + b"}", id="envelope"),
-        pytest.param(b'{"sentAt":"now","batch":' + array(event("e1")) + b"}", id="batch"),
+        ("/v1/events", {"authorization": f"Bearer {KEY}"}),
+        ("/v1/events", {"authorization": "Basic d2tfMDEyMzQ1Njc4OWFiY2RlZjo="}),
+        ("/v1/events", {"x-write-key": KEY}),
+        (f"/v1/events?write_key={KEY}", {}),
     ],
 )
-def test_each_form_of_a_body_is_stored(body: bytes) -> None:
+def test_a_key_is_found_wherever_it_may_be(path: str, headers: Mapping[str, str]) -> None:
+    assert Api(keys=[SERVER]).ask(path, event(), headers=list(headers.items())).status == 200
+
+
+def test_a_key_is_needed_and_must_be_known() -> None:
+    api = Api(keys=[SERVER])
+    for path, body in [
+        ("/v1/events", event()),
+        ("/v1/events?write_key=wk_wrong", event()),
+        ("/v1/events", b'{"write_key":5,"events":[]}'),
+    ]:
+        answer = api.ask(path, body)
+        assert (answer.status, answer.json) == (401, {"error": "unauthorized"})
+        assert answer.headers["www-authenticate"] == "Bearer"
+    assert not api.stored()
+
+
+def test_a_key_counts_before_the_body_is_read() -> None:
+    headers = [("x-write-key", "wk_wrong"), ("content-encoding", "gzip")]
+    assert Api(keys=[SERVER]).ask(body=b"no gzip", headers=headers).status == 401
+
+
+@pytest.mark.parametrize(
+    ("key", "origin", "status"),
+    [
+        ("wk_page0123456789", "https://shop.example", 200),
+        ("wk_page0123456789", "https://other.example", 403),
+        ("wk_page0123456789", None, 200),
+        (KEY, "https://shop.example", 403),
+        (KEY, None, 200),
+    ],
+)
+def test_an_origin_must_be_one_of_the_keys(key: str, origin: str | None, status: int) -> None:
+    headers = [("x-write-key", key), *([("origin", origin)] if origin else [])]
+    answer = Api(keys=[SERVER, PAGE]).ask(body=event(), headers=headers)
+    assert answer.status == status
+    assert answer.headers["access-control-allow-origin"] == "*"
+    if status == 403:
+        assert answer.json == {"error": "origin_not_allowed"}
+
+
+def test_a_key_over_its_rate_is_asked_to_wait() -> None:
+    key = WriteKey(name="slow", sha256=digest_of(KEY.encode()), requests_per_s=1)
+    api = Api(keys=[key])
+    headers = [("x-write-key", KEY)]
+    assert api.ask(body=event(), headers=headers).status == 200
+    answer = api.ask(body=event(), headers=headers)
+    assert (answer.status, answer.json) == (429, {"error": "rate_limited"})
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/v1/events", 405, "POST, OPTIONS"),
+        ("PUT", "/v1/events", 405, "POST, OPTIONS"),
+        ("POST", "/v1/pixel.gif", 405, "GET, OPTIONS"),
+        ("POST", "/healthz", 405, "GET, HEAD"),
+        ("POST", "/v1/events/", 404, None),
+        ("POST", "/v1/%65vents", 404, None),
+        ("POST", "/v1//events", 404, None),
+        ("GET", "/../s.js", 404, None),
+        ("OPTIONS", "/v1/nothing", 404, None),
+        ("GET", "/healthz", 200, None),
+        ("HEAD", "/healthz", 200, None),
+        ("GET", "/readyz", 200, None),
+        ("GET", "/s.js", 200, None),
+        ("GET", "/openapi.json", 200, None),
+    ],
+)
+def test_a_path_and_its_methods_are_exact(method: str, path: str, status: int, allow: str | None) -> None:
+    answer = Api().ask(path, method=method)
+    assert (answer.status, answer.headers.get("allow")) == (status, allow)
+    if status == 404:
+        assert answer.json == {"error": "not_found"}
+    if method == "HEAD":
+        assert not answer.body
+        assert int(answer.headers["content-length"]) > 0
+
+
+def test_other_paths_take_events_and_images() -> None:
+    api = Api(paths=("/e",))
+    assert api.ask("/e", event()).status == 200
+    assert api.ask("/e?type=view&device_id=d1", method="GET").body == PIXEL
+    assert api.ask("/e", method="OPTIONS").status == 204
+
+
+def test_a_preflight_needs_no_key() -> None:
+    answer = Api(keys=[SERVER]).ask(method="OPTIONS")
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["access-control-allow-methods"] == "POST, GET"
+    assert answer.headers["access-control-max-age"] == "86400"
+    assert "content-encoding" in answer.headers["access-control-allow-headers"]
+    assert "content-length" not in answer.headers
+
+
+@pytest.mark.parametrize("body", [event(), b"5"])
+def test_every_answer_may_be_read_and_is_not_kept(body: bytes) -> None:
+    headers = Api().ask(body=body).headers
+    assert headers["access-control-allow-origin"] == "*"
+    assert headers["access-control-expose-headers"] == "retry-after"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert "access-control-allow-credentials" not in headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("abc-DEF_123", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("", False), ("ü", False)],
+)
+def test_a_request_id_is_echoed_or_made(sent: str, kept: bool) -> None:
     api = Api()
-    answer = api.ask("/v1/events", body)
-    assert (answer.status, answer.json["accepted"], answer.json["refused"]) == (200, 1, [])
-    (record,) = api.producer.records
-    assert record.key == b"d1"
-    assert record.timestamp_ms == answer.json["received_at"]
+    echoed = api.ask(body=event(), headers=[("x-request-id", sent)]).headers["x-request-id"]
+    assert (echoed == sent) == kept
+    assert re.fullmatch("[A-Za-z0-9_-]{1,64}", echoed)
+    assert api.producer.records[0].headers[0] == ("collect-request", echoed.encode())
 
 
-def test_what_one_device_sent_whole_is_stored_as_it_is() -> None:
-    body = b" [ " + event("e1") + b" ,\n" + event("e2") + b"] "
+def test_made_request_ids_differ() -> None:
     api = Api()
-    api.ask("/v1/events", body)
-    assert api.stored() == [body]
+    assert len({api.ask(body=event()).headers["x-request-id"] for _ in range(5)}) == 5
 
 
-def test_one_record_a_device_with_its_own_bytes_in_order() -> None:
+def test_a_pixel_is_an_event() -> None:
     api = Api()
-    elements: Sequence[bytes] = [event("e1", "a"), event("e2", "b"), b"5", event("e3", "a")]
-    answer = api.ask("/v1/events", array(*elements))
-    assert answer.json["accepted"] == 3
-    assert [each["index"] for each in answer.json["refused"]] == [2]
-    assert api.stored() == [array(elements[0], elements[3]), array(elements[1])]
-    assert api.reports.counts == [
-        ("accepted", None, 3, "anonymous"),
-        ("refused", "not_an_object", 1, "anonymous"),
-    ]
+    answer = api.ask("/v1/pixel.gif?type=mail&device_id=d1&d.campaign=may+%C3%A9&user_id=7", method="GET")
+    assert (answer.status, answer.body, answer.headers["content-type"]) == (200, PIXEL, "image/gif")
+    assert len(PIXEL) == 43
+    (value,) = api.stored()
+    assert b'"data":{"campaign":"may \xc3\xa9"}' in value
+    assert b'"user_id":"7"' in value
+    given = api.ask(f"/v1/pixel.gif?type=mail&device_id=d1&id=e1&timestamp={TIME_MS}", method="GET")
+    assert given.status == 200
+    assert api.stored()[1] == b'{"type":"mail","device_id":"d1","id":"e1","timestamp":%d}' % TIME_MS
+
+
+@pytest.mark.parametrize(
+    "query", ["type=mail", "type=mail&device_id=%FF", "type=mail&device_id=d1&timestamp=x"]
+)
+def test_a_pixel_that_is_no_event_is_an_image_with_the_status_of_it(query: str) -> None:
+    answer = Api().ask(f"/v1/pixel.gif?{query}", method="GET")
+    assert (answer.status, answer.body) == (400, PIXEL)

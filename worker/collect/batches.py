@@ -22,6 +22,9 @@ counts, so that a sender's own does not.
 _UNSURE_BYTES = 16
 """``extra`` is measured as the worker writes it, which may take a few bytes more than what was sent."""
 
+_OPENING = b"[   "
+"""The beginning of an array. A NUL among the first four bytes of a value would make it look like UTF-16."""
+
 
 class DeviceEvents(Struct, frozen=True, gc=False):
     """The value of one record. ``places`` are those of its events in the request's array.
@@ -84,17 +87,26 @@ def refuse_too_long(
     return DecodedValue(events, sorted(rejections, key=_place))
 
 
-def forwarded(value: bytes, decoded: DecodedValue, decoder: Decoder) -> DeviceEvents:
-    """The refused bytes of a value, which has some, as a value of which the same is refused."""
+def forwarded(value: bytes, decoded: DecodedValue, decoder: Decoder) -> list[DeviceEvents]:
+    """The refused bytes of a value, as values of which the worker refuses the same, and nothing else."""
     rejections = decoded.rejections
-    places = [rejection.index for rejection in rejections]
     if not decoded.events and len(rejections) == 1 and rejections[0].index is None:
-        return DeviceEvents(None, value, places)
+        return [DeviceEvents(None, value, (None,))]
     inside = [each for each in rejections if each.index is not None]
-    closing = b"]" if _is_closed(inside, len(decoder.elements(value))) else b""
-    after = b"".join([each.payload for each in rejections if each.index is None])
-    payloads = b",".join([each.payload for each in inside])
-    return DeviceEvents(None, b"[%b%b%b" % (payloads, closing, after), places)
+    behind = [
+        DeviceEvents(None, _OPENING + b"]" + each.payload, (None,))
+        for each in rejections
+        if each.index is None
+    ]
+    if not inside:
+        return behind
+    *payloads, last = [each.payload for each in inside]
+    places = [each.index for each in inside if each.index is not None]
+    if last == b"]" or not last:  # a comma that no element follows, or nothing at all: the same when cut off
+        last = b""
+    elif places[-1] < len(decoder.elements(value)):  # else it was cut off, and stays so
+        last += b"]"
+    return [DeviceEvents(None, _OPENING + b",".join([*payloads, last]), places), *behind]
 
 
 def _is_of_one_device(events: Sequence[Event]) -> bool:
@@ -133,14 +145,3 @@ def _pieces(elements: Sequence[bytes], places: Sequence[int], most_bytes: int) -
 
 def _place(rejection: Rejection) -> float:
     return float("inf") if rejection.index is None else rejection.index
-
-
-def _is_closed(inside: Sequence[Rejection], elements: int) -> bool:
-    """Whether the last of the refused elements ended, and so the array.
-
-    One that was cut off did not. One without bytes is none at all in front of a closing bracket.
-    """
-    if not inside:
-        return True
-    last = inside[-1]
-    return last.index is not None and last.index < elements and bool(last.payload)

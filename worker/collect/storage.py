@@ -104,7 +104,7 @@ class EventStorage:
         if decoded.events:
             records = split(value, decoded, decoder, submission.context, self._limits.max_value_bytes)
         if decoded.rejections and self._forwards_refused:
-            records.append(forwarded(value, decoded, decoder))
+            records += forwarded(value, decoded, decoder)
         return records
 
     def _refused(self, decoded: DecodedValue) -> Sequence[RefusedElement]:
