@@ -101,7 +101,7 @@ def test_workers_are_probed_by_their_health_file_and_nobody_else_is() -> None:
         assert worker["healthcheck"]["test"] == ["CMD", "sessionizer", "health"]
         assert str(Path(path).parent) in [volume.split(":")[1] for volume in worker["volumes"]]
     for service_name, service in OURS.items():
-        probed = service_name in WORKERS or service is COLLECTOR
+        probed = service_name in {*WORKERS, "collector", "page"}
         assert probed or service["healthcheck"] == {"disable": True}
 
 
@@ -115,6 +115,22 @@ def test_the_collector_is_reached_probed_and_stopped_as_it_is_configured() -> No
     assert f"EXPOSE {listen.port}\n" in (ROOT / "Dockerfile").read_text()
     assert seconds(COLLECTOR["stop_grace_period"]) > config.collect.drain_delay_s + STOP_S
     assert COLLECTOR["ulimits"]["nofile"]["hard"] > config.collect.max_connections
+
+
+def test_the_page_sends_to_the_collector_with_a_key_of_its_own_origin() -> None:
+    page = SERVICES["page"]
+    config = load(config_file_of(page), environment_of(page))
+    listen = address_of(config.live.listen)
+    assert listen is not None
+    (port,) = page["ports"]
+    assert port == f"127.0.0.1:{listen.port}:{listen.port}"
+    (collector_port,) = COLLECTOR["ports"]
+    assert config.live.collector == f"http://localhost:{collector_port.split(':')[1]}"
+    digest = digest_of(config.live.write_key.reveal().encode())
+    (key,) = [key for key in read(ROOT / "deploy" / "keys.toml").keys if key.sha256 == digest]
+    assert {f"http://localhost:{listen.port}", f"http://127.0.0.1:{listen.port}"} <= set(key.origins)
+    assert f"http://localhost:{listen.port}/healthz".partition("://localhost")[2] in str(page["healthcheck"])
+    assert f"?token={config.live.token.reveal()} " in (ROOT / "docker-compose.yml").read_text()
 
 
 def test_the_keys_of_the_collector_are_those_that_the_files_name() -> None:

@@ -345,6 +345,6 @@ def test_more_connections_than_open_files_are_no_start(arguments: tuple[str, ...
     (line,) = [json.loads(line) for line in ended.stdout.splitlines()]
     assert line["event"] == "collect.failed"
     assert line["reason"] == (
-        "collect.max_connections = 10000: needs 10,100 open files, and 1,000 are allowed here: raise the limit "
-        "(ulimit -n, LimitNOFILE=), or lower the option"
+        "collect.max_connections = 10000: needs 10,100 open files, and 1,000 are allowed here: raise the "
+        "limit (ulimit -n, LimitNOFILE=), or lower the option"
     )
