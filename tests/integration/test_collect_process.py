@@ -4,10 +4,12 @@ import asyncio
 import http.client
 import json
 import signal
+import ssl
 from pathlib import Path
 
 from testing.collector_process import CollectorProcess
 from testing.kafka.broker import LocalBroker
+from testing.kafka.certificates import Authority, Certificate
 from testing.wait import wait_until
 from tests.chaos.deployment import Deployment
 from tests.integration.collector_clients import (
@@ -129,6 +131,41 @@ def test_sighup_reads_the_keys_again_and_stops_nothing(collector: CollectorProce
     asyncio.run(collector.wait_for("collect.keys_invalid"))
     assert post(collector.port, event("1"), headers={"X-Write-Key": "wk_that_came_afterwards"}) == 200
     assert [line["action"] for line in collector.log("signal.received")] == ["reload", "reload"]
+
+
+def test_a_certificate_is_used_as_soon_as_it_is_read_again_and_a_broken_one_never(
+    collector: CollectorProcess, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    first, second = authority.issue("first"), authority.issue("second")
+    certificate, key = tmp_path / "tls.pem", tmp_path / "tls.key"
+    certificate.write_bytes(first.certificate.read_bytes())
+    key.write_bytes(first.key.read_bytes())
+    collector._environment["SESSIONIZER_COLLECT_TLS_CERTFILE"] = str(certificate)
+    collector._environment["SESSIONIZER_COLLECT_TLS_KEYFILE"] = str(key)
+    collector.start_and_wait()
+    assert collector.log("collect.started")[0]["tls"] is True
+    assert served_certificate(collector) == pem_of(first)
+    certificate.write_bytes(second.certificate.read_bytes())
+    collector.signal(signal.SIGHUP)
+    asyncio.run(collector.wait_for("collect.keys_invalid"))
+    assert served_certificate(collector) == pem_of(first)
+    key.write_bytes(second.key.read_bytes())
+    collector.signal(signal.SIGHUP)
+    asyncio.run(collector.wait_for("credentials.reloaded"))
+    assert served_certificate(collector) == pem_of(second)
+    assert asyncio.run(collector.stop(timeout_s=PATIENCE_S)) == 0
+
+
+def served_certificate(collector: CollectorProcess) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", collector.port), timeout=PATIENCE_S)
+
+
+def pem_of(certificate: Certificate) -> str:
+    """The certificate alone, without those of its authorities."""
+    text = certificate.certificate.read_text()
+    end = "-----END CERTIFICATE-----\n"
+    return text[: text.index(end)] + end
 
 
 def test_it_starts_without_brokers_says_so_and_goes_on_when_they_come(

@@ -17,7 +17,7 @@ from worker.adapters.http.tls import TlsFiles
 from worker.collector.drain import FINISH_S, Drain
 from worker.collector.listeners import Sockets, address_in_use, bind
 from worker.collector.probes import Probes
-from worker.collector.service import Service
+from worker.collector.service import Load, Service
 from worker.config import Config
 from worker.config.address import address_of
 from worker.errors import Fatal
@@ -34,6 +34,7 @@ STOP_S = FINISH_S + 5.0
 
 _ADMIN_CONNECTIONS = 50
 _ADMIN_BYTES = 65_536
+_LOOK_S = 0.5
 
 
 def check_machine(config: Config) -> None:
@@ -75,7 +76,7 @@ def run(config: Config, slot: int | None = None, inherited: Sockets | None = Non
 async def serve(config: Config, sockets: Sockets) -> None:
     """Serve on the sockets until a signal stops it. Raises Fatal where only a human can help."""
     drain = Drain(config.collect.drain_delay_s)
-    service = Service(config, connections=lambda: server.connections)
+    service = Service(config, load=lambda: Load(server.connections, server.pending_bytes))
     server = _server(config, service, sockets)
     admin = HttpServer(
         Probes(service.application.ready, service.figures),
@@ -89,8 +90,9 @@ async def serve(config: Config, sockets: Sockets) -> None:
             server.certificate.reread()
 
     signals.listen(drain.asked, on_stop=drain.note, on_reload=reload)
-    _log_start(config, sockets)
-    async with in_background(drain.asked, watch()), service.running(drain.asked):
+    beside = (watch(), _log_certificates(config, server))
+    async with in_background(drain.asked, *beside), service.running(drain.asked):
+        _log_start(config, sockets)
         probed = asyncio.create_task(admin.serve())
         # Until then connections wait in the queue: one of several processes that starts again answers no 503.
         await service.first_ready(drain.asked)
@@ -115,6 +117,24 @@ async def _drain(service: Service, server: HttpServer, drain: Drain) -> None:
     await drain.delay()
     service.application.drained = True
     server.drain(within_s=FINISH_S)
+
+
+async def _log_certificates(config: Config, server: HttpServer) -> None:
+    """Log when another certificate is used, or the files cannot be. Until cancelled."""
+    certificate = server.certificate
+    if certificate is None:
+        return
+    context, failure = certificate.context, certificate.failure
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if certificate.context is not context:
+            context = certificate.context
+            files = [config.collect.tls_certfile, config.collect.tls_keyfile]
+            telemetry.emit(telemetry.CredentialsReloaded(files=files))
+        if certificate.failure != failure:
+            failure = certificate.failure
+            if failure is not None:
+                telemetry.emit(telemetry.CollectKeysInvalid(reason=failure))
 
 
 def _server(config: Config, service: Service, sockets: Sockets) -> HttpServer:

@@ -9,6 +9,7 @@ end nothing.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from worker import telemetry
 from worker.adapters.kafka import topics as kafka_topics
@@ -33,14 +34,21 @@ _FIRST_READY_S = 3.0
 """Brokers that are there have named the topic within this, also on a busy machine."""
 
 
+class Load(NamedTuple):
+    """What a server holds: open connections, and bytes of bodies that are being read or wait."""
+
+    connections: int
+    pending_bytes: int
+
+
 class Service:
     """``application`` answers requests as soon as ``running`` is entered."""
 
-    def __init__(self, config: Config, connections: Callable[[], int] | None = None) -> None:
-        """``connections``: how many are open now; None where another server does not say."""
+    def __init__(self, config: Config, load: Callable[[], Load] | None = None) -> None:
+        """``load``: what the server holds now; None where another server does not say."""
         self._config = config
         self._clock = clock = SystemClock()
-        self._connections = connections or (lambda: 0)
+        self._load = load or (lambda: Load(0, 0))
         self._started_s = clock.monotonic()
         self._limits = {"too_large": config.collect.max_body_bytes}
         self._away = "the brokers have not answered yet"
@@ -69,11 +77,12 @@ class Service:
 
     def moment(self) -> Moment:
         """What is true now."""
-        partitions = self._producer.partitions() or 0
+        partitions, load = self._producer.partitions() or 0, self._load()
         return Moment(
             ready=self.application.ready(),
-            pending_bytes=self.application.pending_bytes,
-            connections=self._connections(),
+            # The server counts bodies as they came, also half-read ones; the application, inflated ones.
+            pending_bytes=max(load.pending_bytes, self.application.pending_bytes),
+            connections=load.connections,
             stalled_partitions=sum(map(self._producer.is_stalled, range(partitions))),
             keys_loaded=self._keys_loaded,
         )

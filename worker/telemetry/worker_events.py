@@ -151,8 +151,8 @@ class AuthenticationFailed(LogEvent, frozen=True, kw_only=True):
 
 
 class CredentialsReloaded(LogEvent, frozen=True, kw_only=True):
-    """``files`` of the login (password, certificate, key ...) have changed and were read again. New
-    connections use them; open ones stay.
+    """``files`` of the login (password, certificate, key ...), or the certificate of the HTTPS API, have
+    changed and were read again. New connections use them; open ones stay.
     """
 
     NAME = "credentials.reloaded"

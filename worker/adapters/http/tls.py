@@ -62,7 +62,8 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(files.certificate, files.key)
+    # Without a password OpenSSL would ask at the terminal for that of an encrypted key.
+    context.load_cert_chain(files.certificate, files.key, password="")
     return context
 
 
