@@ -139,6 +139,9 @@ PARTS = [
     Part("producer.message_accumulator:MessageAccumulator._pop_batch", "retry_count", "41cc98a298ef"),
     Part("producer.message_accumulator:MessageAccumulator.drain_by_nodes", "expired", "fc995afbfc57"),
     Part("producer.sender:SendProduceReqHandler", "retriable failure _batches", "708c9da866ca"),
+    Part(
+        "producer.transaction_manager:TransactionManager.fatal_error", "_transaction_waiter", "8e9fd08dc500"
+    ),
     Part("protocol.produce:ProduceRequest", "_topics", "c9d2e4599634"),
     # cluster_view.py
     Part("client:AIOKafkaClient._metadata_update", "update_metadata", "06dc51ed3e0d"),

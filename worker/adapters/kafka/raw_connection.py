@@ -13,7 +13,11 @@ from aiokafka import AIOKafkaProducer
 from msgspec import Struct
 
 from worker.adapters.kafka.client_internals.cluster_view import ClusterView
-from worker.adapters.kafka.client_internals.produce_requests import enqueue_batch, guard_sends
+from worker.adapters.kafka.client_internals.produce_requests import (
+    enqueue_batch,
+    guard_sends,
+    prepare_for_failure,
+)
 from worker.adapters.kafka.client_internals.producer import close_producer, look_at_exception, sender_tasks
 from worker.adapters.kafka.delivery_outcomes import excludes_storage
 from worker.adapters.kafka.raw_batches import RawBatch
@@ -76,6 +80,7 @@ class RawConnection:
         """
         self.cluster.watch(self._asked, _METADATA_EVERY_S)
         guard_sends(self._producer, self)
+        prepare_for_failure(self._producer)
         async with asyncio.timeout(2 * self._options.request_timeout_ms / 1000):
             await self._producer.start()
             if not await self.cluster.find_topic():

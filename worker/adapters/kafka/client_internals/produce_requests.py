@@ -57,6 +57,15 @@ def enqueue_batch(
     return answer
 
 
+def prepare_for_failure(producer: AIOKafkaProducer) -> None:
+    """Give the producer what it looks for when its background task fails.
+
+    Without transactions it has no such future, and fails once more, with another error. Held by
+    test_raw_producer_failures.py.
+    """
+    producer._txn_manager._transaction_waiter = asyncio.get_running_loop().create_future()
+
+
 def guard_sends(producer: AIOKafkaProducer, guard: SendGuard) -> None:
     """Let ``guard`` decide about each batch of each request, at the moment at which it is written.
 
