@@ -6,6 +6,7 @@ The topic is in memory; everything before it is the collector's own.
 import asyncio
 import base64
 import contextlib
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -229,6 +230,16 @@ def test_who_sends_too_much_is_asked_to_wait_and_served_then(tmp_path: Path, rat
         assert len(api.producer.records) == len(answers) - len(refused)
         assert api.with_key(SERVER) == 200
         wait_until(lambda: api.with_key(SHOP) == 200, what="it may send again", every_s=0.2)
+
+
+def test_a_compressed_body_counts_as_what_it_holds(tmp_path: Path) -> None:
+    body = gzip.compress(EVENTS + b" " * 500_000)
+    with collector(tmp_path / "keys.toml", entry("shop", SHOP, f"bytes_per_s = {2 * len(body)}")) as api:
+        headers = (f"X-Write-Key: {SHOP}", "Content-Encoding: gzip")
+        assert api.status(*headers, body=body) == 200
+        answer = api.send(*headers, body=body)
+        assert answer.status == 429
+        assert int(answer.headers["retry-after"]) > 100
 
 
 # --- changes -----------------------------------------------------------------------------------------------

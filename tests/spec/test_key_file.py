@@ -149,6 +149,22 @@ def test_a_file_that_is_being_written_does_not_count_yet(
     assert next(readings, None) is None
 
 
+def test_a_change_that_is_taken_back_at_once_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, other = entry("a").encode(), entry("b").encode()
+    readings = [content, other, content, content, content]
+    monkeypatch.setattr(key_file, "content_of", lambda _: readings.pop(0) if readings else content)
+    watched = Watched(tmp_path / "keys.toml")
+
+    async def all_read() -> bool:
+        return not readings
+
+    async def scenario() -> None:
+        await eventually(all_read, what="the next look after it")
+
+    while_watched(watched, scenario)
+    assert watched.reports == [["a"]]
+
+
 def test_a_link_that_points_elsewhere_is_a_change(tmp_path: Path) -> None:
     """Kubernetes changes a mounted secret so."""
     watched = Watched(tmp_path / "keys.toml")
