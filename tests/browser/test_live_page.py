@@ -309,7 +309,7 @@ def _contrast(one: list[int], other: list[int]) -> float:
 
 def test_the_pages_picture_is_small(scene: Scene, browser: Browser, tmp_path: Path) -> None:
     """With SESSIONIZER_TEST_PICTURE=1 it replaces the one that the README shows."""
-    page = browser.new_page(viewport={"width": 1080, "height": 1120}, reduced_motion="reduce")
+    page = browser.new_page(viewport={"width": 1040, "height": 1060}, reduced_motion="reduce")
     now_s = time.time()
     story = ["Click", "Page view", "Click", "Click", "Page view", "Click", "Log in", "Click", "Hostile event"]
     minutes = [-72, -70, -69, -62, -18, -15, -11, -10, 0]

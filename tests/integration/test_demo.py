@@ -1,11 +1,16 @@
 """``sessionizer demo`` as a user runs it: one command, every event accounted for, and files to look into."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+from testing.wait import wait_until
 from tests.conftest import Kafka
 
 
@@ -70,3 +75,33 @@ def test_demo_on_a_broker_that_is_not_there_says_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_demo_web_shows_a_page_and_ends_in_order(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "worker", "demo", "--web", "--output", str(tmp_path)]
+    with (tmp_path / "stdout").open("wb") as stdout:
+        demo = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT)
+    try:
+
+        def address() -> str | None:
+            assert demo.poll() is None, (tmp_path / "stdout").read_text()
+            found = re.search(r"open +(http://\S+)", (tmp_path / "stdout").read_text())
+            return found[1] if found else None
+
+        wait_until(address, what="the address is printed", timeout_s=90)
+        page = urllib.request.urlopen(str(address()), timeout=20).read().decode()
+        collector = re.search(r'data-collector="(http://127\.0\.0\.1:\d+)"', page)
+        assert collector is not None
+        event = {"id": "e1", "type": "click", "device_id": "d1", "timestamp": time.time_ns() // 1_000_000}
+        stream = urllib.request.urlopen(f"{address()}live/stream?device=d1", timeout=60)
+        body = json.dumps([event]).encode()
+        answer = urllib.request.urlopen(f"{collector[1]}/v1/events", body, timeout=20).read()
+        assert json.loads(answer)["accepted"] == 1
+        data = next(line for line in stream if b'"id":"e1"' in line)
+        assert json.loads(data.removeprefix(b"data: "))["value"]["session_number"] == 1
+        stream.close()
+    finally:
+        demo.send_signal(signal.SIGINT)
+        code = demo.wait(30)
+    assert code == 0, (tmp_path / "stdout").read_text()
+    assert "nothing is left running" in (tmp_path / "stdout").read_text()

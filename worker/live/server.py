@@ -8,7 +8,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -136,10 +136,11 @@ async def _feed(hub: Hub, config: Config, *, has_checksums: bool) -> None:
     """Publish what the topics get. Until cancelled."""
     roles: dict[str, Role] = {config.topic_name(role): role for role in KINDS if config.topic_name(role)}
     tail = TopicTail(client_options(config.kafka), roles, check_checksums=has_checksums)
-    async for batch in tail.batches():
-        hub.set_connected(tail.connected)
-        now_ms = time.time_ns() // 1_000_000
-        for record in batch:
-            message = message_of(roles[record.topic], record, now_ms)
-            if message is not None:
-                hub.publish(message)
+    async with aclosing(tail.batches()) as batches:
+        async for batch in batches:
+            hub.set_connected(tail.connected)
+            now_ms = time.time_ns() // 1_000_000
+            for record in batch:
+                message = message_of(roles[record.topic], record, now_ms)
+                if message is not None:
+                    hub.publish(message)

@@ -6,7 +6,7 @@ partition in order; nothing is written, no offset is committed, so watching chan
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -39,7 +39,7 @@ class TopicTail:
         self._check_checksums = check_checksums
         self.connected = False
 
-    async def batches(self) -> AsyncIterator[Sequence[InputRecord]]:
+    async def batches(self) -> AsyncGenerator[Sequence[InputRecord], None]:
         """Batches of records as they come, an empty one where nothing came or ``connected`` has changed.
 
         Goes on until it is closed; brokers that are away, or refuse, only make it wait. After they were away
@@ -68,7 +68,7 @@ class TopicTail:
                 self.connected = False
                 await consumer.stop()
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> AsyncIterator[Sequence[InputRecord]]:
+    async def _read(self, consumer: AIOKafkaConsumer) -> AsyncGenerator[Sequence[InputRecord], None]:
         # A position that is looked up later would miss what comes in between.
         for partition, offset in (await self._ends(consumer)).items():
             consumer.seek(partition, offset)

@@ -58,9 +58,11 @@ function showSessions() {
   $("sessions").replaceChildren(...sessions.map((session) => {
     const merged = session.status === "merged";
     const into = merged ? ` into ${story.resolve(session.id)?.number ?? "another"}` : "";
-    const reason = session.status === "closed" && session.reason ? ` (${session.reason})` : "";
-    const status = element("td", { class: "plain" },
-      element("span", { class: `tag ${session.status}` }, `${session.status}${into}${reason}`));
+    const status = element("td", { role: "cell", class: "plain" },
+      element("span", { class: `tag ${session.status}` }, `${session.status}${into}`));
+    if (session.status === "closed" && session.reason) {
+      status.append(element("span", { class: "from keep" }, session.reason));
+    }
     return element("tr", { class: merged ? "merged" : "", "data-session": session.id }, cell(session.number), status,
       cell(session.count), cell(session.user ?? nobody()), cell(length(Math.max(0, session.end - session.start)), "length"));
   }));

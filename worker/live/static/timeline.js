@@ -3,7 +3,7 @@
 
 import { count, length, picture } from "/element.js";
 
-const STEPS_S = [10, 20, 30, 60, 120, 300, 600, 1800, 3600, 6 * 3600, 24 * 3600];
+const STEPS_S = [10, 20, 30, 60, 120, 300, 600, 900, 1200, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
 const MOST_SESSIONS = 8;
 const LINE = 20;
 const MARGIN = 10;
