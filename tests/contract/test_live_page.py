@@ -167,6 +167,7 @@ def test_elsewhere_the_token_is_asked_for() -> None:
         status, headers, text = server.get("/", host="live.example")
         assert (status, headers["www-authenticate"]) == (401, "Bearer")
         assert TOKEN not in text
+        assert server.get("/healthz", host="live.example")[0] == 200, "a probe has no token"
         assert server.get("/?token=wrong")[0] == 401
         assert server.get("/", cookie=f"sessionizer_live={TOKEN}")[0] == 401
         assert server.get("/", cookie="=;; a b; sessionizer_live")[0] == 401

@@ -35,7 +35,7 @@ PAGES = ("README.md", "docs/operations.md")
 
 NOT_RUN = {
     "make test": "this is it",
-    "make live": "it runs until it is stopped; tests/browser start the same command",
+    "make live": "it runs until Ctrl-C; tests/integration/test_demo.py runs what it starts",
     "make setup": "it has made the environment that this runs in",
     "kcat": "tests install no kcat; its format is filled in by hand",
     "docker compose up": "tests need no Docker engine; tests/test_compose.py checks docker-compose.yml",

@@ -44,9 +44,15 @@ class Load(NamedTuple):
 class Service:
     """``application`` answers requests as soon as ``running`` is entered."""
 
-    def __init__(self, config: Config, load: Callable[[], Load] | None = None) -> None:
-        """``load``: what the server holds now; None where another server does not say."""
+    def __init__(
+        self, config: Config, load: Callable[[], Load] | None = None, *, checks_topic: bool = True
+    ) -> None:
+        """``load``: what the server holds now; None where another server does not say.
+
+        ``checks_topic``: False only for the demo's embedded broker, which knows no settings of topics.
+        """
         self._config = config
+        self._checks_topic = checks_topic
         self._clock = clock = SystemClock()
         self._load = load or (lambda: Load(0, 0))
         self._started_s = clock.monotonic()
@@ -131,6 +137,8 @@ class Service:
 
     async def _check_topic(self) -> None:
         """Raises Fatal where what is answered 200 could not be kept; logs all else."""
+        if not self._checks_topic:
+            return
         problems = await kafka_topics.check_collect(self._config)
         if fatal := [str(problem) for problem in problems if problem.fatal]:
             raise Fatal("; ".join(fatal))

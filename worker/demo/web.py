@@ -52,7 +52,7 @@ async def run_web(config: Config, log: Path, opened: Callable[[str], None], *, h
     signals.listen(stop)
     public, config = _listening(config, "collect")
     pages, config = _listening(config, "live")
-    service = Service(config)
+    service = Service(config, checks_topic=has_checksums)
     collector = HttpServer(
         service.application,
         sockets=public,
@@ -61,23 +61,29 @@ async def run_web(config: Config, log: Path, opened: Callable[[str], None], *, h
         on_failure=service.on_failure,
     )
     settings = live.page_settings(config)
-    async with service.running(stop), asyncio.TaskGroup() as group:
-        group.create_task(_ending(stop, run_worker(config, stop)))
-        group.create_task(_ending(stop, collector.serve()))
-        group.create_task(
-            _ending(stop, live.serve(config, pages, settings, stop, has_checksums=has_checksums))
-        )
-        group.create_task(_open(service, log, stop, lambda: opened(f"http://{config.live.listen}/")))
+    parts = (
+        run_worker(config, stop),
+        collector.serve(),
+        live.serve(config, pages, settings, stop, has_checksums=has_checksums),
+        _open(service, log, stop, lambda: opened(f"http://{config.live.listen}/")),
+    )
+    async with service.running(stop):
+        tasks = [asyncio.create_task(_stopping(stop, part)) for part in parts]
         await stop.wait()
         collector.drain(within_s=DRAIN_S)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
 
 
-async def _ending(stop: asyncio.Event, part: Coroutine[Any, Any, object]) -> None:
-    """Run a part; where one ends, all do."""
+async def _stopping(stop: asyncio.Event, part: Coroutine[Any, Any, object]) -> None:
+    """Run a part; where one fails, all end."""
     try:
         await part
-    finally:
+    except BaseException:
         stop.set()
+        raise
 
 
 async def _open(service: Service, log: Path, stop: asyncio.Event, opened: Callable[[], None]) -> None:

@@ -17,6 +17,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "sessionizer_live"
+PROBE_PATH = "/healthz"
+"""Answered to everybody: it says nothing but that the process runs."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:\d{1,5})?")
 
@@ -72,6 +74,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         """The answer to who may not, or must come back without the token in the address; else None."""
+        if scope["path"] == PROBE_PATH:
+            return None
         headers = Headers(scope=scope)
         if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/live/"):
             return PlainTextResponse("not for other sites\n", 403)

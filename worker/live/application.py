@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from worker.live.access import Guard, policy
+from worker.live.access import PROBE_PATH, Guard, policy
 from worker.live.hub import Hub
 from worker.live.stream import Stream
 
@@ -63,7 +63,7 @@ def application(hub: Hub, settings: PageSettings, *, token: str) -> ASGIApp:
     routes = [
         Route("/live/stream", stream, methods=["GET"]),
         Route("/live/dead-letters", dead_letters, methods=["GET"]),
-        Route("/healthz", healthy, methods=["GET"]),
+        Route(PROBE_PATH, healthy, methods=["GET"]),
         *(_file(path, content, kind) for path, (content, kind) in _files(settings).items()),
     ]
     guard = Middleware(Guard, token=token, content_security_policy=policy(settings.collector))
