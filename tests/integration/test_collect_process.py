@@ -149,6 +149,7 @@ def test_a_certificate_is_used_as_soon_as_it_is_read_again_and_a_broken_one_neve
     certificate.write_bytes(second.certificate.read_bytes())
     collector.signal(signal.SIGHUP)
     asyncio.run(collector.wait_for("collect.keys_invalid"))
+    assert "the key is that of another certificate" in collector.log("collect.keys_invalid")[0]["reason"]
     assert served_certificate(collector) == pem_of(first)
     key.write_bytes(second.key.read_bytes())
     collector.signal(signal.SIGHUP)

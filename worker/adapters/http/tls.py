@@ -68,5 +68,10 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def _described(files: TlsFiles, error: OSError) -> str:
-    what = error.strerror or type(error).__name__
+    if not isinstance(error, ssl.SSLError):
+        what = error.strerror or type(error).__name__
+    elif error.reason == "KEY_VALUES_MISMATCH":
+        what = "the key is that of another certificate"
+    else:
+        what = "one of them is not PEM, or the key is encrypted (it must have no password)"
     return f"cannot use the certificate {files.certificate} with the key {files.key}: {what}"
