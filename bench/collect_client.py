@@ -144,9 +144,7 @@ class Pool:
         self.last_answer = b""
 
     async def __aenter__(self) -> Self:
-        while len(self.connections) < self._size:
-            count = min(_CONNECTED_AT_ONCE, self._size - len(self.connections))
-            self.connections += await asyncio.gather(*(self._connect() for _ in range(count)))
+        await self._fill()
         return self
 
     async def __aexit__(
@@ -165,6 +163,7 @@ class Pool:
     async def closed_loop(self, requests: Sequence[bytes], count: int) -> Tally:
         """Send ``count`` requests, on each connection the next one after the answer."""
         _check(count)
+        await self._fill()
         tally, done, began = Tally(), self._loop.create_future(), time.perf_counter()
         following = cycle(requests)
         unsent = count
@@ -196,9 +195,10 @@ class Pool:
         A request that finds no idle connection waits for one, and its latency counts from when it was due.
         """
         _check(int(per_second * seconds))
+        await self._fill()
         tally, began, rng = Tally(), time.perf_counter(), random.Random(1)
         following, waiting = cycle(requests), deque[float]()
-        idle = deque(connection for connection in self.connections if connection.is_open)
+        idle = deque(self.connections)
         under_way, none_under_way = 0, asyncio.Event()
 
         def send(connection: Connection, due: float) -> None:
@@ -247,6 +247,13 @@ class Pool:
             tally.statuses[status] += 1
             tally.latencies_s.append(time.perf_counter() - connection.due)
         return tally.answers + tally.lost
+
+    async def _fill(self) -> None:
+        """Open what is missing, or was closed since, as servers do with what is idle."""
+        self.connections = [connection for connection in self.connections if connection.is_open]
+        while len(self.connections) < self._size:
+            count = min(_CONNECTED_AT_ONCE, self._size - len(self.connections))
+            self.connections += await asyncio.gather(*(self._connect() for _ in range(count)))
 
     async def _connect(self) -> Connection:
         def ended(connection: Connection, status: int | None, answer: bytes) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,27 +17,30 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from bench.collect_client import Target, request
+from bench.collect_client import MOST_CONNECTIONS, Target, request
 from bench.process_cost import ProcessTree
 from bench.topics import KEPT, Topics
 from testing.child_process import end_with_parent
 from testing.collector_process import CollectorProcess
 from testing.kafka.broker import free_ports
+from testing.kafka.certificates import Authority
 from testing.wait import wait_until
 
 GO_PROGRAM = Path(__file__).parent / "peers" / "collect-go"
 KEY = "wk_bench_0123456789abcdef"
 PARTITIONS = 4
+MANY_CONNECTIONS = {"COLLECT_MAX_CONNECTIONS": str(MOST_CONNECTIONS)}
 FLOOR, COLLECT, GO = "floor, no Kafka", "collect", "Go program"
 
 
 class Server(Struct, frozen=True):
-    """A server that is ready: where it listens, and what runs it."""
+    """A server that is ready: where it listens, what runs it, and by what its certificate is trusted."""
 
     port: int
     pid: int
+    tls: ssl.SSLContext | None = None
 
     def request(self, body: bytes) -> bytes:
         """A request with these events, as every server here takes it."""
@@ -44,7 +48,7 @@ class Server(Struct, frozen=True):
 
     @property
     def target(self) -> Target:
-        return Target(self.port)
+        return Target(self.port, tls=self.tls)
 
     def tree(self) -> ProcessTree:
         return ProcessTree(self.pid)
@@ -75,6 +79,16 @@ def collector(
     finally:
         if process.running:
             process.kill()
+
+
+@contextlib.contextmanager
+def tls_collector(servers: str, topic: str, directory: Path) -> Iterator[Server]:
+    """``sessionizer collect`` with a certificate; as many connections as the client makes are accepted."""
+    authority = Authority(directory)
+    own = authority.issue("collector")
+    files = {"COLLECT_TLS_CERTFILE": str(own.certificate), "COLLECT_TLS_KEYFILE": str(own.key)}
+    with collector(servers, topic, directory, options={**files, **MANY_CONNECTIONS}) as server:
+        yield structs.replace(server, tls=ssl.create_default_context(cafile=str(authority.file)))
 
 
 @contextlib.contextmanager

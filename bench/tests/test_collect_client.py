@@ -91,6 +91,18 @@ def test_an_answer_in_pieces_is_one_answer_and_a_lost_connection_is_replaced() -
     assert (tally.statuses, tally.lost) == ({503: 2}, 2)
 
 
+def test_connections_that_were_closed_meanwhile_are_opened_again() -> None:
+    async def load() -> Tally:
+        async with floor_server() as port, Pool(Target(port), 3) as pool:
+            for connection in pool.connections:
+                connection.close()
+            await asyncio.sleep(0.05)
+            assert pool.open == 0
+            return await pool.open_loop([request(port, EVENT)], 200.0, 0.2)
+
+    assert run(load()).answers > 0
+
+
 def test_the_load_is_for_this_machine_only_and_bounded() -> None:
     with pytest.raises(ValueError, match=r"192\.0\.2\.1 is not of the loopback"):
         Target(80, "192.0.2.1")
