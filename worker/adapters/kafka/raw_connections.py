@@ -101,17 +101,19 @@ class RawConnections:
     async def _connect(self) -> None:
         await asyncio.sleep(_PAUSES_S[min(self._made, len(_PAUSES_S) - 1)])
         self._made += 1
-        connection = RawConnection(self._options, self._asked)
+        connection: RawConnection | None = None
         try:
+            connection = RawConnection(self._options, self._asked)
             await connection.open()
-        except Exception as error:  # noqa: BLE001 - whatever keeps it from the brokers, it tries again
-            await connection.close()
+        except BaseException as error:
+            if connection is not None:
+                await connection.close()
+            if not isinstance(error, Exception):
+                raise
+            # Whatever keeps it from the brokers, it tries again.
             self._problems.not_connected(error)
             self._wanted.set()
             return
-        except BaseException:
-            await connection.close()
-            raise
         self._problems.connected()
         self.current = self._newest = connection
         self._asked(connection)

@@ -59,7 +59,9 @@ class KafkaRawProducer:
         self._settled = asyncio.Event()
         self._closing = False
         self._linger: asyncio.TimerHandle | None = None
+        self._lingering: list[RawPartition] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_due_s = 0.0
 
     async def start(self) -> None:
         """Begin to connect, and return at once; it is tried until ``close``."""
@@ -69,7 +71,8 @@ class KafkaRawProducer:
     async def close(self, within_s: float) -> None:
         """Take nothing more, wait up to ``within_s`` for what waits, answer the rest, and close."""
         self._closing = True
-        self._linger_ended()
+        for partition in self._partitions.values():
+            self._send_or_linger(partition)
         if any(partition.oldest for partition in self._partitions.values()):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
@@ -96,7 +99,9 @@ class KafkaRawProducer:
 
     def problem(self) -> str | None:
         """What keeps records from being stored, in one line with the remedy; None where nothing does."""
-        return self._problems.text(self._connections.current, self._partitions.values())
+        count = self._connections.count
+        partitions = [each for each in self._partitions.values() if each.number < count]
+        return self._problems.text(self._connections.current, partitions)
 
     async def send(self, records: Sequence[RawRecord]) -> Sequence[Delivery]:
         """Send records; none of them where one is for a partition that is stalled."""
@@ -130,7 +135,7 @@ class KafkaRawProducer:
         partition.refresh()
         self._send_or_linger(partition)
         if self._sweeper is None:
-            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+            self._sweep_soon()
         return batch
 
     # --- batches ---
@@ -142,13 +147,16 @@ class KafkaRawProducer:
         waited_s = self._clock.monotonic() - partition.queue[0].opened_s
         if self._closing or len(partition.queue) > 1 or waited_s >= self._linger_s > 0:
             self._send_next(partition)
-        elif self._linger is None:
+            return
+        self._lingering.append(partition)
+        if self._linger is None:
             self._linger = self._loop.call_later(self._linger_s - waited_s, self._linger_ended)
 
     def _linger_ended(self) -> None:
-        """Send the next batch of each partition that has none with the client: they share a request."""
+        """Send all that lingers, also what came a little later: it shares the request."""
         self._linger = None
-        for partition in self._partitions.values():
+        lingering, self._lingering = self._lingering, []
+        for partition in lingering:
             if partition.queue and partition.can_send:
                 self._send_next(partition)
 
@@ -214,22 +222,30 @@ class KafkaRawProducer:
 
     # --- stalls ---
 
+    def _sweep_soon(self) -> None:
+        self._sweep_due_s = self._clock.monotonic() + _SWEEP_S
+        self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
     def _sweep(self) -> None:
         """Look at the oldest batch of each partition; again soon, while there is one."""
         self._sweeper = None
         now_s = self._clock.monotonic()
+        # Where this process itself stood still, answers that came meanwhile have not been read yet.
+        stall_s = self._stall_s + now_s - self._sweep_due_s
         waiting = False
         for partition in self._partitions.values():
             oldest = partition.oldest
-            if oldest is not None and now_s - oldest.opened_s > self._stall_s:
-                self._stall(partition, now_s)
+            if oldest is not None and now_s - oldest.opened_s > stall_s:
+                self._stall(partition, now_s, now_s - stall_s)
             waiting = waiting or partition.oldest is not None
         if waiting:
-            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+            self._sweep_soon()
+        elif self._closing:
+            self._settled.set()
 
-    def _stall(self, partition: RawPartition, now_s: float) -> None:
+    def _stall(self, partition: RawPartition, now_s: float, opened_before_s: float) -> None:
         """Withdraw what no broker can have; answer who has waited long enough for the rest."""
-        partition.drop_queue(now_s - self._stall_s)
+        partition.drop_queue(opened_before_s)
         batch, connection = partition.in_flight, partition.sent_by
         if batch is not None and batch.in_doubt:
             batch.expire(now_s)
