@@ -134,9 +134,10 @@ def served(
     tls: TlsFiles | None = None,
     refusal: Refusal = plain_refusal,
     loop: str = "uvloop",
+    listener: socket.socket | None = None,
 ) -> Iterator[Running]:
-    """A server for the length of the block; at its end it is drained."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    """A server for the length of the block; at its end it is drained. It closes the listening socket."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     failures: list[BaseException] = []
     server = HttpServer(
         application,
@@ -158,7 +159,6 @@ def served(
             running.do(lambda: server.drain(within_s=1))
         thread.join(PATIENCE_S)
         own.close()
-        listener.close()
     assert not thread.is_alive()
 
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable
 
 from worker.adapters.http.connections import Connections, reset
+from worker.adapters.http.protocol import HttpProtocol
 from worker.adapters.http.tls import Certificate
 
 _AT_ONCE = 64
@@ -24,7 +25,7 @@ class TlsAcceptor:
         listener: socket.socket,
         certificate: Certificate,
         shared: Connections,
-        make: Callable[[], asyncio.Protocol],
+        make: Callable[[], HttpProtocol],
     ) -> None:
         self._listener = listener
         self._certificate = certificate
@@ -82,9 +83,10 @@ class TlsAcceptor:
 
     async def _shake_hands(self, connection: socket.socket) -> None:
         connection.setblocking(False)
+        protocol = self._make()
         try:
             await self._loop.connect_accepted_socket(
-                self._make,
+                lambda: protocol,
                 connection,
                 ssl=self._certificate.context,
                 ssl_handshake_timeout=self._shared.limits.handshake_timeout_s,
@@ -94,4 +96,5 @@ class TlsAcceptor:
             self._shared.counters.refused["tls_handshake"] += 1
             connection.close()
         finally:
-            self._shared.handshakes -= 1
+            if not protocol.has_begun:  # else it has counted itself
+                self._shared.handshakes -= 1

@@ -61,13 +61,20 @@ class HttpProtocol(asyncio.Protocol):
         self.is_lost = False
         self.deadline = _NEVER
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was connected, with TLS after the handshake."""
+        return self._transport is not None
+
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer has connected; over the limit it is reset at once."""
         shared = self._shared
         self._transport = transport
-        if shared.is_full and not self._is_tls:
+        if self._is_tls:
+            shared.handshakes -= 1
+        elif shared.is_full:
             shared.counters.refused["too_many_connections"] += 1
             self.abort()
             return

@@ -262,8 +262,13 @@ class RequestReader:
             raise self._refuse(400, "bad_request")
         self._check_framing(version)
         request = Request(method, target, version, self._headers)
-        request.is_last = not parser.should_keep_alive()
+        request.is_last = not parser.should_keep_alive() or (version == "1.0" and self._says_close())
         self._request = request
+
+    def _says_close(self) -> bool:
+        """llhttp lets keep-alive win over close in HTTP/1.0."""
+        lines = [value.lower() for name, value in self._headers if name == b"connection"]
+        return any(token.strip() == b"close" for line in lines for token in line.split(b","))
 
     def _check_request_line(self, method: bytes) -> str:
         """llhttp takes several spaces, HTTP/0.9, HTTP/2.0 and other protocols; the version that it is."""

@@ -106,12 +106,11 @@ class HttpServer:
         """Let ``serve`` end: answers ask to close at once, and after ``delay_s`` nothing new is accepted.
 
         Then idle connections close, half-read requests keep their deadline, and ``within_s`` later what is
-        not answered is cancelled. A second call changes nothing.
+        not answered is cancelled. A second call may only shorten the delay.
         """
-        if not self._shared.draining:
-            self._shared.draining = True
-            self._server.config.timeout_graceful_shutdown = max(1, round(within_s))
-            asyncio.get_running_loop().call_later(delay_s, self._server.stop)
+        self._shared.draining = True
+        self._server.config.timeout_graceful_shutdown = max(1, round(within_s))
+        asyncio.get_running_loop().call_later(delay_s, self._server.stop)
 
     async def _reread_forever(self) -> None:
         while self.certificate is not None:
