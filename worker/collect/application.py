@@ -9,7 +9,7 @@ import itertools
 import os
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from worker.collect import answers
@@ -40,7 +40,7 @@ class Application:
     """The ASGI 3 application of one process, for ``http`` scopes only.
 
     ``draining``: the process has been asked to stop; every answer closes its connection and ``ready`` is
-    false. ``drained``: events that come now are answered 503 ``draining``.
+    false.
     """
 
     def __init__(
@@ -54,7 +54,15 @@ class Application:
         self._routes = self._routes_with(config.collect.paths)
         self._request_ids = map((os.urandom(6).hex().encode() + b"-%x").__mod__, itertools.count(1))
         self.draining = False
-        self.drained = False
+
+    @property
+    def drained(self) -> bool:
+        """Whether events that come now are answered 503 ``draining``."""
+        return self._endpoint.drained
+
+    @drained.setter
+    def drained(self, drained: bool) -> None:
+        self._endpoint.drained = drained
 
     @property
     def pending_bytes(self) -> int:
@@ -79,14 +87,14 @@ class Application:
             if body is None:
                 return
         started_s = self._clock.monotonic()
-        by_name = header_values(scope["headers"])
+        by_name = header_values(list(scope["headers"]))
         request_id = by_name.get(b"x-request-id", b"")
         if not _is_request_id(request_id):
             request_id = next(self._request_ids)
         if len(body) > self._most_body_bytes:
             answer = answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
         else:
-            answer = await self._answer(scope, by_name, body, request_id)
+            answer = await self._answer(scope, by_name, body, request_id, started_s)
         self._observer.answered(answer.status, self._clock.monotonic() - started_s)
         headers = header_list(answer, request_id, self.draining)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -108,7 +116,7 @@ class Application:
         return None
 
     async def _answer(
-        self, scope: Scope, by_name: Mapping[bytes, bytes], body: bytes, request_id: bytes
+        self, scope: Scope, by_name: Mapping[bytes, bytes], body: bytes, request_id: bytes, now_s: float
     ) -> Answer:
         methods = self._routes.get(_raw_path(scope))
         if methods is None:
@@ -127,6 +135,7 @@ class Application:
                     client[0] if client else None,
                     request_id,
                     self._clock.wall_ms(),
+                    now_s,
                 )
             )
         except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
@@ -135,8 +144,7 @@ class Application:
 
     def _routes_with(self, other_paths: tuple[str, ...]) -> dict[bytes, dict[str, _Respond]]:
         """Path -> method -> what answers. A path of ``collect.paths`` takes events and images."""
-        post = self._unless_drained(self._endpoint.post)
-        pixel = self._unless_drained(self._endpoint.pixel)
+        post, pixel = self._endpoint.post, self._endpoint.pixel
         preflight = _always(answers.PREFLIGHT)
         routes: dict[bytes, dict[str, _Respond]] = {
             path.encode(): {"POST": post, "GET": pixel, "OPTIONS": preflight} for path in other_paths
@@ -147,23 +155,16 @@ class Application:
         fixed |= {path: _always(answer) for path, answer in static_answers().items()}
         return routes | {path: {"GET": respond, "HEAD": respond} for path, respond in fixed.items()}
 
-    def _unless_drained(self, respond: _Respond) -> _Respond:
-        def respond_unless_drained(request: Request) -> Awaitable[Answer]:
-            return _drained(request) if self.drained else respond(request)
-
-        return respond_unless_drained
-
     async def _readiness(self, _: Request) -> Answer:
         return _OK if self.ready() else answers.unavailable("draining" if self.draining else "unavailable")
 
 
-def header_values(headers: Iterable[Header]) -> dict[bytes, bytes]:
+def header_values(headers: Sequence[Header]) -> dict[bytes, bytes]:
     """Header name -> its value; of several of one name all, joined by commas.
 
     >>> header_values([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
     {b'a': b'1, 3', b'b': b'2'}
     """
-    headers = list(headers)
     by_name = dict(headers)
     if len(by_name) < len(headers):
         by_name = {name: b", ".join([value for key, value in headers if key == name]) for name in by_name}
@@ -188,6 +189,3 @@ def _always(answer: Answer) -> _Respond:
         return answer
 
     return respond
-
-
-_drained = _always(answers.unavailable("draining"))

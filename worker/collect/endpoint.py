@@ -35,8 +35,8 @@ class Request(Struct, frozen=True, gc=False):
     """A request whose body is there. Header names are in lower case; ``query`` is as it was sent.
 
     ``headers`` are as they came; ``by_name`` has those of one name joined by commas. ``peer``: the address of
-    the other end of the connection, None where it has none. ``received_at_ms`` is the wall clock after the
-    last byte of the body.
+    the other end of the connection, None where it has none. Two clocks after the last byte of the body:
+    ``received_at_ms`` is the wall clock, ``now_s`` the monotonic one.
     """
 
     headers: Sequence[Header]
@@ -46,10 +46,14 @@ class Request(Struct, frozen=True, gc=False):
     peer: str | None
     request_id: bytes
     received_at_ms: int
+    now_s: float
 
 
 class EventsEndpoint:
-    """Answers requests that bring events. ``pending_bytes``: what they hold that are not answered yet."""
+    """Answers requests that bring events. ``pending_bytes``: what they hold that are not answered yet.
+
+    ``drained``: no more are accepted.
+    """
 
     def __init__(
         self, config: Config, producer: RawProducer, keys: KeySource, clock: Clock, observer: Observer
@@ -62,8 +66,8 @@ class EventsEndpoint:
         self._context = EventContext(config.collect) if config.collect.context else None
         self._idempotent = IdempotentAnswers(clock.monotonic)
         self._storage = EventStorage(config, producer, self._rates, clock, observer)
-        self._clock = clock
         self.pending_bytes = 0
+        self.drained = False
 
     async def post(self, request: Request) -> Answer:
         """The answer to ``POST /v1/events``."""
@@ -74,7 +78,8 @@ class EventsEndpoint:
             body = read_form(text, self._limits.max_events, self._limits.max_depth)
             if key is None:
                 key = self._admitted(body.write_key or None, request)
-            self._rates.count_inflated(key, len(text) - len(request.body), self._clock.monotonic())
+            if len(text) > len(request.body):
+                self._rates.count_inflated(key, len(text) - len(request.body), request.now_s)
             return await self._store(request, key, body.value, text, body.sent_at)
         except RequestRefused as refused:
             return refused.answer
@@ -99,7 +104,7 @@ class EventsEndpoint:
             if not may_use(key, origins):
                 raise RequestRefused(answers.ORIGIN_NOT_ALLOWED)
         size_bytes = len(request.body) or len(request.query)
-        if wait_s := self._rates.wait_s(key, size_bytes, self._clock.monotonic()):
+        if wait_s := self._rates.wait_s(key, size_bytes, request.now_s):
             raise RequestRefused(answers.rate_limited(wait_s))
         return key
 
@@ -125,11 +130,16 @@ class EventsEndpoint:
 
         ``sent``: what the sender sent, by which a repetition is recognised.
         """
+        if self.drained:
+            return answers.unavailable("draining")
         held = len(sent)
         if self.pending_bytes + held > self._most_pending_bytes:
             return answers.unavailable("overloaded")
-        context = b"" if self._context is None else self._context.of(request.peer, request.headers) or b""
-        submission = Submission(value, key, request.request_id, request.received_at_ms, context, sent_at)
+        submission = Submission(
+            value, key, request.request_id, request.received_at_ms, request.now_s, sent_at
+        )
+        if self._context is not None:
+            submission.context = self._context.of(request.peer, request.headers) or b""
         repetition_key = _idempotency_key(request)
         self.pending_bytes += held
         try:
@@ -144,8 +154,10 @@ class EventsEndpoint:
 
 def _idempotency_key(request: Request) -> bytes:
     """Empty where there is none. Raises RequestRefused for one that is too long to be kept."""
-    key = request.by_name.get(b"idempotency-key", b"")
-    if not key and b"idempotency_key=" in request.query:
+    key = request.by_name.get(b"idempotency-key")
+    if not key:
+        if b"idempotency_key=" not in request.query:
+            return b""
         key = parse_query(request.query).get(b"idempotency_key", b"")
     if len(key) > LONGEST_KEY and len(key.decode("utf-8", "replace")) > LONGEST_KEY:
         raise RequestRefused(answers.BAD_REQUEST)

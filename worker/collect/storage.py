@@ -26,19 +26,20 @@ from worker.model.rules import InputRules
 from worker.ports import Clock, RawProducer, RawRecord
 
 
-class Submission(Struct, frozen=True, gc=False):
+class Submission(Struct, gc=False):
     """What is to be stored: an array of events or one event, as it was sent, and what its records say of it.
 
-    ``context`` is a JSON object that each event gets; empty for none. ``sent_at`` is the sender's clock as
-    text; empty where it sent none.
+    ``now_s`` is the monotonic time of receipt. ``sent_at`` is the sender's clock as text; empty where it sent
+    none. ``context`` is a JSON object that each event gets; empty for none.
     """
 
     value: bytes
     key: WriteKey
     request_id: bytes
     received_at_ms: int
-    context: bytes = b""
+    now_s: float
     sent_at: bytes = b""
+    context: bytes = b""
 
 
 def smaller_limits(config: Config) -> InputRules:
@@ -75,7 +76,7 @@ class EventStorage:
     async def store(self, submission: Submission) -> Answer:
         """The answer, after the brokers' acknowledgement of all that can be stored. Raises RequestRefused."""
         decoded = self._decoded(submission)
-        refused = self._refused(decoded)
+        refused = self._refused(decoded) if decoded.rejections else ()
         records = self._records(submission, decoded)
         if records:
             answer = await self._send(submission, records, refused)
@@ -95,7 +96,7 @@ class EventStorage:
             decoded = refuse_too_long(value, decoded, self._decoder, context, most_bytes)
         if submission.key.events_per_s:
             events = len(decoded.events) + len(decoded.rejections)
-            self._rates.count_events(submission.key, events, self._clock.monotonic())
+            self._rates.count_events(submission.key, events, submission.now_s)
         return decoded
 
     def _records(self, submission: Submission, decoded: DecodedValue) -> list[DeviceEvents]:
@@ -109,8 +110,6 @@ class EventStorage:
 
     def _refused(self, decoded: DecodedValue) -> Sequence[RefusedElement]:
         """What the decoder refused, as the sender gets it. Raises RequestRefused for what is over a limit."""
-        if not decoded.rejections:
-            return ()
         match decoded.rejections[0].reason:
             case "too_many_events":
                 raise RequestRefused(answers.over_limit(413, "too_many_events", self._limits.max_events))
