@@ -60,7 +60,7 @@ def test_events_wait_for_each_other_and_go_50_at_a_time(page: Page, collector: S
     places = [event["data"]["i"] for request in collector.requests for event in request.events]
     assert places == list(range(120))
     assert len({request.key for request in collector.requests}) == 3
-    assert queued(page) == 0
+    wait_until(page, lambda: queued(page) == 0, "the last answer came")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -113,6 +113,7 @@ def test_of_a_batch_stored_in_part_the_rest_is_sent(page: Page, collector: Scrip
 
 
 def test_leaving_sends_a_beacon(page: Page, collector: ScriptedCollector) -> None:
+    page.add_init_script("window.setTimeout = () => 1")  # so that 200 ms are never over before
     opened(page, collector).evaluate("sz.track('leave')")
     page.goto("about:blank")
     wait_until(page, lambda: collector.requests, "the beacon came")
@@ -123,7 +124,9 @@ def test_leaving_sends_a_beacon(page: Page, collector: ScriptedCollector) -> Non
 
 
 def test_a_beacon_that_was_not_taken_leaves_its_events(page: Page, collector: ScriptedCollector) -> None:
-    opened(page, collector).evaluate("navigator.sendBeacon = () => false; sz.track('kept')")
+    opened(page, collector).evaluate(
+        "navigator.sendBeacon = () => false; window.fetch = () => new Promise(() => {}); sz.track('kept')"
+    )
     opened(page, collector)
     wait_until(page, lambda: collector.requests, "the next page sent it")
     assert collector.types == ["kept"]
@@ -137,6 +140,7 @@ def test_offline_events_outlive_the_page_and_come_in_order(
     page.evaluate("sz.track('one'); sz.track('two')")
     wait_until(page, lambda: page.evaluate("window.status_ === 0"), "an attempt failed")
     assert queued(page) == 2
+    page.goto("about:blank")  # a beacon would be lost now, without a sign
     context.set_offline(False)
     opened(page, collector)
     wait_until(page, lambda: len(collector.types) == 2, "the next page sent them")
@@ -215,3 +219,18 @@ def test_a_page_without_storage_sends_all_the_same(page: Page, collector: Script
     wait_until(page, lambda: len(collector.types) == 2, "both came")
     events = [event for request in collector.requests for event in request.events]
     assert len({event["device_id"] for event in events}) == 1
+
+
+def test_small_requests_outlive_the_page(page: Page, collector: ScriptedCollector) -> None:
+    collector.answers = [Answer(200), Answer(200), Answer(503)]
+    page.add_init_script(
+        "window.kept = []; const real = window.fetch;"
+        "window.fetch = (url, options) => { window.kept.push(options.keepalive); return real(url, options) }"
+    )
+    opened(page, collector).evaluate("sz.track('one')")
+    wait_until(page, lambda: len(collector.requests) == 1, "one came")
+    page.evaluate("for (let i = 0; i < 25; i++) sz.track('many')")
+    wait_until(page, lambda: len(collector.requests) == 2, "many came")
+    page.evaluate("sz.track('failed')")
+    wait_until(page, lambda: len(collector.requests) == 4, "it was sent again")
+    assert page.evaluate("kept") == [True, False, True, False]

@@ -213,12 +213,11 @@ $("login").addEventListener("submit", (event) => {
   event.preventDefault();
   window.sz.identify($("user").value.trim());
 });
-$("show-dead-letters").addEventListener("click", async (event) => {
-  event.preventDefault();
+onClick("show-dead-letters", async () => {
   const show = $("dead-letters").hidden;
   $("dead-letters").hidden = !show;
   $("show-dead-letters").setAttribute("aria-expanded", show);
-  $("show-dead-letters").firstChild.textContent = show ? "Hide the dead letters" : "Show the dead letters";
+  $("show-dead-letters").textContent = show ? "Hide the dead letters" : "Show the dead letters";
   if (show) await showDeadLetters();
 });
 
