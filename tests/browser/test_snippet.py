@@ -1,5 +1,6 @@
 """The snippet in a real browser, against a collector whose answers the test decides."""
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 
@@ -9,6 +10,8 @@ from playwright.sync_api import BrowserContext, Page
 from tests.browser.scripted_collector import Answer, ScriptedCollector, scripted_collector
 
 IN_TIME_MS = 20_000
+
+_numbers = itertools.count()
 
 
 @pytest.fixture
@@ -29,7 +32,8 @@ def wait_until(page: Page, condition: Callable[[], object], what: str) -> None:
 
 def opened(page: Page, collector: ScriptedCollector, attributes: str = "") -> Page:
     collector.attributes = f'data-key="wk_test" {attributes}'
-    page.goto(f"{collector.site}/shop?secret=1#part")
+    # Another address each time: the same one with a fragment would be no new page.
+    page.goto(f"{collector.site}/shop?secret={next(_numbers)}#part")
     return page
 
 
