@@ -56,7 +56,7 @@ def reset(connection: Any) -> None:
 class HttpCounters:
     """What happened since the start. ``refused``: how often for each reason, closed connections included."""
 
-    __slots__ = ("accepted", "failures", "refused", "requests", "trailers", "unanswered")
+    __slots__ = ("accepted", "failures", "refused", "requests", "unanswered")
 
     def __init__(self) -> None:
         self.accepted = 0

@@ -231,7 +231,7 @@ class HttpProtocol(asyncio.Protocol):
             self._addresses = (peer[:2] if peer else None, own[:2] if own else None)
         scope = exchange.scope("https" if self._is_tls else "http", *self._addresses)
         self._exchange = exchange
-        exchange.task = task = self._loop.create_task(exchange.run(scope))
+        exchange.task = task = self._loop.create_task(exchange.run(scope), name="request")
         self._shared.tasks.add(task)
 
     def ended(self, exchange: Exchange) -> None:

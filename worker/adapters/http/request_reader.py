@@ -235,7 +235,7 @@ class RequestReader:
                 raise self._refuse(431, "headers_too_large")
             return
         name = name.lower()
-        if value[-1:] in (b" ", b"\t"):  # llhttp leaves white space behind a value
+        if value and value[-1] <= 32:  # llhttp leaves white space behind a value
             value = value.rstrip(b" \t")
         self._headers.append((name, value))
         if name in _WATCHED:
