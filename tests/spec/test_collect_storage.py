@@ -52,6 +52,10 @@ def test_a_record_that_the_topic_does_not_take_is_refused() -> None:
     answer = api.ask(body=array(event("e1", "d1"), event("e2", "d2")))
     assert (answer.status, answer.json["accepted"]) == (200, 1)
     assert [(each["index"], each["reason"]) for each in answer.json["refused"]] == [(0, "too_large")]
+    assert api.reports.counts == [
+        ("accepted", None, 1, "anonymous"),
+        ("refused", "too_large", 1, "anonymous"),
+    ]
     alone = api.ask(body=event("e1", "d1"))
     assert (alone.status, alone.json) == (413, {"error": "too_large", "limit": 1_000_000})
 

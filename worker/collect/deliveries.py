@@ -22,7 +22,7 @@ def answer_to(
     received_at_ms: int,
     most_body_bytes: int,
 ) -> Answer:
-    """The answer to a request of which these ``records`` were sent, at least one.
+    """The answer to a request of which these ``records`` were sent, perhaps none.
 
     ``refused`` were not accepted, whether their bytes are in a record (of no device) or not.
     """
@@ -51,6 +51,14 @@ def _places(pairs: Iterable[tuple[DeviceEvents, Delivery]], of: set[Delivery]) -
     return sorted([place for place in found if place is not None])
 
 
+def too_large_count(records: Sequence[DeviceEvents], deliveries: Sequence[Delivery]) -> int:
+    """How many events were accepted by us and refused by the brokers."""
+    if "rejected" not in deliveries:
+        return 0
+    pairs = zip(records, deliveries, strict=True)
+    return len(_places([pair for pair in pairs if pair[0].device_id is not None], {"rejected"}))
+
+
 def _final(
     stored: Sequence[int],
     too_large: Sequence[int],
@@ -59,7 +67,7 @@ def _final(
     most_body_bytes: int,
 ) -> Answer:
     """Where nothing is to be sent again."""
-    if stored:
+    if stored or not refused:
         return answers.stored(len(stored), refused, received_at_ms)
     if len(too_large) == len(refused):
         return answers.over_limit(413, "too_large", most_body_bytes)

@@ -14,16 +14,16 @@ from msgspec import Struct, structs
 from worker.collect import answers
 from worker.collect.answers import Answer, RefusedElement, RequestRefused
 from worker.collect.batches import DeviceEvents, forwarded, refuse_too_long, split
-from worker.collect.deliveries import answer_to
+from worker.collect.deliveries import answer_to, too_large_count
 from worker.collect.observer import Observer
 from worker.collect.rate_limits import RateLimits
 from worker.collect.write_keys import WriteKey
 from worker.config.options import Config
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning, PartitionOf
-from worker.model.events import DecodedValue
+from worker.model.events import DecodedValue, Reason
 from worker.model.rules import InputRules
-from worker.ports import Clock, RawProducer, RawRecord
+from worker.ports import Clock, Delivery, RawProducer, RawRecord
 
 
 class Submission(Struct, gc=False):
@@ -78,14 +78,16 @@ class EventStorage:
         decoded = self._decoded(submission)
         refused = self._refused(decoded) if decoded.rejections else ()
         records = self._records(submission, decoded)
+        deliveries: Sequence[Delivery] = ()
         if records:
-            answer = await self._send(submission, records, refused)
-        elif refused:
-            answer = answers.none_accepted(refused)
-        else:
-            answer = answers.stored(0, (), submission.received_at_ms)
-        if answer.status in (200, 400):
-            self._report(decoded, submission.key.name)
+            raw_records = self._raw_records(submission, records)
+            started_s = self._clock.monotonic()
+            deliveries = await self._producer.send(raw_records)
+            self._observer.acknowledged(self._clock.monotonic() - started_s)
+        most_bytes = self._limits.max_value_bytes
+        answer = answer_to(records, deliveries, refused, submission.received_at_ms, most_bytes)
+        if answer.status < 500:
+            self._report(decoded, too_large_count(records, deliveries), submission.key.name)
         return answer
 
     def _decoded(self, submission: Submission) -> DecodedValue:
@@ -117,27 +119,15 @@ class EventStorage:
                 raise RequestRefused(answers.over_limit(413, "too_large", self._limits.max_value_bytes))
         return [RefusedElement(each.index, each.reason, each.detail) for each in decoded.rejections]
 
-    async def _send(
-        self, submission: Submission, records: Sequence[DeviceEvents], refused: Sequence[RefusedElement]
-    ) -> Answer:
+    def _raw_records(self, submission: Submission, records: Sequence[DeviceEvents]) -> list[RawRecord]:
+        """The records for the topic. Raises RequestRefused where one of them could not be written now."""
         partitions = self._producer.partitions()
         if partitions is None:
-            return answers.unavailable("unavailable")
+            raise RequestRefused(answers.unavailable("unavailable"))
         if partitions != self._partitions:  # at the first request, and when the topic has grown
             self._partitions = partitions
             partitioning = Partitioning(partitions=partitions, partitioner=self._partitioner)
             self._partition_of = partitioning.cached()
-        raw_records = self._raw_records(submission, records)
-        for record in raw_records:
-            if self._producer.is_stalled(record.partition):
-                return answers.unavailable("unavailable")
-        started_s = self._clock.monotonic()
-        deliveries = await self._producer.send(raw_records)
-        self._observer.acknowledged(self._clock.monotonic() - started_s)
-        received_at_ms = submission.received_at_ms
-        return answer_to(records, deliveries, refused, received_at_ms, self._limits.max_value_bytes)
-
-    def _raw_records(self, submission: Submission, records: Sequence[DeviceEvents]) -> list[RawRecord]:
         headers = [
             ("collect-request", submission.request_id),
             ("collect-key", submission.key.name.encode()),
@@ -150,13 +140,17 @@ class EventStorage:
             if (device_id := record.device_id) is not None:
                 partition, key = self._partition_of(device_id), device_id.encode()
             else:  # refused bytes belong to no device
-                partition, key = zlib.crc32(record.value) % self._partitions, None
+                partition, key = zlib.crc32(record.value) % partitions, None
+            if self._producer.is_stalled(partition):
+                raise RequestRefused(answers.unavailable("unavailable"))
             raw_records.append(RawRecord(partition, key, record.value, time_ms, headers))
         return raw_records
 
-    def _report(self, decoded: DecodedValue, key_name: str) -> None:
-        if decoded.events:
-            self._observer.events("accepted", None, len(decoded.events), key_name)
-        if decoded.rejections:
-            for reason, count in Counter([each.reason for each in decoded.rejections]).items():
+    def _report(self, decoded: DecodedValue, too_large: int, key_name: str) -> None:
+        if accepted := len(decoded.events) - too_large:
+            self._observer.events("accepted", None, accepted, key_name)
+        if decoded.rejections or too_large:
+            counts: Counter[Reason] = Counter([each.reason for each in decoded.rejections])
+            counts["too_large"] += too_large
+            for reason, count in (+counts).items():
                 self._observer.events("refused", reason, count, key_name)
