@@ -185,9 +185,12 @@ def test_another_number_of_partitions_than_raw_has_is_refused(config: Config) ->
     )
 
 
-def test_what_the_brokers_refuse_is_reported_in_their_words(config: Config) -> None:
-    with pytest.raises(Fatal, match=r"refuse to create .*replication factor of 7"):
+def test_what_the_brokers_refuse_is_reported_once_in_their_words_with_the_remedy(config: Config) -> None:
+    with pytest.raises(
+        Fatal, match=r"refuse to create .*replication factor of 7.* --replication-factor N"
+    ) as refused:
         asyncio.run(kafka_topics.create(config, partitions=1, replication_factor=7))
+    assert str(refused.value).count("replication factor of 7") == 1
 
 
 def test_asking_for_a_topic_does_not_create_it(kafka_jars: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
+    InvalidReplicationFactorError,
     KafkaError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -41,6 +42,7 @@ CREATE_WITHIN_S = 30.0
 SEEN_WITHIN_S = 5.0
 TRANSACTION_STATE = "__transaction_state"
 """The brokers' own topic of transactions: exactly once rests on its replicas too."""
+_FEWER_REPLICAS = " Remedy: --replication-factor N, of at most the number of brokers"
 _DENIED = (TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno)
 
 
@@ -155,11 +157,12 @@ async def _create(client: AIOKafkaAdminClient, wanted: list[NewTopic], kafka: Ka
     response = await client.create_topics(wanted, timeout_ms=int(CREATE_WITHIN_S * 1000))
     created = {name for name, code, _ in response.topic_errors if code == 0}
     denied = sorted(name for name, code, _ in response.topic_errors if code in _DENIED)
-    refused = [
-        f"{name}: {message or f'error code {code}'}"
-        for name, code, message in response.topic_errors
-        if code not in (0, TopicAlreadyExistsError.errno, *_DENIED)
-    ]
+    causes: dict[str, list[str]] = {}
+    for name, code, message in response.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno, *_DENIED):
+            remedy = _FEWER_REPLICAS if code == InvalidReplicationFactorError.errno else ""
+            causes.setdefault(f"{message or f'error code {code}'}{remedy}", []).append(name)
+    refused = [f"{', '.join(names)}: {cause}" for cause, names in causes.items()]
     if denied:
         topics = ", ".join(denied)
         refused.append(f"{topics}: {Grants.of(kafka).needed('Create', 'topic', topics)}")
