@@ -178,6 +178,18 @@ def test_a_page_that_is_not_listed_can_read_why(scene: Scene, live: Page) -> Non
     expect(live.locator("#collector-state")).to_have_text("403 origin_not_allowed")
 
 
+def test_a_wrong_key_of_the_page_says_what_to_do(scene: Scene, page: Page) -> None:
+    allowed = {"access-control-allow-origin": "*"}
+    page.route(
+        "**/v1/events?*", lambda r: r.fulfill(status=401, headers=allowed, json={"error": "unauthorized"})
+    )
+    page.goto(scene.live.url)
+    click(page, "Click")
+    expect(page.locator("#refusals li")).to_have_count(1)
+    expect(page.locator("#refusals")).to_contain_text("unauthorized The collector accepts nothing")
+    expect(page.locator("#refusals")).to_contain_text(f"collect keys add live --origin {scene.live.url},")
+
+
 def test_hostile_types_stay_text(scene: Scene, live: Page) -> None:
     title = live.title()
     dialogs: list[object] = []

@@ -20,6 +20,7 @@ function setState(id, state, text) {
   $(id).textContent = text;
 }
 
+const start = (text, most) => (text.length > most ? `${text.slice(0, most)} …` : text);
 const announce = (text) => ($("announcement").textContent = text);
 const cell = (text, className = "") => element("td", { role: "cell", class: className }, text);
 const nobody = () => element("span", { class: "from keep" }, "nobody yet");
@@ -82,7 +83,7 @@ function showTimeline() {
 
 function showRefusal(list, { reason, detail }, payload = "") {
   const text = element("li", {}, element("b", {}, reason), ` ${detail}`);
-  if (payload) text.append(element("div", { class: "code from" }, payload.slice(0, 200)));
+  if (payload) text.append(element("div", { class: "code from" }, start(payload, 200)));
   addRow(list, text, true);
 }
 
@@ -155,8 +156,21 @@ function showAnswer({ status, answer }) {
   } else {
     const again = status === 429 || status > 499 ? ", tries again" : "";
     setState("collector-state", refused.length ? "good" : "bad", `${status} ${answer?.error ?? ""}${again}`);
+    if (status === 401 || status === 403) showWrongKey(answer?.error ?? status);
   }
   if (refused.length) announce(`Refused: ${refused[0].reason}`);
+}
+
+// Nothing of this page is accepted then, so it says what to do, once.
+let keyIsWrong = false;
+function showWrongKey(reason) {
+  if (keyIsWrong) return;
+  keyIsWrong = true;
+  const detail = `The collector accepts nothing with this page's write key. Make one for this page:
+    sessionizer collect keys add live --origin ${location.origin}, and start the page again with it in
+    SESSIONIZER_LIVE_WRITE_KEY (live.write_key).`;
+  showRefusal($("refusals"), { reason, detail });
+  announce(`${reason}. ${detail}`);
 }
 
 // Past times are not the snippet's business: it gives each event the time of its call.
