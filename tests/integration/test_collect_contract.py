@@ -116,7 +116,7 @@ def test_a_row_of_the_contract(place: CollectPlace, name: str) -> None:
     for header, value in (row.answered or {}).items():
         assert answer.headers[header] == value
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert answer.headers["access-control-expose-headers"] == "retry-after"
+    assert answer.headers["access-control-expose-headers"] == "retry-after, x-request-id"
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in answer.headers

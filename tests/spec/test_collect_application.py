@@ -116,6 +116,7 @@ def test_a_preflight_needs_no_key() -> None:
     assert answer.headers["access-control-allow-methods"] == "POST, GET"
     assert answer.headers["access-control-max-age"] == "86400"
     assert "content-encoding" in answer.headers["access-control-allow-headers"]
+    assert "x-request-id" in answer.headers["access-control-allow-headers"]
     assert "content-length" not in answer.headers
 
 
@@ -123,7 +124,7 @@ def test_a_preflight_needs_no_key() -> None:
 def test_every_answer_may_be_read_and_is_not_kept(body: bytes) -> None:
     headers = Api().ask(body=body).headers
     assert headers["access-control-allow-origin"] == "*"
-    assert headers["access-control-expose-headers"] == "retry-after"
+    assert headers["access-control-expose-headers"] == "retry-after, x-request-id"
     assert headers["cache-control"] == "no-store"
     assert headers["x-content-type-options"] == "nosniff"
     assert "access-control-allow-credentials" not in headers

@@ -23,7 +23,7 @@ RETRY_AFTER_S = (1, 8)
 
 CORS: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"retry-after"),
+    (b"access-control-expose-headers", b"retry-after, x-request-id"),
 )
 NO_STORE: Header = (b"cache-control", b"no-store")
 _NO_SNIFF: Header = (b"x-content-type-options", b"nosniff")
@@ -191,7 +191,7 @@ PREFLIGHT = Answer(
         (b"access-control-allow-methods", b"POST, GET"),
         (
             b"access-control-allow-headers",
-            b"authorization, content-type, content-encoding, x-write-key, idempotency-key",
+            b"authorization, content-type, content-encoding, x-write-key, idempotency-key, x-request-id",
         ),
         (b"access-control-max-age", b"86400"),
         *_COMMON,
