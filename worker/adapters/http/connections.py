@@ -17,6 +17,8 @@ Headers = list[tuple[bytes, bytes]]
 Refusal = Callable[[int, str, str], tuple[Headers, bytes]]
 """Status, reason and path (empty where it is not known) -> headers and body of the answer."""
 
+_ENDED_AT_ONCE = 32
+
 Message = MutableMapping[str, Any]
 Application = Callable[[Message, Callable[[], Any], Callable[[Message], Any]], Any]
 
@@ -117,20 +119,24 @@ class Connections:
             oldest.make_room()
         return True
 
-    def sweep(self, now: float) -> None:
-        """Look at every deadline once."""
+    async def sweep_forever(self) -> None:
+        """Look at every deadline, again and again until cancelled."""
+        while True:
+            await asyncio.sleep(self.limits.sweep_s)
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        loop, ended = asyncio.get_running_loop(), 0
         for each in tuple(self.open):
+            now = loop.time()
             try:
                 if now >= each.deadline:
                     each.expire(now)
+                    ended += 1
                 if each.has_written:
                     each.look_at_writer(now)
             except Exception as failure:  # noqa: BLE001 - the others have their deadlines all the same
                 self.on_failure(failure)
-
-    async def sweep_forever(self) -> None:
-        """Sweep until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(self.limits.sweep_s)
-            self.sweep(loop.time())
+            if ended == _ENDED_AT_ONCE:  # a thousand at once would keep the others waiting for 50 ms
+                ended = 0
+                await asyncio.sleep(0)

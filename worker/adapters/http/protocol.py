@@ -87,6 +87,7 @@ class HttpProtocol(asyncio.Protocol):
         self.is_lost = True
         self._is_closing = True
         self.deadline = _NEVER
+        self.has_written = False
         self._shared.open.discard(self)
         self._drop_reader()
         self._held = b""
@@ -209,9 +210,13 @@ class HttpProtocol(asyncio.Protocol):
         """Keep what follows until those that wait are answered, and read no more."""
         self._held = rest
         self._shared.pending_bytes += len(rest)
-        if not self._is_paused:
-            self._is_paused = True
-            self._transport.pause_reading()
+        self._is_paused = True
+        self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
 
     def _drop_reader(self) -> None:
         shared = self._shared
@@ -292,8 +297,7 @@ class HttpProtocol(asyncio.Protocol):
     def _read_held(self) -> None:
         held, self._held = self._held, b""
         self._shared.pending_bytes -= len(held)
-        self._is_paused = False
-        self._transport.resume_reading()
+        self._resume_reading()
         reader = self._reader
         assert reader is not None
         self._begin()
@@ -339,9 +343,7 @@ class HttpProtocol(asyncio.Protocol):
         self._drop_reader()
         self._last_refusal = head.bytes(shared.date_line, framing) + body
         self.deadline = _NEVER
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         if self._exchange is None:
             self._next()
 
@@ -350,9 +352,7 @@ class HttpProtocol(asyncio.Protocol):
         self._is_closing = True
         self._drop_reader()
         self.deadline = self._loop.time() + self._shared.limits.linger_s
-        if self._is_paused:
-            self._is_paused = False
-            self._transport.resume_reading()
+        self._resume_reading()
         if self._is_half_open:
             self._transport.close()
         elif not self._is_tls:
