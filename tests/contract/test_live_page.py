@@ -45,7 +45,9 @@ class Server:
 def served(token: str = "", *, subscribers: int = 100, queue: int = 256) -> Iterator[Server]:
     """The page's application under its server, on a free port of loopback."""
     hub = Hub(subscribers=subscribers, queue=queue)
-    settings = PageSettings(collector="https://c.example", write_key='wk"><script>', gap_ms=1_800_000)
+    settings = PageSettings(
+        collector="https://c.example", write_key='wk"><script>', gap_ms=1_800_000, unlinks=True
+    )
     app = application(hub, settings, token=token)
     server = web_server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:

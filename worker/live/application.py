@@ -33,11 +33,13 @@ class PageSettings(Struct, frozen=True, kw_only=True):
     """What the page has to know.
 
     ``collector``: the origin, ``https://host``, to which it sends. ``gap_ms``: a session ends after so long.
+    ``unlinks``: after the snippet's logout the device is nobody's.
     """
 
     collector: str
     write_key: str
     gap_ms: int
+    unlinks: bool
 
 
 def application(hub: Hub, settings: PageSettings, *, token: str) -> ASGIApp:
@@ -88,6 +90,7 @@ def _files(settings: PageSettings) -> dict[str, tuple[bytes, str]]:
         "COLLECTOR": settings.collector,
         "WRITE_KEY": settings.write_key,
         "GAP_MS": str(settings.gap_ms),
+        "LOGOUT": "unlink" if settings.unlinks else "",
     }
     text = page.decode()
     for name, value in values.items():

@@ -36,10 +36,12 @@ def page_settings(config: Config) -> PageSettings:
     assert address is not None, "checked with the configuration"
     if address.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
         address = address._replace(host="127.0.0.1")
+    types = config.session.event_types
     return PageSettings(
         collector=config.live.collector or f"{scheme}://{address}",
         write_key=config.live.write_key.reveal(),
         gap_ms=config.session.gap_ms,
+        unlinks=(types.get("logout") or types.get("*")) == "unlink",
     )
 
 

@@ -6,10 +6,10 @@ import { Stream } from "/stream.js";
 import { draw } from "/timeline.js";
 
 const MOST_ROWS = 200;
-const { collector, gapMs } = document.documentElement.dataset;
+const { collector, gapMs, logout } = document.documentElement.dataset;
 const $ = (id) => document.getElementById(id);
 const snippet = $("snippet");
-const story = new Story();
+const story = new Story(logout === "unlink");
 const lengths = []; // ms from click to page, of the newest events
 const made = new Set(); // ids of events that have another time than that of their click
 
@@ -238,6 +238,7 @@ onClick("show-dead-letters", async () => {
 $("device").textContent = device.slice(0, 8);
 $("device").title = device;
 $("collector").textContent = collector;
+$("no-logout").hidden = logout === "unlink";
 $("gap").textContent = length(Number(gapMs));
 window.addEventListener("sz", (event) => showAnswer(event.detail));
 window.addEventListener("resize", showTimeline);

@@ -3,7 +3,9 @@
 const MOST_EVENTS = 1000;
 
 export class Story {
-  constructor() {
+  // unlinks: after an event of the type "logout", which is the snippet's, the device is nobody's.
+  constructor(unlinks) {
+    this.unlinks = unlinks;
     this.clear();
   }
 
@@ -39,7 +41,22 @@ export class Story {
 
   // Whose the device's newest event is, by event time.
   userNow() {
-    return this.events.reduce((newest, event) => (event.timestamp >= newest.timestamp ? event : newest)).user_id;
+    const newest = this.events.reduce((newest, event) => (event.timestamp >= newest.timestamp ? event : newest));
+    return this.isLogout(newest) ? undefined : newest.user_id;
+  }
+
+  isLogout(event) {
+    return this.unlinks && event.type === "logout";
+  }
+
+  isLogin(event) {
+    return event.flags?.includes("linked") && event.user_id !== undefined && !this.isLogout(event);
+  }
+
+  // How an event is drawn.
+  kind(event) {
+    if (this.isLogin(event)) return "login";
+    return event.user_id === undefined ? "unknown" : "known";
   }
 
   // The session that an event of this one belongs to now.

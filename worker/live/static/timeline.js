@@ -9,8 +9,6 @@ const LINE = 20;
 const MARGIN = 10;
 
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour12: false });
-const isLogin = (event) => event.flags?.includes("linked") && event.user_id !== undefined;
-const kind = (event) => (isLogin(event) ? "login" : event.user_id === undefined ? "unknown" : "known");
 
 let drawnLast; // so that a mark grows once, and not whenever the picture is drawn again
 
@@ -21,20 +19,20 @@ export function draw(story, width) {
   const scaleS = STEPS_S.find((step) => longest <= step * 1000) ?? Math.ceil(longest / 1000);
   const newest = story.events.at(-1) === drawnLast ? undefined : story.events.at(-1);
   drawnLast = story.events.at(-1);
-  const login = story.events.findLast(isLogin);
+  const login = story.events.findLast((event) => story.isLogin(event));
   const words = [];
   const parts = [];
   let y = 0;
   for (const [index, { session, events }] of shown.entries()) {
     if (index > 0) y = gap(parts, words, shown[index - 1].events.at(-1), events[0], y);
-    y = bar(parts, words, { session, events, newest, y, pxPerMs: (width - 2 * MARGIN) / (scaleS * 1000) });
-    y = users(parts, words, events, login, y);
+    y = bar(parts, words, { story, session, events, newest, y, pxPerMs: (width - 2 * MARGIN) / (scaleS * 1000) });
+    y = users(parts, words, { story, events, login, y });
   }
   const svg = picture("svg", { width, height: y + 4, role: "img", "aria-label": words.join(". ") }, ...parts);
   return { svg, scaleS };
 }
 
-function bar(parts, words, { session, events, newest, y, pxPerMs }) {
+function bar(parts, words, { story, session, events, newest, y, pxPerMs }) {
   const start = events[0].timestamp;
   const x = (event) => MARGIN + (event.timestamp - start) * pxPerMs;
   const summary = `${count(session.count, "event")}, ${length(events.at(-1).timestamp - start)}`;
@@ -44,7 +42,7 @@ function bar(parts, words, { session, events, newest, y, pxPerMs }) {
       picture("tspan", { class: "strong", dx: 8 }, `session ${session.number}`),
       picture("tspan", { class: "soft", dx: 8 }, summary)),
     picture("line", { class: "line", x1: x(events[0]), x2: x(events.at(-1)), y1: y + 33, y2: y + 33 }),
-    ...events.map((event) => mark(kind(event), x(event), y + 33, event === newest)));
+    ...events.map((event) => mark(story.kind(event), x(event), y + 33, event === newest)));
   words.push(`Session ${session.number} at ${clock(start)}: ${summary}`);
   return y + 50;
 }
@@ -58,12 +56,13 @@ function mark(kind, x, y, isNew) {
 }
 
 // One line for each run of events of the same user, and one for a login.
-function users(parts, words, events, login, y) {
+function users(parts, words, { story, events, login, y }) {
   const runs = [];
   for (const event of events) {
     const run = runs.at(-1);
-    if (run && run.kind === kind(event) && run.user === event.user_id) run.events.push(event);
-    else runs.push({ kind: kind(event), user: event.user_id, events: [event] });
+    const kind = story.kind(event);
+    if (run && run.kind === kind && run.user === event.user_id) run.events.push(event);
+    else runs.push({ kind, user: event.user_id, events: [event] });
   }
   for (const run of runs) {
     const text = describe(run, login);
