@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -29,6 +30,8 @@ from tests.chaos.topics import read_all
 from tests.contract.cluster import write
 from tests.integration.test_emptied_inputs import batch, delete_everything, read
 from worker.cli.main import app
+from worker.config import load
+from worker.config.address import address_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/operations.md")
@@ -236,9 +239,24 @@ def test_every_command_is_run_or_is_listed_with_the_reason() -> None:
     assert not {span for span in in_texts if not span.startswith(tuple(NOT_RUN))}
 
 
+def deployments() -> list[dict[str, Any]]:
+    """What operations.md shows of deployments in Kubernetes."""
+    return [yaml.safe_load(text) for text in blocks("docs/operations.md", "yaml")]
+
+
+def test_a_collector_in_kubernetes_has_options_that_exist_and_is_given_the_time_to_drain() -> None:
+    (found,) = [found for found in deployments() if "containers" in found]
+    (container,) = found["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    collect = load(None, variables).collect
+    assert container["args"] == ["collect"]
+    assert address_of(collect.admin_listen) == ("0.0.0.0", container["livenessProbe"]["httpGet"]["port"])
+    assert container["readinessProbe"]["periodSeconds"] < collect.drain_delay_s
+    assert found["terminationGracePeriodSeconds"] > collect.drain_delay_s + 20
+
+
 def test_the_probes_of_kubernetes_ask_the_command_that_the_readme_shows() -> None:
-    (text,) = blocks("docs/operations.md", "yaml")
-    probes = yaml.safe_load(text)
+    (probes,) = [found for found in deployments() if "startupProbe" in found]
     assert probes.keys() == {"startupProbe", "livenessProbe"}
     for probe in probes.values():
         assert shlex.join(probe["exec"]["command"]) == command("sessionizer health")
