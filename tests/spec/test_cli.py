@@ -85,7 +85,14 @@ def test_help_loads_neither_the_client_nor_the_store() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("fly",), ("config", "fly"), ("check", "--fast"), ("topics", "create", "--partitions", "0"), ()],
+    [
+        ("fly",),
+        ("config", "fly"),
+        ("check", "--fast"),
+        ("topics", "create", "--partitions", "0"),
+        ("demo", "--web", "--seed", "2"),
+        (),
+    ],
 )
 def test_wrong_usage_ends_with_2(sessionizer: Sessionizer, arguments: tuple[str, ...]) -> None:
     assert sessionizer(*arguments).code == 2

@@ -24,6 +24,7 @@ SERVER = WriteKey(name="server", sha256=digest_of(KEY.encode()))
         pytest.param(array(event()), id="array"),
         pytest.param(b"\xef\xbb\xbf" + array(event()), id="byte order mark"),
         pytest.param(b'{"events":' + array(event()) + b"}", id="envelope"),
+        pytest.param(b'{"events":' + event() + b"}", id="envelope of one event"),
         pytest.param(b' {"sentAt":"now","batch":' + array(event()) + b"} ", id="batch"),
         pytest.param(b'{"sent_at":1,"batch":[' + event() + b',{"a":}],"context":{}}', id="broken envelope"),
         pytest.param(b'{"events":[' + event() + b',{"id":', id="envelope that is cut off"),
@@ -102,6 +103,7 @@ def test_one_hundred_refused_elements_are_listed() -> None:
         (b"\xff", "not_utf8", None),
         (b"[1]", "not_an_object", 0),
         (b'{"events":{}}', "missing_field", 0),
+        (b'{"events":5}', "not_an_event_array", None),
         (b"[" * 70 + b"]" * 70, "too_deep", 0),
     ],
 )

@@ -31,6 +31,7 @@ PARTITIONS = 4  # what the embedded broker gives; the same on a real one
 
 
 def demo(
+    context: typer.Context,
     events: Annotated[int, typer.Option(min=1, max=500_000, help="Number of events to generate.")] = 50_000,
     seed: Annotated[int, typer.Option(help="Another seed gives other visitors.")] = 1,
     bootstrap_servers: Annotated[
@@ -56,6 +57,12 @@ def demo(
     Exit code 0: every event came out exactly once, enriched or as a dead letter; 1: one did not.
     """
     if web:
+        for name in ("events", "seed"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise typer.BadParameter(
+                    "has no meaning with --web, which generates nothing", param_hint=f"--{name}"
+                )
         _web(bootstrap_servers, output)
         return
     from rich.console import Console

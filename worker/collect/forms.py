@@ -1,4 +1,4 @@
-"""The forms of a body: an array of events, one event, or an envelope around an array.
+"""The forms of a body: an array of events, one event, or an envelope around one of both.
 
 Decides which part of a body is the value that a raw record would have, and must not validate it: what is
 broken is left to the decoder, whose reasons are then those of the dead letters. Invariant: a good event in an
@@ -73,7 +73,7 @@ def read_form(text: bytes, most_events: int, most_depth: int) -> Body:
     except (DecodeError, RecursionError):
         return _read_broken(bare, most_events, most_depth) or Body(text)
     values = [value for value in (found.events, found.batch) if value is not UNSET]
-    if len(values) != 1 or _is_event(found) or not bytes(values[0]).startswith(b"["):
+    if len(values) != 1 or _is_event(found):
         return Body(text)
     return _envelope(bytes(values[0]), found)
 
