@@ -1,6 +1,8 @@
 """A run of faults can be had again: its schedule is a function of the seed."""
 
+from tests.chaos import collect
 from tests.chaos.chart import FAULTS
+from tests.chaos.collect_faults import collect_schedule
 from tests.chaos.crashing_worker import POINTS
 from tests.chaos.damage import DAMAGES
 from tests.chaos.schedule import Lanes, schedule
@@ -33,3 +35,10 @@ def test_a_zombie_sleeps_longer_than_its_session_and_an_outage_lasts_twenty_seco
     faults = [fault for lane in _of(1, LONG_S).values() for fault in lane]
     assert min(fault.seconds for fault in faults if fault.kind == "zombie") > 6.0
     assert min(fault.seconds for fault in faults if fault.kind == "outage") >= 20.0
+
+
+def test_the_schedule_of_a_collector_has_every_kind_of_its_report_and_comes_from_the_seed() -> None:
+    faults = [fault for lane in collect_schedule(1, LONG_S).values() for fault in lane]
+    assert {fault.kind for fault in faults} == set(collect.FAULTS)
+    assert {fault.detail for fault in faults} == {"", "PRODUCE", "METADATA", "INIT_PRODUCER_ID"}
+    assert collect_schedule(7, 600.0) == collect_schedule(7, 600.0) != collect_schedule(8, 600.0)
