@@ -7,6 +7,7 @@ drip their request while others are served. Memory is what the kernel counts for
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import sys
@@ -51,6 +52,7 @@ class Slow(msgspec.Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     most_ms: float
+    late_ms: float
     not_200: int
     closed: int
     memory_mb: float
@@ -76,18 +78,22 @@ async def hold_idle(what: str, server: Server, connections: int) -> Idle:
 
 
 class SlowSenders:
-    """Connections that send one byte of a request's head a second, for ever; a closed one is replaced."""
+    """Connections that send one byte of a request's head a second, for ever; a closed one is replaced.
+
+    They come one after another, as many in a tick as come back later, so that they are closed so, too.
+    """
 
     def __init__(self, target: Target, count: int) -> None:
         self._target = target
         self._count = count
-        self._open: set[Connection] = set()
+        self._open: list[Connection] = []
         self.closed = 0
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All of them are there within the block."""
-        await self._fill()
+        while len(self._open) < self._count:
+            await self._tick(0)
         task = asyncio.create_task(self._drip())
         try:
             yield
@@ -97,20 +103,18 @@ class SlowSenders:
                 connection.close()
 
     async def _drip(self) -> None:
-        while True:
-            for connection in self._open:
-                connection.write(b"a")
-            await asyncio.sleep(_DRIP_S)
-            await self._fill()
+        for tick in itertools.count():
+            await self._tick(tick)
 
-    async def _fill(self) -> None:
-        there = {connection for connection in self._open if connection.is_open}
+    async def _tick(self, number: int) -> None:
+        """A tenth of a second: a tenth of them sends a byte; some of the missing ones come."""
+        there = [connection for connection in self._open if connection.is_open]
         self.closed += len(self._open) - len(there)
-        self._open = there
-        missing = self._count - len(there)
-        for start in range(0, missing, 50):
-            made = await asyncio.gather(*(self._connect() for _ in range(min(50, missing - start))))
-            self._open.update(made)
+        missing = min(self._count - len(there), self._count // 40)
+        self._open = there + list(await asyncio.gather(*(self._connect() for _ in range(missing))))
+        for connection in self._open[number % 10 :: 10]:
+            connection.write(b"a")
+        await asyncio.sleep(_DRIP_S / 10)
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
@@ -138,6 +142,7 @@ async def serve_beside_slow(server: Server, count: int, seconds: float) -> Slow:
         p50_ms=beside.percentile_ms(50),
         p99_ms=beside.percentile_ms(99),
         most_ms=beside.percentile_ms(100),
+        late_ms=1000 * beside.late_s,
         not_200=beside.answers + beside.lost - beside.statuses[200],
         closed=slow.closed,
         memory_mb=memory_mb,
@@ -179,12 +184,12 @@ def tables(idle: list[Idle], slow: Slow) -> list[Table]:
             *(f"{figure:.1f}" for figure in (one.start_mb, one.idle_mb, each_kb, one.cpu_percent)),
         )
     latency = Table(box=box.MARKDOWN, title=f"{_PER_SECOND:.0f} requests/s, ms")
-    for column in ("beside", "p50", "p99", "greatest", "not 200", "slow ones closed", "MB"):
+    for column in ("beside", "p50", "p99", "greatest", "the load's own delay", "not 200", "closed", "MB"):
         latency.add_column(column, justify="right")
-    latency.add_row("nobody", "", f"{slow.alone_p99_ms:.1f}", "", "", "", "")
+    latency.add_row("nobody", "", f"{slow.alone_p99_ms:.1f}", "", "", "", "", "")
     latency.add_row(
         f"{slow.connections:,} slow connections",
-        *(f"{ms:.1f}" for ms in (slow.p50_ms, slow.p99_ms, slow.most_ms)),
+        *(f"{ms:.1f}" for ms in (slow.p50_ms, slow.p99_ms, slow.most_ms, slow.late_ms)),
         *(f"{slow.not_200}", f"{slow.closed:,}", f"{slow.memory_mb:.0f}"),
     )
     return [memory, latency]
