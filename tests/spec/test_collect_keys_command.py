@@ -285,7 +285,7 @@ def test_a_file_of_pairs_is_listed_too(sessionizer: Sessionizer, path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "cannot be read: No such file or directory"),
+        (None, "does not exist: sessionizer collect keys add NAME makes it"),
         ("", "holds no write key"),
         ("\x00", "is not TOML"),
     ],

@@ -66,6 +66,11 @@ def test_microseconds_and_the_other_way_round_are_warned_of() -> None:
     ]
 
 
+def test_proxies_at_every_address_are_warned_of() -> None:
+    (line,) = warned({"COLLECT_TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0"})
+    assert "trusts every address" in line
+
+
 def test_more_memory_than_there_is_is_warned_of() -> None:
     assert warned({"STATE_MEMORY_MB": "1000000"}) == [
         (

@@ -225,7 +225,7 @@ def test_a_file_that_is_none_is_read_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert read(tmp_path / "pipe").faults == (NO_KEYS,)
     assert read(tmp_path).faults == ("cannot be read: Is a directory",)
-    assert read(tmp_path / "none").faults == ("cannot be read: No such file or directory",)
+    assert read(tmp_path / "none").faults == ("does not exist: sessionizer collect keys add NAME makes it",)
 
 
 # --- what a collector needs --------------------------------------------------------------------------------
@@ -280,9 +280,9 @@ def test_each_fault_of_the_keys_is_a_line_with_its_option(file: File) -> None:
 
 
 def test_a_keys_file_that_is_missing_is_one_line() -> None:
-    assert refused(KEYS_FILE="/not/there.toml") == [
-        'SESSIONIZER_COLLECT_KEYS_FILE = "/not/there.toml": cannot be read: No such file or directory'
-    ]
+    (line,) = refused(KEYS_FILE="/not/there.toml")
+    assert line.startswith('SESSIONIZER_COLLECT_KEYS_FILE = "/not/there.toml": does not exist: ')
+    assert line.endswith("sessionizer collect keys add NAME makes it")
 
 
 def test_keys_may_come_from_file_and_option_if_they_differ(file: File) -> None:

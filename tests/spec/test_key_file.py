@@ -90,7 +90,7 @@ def test_a_broken_file_is_reported_once_and_the_next_good_one_counts(tmp_path: P
     assert watched.reports == [
         ["a"],
         f"collect.keys_file: {watched.path}: is not TOML: at line 2, column 8",
-        f"collect.keys_file: {watched.path}: cannot be read: No such file or directory",
+        f"collect.keys_file: {watched.path}: does not exist: sessionizer collect keys add NAME makes it",
         ["a"],
     ]
 
@@ -183,7 +183,7 @@ def test_a_link_that_points_elsewhere_is_a_change(tmp_path: Path) -> None:
 
 def test_at_the_start_a_broken_file_is_fatal(tmp_path: Path) -> None:
     watched = Watched(tmp_path / "keys.toml")
-    with pytest.raises(Fatal, match="cannot be read: No such file or directory"):
+    with pytest.raises(Fatal, match="does not exist: sessionizer collect keys add NAME makes it"):
         watched.file.load()
     assert watched.reports == []
 

@@ -9,7 +9,15 @@ import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from worker.config.key_entries import KeyEntries, WriteKey, content_of, from_file, from_pairs, merged
+from worker.config.key_entries import (
+    KeyEntries,
+    WriteKey,
+    content_of,
+    from_file,
+    from_pairs,
+    merged,
+    why_unreadable,
+)
 from worker.config.options import Collect
 from worker.errors import Fatal
 
@@ -96,4 +104,4 @@ def _read(path: Path) -> _Reading:
     try:
         return content_of(path)
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return why_unreadable(error)

@@ -74,7 +74,14 @@ def read(path: Path) -> KeyEntries:
     try:
         return from_file(content_of(path))
     except OSError as error:
-        return KeyEntries(faults=(f"cannot be read: {error.strerror}",))
+        return KeyEntries(faults=(why_unreadable(error),))
+
+
+def why_unreadable(error: OSError) -> str:
+    """The fault of a keys file that cannot be read."""
+    if isinstance(error, FileNotFoundError):
+        return "does not exist: sessionizer collect keys add NAME makes it"
+    return f"cannot be read: {error.strerror}"
 
 
 def content_of(path: Path) -> bytes:

@@ -58,6 +58,11 @@ def implausible(config: Config, machine_mb: int | None, processes: int) -> Itera
             "collect.tls_certfile and tls_keyfile, or name the proxy in front that ends TLS in "
             "collect.trusted_proxies",
         )
+    if any(network.endswith("/0") for network in config.collect.trusted_proxies):
+        yield Fault(
+            ("collect.trusted_proxies",),
+            "trusts every address, so a sender may choose the one that is recorded: name the proxies only",
+        )
     beside_mb = processes * BESIDE_MB
     if machine_mb is not None and config.state.memory_mb + beside_mb > machine_mb:
         yield Fault(
