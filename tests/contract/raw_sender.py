@@ -5,6 +5,7 @@ Makes and waits; asserts nothing.
 
 import asyncio
 import itertools
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -95,7 +96,10 @@ class Journal:
     async def load(
         self, producer: KafkaRawProducer, partitions: int, senders: int = 20, value_bytes: int = 0
     ) -> AsyncIterator[None]:
-        """As long as the block lasts, senders of a record for each partition, one request after another."""
+        """As long as the block lasts, senders of a record for each partition, one request after another.
+
+        ``value_bytes`` are added to each value, at random: brokers count bytes as they are compressed.
+        """
         ends, load = asyncio.Event(), next(self._names)
 
         async def send(sender: int) -> None:
@@ -103,7 +107,9 @@ class Journal:
                 if ends.is_set():
                     break
                 name = b"%d %d %d" % (load, sender, number)
-                wanted = [record(b"%s %d" % (name, n) + bytes(value_bytes), n) for n in range(partitions)]
+                wanted = [
+                    record(b"%s %d " % (name, n) + os.urandom(value_bytes), n) for n in range(partitions)
+                ]
                 await self.send(producer, *wanted)
                 await asyncio.sleep(0.005)
 

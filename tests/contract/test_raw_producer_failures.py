@@ -127,7 +127,8 @@ def test_a_quota_slows_down_and_falsifies_nothing(local_broker: LocalBroker) -> 
         async with producing(configuration(servers, "raw", collect), partitions=2) as producer:
             async with journal.load(producer, 2, value_bytes=2_000):
                 await becomes_stalled(producer, 0, 1)
-                await journal.become("not_sent", 100)
+                async with journal.load(producer, 2):  # the others all wait for the batch that stalls
+                    await journal.become("not_sent", 100)
                 await set_quotas(servers, "ANONYMOUS", {"producer_byte_rate": None})
                 await becomes_ready(producer, 0, 1)
                 await journal.become("stored", 200)
