@@ -42,6 +42,7 @@ IN_A_BROWSER = {"fetch", "beacon"}
 NOT_RUN = {
     "sessionizer topics create": "test_documented_commands.py runs the same commands of README.md",
     "sessionizer collect keys": "the test of the commands of write keys, below",
+    "export SESSIONIZER_LIVE_WRITE_KEY": "its key is made below; the page has tests of its own, in a browser",
     "<script src": "the snippet has tests of its own, in a browser",
     "sz.track(": "the same",
 }
@@ -131,20 +132,36 @@ def test_the_first_example_arrives_whole_in_both_spellings(place: CollectPlace, 
     assert bytes(second.data) == b'{"sku": "K-12", "price": 9.5, "gift": true}'
 
 
-def test_the_commands_of_write_keys_make_a_file_as_the_page_shows_it(tmp_path: Path) -> None:
-    (commands,) = re.findall(r"^```sh\n(sessionizer collect keys .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    (shown,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def printed_by(commands: str, directory: Path) -> str:
+    """What the commands of a shell print, run in that directory."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-euc", commands],
-        cwd=tmp_path,
+        cwd=directory,
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert len(re.findall(r"^wk_\S+$", done.stdout, re.MULTILINE)) == 2
+    return done.stdout
+
+
+def test_the_live_page_gets_the_key_that_its_command_makes(tmp_path: Path) -> None:
+    (command,) = re.findall(r"^(export SESSIONIZER_LIVE_WRITE_KEY=.*)\nsessionizer live$", PAGE, re.MULTILINE)
+    key = printed_by(f'{command}\nprintf "%s" "$SESSIONIZER_LIVE_WRITE_KEY"', tmp_path)
+    (written,) = key_entries.read(tmp_path / "keys.toml").keys
+    assert (written.sha256, written.origins) == (
+        key_entries.digest_of(key.encode()),
+        ("http://127.0.0.1:8700",),
+    )
+
+
+def test_the_commands_of_write_keys_make_a_file_as_the_page_shows_it(tmp_path: Path) -> None:
+    (commands,) = re.findall(r"^```sh\n(sessionizer collect keys .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    printed = printed_by(commands, tmp_path)
+    assert len(re.findall(r"^wk_\S+$", printed, re.MULTILINE)) == 2
     shop, backend = key_entries.read(tmp_path / "keys.toml").keys
     assert (shop.name, shop.origins, shop.requests_per_s) == ("shop", ("https://shop.example",), 200)
     assert (backend.name, backend.origins) == ("backend", ())
