@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 STOP = (
     signal.SIGTERM,
@@ -71,8 +72,15 @@ def listen(
         faulthandler.register(number, all_threads=True, chain=True)
 
 
-def end_before_work(end: Callable[..., object]) -> None:
-    """Until a command listens: call ``end`` for the signals of ``STOP``, and ignore the others."""
+def end_before_work() -> None:
+    """Until a command listens: exit with code 0 at the signals of ``STOP``, and ignore the others.
+
+    Process 1 of a container has no default handlers.
+    """
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(0)
+
     for number in STOP:
         if number is not signal.SIGHUP or not _is_ignored(number):
             signal.signal(number, end)

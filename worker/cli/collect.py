@@ -1,8 +1,7 @@
 """``sessionizer collect``: the HTTPS API, in one process or in several, and whether it is healthy."""
 
 import sys
-from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -42,7 +41,7 @@ def collect_events(
     count = number_of(processes)
     from worker import signals
 
-    signals.end_before_work(_end_before_work)
+    signals.end_before_work()
     if slot is not None:
         from worker.processes.lifeline import end_with_supervisor
 
@@ -130,8 +129,3 @@ def _supervise(options: Config, count: int) -> int:
         release=lambda: close_all(shared),
     )
     return supervisor.run(several, program=program)
-
-
-def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
-    """The signal handler until the collector has its own: process 1 of a container has no default one."""
-    raise SystemExit(0)

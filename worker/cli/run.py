@@ -1,8 +1,7 @@
 """``sessionizer run``: the worker, in one process or in several."""
 
 import sys
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -28,7 +27,7 @@ def run(
     count = number_of(processes)
     from worker import signals
 
-    signals.end_before_work(_end_before_work)
+    signals.end_before_work()
     if slot is not None:
         from worker.processes.lifeline import end_with_supervisor
 
@@ -38,11 +37,6 @@ def run(
     from worker import app  # late: Kafka's client and RocksDB take a while to load
 
     raise typer.Exit(app.run(options, slot))
-
-
-def _end_before_work(_number: int, _frame: FrameType | None) -> NoReturn:
-    """The signal handler until the worker has its own: process 1 of a container has no default one."""
-    raise SystemExit(0)
 
 
 def _supervise(options: Config, count: int) -> int:
