@@ -173,7 +173,7 @@ def test_what_waits_is_bounded() -> None:
     ],
 )
 def test_what_the_server_refuses_itself_looks_the_same(status: int, reason: str, body: bytes) -> None:
-    headers, found = protocol_refusal(status, reason, "/v1/events", {"too_large": 1000})
+    headers, found = protocol_refusal(status, reason, {"too_large": 1000})
     assert found == body
     assert dict(headers)[b"access-control-allow-origin"] == b"*"
     assert (b"retry-after" in dict(headers)) == (status == 503)

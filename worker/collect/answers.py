@@ -156,14 +156,12 @@ def static(body: bytes, content_type: str, cache_control: str) -> Answer:
 
 
 def protocol_refusal(
-    status: int, reason: str, path: str, limits: Mapping[str, int] = MappingProxyType({})
+    status: int, reason: str, limits: Mapping[str, int] = MappingProxyType({})
 ) -> tuple[list[Header], bytes]:
     """Headers, without those of length and connection, and body of what the server refuses by itself.
 
-    ``reason`` is the error's name, ``path`` is not needed: every answer has the same headers. ``limits``:
-    reason -> the limit that the answer names.
+    ``reason`` is the error's name. ``limits``: reason -> the limit that the answer names.
     """
-    del path
     if status == 503:
         answer = unavailable(reason)
     elif reason in limits:

@@ -105,10 +105,10 @@ class Service:
         """Read the file of keys at once, and log what was found."""
         self._key_file.reread()
 
-    def refusal(self, status: int, reason: str, path: str) -> tuple[list[Header], bytes]:
+    def refusal(self, status: int, reason: str) -> tuple[list[Header], bytes]:
         """The answer to what the server refuses by itself, which is counted."""
         self.figures.refused_by_server(status)
-        return protocol_refusal(status, reason, path, self._limits)
+        return protocol_refusal(status, reason, self._limits)
 
     def on_failure(self, error: BaseException) -> None:
         """Log where the code failed outside of the application's own care."""

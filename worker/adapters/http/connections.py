@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from worker.adapters.http.limits import HttpLimits
 
 Headers = list[tuple[bytes, bytes]]
-Refusal = Callable[[int, str, str], tuple[Headers, bytes]]
-"""Status, reason and path (empty where it is not known) -> headers and body of the answer."""
+Refusal = Callable[[int, str], tuple[Headers, bytes]]
+"""Status and reason -> headers and body of the answer."""
 
 _ENDED_AT_ONCE = 32
 
@@ -23,7 +23,7 @@ Message = MutableMapping[str, Any]
 Application = Callable[[Message, Callable[[], Any], Callable[[Message], Any]], Any]
 
 
-def plain_refusal(_: int, reason: str, path: str) -> tuple[Headers, bytes]:  # noqa: ARG001 - a Refusal
+def plain_refusal(_: int, reason: str) -> tuple[Headers, bytes]:
     """The reason as JSON, for whoever has no contract of answers."""
     return [(b"content-type", b"application/json")], b'{"error":"%b"}' % reason.encode()
 

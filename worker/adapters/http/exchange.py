@@ -108,7 +108,7 @@ class Exchange:
         if self._left is not None or self._chunked:
             self._line.abort()  # half an answer was sent: its reader must not take it for a whole one
             return
-        headers, body = self._shared.refusal(500, "internal", self.request.path)
+        headers, body = self._shared.refusal(500, "internal")
         self._head = ResponseHead(500, headers)
         self._answer(self._head, body)
 

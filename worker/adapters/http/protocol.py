@@ -336,8 +336,7 @@ class HttpProtocol(asyncio.Protocol):
         """Answer behind what is due before, then end. What arrives from now on is dropped."""
         shared = self._shared
         shared.counters.refused[refused.reason] += 1
-        path = self._reader.path if self._reader is not None else ""
-        headers, body = shared.refusal(refused.status, refused.reason, path)
+        headers, body = shared.refusal(refused.status, refused.reason)
         head = ResponseHead(refused.status, headers)
         framing = b"content-length: %d\r\nconnection: close\r\n" % len(body)
         self._drop_reader()

@@ -98,12 +98,6 @@ class RequestReader:
         """Whether the head was read and the body is being read."""
         return self._request is not None
 
-    @property
-    def path(self) -> str:
-        """The path of the request that is being read, as far as it is known."""
-        target = path_and_query(self._url) if self._url.isascii() else None
-        return target[0] if target else ""
-
     def close(self) -> None:
         """Free the parser, which refers back to this reader."""
         del self._parser
