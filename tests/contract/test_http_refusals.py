@@ -3,13 +3,16 @@
 The other table has what looks odd and is taken, since a client that is used does so.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 
 import pytest
 
 from tests.contract.http_peer import CLOSE, LOOPS, Echo, Running, get, one_answer, post, request, served
+from worker.adapters.http.connections import Connections, plain_refusal
 from worker.adapters.http.limits import HttpLimits
+from worker.adapters.http.protocol import HttpProtocol
 
 CHUNKED = "Transfer-Encoding: chunked"
 LIMITS = HttpLimits(
@@ -198,6 +201,47 @@ def test_it_is_refused_byte_by_byte_too(name: str, running: tuple[Running, Echo]
             connection.send(bytes([byte]))
         assert f" {status} ".encode() in connection.recv(65_536).partition(b"\r\n")[0]
     assert len(application.seen) == before
+
+
+class Pieces(asyncio.Transport):
+    """A connection of which each piece is read alone. ``answer``: what the server wrote."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__()
+        self.answer = b""
+        shared = Connections(Echo(), HttpLimits(), plain_refusal, list[BaseException]().append)
+        protocol = HttpProtocol(shared, asyncio.get_running_loop())
+        protocol.connection_made(self)
+        for piece in pieces:
+            protocol.data_received(piece)
+        self.requests = shared.counters.requests
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.answer += data
+
+    def write_eof(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_refused"),
+    [
+        ([b"\r\n"], False),
+        ([b"\r", b"\n"], False),
+        ([b"\r\n", b"\r\n"], True),
+        ([b"\r\n", b"\r", b"\n"], True),
+    ],
+)
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_one_empty_line_is_skipped_and_two_are_refused_however_they_arrive(
+    lines: list[bytes], is_refused: bool, is_cut: bool
+) -> None:
+    async def read() -> Pieces:
+        return Pieces(*lines, get()) if is_cut else Pieces(*lines[:-1], lines[-1] + get())
+
+    found = asyncio.run(read())
+    assert found.answer.startswith(b"HTTP/1.1 400 ") == is_refused
+    assert found.requests == (0 if is_refused else 1)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

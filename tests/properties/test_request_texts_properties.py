@@ -6,7 +6,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.collect.client_address import ClientAddresses
+from worker.collect.client_address import ClientAddresses, IpAddress
 from worker.collect.event_context import MOST_BYTES, EventContext
 from worker.collect.write_keys import key_of_request
 from worker.config.key_entries import from_file, from_pairs, origin_of
@@ -43,9 +43,12 @@ def test_the_context_is_one_json_object_in_utf_8(
 
 @given(st.ip_addresses(), st.lists(st.ip_addresses(), max_size=5), st.lists(st.ip_addresses(), max_size=5))
 def test_what_a_client_puts_in_front_changes_nothing(
-    client: object, proxies: list[object], forged: list[object]
+    client: IpAddress, proxies: list[IpAddress], forged: list[IpAddress]
 ) -> None:
-    trusted = [str(proxy) for proxy in proxies if proxy != client]
+    def as_ipv4(address: IpAddress) -> IpAddress:
+        return getattr(address, "ipv4_mapped", None) or address
+
+    trusted = [str(proxy) for proxy in proxies if as_ipv4(proxy) != as_ipv4(client)]
     chain = [str(client), *trusted]
     finder = ClientAddresses([*trusted, "192.0.2.1"])
     truth = finder.of("192.0.2.1", [", ".join(chain).encode()])

@@ -23,6 +23,13 @@ def test_a_trusted_proxy_says_who_the_client_is(peer: str) -> None:
     assert client(peer, b"198.51.100.1") == "198.51.100.1"
 
 
+@pytest.mark.parametrize("proxies", ["::ffff:10.0.0.0/104", "::ffff:10.1.2.3", "::/0"])
+@pytest.mark.parametrize("peer", ["10.1.2.3", "::ffff:10.1.2.3"])
+def test_ipv4_in_ipv6_is_ipv4_also_in_the_list_of_proxies(proxies: str, peer: str) -> None:
+    is_trusted = proxies != "::/0"
+    assert client(peer, b"198.51.100.1", trusted=(proxies,)) == ("198.51.100.1" if is_trusted else "10.1.2.3")
+
+
 def test_what_a_client_writes_itself_stands_left_of_what_is_taken() -> None:
     assert client("10.0.0.1", b"6.6.6.6, 10.0.0.9, 198.51.100.1") == "198.51.100.1"
     assert client("10.0.0.1", b"6.6.6.6", b"198.51.100.1, 10.0.0.2") == "198.51.100.1"

@@ -13,6 +13,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _MOST_HOPS = 32
 _WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+|\[([^\]]+)\](?::\d+)?")
+_MAPPED_BITS = 96  # of an IPv6 address before the IPv4 address in it
 _LONGEST = 64  # the longest IPv6 address, with brackets, port and zone
 
 
@@ -21,7 +22,7 @@ class ClientAddresses:
 
     def __init__(self, trusted_proxies: Sequence[str]) -> None:
         """``trusted_proxies``: networks or addresses. Raises ValueError for one that is neither."""
-        self._trusted = [ipaddress.ip_network(network) for network in trusted_proxies]
+        self._trusted = [_network(text) for text in trusted_proxies]
 
     def of(self, peer: str | None, forwarded_for: Sequence[bytes]) -> IpAddress | None:
         """The sender's address; None where the connection has none, as on a Unix socket.
@@ -43,6 +44,15 @@ class ClientAddresses:
 
     def _trusts(self, address: IpAddress) -> bool:
         return any(address in network for network in self._trusted)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """A network. IPv4 in IPv6 is IPv4, as it is in addresses."""
+    network = ipaddress.ip_network(text)
+    first = getattr(network.network_address, "ipv4_mapped", None)
+    if first is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((first, network.prefixlen - _MAPPED_BITS))
 
 
 def _address(text: str) -> IpAddress | None:

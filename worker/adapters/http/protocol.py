@@ -127,11 +127,9 @@ class HttpProtocol(asyncio.Protocol):
             return
         reader = self._reader
         if reader is None:
-            if data == b"\r\n":  # old clients send an end of line behind a body
-                return
             reader = self._reader = RequestReader(self._shared.limits)
         if not reader.began:
-            if data == b"\r\n":
+            if reader.skips(data):
                 return
             self._begin()
         self._read(reader, data)

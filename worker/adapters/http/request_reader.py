@@ -13,7 +13,8 @@ import httptools
 
 from worker.adapters.http.limits import HttpLimits
 
-_END = b"\r\n\r\n"
+_LINE = b"\r\n"
+_END = _LINE + _LINE
 _WATCHED: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
@@ -106,6 +107,16 @@ class RequestReader:
         """The request that has become whole, once."""
         whole, self._whole = self._whole, None
         return whole
+
+    def skips(self, data: bytes) -> bool:
+        """Whether ``data`` is the empty line that old clients send behind a body, which begins no request.
+
+        It counts as the one empty line that may stand in front of the next.
+        """
+        if data != _LINE or self._head:
+            return False
+        self._head = self._tail = data
+        return True
 
     def feed(self, data: bytes, at: int) -> int:
         """Read ``data`` from ``at`` on, up to the end of a request at most; where to go on.
@@ -267,7 +278,7 @@ class RequestReader:
     def _check_request_line(self, method: bytes) -> str:
         """llhttp takes several spaces, HTTP/0.9, HTTP/2.0 and other protocols; the version that it is."""
         head, start = self._head, 0
-        if head.startswith(b"\r\n"):
+        if head.startswith(_LINE):
             start = 2
         line = b"%b %b HTTP/1." % (method, self._url)
         version = head[start + len(line) : start + len(line) + 3]
