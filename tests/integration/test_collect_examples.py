@@ -17,14 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from testing.child_process import end_with_parent
 from tests.conftest import Kafka
 from tests.integration.collect_place import KEY, CollectPlace, collecting
 from worker.config import key_entries
+from worker.model.events import Event
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "collect.md").read_text()
+README = (ROOT / "README.md").read_text()
 ADDRESS, PAGE_KEY = "http://127.0.0.1:8080", "wk_example"
 SDK_PATH = "/v1/batch"
 
@@ -101,6 +104,39 @@ def without_time(answer: str) -> str:
     return re.sub(r'("received_at":)\d+', r"\1...", answer.strip())
 
 
+def test_the_first_example_arrives_whole_in_both_spellings(place: CollectPlace, tmp_path: Path) -> None:
+    before = len(place.records())
+    run(EXAMPLES[0], here(EXAMPLES[0].code, place), tmp_path)
+    assert len(place.records()) == before + 1
+    found = [fields_of(event) for event in place.events()[-2:]]
+    assert found == [
+        (
+            *("e1", "page_view", "phone-1", 1_764_453_600_000, "ada", "s1", "v1"),
+            '{"url": "/", "referrer": null}',
+        ),
+        (
+            *("e2", "add_to_cart", "phone-1", 1_764_453_601_000, "ada", "s1", "v2"),
+            '{"sku": "K-12", "price": 9.5, "gift": true}',
+        ),
+    ]
+
+
+def fields_of(event: Event) -> tuple[object, ...]:
+    """Every documented field."""
+    ids = (event.id, event.type, event.device_id, event.timestamp)
+    return (*ids, event.user_id, event.session_id, event.view_id, bytes(event.data).decode())
+
+
+def test_all_documents_begin_with_the_same_example() -> None:
+    commands = re.findall(r"^curl .*?^\]'$", README + PAGE, re.MULTILINE | re.DOTALL)
+    assert commands[0] == commands[1]
+    sent = json.loads(commands[0].partition("-d '")[2].rstrip("'"))
+    document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
+    content = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
+    described = content["examples"]["two_spellings"]["value"]
+    assert described == sent
+
+
 @pytest.mark.parametrize("example", IN_A_SHELL, ids=lambda example: example.name)
 def test_an_example_stores_its_events(example: Example, place: CollectPlace, tmp_path: Path) -> None:
     before = len(place.events())
@@ -116,20 +152,6 @@ def test_an_example_stores_its_events(example: Example, place: CollectPlace, tmp
     else:
         assert re.search(r"""accepted['"]: ?1\b""", printed), printed
         assert stored == 1
-
-
-def test_the_first_example_arrives_whole_in_both_spellings(place: CollectPlace, tmp_path: Path) -> None:
-    before = len(place.records())
-    run(EXAMPLES[0], here(EXAMPLES[0].code, place), tmp_path)
-    assert len(place.records()) == before + 1
-    first, second = place.events()[-2:]
-    assert (first.id, first.type, first.user_id, first.session_id, first.view_id) == (
-        *("e1", "page_view", "ada"),
-        *("s1", "v1"),
-    )
-    assert bytes(first.data) == b'{"url": "/", "referrer": null}'
-    assert (second.id, second.type) == ("e2", "add_to_cart")
-    assert bytes(second.data) == b'{"sku": "K-12", "price": 9.5, "gift": true}'
 
 
 def printed_by(commands: str, directory: Path) -> str:
