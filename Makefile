@@ -37,9 +37,11 @@ demo: setup ## Show the worker at work on made-up traffic, without Kafka or Dock
 live: setup ## Show your own clicks as sessions: broker, collector, worker and a page, in one process
 	@$(BIN)/sessionizer demo --web
 
+# Two processes, each with a broker of its own: more would need memory, and tests wait more than they compute.
+PROCESSES ?= 2
 .PHONY: test
 test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: setup ## Check style and formatting

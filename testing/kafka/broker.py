@@ -7,6 +7,7 @@ that started it.
 """
 
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -25,6 +26,8 @@ from testing.wait import wait_until
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
+
+_PORTS_A_PROCESS = 4_250  # 15,000 to 32,000 for four
 
 # Quick to start rather than quick for hours: ready in 2.4 s instead of 4.7 s (2 cores, Java 17).
 QUICK_START = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
@@ -211,12 +214,16 @@ def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on, all below the range from which the system serves outgoing connections.
 
     From that range another client might take a broker's port while the broker is down, or a client that
-    retries could connect to itself.
+    retries could connect to itself. Test processes of one run have ports of their own: one could take the
+    port of another's broker while that is down.
     """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 15_000 + process % 4 * _PORTS_A_PROCESS
+    pick = random.SystemRandom()  # property tests seed the common one, each process alike
     found: list[int] = []
     with contextlib.ExitStack() as held:
         while len(found) < count:
-            port = random.randint(15_000, 32_000)
+            port = pick.randrange(first, first + _PORTS_A_PROCESS)
             listener = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 listener.bind(("127.0.0.1", port))
