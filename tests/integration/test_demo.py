@@ -1,12 +1,14 @@
 """``sessionizer demo`` as a user runs it: one command, every event accounted for, and files to look into."""
 
 import json
+import math
 import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,51 @@ def test_demo_accounts_for_every_event_without_any_broker(tmp_path: Path) -> Non
     assert "claimed for" in summary, "one device's story, with a login that claims its past"
     assert str(tmp_path / "out" / "enriched.ndjson") in summary
     assert max(len(line) for line in summary.splitlines() if str(tmp_path) not in line) <= 80
+
+
+GAP_MS, MAX_FUTURE_MS = 1_800_000, 300_000
+"""The defaults of ``session.gap_ms`` and ``session.max_future_ms``: the demo changes no rule."""
+
+
+def visits(raw: list[dict[str, Any]], accepted: set[str]) -> list[tuple[int, int]]:
+    """Duration in ms and number of events of every session, from the raw batches alone, by plain loops.
+
+    A named session is all that has the name; of the rest a pause of more than the gap ends one.
+    """
+    times: dict[tuple[str, str | None], list[int]] = {}
+    for record in raw:
+        for event in json.loads(record["value"]) if record["value"].startswith("[") else []:
+            if isinstance(event, dict) and event.get("id") in accepted:
+                held_ms = min(event["timestamp"], record["received_at"] + MAX_FUTURE_MS)
+                times.setdefault((event["device_id"], event.get("session_id")), []).append(held_ms)
+    found: list[list[int]] = []
+    for (_, name), unsorted in times.items():
+        for index, t_ms in enumerate(sorted(unsorted)):
+            if index == 0 or (name is None and t_ms - found[-1][1] > GAP_MS):
+                found.append([t_ms, t_ms, 0])
+            found[-1][1:] = [t_ms, found[-1][2] + 1]
+    return [(end - start, count) for start, end, count in found]
+
+
+def test_the_demos_picture_counts_what_the_raw_batches_say(tmp_path: Path) -> None:
+    summary = run_demo(tmp_path, "--events", "3000").stdout
+    accepted = {event["id"] for event in lines(tmp_path / "enriched.ndjson")}
+    sessions = visits(lines(tmp_path / "raw.ndjson"), accepted)
+    assert any(row["status"] == "open" for row in lines(tmp_path / "sessions.ndjson")), "or it shows nothing"
+
+    minutes: dict[float, str] = {0: "one moment", 1: "to 1 minute", 5: "to 5 minutes", 15: "to 15 minutes"}
+    minutes |= {30: "to 30 minutes", 60: "to 1 hour", math.inf: "longer"}
+    counts: dict[float, str] = {1: "1 event", 5: "2 to 5", 10: "6 to 10", 20: "11 to 20"}
+    counts |= {50: "21 to 50", math.inf: "more"}
+    expected = Counter(
+        next(name for most, name in minutes.items() if duration_ms <= most * 60_000)
+        for duration_ms, _ in sessions
+    )
+    expected += Counter(next(name for most, name in counts.items() if count <= most) for _, count in sessions)
+    bars = re.findall(r"^    (\S.{14}) *([\d,]+)  ", summary, re.MULTILINE)
+    shown = Counter({name.strip(): int(number.replace(",", "")) for name, number in bars})
+    assert +shown == expected
+    assert f"Its {len(sessions):,} sessions" in summary
 
 
 def test_demo_keeps_the_raw_batches_with_their_time(tmp_path: Path) -> None:

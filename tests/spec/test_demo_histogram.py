@@ -2,33 +2,17 @@
 
 import pytest
 
+from worker.demo.final_sessions import FinalSession
 from worker.demo.histogram import COUNTS, LENGTHS, WIDTH, draw
-from worker.model.outputs import EventName, SessionRecord, SessionStatus
 
 MINUTE_MS = 60_000
 
 
-def session(duration_ms: int = 0, events: int = 1, status: SessionStatus = "closed") -> SessionRecord:
-    event = EventName("e1", "page_view")
-    return SessionRecord(
-        session_id="s",
-        device_id="d",
-        session_source="assigned",
-        session_number=1,
-        session_cause="first",
-        start=0,
-        end=duration_ms,
-        duration_ms=duration_ms,
-        event_count=events,
-        view_count=0,
-        entry_event=event,
-        exit_event=event,
-        status=status,
-        revision=1,
-    )
+def session(duration_ms: int = 0, events: int = 1) -> FinalSession:
+    return FinalSession(0, duration_ms, events, is_open=False)
 
 
-def drawn(*sessions: SessionRecord) -> dict[str, tuple[int, str]]:
+def drawn(*sessions: FinalSession) -> dict[str, tuple[int, str]]:
     """Class -> its number and its bar, of those that have any."""
     found = {}
     for line in draw(sessions, "#").plain.splitlines():
@@ -63,11 +47,10 @@ def test_a_number_of_events_belongs_to_its_class(events: int, name: str) -> None
     assert drawn(session(events=events)).keys() == {"one moment", name}
 
 
-def test_every_session_is_counted_once_in_each_histogram_and_a_merged_one_is_none() -> None:
-    sessions = [session(minutes * MINUTE_MS, minutes + 1) for minutes in range(100)]
-    found = drawn(*sessions, session(status="merged"), session(status="open"))
+def test_every_session_is_counted_once_in_each_histogram() -> None:
+    found = drawn(*[session(minutes * MINUTE_MS, minutes + 1) for minutes in range(100)])
     for classes in (LENGTHS, COUNTS):
-        assert sum(found[name][0] for name, _ in classes if name in found) == 101
+        assert sum(found[name][0] for name, _ in classes if name in found) == 100
 
 
 def test_the_most_frequent_class_has_the_whole_width_and_a_rare_one_still_a_bar() -> None:

@@ -20,9 +20,10 @@ def summary(*, missing: Sequence[str] = (), unexpected: Sequence[str] = (), sent
         batches=5,
         reasons=Counter({"missing_field": 1, "data_nested": 1}),
         devices=3,
-        sessions=4,
-        sessions_closed=3,
+        sessions=1_206,
+        sessions_closed=1_203,
         sessions_merged=1,
+        sessions_open=2,
         devices_linked=1,
         out_of_order=0,
         late=0,
@@ -51,6 +52,10 @@ def test_says_how_many_more_are_lost_than_it_names() -> None:
 
 def test_says_what_never_arrived_in_the_raw_topic() -> None:
     assert "but 13 were sent" in summary(sent=13)
+
+
+def test_says_what_became_of_every_session_that_was_opened() -> None:
+    assert "sessions              1,206   opened; 1,203 closed, 2 open, 1 merged\n" in summary()
 
 
 def test_gives_no_rate_where_the_run_was_too_short() -> None:

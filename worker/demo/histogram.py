@@ -1,14 +1,14 @@
 """Histograms of the sessions' durations and numbers of events, drawn as bars of text.
 
-Decides the classes and how they look. Knows no topic: it is given the last record of each session. The
-invariant: every session is counted once in each histogram, and a merged one in none.
+Decides the classes and how they look. Knows no topic: it is given the sessions as they are at the end. The
+invariant: every session is counted once in each histogram.
 """
 
 from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from worker.model.outputs import SessionRecord
+from worker.demo.final_sessions import FinalSession
 
 LENGTHS = (
     ("one moment", 0),
@@ -36,13 +36,12 @@ WIDTH = 40
 Classes = Sequence[tuple[str, int | None]]
 
 
-def draw(sessions: Iterable[SessionRecord], bar: str) -> Text:
+def draw(sessions: Sequence[FinalSession], bar: str) -> Text:
     """Both histograms, at most 80 columns wide. ``bar`` is the character that bars are made of."""
-    counted = [session for session in sessions if session.status != "merged"]
     text = Text()
     for title, classes, values in (
-        ("how long they last", LENGTHS, [session.duration_ms for session in counted]),
-        ("how many events they have", COUNTS, [session.event_count for session in counted]),
+        ("how long they last", LENGTHS, [session.duration_ms for session in sessions]),
+        ("how many events they have", COUNTS, [session.event_count for session in sessions]),
     ):
         text.append(f"  {title}\n", "dim")
         numbers = _numbers(classes, values)

@@ -20,6 +20,7 @@ from msgspec import Struct
 from worker.app import run_worker
 from worker.config import Config
 from worker.demo.audit import audit
+from worker.demo.final_sessions import FinalSession, final_sessions
 from worker.demo.summary import Figures, count
 from worker.demo.topics import TopicReader, feed, reading
 from worker.demo.traffic import Traffic
@@ -51,11 +52,12 @@ class DemoResult(Struct, frozen=True):
     """The records that went in and came out, and the figures.
 
     ``records`` has those of the raw topic and of each output; of a compacted one the last of each key.
+    ``sessions`` are as they are at the end, without those that merged into another.
     """
 
     records: Mapping[Role, Sequence[InputRecord]]
     enriched: Sequence[EnrichedEvent]
-    sessions: Sequence[SessionRecord]
+    sessions: Sequence[FinalSession]
     figures: Figures
 
 
@@ -123,7 +125,7 @@ async def _run(place: Place, traffic: Traffic, view: ProgressView) -> DemoResult
     return DemoResult(
         records=records,
         enriched=enriched,
-        sessions=sessions,
+        sessions=final_sessions(enriched, sessions, config.session.max_future_ms),
         figures=count(result, raw, enriched, dead_letters, sessions, events_per_s),
     )
 

@@ -30,6 +30,7 @@ class Figures(Struct, frozen=True):
     sessions: int
     sessions_closed: int
     sessions_merged: int
+    sessions_open: int
     devices_linked: int
     out_of_order: int
     late: int
@@ -55,6 +56,7 @@ def count(
         sessions=flags["session_start"],
         sessions_closed=statuses["closed"],
         sessions_merged=statuses["merged"],
+        sessions_open=statuses["open"],
         devices_linked=len({event.device_id for event in enriched if "linked" in event.flags}),
         out_of_order=flags["out_of_order"],
         late=flags["late"],
@@ -86,7 +88,8 @@ def describe(figures: Figures) -> Text:
         text,
         "sessions",
         figures.sessions,
-        f"opened, {figures.sessions_closed:,} closed, {figures.sessions_merged:,} merged into another",
+        f"opened; {figures.sessions_closed:,} closed, {figures.sessions_open:,} open, "
+        f"{figures.sessions_merged:,} merged",
     )
     _line(text, "devices linked", figures.devices_linked, "to the user who logged in there")
     _line(text, "out of order", figures.out_of_order, f"events, {figures.late:,} of them late")

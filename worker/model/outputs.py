@@ -70,7 +70,7 @@ class EventName(Struct, frozen=True, gc=False):
 
 
 class SessionRecord(Struct, gc=False, omit_defaults=True):
-    """A session as it is now: an upsert on the sessions topic.
+    """A session as last published: an upsert on the sessions topic.
 
     Published when a session opens, closes, merges away, changes after it was closed, or finds its user; an
     open row is as of when it was last published. The record with the greatest ``revision`` counts.

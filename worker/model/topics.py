@@ -103,7 +103,7 @@ TOPICS: Mapping[Role, TopicSpec] = {
         TopicSpec(
             role="sessions",
             kind="output",
-            holds="each session as it is now",
+            holds="each session as last published",
             record=SessionRecord,
             optional=True,
             key="session",
