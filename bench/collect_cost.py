@@ -22,10 +22,10 @@ from rich.table import Table
 from bench.broker import throw_away_broker
 from bench.collect_client import Pool, run
 from bench.collect_servers import COLLECT, FLOOR, GO, Server, all_servers, raw_topic
-from bench.events import Shape, records
 from bench.load import BOOTSTRAP_VARIABLE
 from bench.process_cost import ProcessTree, listening_pid, machine_cpu_s
 from bench.report import write
+from testing.events import Shape, records
 from testing.scratch import scratch_directory
 
 BODIES = 2_000

@@ -16,8 +16,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.events import Shape, records
 from bench.naive import Device, enrich
+from testing.events import Shape, records
 from worker.adapters.memory_store import MemoryStore
 from worker.core.decode import Decoder
 from worker.core.encode import encode_step

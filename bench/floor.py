@@ -20,10 +20,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.events import Shape, records
 from bench.in_memory import least_cpu_seconds
 from bench.load import BOOTSTRAP_VARIABLE
 from bench.topics import Topics
+from testing.events import Shape, records
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent
 

@@ -21,12 +21,12 @@ from rich.table import Table
 from rocksdict import DBCompressionType, Options, Rdict
 
 from bench.broker import JAVA_OPTIONS, SETTINGS
-from bench.events import Shape
 from bench.load import fill
 from bench.report import write
 from bench.run import environment_of
 from bench.stage import Worker
 from bench.topics import Topics
+from testing.events import Shape
 from testing.kafka.broker import LocalBroker
 from testing.kafka.discovery import jars
 from testing.scratch import scratch_directory

@@ -30,11 +30,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.broker import throw_away_broker
-from bench.events import Record, Shape, records
 from bench.load import to_topic
 from bench.report import RESULTS, Run, progress, save
 from bench.run import Bench, environment_of, run_of, watch
 from bench.topics import ENDS, KEPT, Topics
+from testing.events import Record, Shape, records
 from testing.scratch import scratch_directory
 
 PARTITIONS = 4

@@ -16,12 +16,12 @@ from threading import Thread
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from bench.events import Shape, records
 from bench.load import BOOTSTRAP_VARIABLE
 from bench.report import RESULTS
 from bench.run import JOBS, environment_of, stop
 from bench.topics import APPEND_TIME, Topics
 from testing.child_process import end_with_parent
+from testing.events import Shape, records
 from testing.scratch import scratch_directory
 
 PARTITIONS = 4

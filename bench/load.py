@@ -1,6 +1,6 @@
 """Fills a raw topic, or a file, with the benchmark's load.
 
-Decides where the records of ``bench.events`` go, nothing of what is in them. The same options give the same
+Decides where the records of ``testing.events`` go, nothing of what is in them. The same options give the same
 records in the same partitions.
 """
 
@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Producer
 
-from bench.events import Record, Shape, records
 from bench.topics import KEPT, Topics
+from testing.events import Record, Shape, records
 
 BOOTSTRAP_VARIABLE = "SESSIONIZER_KAFKA_BOOTSTRAP_SERVERS"
 

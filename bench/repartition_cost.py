@@ -14,11 +14,11 @@ import msgspec
 from rich.console import Console
 
 from bench.broker import throw_away_broker
-from bench.events import Record, Shape, records
 from bench.load import to_topic
 from bench.report import Run, save, table
 from bench.run import Bench, measure
 from bench.topics import KEPT, Topics
+from testing.events import Record, Shape, records
 
 
 def anywhere(shape: Shape) -> Iterator[Record]:

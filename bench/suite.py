@@ -13,9 +13,9 @@ from rich.console import Console
 
 from bench import floor, report, run
 from bench.broker import throw_away_broker
-from bench.events import Shape
 from bench.load import BOOTSTRAP_VARIABLE, fill
 from bench.topics import Topics
+from testing.events import Shape
 
 NAIVE = (sys.executable, "-m", "bench.naive")
 WORKER = (sys.executable, "-m", "worker", "run")

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench.events import GAP_MS, Record, Shape, records
+from testing.events import GAP_MS, Record, Shape, records
 
 SIZES = [20, 1]
 
