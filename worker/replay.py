@@ -33,6 +33,7 @@ from worker.ports import StateRecord, StateStore
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
 from worker.task.device_cache import DeviceCache
 from worker.task.draft import Draft
+from worker.task.session_share import add_types, most_frequent
 from worker.task.timers import TIMERS_A_DRAFT
 
 OUTPUT_FILES = [spec.file_name for spec in OUTPUTS.values()]
@@ -57,7 +58,10 @@ class UnusableFilesError(Exception):
 
 
 class Figures(Struct):
-    """Counts of one replay. ``dead_letters`` by reason; ``devices_linked``: devices that have a user."""
+    """Counts of one replay. ``dead_letters`` by reason; ``devices_linked``: devices that have a user.
+
+    ``types_without_session``: the most frequent types of events that are in no session.
+    """
 
     records: int = 0
     events: int = 0
@@ -67,6 +71,12 @@ class Figures(Struct):
     sessions_merged: int = 0
     devices: int = 0
     devices_linked: int = 0
+    events_without_session: int = 0
+    types_without_session: Counter[str] = field(default_factory=Counter)
+
+    def most_frequent_without_session(self) -> dict[str, int]:
+        """Of the events in no session the most frequent types, as they are shown."""
+        return most_frequent(self.types_without_session)
 
 
 def check_files(paths: Sequence[Path], output: Path, *, overwrite: bool) -> int:
@@ -200,6 +210,8 @@ class _Replay:
         figures.enriched += len(draft.outputs("enriched"))
         figures.dead_letters += draft.dead_letters_by_reason
         figures.sessions += draft.sessions_opened
+        figures.events_without_session += draft.without_session.total()
+        add_types(figures.types_without_session, draft.without_session)
         self._draft = Draft(draft.meta(), 0.0)
 
     def end(self) -> None:

@@ -57,6 +57,17 @@ def test_web_events_beside_page_views_are_counted_in_their_session() -> None:
     assert [event.event_number for event in enriched(*story, rules=example("web"))] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("name", ["pageview", "page_view"])
+def test_web_page_views_of_either_usual_name_make_sessions(name: str) -> None:
+    story = day(("10:00", name), ("10:20", "heartbeat"), ("11:00", name))
+    assert sessions(story, example("web")) == [1, 1, 2]
+
+
+def test_web_where_page_views_have_another_name_nothing_opens_a_session() -> None:
+    story = day(("10:00", "screen_view"), ("10:01", "scroll"), ("10:02", "screen_view"))
+    assert sessions(story, example("web")) == [None, None, None]
+
+
 def test_web_an_event_outside_any_session_has_its_user_all_the_same() -> None:
     story = day(("10:00", "pageview", "ann"), ("15:00", "video_progress"))
     (_, late) = enriched(*story, rules=example("web"))

@@ -83,6 +83,28 @@ def test_the_summary_says_what_became_of_the_input(replay: ReplayDirectory) -> N
     assert ["devices", "linked", "1", "to", "a", "user"] in printed
 
 
+@pytest.mark.parametrize(("visible", "remark"), [(2, "more than half"), (3, "most of these types")])
+def test_the_summary_names_the_types_of_events_in_no_session(
+    replay: ReplayDirectory, visible: int, remark: str
+) -> None:
+    config = replay.directory / "my.toml"
+    config.write_text(
+        '[session]\nevent_types = { "*" = "passive", "pageview" = "normal" }\n', encoding="utf-8"
+    )
+    calls = ["pageview"] * visible + ["page_view", "page_view", "ping"]
+    replay.lines(text([click(f"d{number}", type=name) for number, name in enumerate(calls)]))
+    ended = replay.run(replay.input, "--config", config)
+    found = [line for line in ended.out.splitlines() if "in no session" in line]
+    assert [line.split()[3] for line in found] == ["3"]
+    assert remark in found[0]
+    assert [line.split() for line in ended.out.splitlines()[-2:]] == [["2", "page_view"], ["1", "ping"]]
+    assert ("session.event_types" in found[0]) == (visible == 2)
+
+
+def test_a_summary_without_events_outside_sessions_says_nothing_of_them(replay: ReplayDirectory) -> None:
+    assert "in no session" not in replay.lines(text(click("d1"))).run().out
+
+
 def test_progress_is_printed_in_bytes_on_standard_error(replay: ReplayDirectory) -> None:
     replay.lines(*[text(click("d1"))] * 10_000)
     size = replay.input.stat().st_size

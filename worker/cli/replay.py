@@ -85,6 +85,13 @@ def describe(figures: "Figures", seconds: float) -> str:
         _line("sessions", figures.sessions, f"opened, {figures.sessions_merged:,} merged into another"),
         _line("devices linked", figures.devices_linked, "to a user"),
     ]
+    if figures.events_without_session:
+        most = 2 * figures.events_without_session > figures.enriched
+        remark = "events, more than half: see session.event_types" if most else "events, most of these types:"
+        lines.append(_line("in no session", figures.events_without_session, remark))
+        lines += [
+            f"{number:>29,}     {name}" for name, number in figures.most_frequent_without_session().items()
+        ]
     return "\n".join(lines) + "\n"
 
 

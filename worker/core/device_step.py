@@ -6,10 +6,11 @@ function of the device's events in their order of arrival; the watermark only cl
 than the timers would.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from worker.core.closing import arm, close_expired
 from worker.core.continuation import Continuation
@@ -21,7 +22,7 @@ from worker.core.sessions import action_of, add_to_session, is_late
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event, InputRecord
 from worker.model.outputs import DeadLetter, EnrichedEvent, Flag, IdentityRecord, SessionRecord
 from worker.model.rules import Rules
-from worker.model.state import DeviceState, ExpiryClock
+from worker.model.state import DeviceState, ExpiryClock, Session
 
 
 class StepResult(Struct):
@@ -29,7 +30,8 @@ class StepResult(Struct):
 
     ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
     session or device more than once: its last record counts. An identity is None where the device expired and
-    is new again. ``states`` has the new state of every device that had an event.
+    is new again. ``states`` has the new state of every device that had an event. ``without_session`` counts
+    the enriched events that are in no session, by type.
     """
 
     watermark_ms: int
@@ -42,6 +44,7 @@ class StepResult(Struct):
     sessions_opened: int = 0
     sessions_closed: int = 0
     devices_linked: int = 0
+    without_session: Counter[str] = field(default_factory=Counter)
 
 
 class DeviceStep:
@@ -166,13 +169,19 @@ class DeviceStep:
             data=event.data,
             extra=event.extra,
         )
-        if session is not None:
+        self._add(enriched, session)
+
+    def _add(self, enriched: EnrichedEvent, session: Session | None) -> None:
+        """Add the enriched event, with the fields of its session; without one it is counted by its type."""
+        if session is None:
+            self._result.without_session[enriched.type] += 1
+        else:
             enriched.session_id = session.id
             enriched.session_source = "client" if session.client else "assigned"
             enriched.session_start = session.start_ms
             enriched.session_number = session.number
             enriched.event_number = session.event_count
-        result.enriched.append(enriched)
+        self._result.enriched.append(enriched)
 
     def _begin_device(self, device_id: str, expired: DeviceState | None, t_ms: int) -> DeviceState:
         """The state of a device that is new, or new again: the former one is ``expired`` and ends here."""

@@ -49,6 +49,7 @@ class Draft:
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
+        self.without_session: Counter[str] = Counter()  # enriched events in no session, by type
         self.dead_letters_by_reason: Counter[str] = Counter()
         self.last_dead_letter: str | None = None  # topic/partition/offset
         self.received_ms: int | None = None  # the earliest that was noted
@@ -100,6 +101,7 @@ class Draft:
         self.sessions_opened += result.sessions_opened
         self.sessions_closed += result.sessions_closed
         self.devices_linked += result.devices_linked
+        self.without_session.update(result.without_session)
         if result.dead_letters:
             self.dead_letters_by_reason.update(letter.reason for letter, _, _ in result.dead_letters)
             letter = result.dead_letters[-1][0]

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from worker.ports import Lag
 from worker.task.draft import Draft
+from worker.task.session_share import add_types
 
 # --- what was done ---
 
@@ -27,6 +28,8 @@ class TaskStatistics:
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
+        self.events_without_session = 0
+        self.types_without_session: Counter[str] = Counter()  # the most frequent of them
         self.dead_letters: Counter[str] = Counter()  # by reason
         self.last_dead_letter: str | None = None
         self.commit_ms: list[float] = []
@@ -41,6 +44,8 @@ class TaskStatistics:
         self.sessions_opened += draft.sessions_opened
         self.sessions_closed += draft.sessions_closed
         self.devices_linked += draft.devices_linked
+        self.events_without_session += draft.without_session.total()
+        add_types(self.types_without_session, draft.without_session)
         self.dead_letters.update(draft.dead_letters_by_reason)
         self.last_dead_letter = draft.last_dead_letter or self.last_dead_letter
         self.commit_ms.append(commit_seconds * 1000)
@@ -57,6 +62,8 @@ class TaskStatistics:
         self.sessions_opened += other.sessions_opened
         self.sessions_closed += other.sessions_closed
         self.devices_linked += other.devices_linked
+        self.events_without_session += other.events_without_session
+        add_types(self.types_without_session, other.types_without_session)
         self.dead_letters.update(other.dead_letters)
         self.last_dead_letter = other.last_dead_letter or self.last_dead_letter
         self.commit_ms += other.commit_ms

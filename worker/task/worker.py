@@ -14,6 +14,7 @@ from worker import telemetry
 from worker.ports import Clock, Group
 from worker.task.commit_policy import MemoryBudget
 from worker.task.partition_task import PartitionTask, TaskState
+from worker.task.session_share import SessionShare
 from worker.task.status import Progress, TaskStatistics, Totals, percentile, unknown_by_reason
 
 _STOP_S = 6.0
@@ -44,6 +45,7 @@ class Worker:
         self._began = clock.monotonic()
         self._ended = TaskStatistics()  # of tasks that have ended since the last report
         self._totals = Totals()
+        self._session_share = SessionShare()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until ``stop`` is set, then commit what is drafted. Raises whatever ended a task."""
@@ -151,6 +153,7 @@ class Worker:
                 latency_p99_ms=percentile(done.delay_ms, 0.99),
                 sessions_opened=done.sessions_opened,
                 sessions_closed=done.sessions_closed,
+                events_without_session=done.events_without_session,
                 devices_linked=done.devices_linked,
                 dead_letters=dict(done.dead_letters),
                 events_total=self._totals.events,
@@ -167,6 +170,11 @@ class Worker:
                     by_reason=dict(done.dead_letters), last_position=done.last_dead_letter
                 )
             )
+        found = self._session_share.add(
+            done.events - done.dead_letters.total(), done.events_without_session, done.types_without_session
+        )
+        if found is not None:
+            events.append(found)
         return events
 
 

@@ -102,6 +102,28 @@ class DeadLettersWritten(LogEvent, frozen=True, kw_only=True):
     last_position: str
 
 
+class EventsWithoutSession(LogEvent, frozen=True, kw_only=True):
+    """More than half of the last ``events`` (1,000 or more) are in no session: ``without_session`` of them.
+
+    They are of types with the action ``passive`` (``session.event_types``), and were near no session of their
+    device. Most often page views have another name than the configuration expects, so that nothing opens a
+    session. ``types`` has the 5 most frequent of those types, the first 40 characters of each. Logged the
+    first, second, fourth, eighth ... time; less than a quarter begins again.
+
+    Alert: always, unless most of your events are sent by idle clients.
+
+    Remedy: give the types that visitors cause the action ``normal`` in ``session.event_types``. What has been
+    enriched stays as it is; ``sessionizer replay`` makes sessions of it. Heartbeats of clients that nobody
+    uses are in no session by intent.
+    """
+
+    NAME = "events.without_session"
+    LEVEL = "warning"
+    events: int
+    without_session: int
+    types: dict[str, int]
+
+
 class PartitionerMismatch(LogEvent, frozen=True, kw_only=True):
     """Producers choose partitions by another rule (``observed``) than ``input.partitioner`` says
     (``configured``). The outputs are right, but nearly every event takes the detour through the repartition
@@ -269,6 +291,7 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     latency_p99_ms: float | None
     sessions_opened: int
     sessions_closed: int
+    events_without_session: int
     devices_linked: int
     dead_letters: dict[str, int]
     events_total: int
