@@ -55,7 +55,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "progress": set(),
     "replay": {"model", "core", "ports", "errors", "config", "adapters", "task"},
     "live": {
-        *("model", "config", "telemetry", "adapters", "collector", "lifecycle", "log_output", "signals"),
+        *("model", "config", "telemetry", "adapters", "collect", "collector", "lifecycle", "log_output"),
+        "signals",
     },
     "demo": {
         *("model", "config", "errors", "telemetry", "adapters", "app", "collector", "live", "progress"),
@@ -99,7 +100,7 @@ LIBRARIES: dict[str, set[str]] = {
     "httptools": {"adapters"},
     "prometheus_client": {"collector"},
     "uvloop": {"collector"},
-    "uvicorn": {"adapters", "live"},
+    "uvicorn": {"adapters"},
     "structlog": {"telemetry", "log_output"},
     "aiokafka": {"adapters", "demo"},
     "confluent_kafka": {"adapters"},

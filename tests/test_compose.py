@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from testing.kafka.settings import IMAGE
-from worker.collector.process import STOP_S
+from worker.collector.process import stops_within_s
 from worker.config import load
 from worker.config.address import address_of
 from worker.config.key_entries import digest_of, read
@@ -113,7 +113,7 @@ def test_the_collector_is_reached_probed_and_stopped_as_it_is_configured() -> No
     assert listen is not None
     assert [port.rpartition(":")[2] for port in COLLECTOR["ports"]] == [str(listen.port)]
     assert f"EXPOSE {listen.port}\n" in (ROOT / "Dockerfile").read_text()
-    assert seconds(COLLECTOR["stop_grace_period"]) > config.collect.drain_delay_s + STOP_S
+    assert seconds(COLLECTOR["stop_grace_period"]) > stops_within_s(config)
     assert COLLECTOR["ulimits"]["nofile"]["hard"] > config.collect.max_connections
 
 

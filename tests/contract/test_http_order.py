@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 
 import pytest
 
@@ -24,6 +25,8 @@ from tests.contract.http_peer import (
 )
 from worker.adapters.http.connections import Message
 from worker.adapters.http.limits import HttpLimits
+
+PATIENCE_S = 20.0
 
 each_loop = pytest.mark.parametrize("loop", LOOPS)
 
@@ -153,6 +156,30 @@ def test_an_application_learns_that_its_client_is_gone(loop: str) -> None:
             _reset(connection)
         wait_until(lambda: application.disconnected, what="it knows")
         assert server.failures == []
+
+
+@each_loop
+def test_half_closing_ends_an_answer_that_has_no_end(loop: str) -> None:
+    gone = threading.Event()
+
+    async def application(scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        assert (await receive())["type"] == "http.disconnect"
+        gone.set()
+
+    with served(application, loop=loop) as server, server.connect() as connection:
+        connection.sendall(get())
+        data = b""
+        while b"first" not in data:
+            data += connection.recv(65_536)
+        connection.shutdown(socket.SHUT_WR)
+        assert gone.wait(PATIENCE_S)
+    assert server.failures == []
 
 
 @each_loop

@@ -49,22 +49,23 @@ def served(token: str = "", *, subscribers: int = 100, queue: int = 256) -> Iter
         collector="https://c.example", write_key='wk"><script>', gap_ms=1_800_000, unlinks=True
     )
     app = application(hub, settings, token=token)
-    server = web_server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = web_server(app, [listener])
+        port = listener.getsockname()[1]
         loops: list[asyncio.AbstractEventLoop] = []
 
         async def main() -> None:
             loops.append(asyncio.get_running_loop())
-            await server.serve([listener])
+            await server.serve()
 
         thread = threading.Thread(target=lambda: asyncio.run(main()))
         thread.start()
         try:
-            wait_until(lambda: server.started, what="it listens")
-            yield Server(listener.getsockname()[1], hub, loops[0])
+            wait_until(lambda: server.has_started, what="it listens")
+            yield Server(port, hub, loops[0])
         finally:
             loops[0].call_soon_threadsafe(hub.close)
-            server.should_exit = True
+            loops[0].call_soon_threadsafe(lambda: server.drain(within_s=2))
             thread.join()
 
 
@@ -260,3 +261,26 @@ def test_dead_letters_of_all_devices_can_be_looked_at(server: Server) -> None:
     server.publish(Message("dead_letter", "", b'{"reason":"too_deep"}', 5))
     wait_until(server.hub.dead_letters, what="it is there")
     assert server.get("/live/dead-letters")[2] == '[{"seen_at":5,"value":{"reason":"too_deep"}}]'
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+def test_a_connection_that_does_not_end_its_request_is_closed(server: Server, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as peer:
+        peer.sendall(sent)
+        answer = b"".join(iter(lambda: peer.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ") if sent else not answer
+
+
+def test_of_many_faults_of_the_page_one_is_logged(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(_: Hub) -> list[Message]:
+        raise ValueError("what a device sent")
+
+    monkeypatch.setattr(Hub, "dead_letters", fails)
+    for _ in range(3):
+        assert server.get("/live/dead-letters")[0] == 500
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "live.internal_error" in line
+    assert "ValueError < " in line
+    assert "what a device sent" not in line

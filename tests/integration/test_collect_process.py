@@ -226,7 +226,7 @@ def test_without_its_topic_it_ends_with_the_remedy(
     assert "sessionizer topics create" in failed["reason"]
 
 
-def test_what_cannot_be_answered_in_time_is_counted_at_the_end(
+def test_the_drain_outlasts_the_time_that_an_acknowledgement_may_take(
     local_broker: LocalBroker,
     collectors: list[CollectorProcess],
     keys_file: Path,
@@ -236,8 +236,8 @@ def test_what_cannot_be_answered_in_time_is_counted_at_the_end(
     with Deployment(local_broker.bootstrap_servers, topic_prefix, tmp_path) as deployment:
         asyncio.run(deployment.create_topics(1))
         patient = {
-            "COLLECT_ACK_TIMEOUT_MS": "300000",
-            "COLLECT_STALL_MS": "200000",
+            "COLLECT_ACK_TIMEOUT_MS": "24000",  # more than the 20 s that the default leaves for everything
+            "COLLECT_STALL_MS": "23000",
             "COLLECT_DRAIN_DELAY_S": "0",
         }
         collector = made(collectors, deployment.environment, keys_file, tmp_path, **patient)
@@ -247,11 +247,11 @@ def test_what_cannot_be_answered_in_time_is_counted_at_the_end(
         senders.start(3)
         wait_until(lambda: pending(collector) > 0, what="requests wait", timeout_s=PATIENCE_S)
         collector.signal(signal.SIGTERM)
-        assert asyncio.run(collector.ended(timeout_s=PATIENCE_S)) == 1
+        assert asyncio.run(collector.ended(timeout_s=PATIENCE_S)) == 0
         local_broker.resume()
-        (failed,) = collector.log("collect.failed")
-        assert failed["reason"] == "3 requests were not answered within 20 s, and were cut off"
         senders.join()
+        assert senders.broken == []
+        assert senders.answered.keys() == {503}
 
 
 def pending(collector: CollectorProcess) -> float:

@@ -17,7 +17,7 @@ import pytest
 from tests.commands import Sessionizer
 from worker import log_output
 from worker.collect.observer import Observer
-from worker.collector.drain import Drain
+from worker.collector.drain import Drain, finish_s, stop_s
 from worker.collector.figures import Figures, Moment
 from worker.collector.kafka_watch import KafkaWatch
 from worker.collector.listeners import Sockets, address_in_use, bind, bound
@@ -212,6 +212,12 @@ def test_a_second_signal_ends_a_delay_that_has_begun() -> None:
         await asyncio.wait_for(waiting, 30)
 
     asyncio.run(scenario())
+
+
+def test_what_waits_may_be_read_and_acknowledged_before_the_end() -> None:
+    assert finish_s(read_s=10, ack_timeout_ms=10_000) == 20
+    assert finish_s(read_s=10, ack_timeout_ms=60_500) == 70.5
+    assert stop_s(delay_s=5, read_s=10, ack_timeout_ms=10_000) > 25
 
 
 # --- Addresses ----------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def _supervise(options: Config, count: int) -> int:
         for number, sockets in enumerate(shared)
     ]
     program = supervisor.Program(
-        stop_s=options.collect.drain_delay_s + process.STOP_S,
+        stop_s=process.stops_within_s(options),
         failure=telemetry.CollectFailed,
         distinguishes=frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP}),
         release=lambda: close_all(shared),

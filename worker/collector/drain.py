@@ -8,8 +8,20 @@ import asyncio
 import signal
 from contextlib import suppress
 
-FINISH_S = 20.0
-"""After the delay: what is half read has its deadline of 10 s, and its acknowledgement may take 10 s more."""
+_EXIT_S = 5.0
+
+
+def finish_s(read_s: float, ack_timeout_ms: int) -> float:
+    """How long after the delay the last answer may take: its body is half read, then waits for Kafka.
+
+    ``read_s`` is the deadline of a body.
+    """
+    return read_s + ack_timeout_ms / 1000
+
+
+def stop_s(delay_s: float, read_s: float, ack_timeout_ms: int) -> float:
+    """Within this a process ends after SIGTERM, closing its connections to brokers included."""
+    return delay_s + finish_s(read_s, ack_timeout_ms) + _EXIT_S
 
 
 class Drain:

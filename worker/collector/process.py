@@ -14,7 +14,7 @@ from worker import __version__, log_output, signals, telemetry
 from worker.adapters.http.limits import HttpLimits
 from worker.adapters.http.server import HttpServer
 from worker.adapters.http.tls import TlsFiles
-from worker.collector.drain import FINISH_S, Drain
+from worker.collector.drain import Drain, finish_s, stop_s
 from worker.collector.listeners import Sockets, address_in_use, bind
 from worker.collector.probes import Probes
 from worker.collector.service import Load, Service
@@ -28,9 +28,6 @@ from worker.watchdog import watch
 
 _BESIDE_CONNECTIONS = 100
 """Open files that are no connections of senders: brokers, listeners, keys, the event loop."""
-
-STOP_S = FINISH_S + 5.0
-"""After the drain delay a process ends within this."""
 
 _ADMIN_CONNECTIONS = 50
 _ADMIN_BYTES = 65_536
@@ -46,6 +43,12 @@ def check_machine(config: Config) -> None:
             f"collect.max_connections = {config.collect.max_connections}: needs {wanted:,} open files, and "
             f"{allowed:,} are allowed here: raise the limit (ulimit -n, LimitNOFILE=), or lower the option"
         )
+
+
+def stops_within_s(config: Config) -> float:
+    """The time after SIGTERM within which a process has ended."""
+    collect = config.collect
+    return stop_s(collect.drain_delay_s, HttpLimits().body_timeout_s, collect.ack_timeout_ms)
 
 
 def run(config: Config, slot: int | None = None, inherited: Sockets | None = None) -> int:
@@ -78,6 +81,7 @@ async def serve(config: Config, sockets: Sockets) -> None:
     drain = Drain(config.collect.drain_delay_s)
     service = Service(config, load=lambda: Load(server.connections, server.pending_bytes))
     server = _server(config, service, sockets)
+    within_s = finish_s(HttpLimits().body_timeout_s, config.collect.ack_timeout_ms)
     admin = HttpServer(
         Probes(service.application.ready, service.figures),
         sockets=list(sockets.admin),
@@ -101,22 +105,22 @@ async def serve(config: Config, sockets: Sockets) -> None:
             task.add_done_callback(lambda _: drain.asked.set())
         await drain.asked.wait()
         if not serving.done():
-            await _drain(service, server, drain)
+            await _drain(service, server, drain, within_s)
         unanswered = await serving
         admin.drain()
         await probed
     if unanswered:
-        raise Fatal(f"{unanswered} requests were not answered within {FINISH_S:g} s, and were cut off")
+        raise Fatal(f"{unanswered} requests were not answered within {within_s:g} s, and were cut off")
     telemetry.emit(telemetry.CollectStopped(uptime_s=service.uptime_s))
 
 
-async def _drain(service: Service, server: HttpServer, drain: Drain) -> None:
+async def _drain(service: Service, server: HttpServer, drain: Drain, within_s: float) -> None:
     """End the server in order; returns when it accepts no more."""
     service.application.draining = True
     telemetry.emit(telemetry.CollectDraining(delay_s=drain.delay_s, connections=server.connections))
     await drain.delay()
     service.application.drained = True
-    server.drain(within_s=FINISH_S)
+    server.drain(within_s=within_s)
 
 
 async def _log_certificates(config: Config, server: HttpServer) -> None:

@@ -7,15 +7,17 @@ open it. Invariant: when it ends, every stream has ended and nothing listens any
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable
+from contextlib import aclosing
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from worker import __version__, log_output, signals, telemetry
+from worker.adapters.http.limits import HttpLimits
+from worker.adapters.http.server import HttpServer
 from worker.adapters.kafka.security import client_options
 from worker.adapters.kafka.topic_tail import TopicTail
+from worker.collect.application import trace_of
 from worker.collector.listeners import address_in_use, bound
 from worker.config import Config
 from worker.config.address import address_of
@@ -25,8 +27,11 @@ from worker.live.hub import SUBSCRIBERS, Hub
 from worker.live.records import KINDS, message_of
 from worker.model.topics import Role
 
-_UNREAD_MS = 30_000
 _CONNECTIONS = 4 * SUBSCRIBERS
+_BODY_BYTES = 1_024
+"""No path of the page takes a body."""
+_END_S = 2.0
+_SILENT_S = 60.0
 
 
 def page_settings(config: Config) -> PageSettings:
@@ -92,46 +97,41 @@ async def serve(
 
     ``has_checksums``: whether the broker's records have them all.
     """
-    for each in sockets:
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # a page that never reads: its connection ends all the same
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
     hub = Hub()
     async with in_background(stop, _feed(hub, config, has_checksums=has_checksums)):
-        web = web_server(application(hub, settings, token=config.live.token.reveal()))
-        serving = asyncio.create_task(web.serve(sockets))
+        web = web_server(application(hub, settings, token=config.live.token.reveal()), sockets)
+        serving = asyncio.create_task(web.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         hub.close()
-        web.should_exit = True
+        web.drain(within_s=_END_S)
         await serving
 
 
-def web_server(app: ASGIApp) -> uvicorn.Server:
-    """The server of the page, which writes no line for a request and leaves signals alone."""
-    return _Server(
-        uvicorn.Config(
-            app,
-            access_log=False,  # addresses hold tokens and device ids
-            http="httptools",
-            interface="asgi3",
-            lifespan="off",
-            limit_concurrency=_CONNECTIONS,
-            log_config=None,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=2,
-            ws="none",
-        )
+def web_server(app: ASGIApp, sockets: list[socket.socket]) -> HttpServer:
+    """The server of the page: with the deadlines and limits of the HTTPS API's, and as silent as that."""
+    return HttpServer(
+        app,
+        sockets=sockets,
+        limits=HttpLimits(max_connections=_CONNECTIONS, max_body_bytes=_BODY_BYTES),
+        on_failure=_Failures(time.monotonic).note,
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server without its own handling of signals, which belongs to the process."""
+class _Failures:
+    """Logs a request at which the code failed, one of them a minute."""
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._silent_until_s = 0.0
+
+    def note(self, error: BaseException) -> None:
+        """A request was answered 500, or cut off."""
+        now_s = self._monotonic()
+        if now_s >= self._silent_until_s:
+            self._silent_until_s = now_s + _SILENT_S
+            telemetry.emit(telemetry.LiveInternalError(trace=trace_of(error)))
 
 
 async def _feed(hub: Hub, config: Config, *, has_checksums: bool) -> None:

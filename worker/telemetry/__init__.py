@@ -18,6 +18,7 @@ from worker.telemetry.collect_events import CollectStarted as CollectStarted
 from worker.telemetry.collect_events import CollectStatus as CollectStatus
 from worker.telemetry.collect_events import CollectStopped as CollectStopped
 from worker.telemetry.live_events import LiveFailed as LiveFailed
+from worker.telemetry.live_events import LiveInternalError as LiveInternalError
 from worker.telemetry.live_events import LiveStarted as LiveStarted
 from worker.telemetry.live_events import LiveStopped as LiveStopped
 from worker.telemetry.log_event import LogEvent as LogEvent

@@ -1,4 +1,4 @@
-"""The log events of the live page's process: its start and its end.
+"""The log events of the live page's process: its start, its faults and its end.
 
 The invariants of the package hold; the page's token and write key appear nowhere.
 """
@@ -22,6 +22,18 @@ class LiveStopped(LogEvent, frozen=True, kw_only=True):
 
     NAME = "live.stopped"
     uptime_s: float
+
+
+class LiveInternalError(LogEvent, frozen=True, kw_only=True):
+    """A request was answered 500, or its answer was cut off. ``trace`` names places in the code and the kind
+    of the error, no data of the request. One a minute is written.
+
+    Remedy: a bug: please report it with ``trace``.
+    """
+
+    NAME = "live.internal_error"
+    LEVEL = "error"
+    trace: str
 
 
 class LiveFailed(LogEvent, frozen=True, kw_only=True):

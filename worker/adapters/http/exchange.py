@@ -123,6 +123,11 @@ class Exchange:
             await self._waiting
         return {"type": "http.disconnect"}
 
+    @property
+    def is_watched_stream(self) -> bool:
+        """Whether the answer has begun and has no end in sight: its application waits for the peer to go."""
+        return self._waiting is not None and (self._chunked or self._left is not None)
+
     def disconnect(self) -> None:
         """Wake an application that waits for the end."""
         if self._waiting is not None and not self._waiting.done():

@@ -98,6 +98,8 @@ class HttpProtocol(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The peer sends no more. What was asked is answered, where the transport can be half open."""
         self._is_half_open = True
+        if self._exchange is not None and self._exchange.is_watched_stream:
+            return False  # a page that was closed looks the same, and would keep its place
         if not self._held:
             if self._reader is not None and self._reader.began:
                 self._shared.counters.refused["incomplete"] += 1

@@ -8,6 +8,7 @@ connections do.
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Generator
 
@@ -109,7 +110,7 @@ class HttpServer:
         not answered is cancelled. A second call may only shorten the delay.
         """
         self._shared.draining = True
-        self._server.config.timeout_graceful_shutdown = max(1, round(within_s))
+        self._server.config.timeout_graceful_shutdown = max(1, math.ceil(within_s))
         asyncio.get_running_loop().call_later(delay_s, self._server.stop)
 
     async def _reread_forever(self) -> None:
