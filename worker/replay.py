@@ -173,7 +173,9 @@ class _Replay:
         for device_id, state in result.states.items():
             before = states.get(device_id)
             self.figures.devices += before is None
-            self.figures.devices_linked += bool(state.links) and not (before and before.links)
+            self.figures.devices_linked += bool(state.timeline.links) and not (
+                before and before.timeline.links
+            )
         if draft.is_full(self._max_events, _DRAFT_BYTES, TIMERS_A_DRAFT):
             self.commit()
 

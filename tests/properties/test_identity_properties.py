@@ -2,94 +2,115 @@
 
 from itertools import pairwise
 
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference import identity as reference
 from worker.core.identity import MAX_LINKS, linked, unlinked, user_at
-from worker.model.state import Link
+from worker.model.state import Timeline
 
 Sighting = tuple[int, str | None]
 """(time, user); None is a logout."""
 
-times = st.integers(0, 30)
+times = st.integers(1, 30)
 users = st.sampled_from(["ann", "bob", "eve"])
 sightings = st.lists(st.tuples(times, users | st.none()), max_size=40)
 """In order of arrival; few times and users, so that they meet."""
 
+many_users = st.sampled_from([f"user{n}" for n in range(12)])
+many_sightings = st.lists(st.tuples(st.integers(1, 60), many_users | st.none()), min_size=12, max_size=60)
+"""So many that links are given up."""
 
-def after(links: tuple[Link, ...], sighting: Sighting) -> tuple[Link, ...]:
-    """The links after one more sighting."""
+
+def after(timeline: Timeline, sighting: Sighting) -> Timeline:
+    """The timeline after one more sighting."""
     t_ms, user_id = sighting
-    return unlinked(links, t_ms) if user_id is None else linked(links, t_ms, user_id)
+    return unlinked(timeline, t_ms) if user_id is None else linked(timeline, t_ms, user_id)
 
 
-def timeline_after(sightings: list[Sighting]) -> tuple[Link, ...]:
-    """The links after these sightings."""
-    links: tuple[Link, ...] = ()
+def timeline_after(sightings: list[Sighting]) -> Timeline:
+    """The timeline after these sightings."""
+    timeline = Timeline()
     for sighting in sightings:
-        links = after(links, sighting)
-    return links
+        timeline = after(timeline, sighting)
+    return timeline
 
 
-@given(sightings, st.integers(-1, 32))
+@given(sightings | many_sightings, st.integers(-1, 62))
 def test_the_core_equals_the_slow_reference(sightings: list[Sighting], t_ms: int) -> None:
-    expected: reference.Timeline = []
+    expected = reference.NO_LINKS
     for since, user_id in sightings:
         if user_id is None:
             expected = reference.logged_out(expected, since)
         else:
             expected = reference.linked(expected, since, user_id)
-    links = timeline_after(sightings)
-    assert [(link.since_ms, link.user_id) for link in links] == expected
-    assert user_at(links, t_ms) == reference.user_of_event_without_one(expected, t_ms)
+    timeline = timeline_after(sightings)
+    assert [(link.since_ms, link.user_id) for link in timeline.links] == expected.links
+    assert timeline.since_ms == (reference.known_since(expected) or 0)
+    assert user_at(timeline, t_ms) == reference.user_of_event_without_one(expected, t_ms)
 
 
-@given(sightings)
+@given(sightings | many_sightings)
 def test_the_timeline_is_bounded_in_order_of_time_and_its_neighbours_differ(
     sightings: list[Sighting],
 ) -> None:
-    links = timeline_after(sightings)
+    links = timeline_after(sightings).links
     assert len(links) <= MAX_LINKS == 8
     for before, later in pairwise(links):
         assert before.since_ms < later.since_ms
         assert before.user_id != later.user_id
 
 
-@given(sightings, times, users)
-def test_an_event_is_its_own_users_until_eight_newer_links_have_pushed_its_time_out(
+@given(sightings | many_sightings)
+def test_what_the_timeline_is_known_since_begins_with_the_first_link_that_is_given_up_and_only_grows(
+    sightings: list[Sighting],
+) -> None:
+    timeline = Timeline()
+    for sighting in sightings:
+        before, timeline = timeline, after(timeline, sighting)
+        assert timeline.since_ms >= before.since_ms
+        if timeline.since_ms:
+            assert timeline.since_ms == timeline.links[0].since_ms
+            assert before.since_ms or len(before.links) == MAX_LINKS
+        elif timeline.links:
+            assert timeline.links[0].user_id is not None
+
+
+@given(many_sightings, st.integers(1, 60), many_users)
+def test_an_event_is_its_own_users_until_newer_links_have_pushed_its_time_out(
     sightings: list[Sighting], t_ms: int, user_id: str
 ) -> None:
-    links = linked(timeline_after(sightings), t_ms, user_id)
-    assert user_at(links, t_ms) == user_id or (len(links) == MAX_LINKS and t_ms < links[0].since_ms)
+    timeline = linked(timeline_after(sightings), t_ms, user_id)
+    assert user_at(timeline, t_ms) == (user_id if t_ms >= timeline.since_ms else None)
 
 
-@given(sightings, times, users | st.none())
-def test_nothing_older_than_eight_kept_links_changes_the_timeline(
-    sightings: list[Sighting], t_ms: int, user_id: str | None
+@given(many_sightings, st.integers(1, 60), many_users | st.none(), st.integers(MAX_LINKS, 12))
+def test_what_lies_before_the_links_that_are_kept_is_nobodys_and_nothing_there_changes_the_timeline(
+    sightings: list[Sighting], before_ms: int, user_id: str | None, logins: int
 ) -> None:
-    links = timeline_after([*sightings, *((40 + n, f"user{n}") for n in range(MAX_LINKS - 1))])
-    assume(len(links) == MAX_LINKS and t_ms < links[0].since_ms)
-    assert after(links, (t_ms, user_id)) is links
+    timeline = timeline_after([*sightings, *((70 + n, f"later{n}") for n in range(logins))])
+    t_ms = timeline.since_ms - before_ms
+    assert user_at(timeline, t_ms) is None
+    assert after(timeline, (t_ms, user_id)) is timeline
 
 
-@given(sightings, times)
+@given(sightings | many_sightings, st.integers(1, 60))
 def test_after_a_logout_nobody_is_there_in_the_next_millisecond_but_who_is_known_to_have_come_then(
     sightings: list[Sighting], t_ms: int
 ) -> None:
     before = timeline_after(sightings)
-    links = unlinked(before, t_ms)
-    known_to_have_come = [link.user_id for link in before if link.since_ms == t_ms + 1]
-    somebody_was_there = any(link.since_ms <= t_ms for link in before)
+    timeline = unlinked(before, t_ms)
+    known_to_have_come = [link.user_id for link in before.links if link.since_ms == t_ms + 1]
+    somebody_was_there = any(link.since_ms <= t_ms for link in before.links)
     if somebody_was_there and not known_to_have_come:
-        assert user_at(links, t_ms + 1) is None
+        assert user_at(timeline, t_ms + 1) is None
     else:
-        assert links is before
+        assert timeline is before
 
 
-@given(sightings)
+@given(sightings | many_sightings)
 def test_the_same_sighting_twice_changes_nothing_the_second_time(sightings: list[Sighting]) -> None:
-    links: tuple[Link, ...] = ()
+    timeline = Timeline()
     for sighting in sightings:
-        links = after(links, sighting)
-        assert after(links, sighting) is links
+        timeline = after(timeline, sighting)
+        assert after(timeline, sighting) is timeline

@@ -15,6 +15,7 @@ from tests.properties.streams import (
     sessions_of,
 )
 from tests.reference.events import Reference
+from tests.reference.identity import known_since
 from worker.core.identity import MAX_LINKS
 from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, Session
@@ -37,7 +38,8 @@ def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
     for device_id, device in reference.devices.items():
         state = states[device_id]
         assert state.newest_ms == device["newest"]
-        assert [(link.since_ms, link.user_id) for link in state.links] == device["links"]
+        assert [(link.since_ms, link.user_id) for link in state.timeline.links] == device["timeline"].links
+        assert state.timeline.since_ms == (known_since(device["timeline"]) or 0)
         assert {facts_of(session) for session in sessions_of(state)} == {
             (
                 s["id"],
@@ -60,7 +62,7 @@ def test_what_is_remembered_is_bounded_and_its_newest_session_is_the_current_one
         sessions = sessions_of(state)
         assert len(sessions) <= stream.rules.remembered
         assert len(sessions) <= state.opened
-        assert len(state.links) <= MAX_LINKS
+        assert len(state.timeline.links) <= MAX_LINKS
         for session in sessions:
             assert state.current is not None
             assert session.end_ms <= state.current.end_ms

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.state_codec import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
-from worker.model.state import DeviceState, EventRef, ExpiryClock, Link, Meta, Session
+from worker.model.state import DeviceState, EventRef, ExpiryClock, Link, Meta, Session, Timeline
 
 times = st.integers(0, 10**14)
 counts = st.integers(0, 2**40)
@@ -42,7 +42,11 @@ states = st.builds(
     close_at_ms=times,
     expire_at_ms=times,
     older=st.lists(sessions, max_size=3).map(tuple),
-    links=st.lists(st.builds(Link, since_ms=times, user_id=st.none() | texts), max_size=8).map(tuple),
+    timeline=st.builds(
+        Timeline,
+        links=st.lists(st.builds(Link, since_ms=times, user_id=st.none() | texts), max_size=8).map(tuple),
+        since_ms=times,
+    ),
     first_seen_ms=times,
     cold_changed=st.just(False),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from tests.reference.identity import Timeline
+from tests.reference.identity import NO_LINKS, Timeline
 
 Options = Mapping[str, Any]
 
@@ -44,7 +44,7 @@ class Device(TypedDict):
     opened: int
     newest: int | None
     events: int
-    links: Timeline
+    timeline: Timeline
     first_seen: int | None
     gone: list[tuple[Session, str | None]]
 
@@ -56,7 +56,7 @@ def new_device() -> Device:
         "opened": 0,
         "newest": None,
         "events": 0,
-        "links": [],
+        "timeline": NO_LINKS,
         "first_seen": None,
         "gone": [],
     }

@@ -46,17 +46,17 @@ class Reference:
             self.devices[event["device_id"]] = devices.new_device()
         device = self.devices[event["device_id"]]
 
-        links_before = device["links"]
+        timeline_before = device["timeline"]
         user = event.get("user_id")
         user_source = None
         if user is not None:
-            device["links"] = identity.linked(links_before, t, user)
+            device["timeline"] = identity.linked(timeline_before, t, user)
             user_source = "event"
         else:
-            user = identity.user_of_event_without_one(links_before, t)
+            user = identity.user_of_event_without_one(timeline_before, t)
             user_source = None if user is None else "device"
         if sessions.action_of(event, self.options) == "unlink":
-            device["links"] = identity.logged_out(device["links"], t)
+            device["timeline"] = identity.logged_out(device["timeline"], t)
 
         late = sessions.is_late(device, t, self.options)
         out_of_order = device["newest"] is not None and t < device["newest"]
@@ -69,7 +69,7 @@ class Reference:
         happened = {
             "new_device": new_device,
             "session_start": cause is not None,
-            "linked": device["links"] != links_before,
+            "linked": device["timeline"] != timeline_before,
             "out_of_order": out_of_order,
             "late": late,
             "clock_skew": held,

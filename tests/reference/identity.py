@@ -1,77 +1,81 @@
 """The identity rules of docs/sessions.md, as slowly and plainly as they can be said.
 
-Written from the rules, not from ``worker.core``. A timeline is a list of (since, user) pairs in order of
-time; the user is None from a logout on.
+Written from the rules, not from ``worker.core``. Links are (since, user) pairs in order of time; the user is
+None from a logout on.
 """
+
+from typing import NamedTuple
 
 LINKS = 8
 
-Timeline = list[tuple[int, str | None]]
+Links = list[tuple[int, str | None]]
 
 
-def link_in_force(links: Timeline, t: int) -> tuple[int, str | None] | None:
-    """The last link not after t; None before the first link, and without links."""
-    in_force = None
-    for link in links:
-        if link[0] <= t:
-            in_force = link
-    return in_force
+class Timeline(NamedTuple):
+    """A device's links, and whether older ones were given up."""
+
+    links: Links
+    gave_up: bool
 
 
-def user_in_force(links: Timeline, t: int) -> str | None:
-    """The user of the link in force; None where there is no link yet, and after a logout."""
-    link = link_in_force(links, t)
-    return None if link is None else link[1]
+NO_LINKS = Timeline([], gave_up=False)
 
 
-def user_of_event_without_one(links: Timeline, t: int) -> str | None:
-    """The user in force at t; before the first link its user, for the device's earlier events are theirs."""
-    if links and link_in_force(links, t) is None:
-        return links[0][1]
-    return user_in_force(links, t)
+def known_since(timeline: Timeline) -> int | None:
+    """From when on the timeline says whose the device was; None when it says so of all times."""
+    return timeline.links[0][0] if timeline.gave_up else None
 
 
-def linked(links: Timeline, t: int, user: str) -> Timeline:
-    """The timeline after an event of that user at t. One older than all of the links that are kept at most
-    changes nothing.
-    """
-    if user_in_force(links, t) == user or is_older_than_all_that_is_kept(links, t):
-        return links
-    return with_link(links, t, user)
+def is_given_up(timeline: Timeline, t: int) -> bool:
+    """Whether t is older than all that is kept, where something was given up."""
+    since = known_since(timeline)
+    return since is not None and t < since
 
 
-def logged_out(links: Timeline, t: int) -> Timeline:
+def user_in_force(timeline: Timeline, t: int) -> str | None:
+    """The user of the last link not after t; None before the first one, and after a logout."""
+    user = None
+    for since, linked_user in timeline.links:
+        if since <= t:
+            user = linked_user
+    return user
+
+
+def user_of_event_without_one(timeline: Timeline, t: int) -> str | None:
+    """The user in force at t; before the device's first link its user, for the earlier events are theirs."""
+    if timeline.links and not timeline.gave_up and t < timeline.links[0][0]:
+        return timeline.links[0][1]
+    return user_in_force(timeline, t)
+
+
+def linked(timeline: Timeline, t: int, user: str) -> Timeline:
+    """The timeline after an event of that user at t."""
+    if user_in_force(timeline, t) == user or is_given_up(timeline, t):
+        return timeline
+    return with_link(timeline, t, user)
+
+
+def logged_out(timeline: Timeline, t: int) -> Timeline:
     """The timeline after a logout at t: nobody from t + 1.
 
     Not where there is nobody to log out, nor where a link begins there already.
     """
-    if user_in_force(links, t) is None or t + 1 in [since for since, _ in links]:
-        return links
-    if is_older_than_all_that_is_kept(links, t):
-        return links
-    return with_link(links, t + 1, None)
+    if user_in_force(timeline, t) is None or t + 1 in [since for since, _ in timeline.links]:
+        return timeline
+    return with_link(timeline, t + 1, None)
 
 
-def is_older_than_all_that_is_kept(links: Timeline, t: int) -> bool:
-    """Whether t is before the oldest link of a full timeline."""
-    return len(links) == LINKS and t < links[0][0]
+def with_link(timeline: Timeline, since: int, user: str | None) -> Timeline:
+    """The timeline with this link, in place of one at the very same time; the newest are kept."""
+    others = [link for link in timeline.links if link[0] != since]
+    links = one_link_for_neighbours(sorted([*others, (since, user)], key=lambda link: link[0]))
+    return Timeline(links[-LINKS:], timeline.gave_up or len(links) > LINKS)
 
 
-def with_link(links: Timeline, since: int, user: str | None) -> Timeline:
-    """The timeline with this link, in place of one at the very same time."""
-    others = [link for link in links if link[0] != since]
-    return newest_links(one_link_for_neighbours(sorted([*others, (since, user)], key=lambda link: link[0])))
-
-
-def one_link_for_neighbours(links: Timeline) -> Timeline:
+def one_link_for_neighbours(links: Links) -> Links:
     """Of neighbours with the same user the earliest says it all."""
-    result: Timeline = []
+    result: Links = []
     for link in links:
         if not result or result[-1][1] != link[1]:
             result.append(link)
     return result
-
-
-def newest_links(links: Timeline) -> Timeline:
-    """The newest by time; older ones are given up."""
-    return links[-LINKS:]

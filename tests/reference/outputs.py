@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.reference.devices import Device, Session, is_expired
 from tests.reference.events import Reference
-from tests.reference.identity import user_of_event_without_one
+from tests.reference.identity import NO_LINKS, known_since, user_of_event_without_one
 
 Event = Mapping[str, Any]
 Row = dict[str, Any]
@@ -36,17 +36,17 @@ class Outputs:
         known = self.reference.devices.get(device_id)
         if known is not None and is_expired(known, t, self.reference.options):
             self.close_all(device_id, known)
-            if known["links"]:
+            if known["timeline"].links:
                 self.identities[device_id].append(None)
             known = None
-        links_before = [] if known is None else known["links"]
+        timeline_before = NO_LINKS if known is None else known["timeline"]
         self.reference.enriched(event, received_at)
         device = self.reference.devices[device_id]
         for session, survivor_id in device["gone"]:
             self.sessions[device_id, session["id"]] = row(device_id, device, session, survivor_id)
-        if device["links"] != links_before:
-            timeline = self.identities.setdefault(device_id, [])
-            timeline.append(identity_row(device_id, device, event, t))
+        if device["timeline"] != timeline_before:
+            rows = self.identities.setdefault(device_id, [])
+            rows.append(identity_row(device_id, device, event, t))
 
     def end(self) -> None:
         """Nothing more comes, so that every session closes."""
@@ -87,22 +87,24 @@ def session_user(device: Device, session: Session) -> str | None:
     """Its newest own user; else the device's at its end; else, after a logout, at its start."""
     if session["user"] is not None:
         return session["user"]
-    at_end = user_of_event_without_one(device["links"], session["end"])
-    return at_end if at_end is not None else user_of_event_without_one(device["links"], session["start"])
+    timeline = device["timeline"]
+    at_end = user_of_event_without_one(timeline, session["end"])
+    return at_end if at_end is not None else user_of_event_without_one(timeline, session["start"])
 
 
 def identity_row(device_id: str, device: Device, event: Event, t: int) -> Row:
     """The timeline after the event at t has changed it."""
-    newest_user = device["links"][-1][1]
+    timeline = device["timeline"]
     every_field = {
         "device_id": device_id,
         "links": [
             {"since": since} if user is None else {"since": since, "user_id": user}
-            for since, user in device["links"]
+            for since, user in timeline.links
         ],
+        "links_since": known_since(timeline),
         "first_seen": device["first_seen"],
         "linked_at": t,
         "event_id": event["id"],
-        "user_id": newest_user,
+        "user_id": timeline.links[-1][1],
     }
     return {name: value for name, value in every_field.items() if value is not None}

@@ -55,7 +55,9 @@ class Reference:
         closed = run_timers(states, clock_ms(self.clocks[-1][1], RULES), _NEVER_MS, RULES)
         self.outputs["sessions"] += encode_sessions(closed.sessions)
         self.outputs["identities"] += [
-            (device_id.encode(), None, None) for device_id, state in closed.expired.items() if state.links
+            (device_id.encode(), None, None)
+            for device_id, state in closed.expired.items()
+            if state.timeline.links
         ]
 
 

@@ -5,7 +5,7 @@ from tests.core_step import enriched, step
 from worker.core.identity import MAX_LINKS, linked, unlinked, user_at
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import SessionRules
-from worker.model.state import Link
+from worker.model.state import Link, Timeline
 
 
 def test_an_event_with_a_user_belongs_to_that_user() -> None:
@@ -64,7 +64,7 @@ def test_an_event_that_has_already_gone_out_is_not_sent_again_when_its_user_is_f
 def test_links_are_made_at_the_held_time() -> None:
     """A clock that runs ahead by a year must not give the device away for a year."""
     states = step(record(0, click("d1", at="8760:00:00", user="ann"), received_at="10:00:00")).states
-    assert states["d1"].links == (Link(ms("10:05:00"), "ann"),)
+    assert states["d1"].timeline.links == (Link(ms("10:05:00"), "ann"),)
 
 
 # --- what changes the timeline ---
@@ -111,9 +111,9 @@ def test_a_link_of_the_next_user_moves_back_to_an_earlier_sighting() -> None:
 
 def test_a_late_link_cuts_a_stretch_in_which_the_other_user_was_seen_again() -> None:
     """Ann was seen at 10 and 30; a sighting at 30 leaves no link of its own, so bob's late one takes it."""
-    links = links_after((10, "ann"), (30, "ann"), (20, "bob"))
-    assert user_at(links, 30) == "bob"
-    in_order = links_after((10, "ann"), (20, "bob"), (30, "ann"))
+    cut = timeline_after((10, "ann"), (30, "ann"), (20, "bob"))
+    assert user_at(cut, 30) == "bob"
+    in_order = timeline_after((10, "ann"), (20, "bob"), (30, "ann"))
     assert user_at(in_order, 30) == "ann"
 
 
@@ -170,16 +170,16 @@ def test_a_logout_that_names_its_user_is_a_sighting_first() -> None:
 def test_where_nobody_is_in_force_a_logout_changes_nothing() -> None:
     (alone,) = enriched(click("d1", type="logout"), rules=LOGOUT)
     assert alone.flags == ("new_device", "session_start")
-    once = links_after((10, "ann"), (20, None))
+    once = timeline_after((10, "ann"), (20, None))
     assert unlinked(once, 21) is once
     assert unlinked(once, 30) is once
 
 
 def test_before_the_first_link_nobody_is_in_force_though_the_past_is_claimed() -> None:
-    links = links_after((10, "ann"))
-    assert user_at(links, 5) == "ann"
-    assert unlinked(links, 9) is links
-    assert unlinked(links, 10) == (Link(10, "ann"), Link(11, None))
+    timeline = timeline_after((10, "ann"))
+    assert user_at(timeline, 5) == "ann"
+    assert unlinked(timeline, 9) is timeline
+    assert unlinked(timeline, 10).links == (Link(10, "ann"), Link(11, None))
 
 
 def test_a_login_at_the_very_millisecond_after_a_logout_stands_whichever_comes_first() -> None:
@@ -217,92 +217,124 @@ def test_a_late_logout_cuts_a_stretch_in_which_the_user_was_seen_again() -> None
     assert timeline((10, "ann"), (20, None), (30, "ann")) == [(10, "ann"), (21, None), (30, "ann")]
 
 
-def test_what_is_before_a_first_link_that_names_nobody_belongs_to_nobody() -> None:
-    """Seven users after a logout push out the link before it."""
-    links = links_after((1, "ann"), (2, None), *((n, f"user{n}") for n in range(10, 17)))
-    assert (len(links), links[0]) == (MAX_LINKS, Link(3, None))
-    assert user_at(links, 0) is None
-
-
 def test_a_logout_counts_among_the_eight_links() -> None:
-    eight = links_after(*((n, f"user{n}") for n in range(10, 18)))
-    assert unlinked(eight, 20)[0] == Link(11, "user11")
-    assert len(unlinked(eight, 20)) == MAX_LINKS
+    eight = timeline_after(*EIGHT)
+    after = unlinked(eight, 200)
+    assert (after.links[0], len(after.links)) == (Link(110, "user11"), MAX_LINKS)
+    assert user_at(after, 109) is None
 
 
 # --- how much is kept ---
 
 
+EIGHT = [(10 * n, f"user{n}") for n in range(10, 18)]
+"""At 100, 110, ..., 170."""
+
+
 def test_the_newest_eight_links_are_kept() -> None:
-    eleven = [(n, f"user{n}") for n in range(11)]
+    eleven = [(n, f"user{n}") for n in range(1, 12)]
     assert timeline(*eleven) == eleven[3:]
 
 
-def test_an_event_older_than_eight_links_changes_nothing_and_still_has_its_own_user() -> None:
-    eight = [(n, f"user{n}") for n in range(10, 18)]
-    links = links_after(*eight)
-    assert len(links) == MAX_LINKS
-    assert linked(links, 5, "ann") is links
-    visit = [click("d1", at=f"10:{n}:00", user=user) for n, user in eight]
-    *_, old = enriched(*visit, click("d1", at="10:05:00", user="ann"))
-    assert (old.user_id, old.user_source) == ("ann", "event")
-    assert "linked" not in old.flags
+def test_what_lies_before_the_links_that_are_kept_is_nobodys_once_one_was_given_up() -> None:
+    logins = [click("d1", at=f"{9 + n:02}:00:00", user=f"u{n}") for n in range(10)]
+    first = [click("d1", at="08:00:00", user="u0"), click("d1", at="08:10:00")]
+    _, page, *_ = enriched(*first)
+    *_, late = enriched(*first, *logins[1:], click("d1", at="08:05:00"))
+    assert (page.user_id, page.user_source) == ("u0", "device")
+    assert (late.user_id, late.user_source) == (None, None)
 
 
-def test_an_event_of_the_oldest_links_own_user_that_is_older_than_eight_links_changes_nothing() -> None:
-    """Links between the two may have been given up: that it was hers all the time is not known."""
-    links = links_after(*((n, "ann" if n % 2 else "bob") for n in range(11, 19)))
-    assert (len(links), links[0]) == (MAX_LINKS, Link(11, "ann"))
-    assert linked(links, 5, "ann") is links
-    assert linked(links, 10, "ann") is links
-    assert links_after(*((n, "ann" if n % 2 else "bob") for n in range(9, 20)), (5, "ann"))[0].since_ms == 12
-    *_, old = enriched(
-        *(click("d1", at=f"10:{n}:00", user="ann" if n % 2 else "bob") for n in range(11, 19)),
-        click("d1", at="10:05:00", user="ann"),
-    )
-    assert (old.user_id, old.user_source, "linked" in old.flags) == ("ann", "event", False)
+def test_eight_links_give_nothing_up_and_the_past_is_the_first_ones() -> None:
+    eight = timeline_after(*EIGHT)
+    assert (len(eight.links), eight.since_ms, user_at(eight, 1)) == (MAX_LINKS, 0, "user10")
 
 
-def test_the_first_of_seven_links_still_moves_back() -> None:
-    links = links_after(*((n, f"user{n}") for n in range(11, 18)))
-    assert linked(links, 5, "user11")[0] == Link(5, "user11")
+def test_with_the_ninth_link_the_oldest_that_is_kept_is_where_the_timeline_begins() -> None:
+    nine = timeline_after(*EIGHT, (180, "user18"))
+    assert (nine.since_ms, nine.links[0]) == (110, Link(110, "user11"))
+    assert [user_at(nine, t_ms) for t_ms in (1, 100, 109, 110)] == [None, None, None, "user11"]
 
 
-def test_a_logout_older_than_eight_links_changes_nothing_even_one_that_names_its_user() -> None:
-    eight = [(n, f"user{n}") for n in range(10, 18)]
-    links = links_after(*eight)
-    assert unlinked(links, 5) is links
-    visit = [click("d1", at=f"10:{n}:00", user=user) for n, user in eight]
-    late = click("d1", at="10:05:00", user="user10", type="logout")
-    *_, old, after = enriched(*visit, late, click("d1", at="10:05:01"), rules=LOGOUT)
-    assert (old.user_id, "linked" in old.flags) == ("user10", False)
-    assert (after.user_id, after.user_source) == ("user10", "device")
+def test_an_older_event_of_the_first_links_own_user_moves_it_back_though_there_are_eight() -> None:
+    assert timeline(*EIGHT, (50, "user10")) == [(50, "user10"), *EIGHT[1:]]
+    assert timeline_after(*EIGHT, (50, "user10")).since_ms == 0
+
+
+def test_an_older_event_of_another_user_is_a_ninth_link_and_is_given_up_with_the_claim() -> None:
+    """It was not the first link's user all the time, so that one claims the past no more."""
+    timeline = timeline_after(*EIGHT, (50, "ann"))
+    assert (timeline.links, timeline.since_ms) == (timeline_after(*EIGHT).links, 100)
+    assert user_at(timeline, 70) is None
+    visit = [click("d1", at=f"{n}:00:00", user=user) for n, (_, user) in enumerate(EIGHT, 10)]
+    *_, old, page = enriched(*visit, click("d1", at="09:00:00", user="ann"), click("d1", at="09:30:00"))
+    assert (old.user_id, old.user_source, "linked" in old.flags) == ("ann", "event", True)
+    assert page.user_id is None
+
+
+def test_once_links_were_given_up_nothing_older_changes_the_timeline_and_it_still_has_its_own_user() -> None:
+    """Not of the oldest kept link's own user either: that it was theirs all the time is not known."""
+    nine = timeline_after(*EIGHT, (180, "user18"))
+    for user in ("ann", "user11"):
+        assert linked(nine, 109, user) is nine
+    assert unlinked(nine, 109) is nine
+    visit = [click("d1", at=f"{n}:00:00", user=f"user{n}") for n in range(10, 19)]
+    late = click("d1", at="10:30:00", user="user11", type="logout")
+    *_, old, after = enriched(*visit, late, click("d1", at="10:30:01"), rules=LOGOUT)
+    assert (old.user_id, old.user_source, "linked" in old.flags) == ("user11", "event", False)
+    assert (after.user_id, after.user_source) == (None, None)
+
+
+def test_what_was_given_up_stays_so_when_links_become_fewer() -> None:
+    """A correction at the very time of a link may make one of two."""
+    nine = timeline_after(*EIGHT, (180, "user18"))
+    fewer = linked(nine, 120, "user11")
+    assert (len(fewer.links), fewer.since_ms) == (MAX_LINKS - 1, 110)
+    assert user_at(fewer, 105) is None
+    assert linked(fewer, 105, "user10") is fewer
+
+
+def test_the_first_of_seven_links_moves_back() -> None:
+    assert timeline(*EIGHT[:7], (50, "user10"))[0] == (50, "user10")
 
 
 def test_at_the_very_time_of_the_oldest_of_eight_links_another_user_takes_its_place() -> None:
-    eight = [(n, f"user{n}") for n in range(10, 18)]
-    assert timeline(*eight, (10, "ann")) == [(10, "ann"), *eight[1:]]
+    assert timeline(*EIGHT, (100, "ann")) == [(100, "ann"), *EIGHT[1:]]
+    assert timeline_after(*EIGHT, (100, "ann")).since_ms == 0
 
 
 def test_a_late_link_within_eight_pushes_out_the_oldest_and_what_is_before_it_then_changes_nothing() -> None:
-    eight = [(10 * n, f"user{n}") for n in range(10, 18)]
-    pushed = [(105, "ann"), *eight[1:]]
-    assert timeline(*eight, (105, "ann")) == pushed
-    assert timeline(*eight, (105, "ann"), (104, "ann")) == pushed
-    assert timeline(*eight, (105, "ann"), (100, "user10")) == pushed
+    pushed = [(105, "ann"), *EIGHT[1:]]
+    assert timeline(*EIGHT, (105, "ann")) == pushed
+    assert timeline(*EIGHT, (105, "ann"), (104, "ann")) == pushed
+    assert timeline(*EIGHT, (105, "ann"), (100, "user10")) == pushed
 
 
-def links_after(*sightings: tuple[int, str | None]) -> tuple[Link, ...]:
+def test_a_session_loses_the_user_that_the_timeline_gave_it_when_the_link_is_given_up() -> None:
+    """Its record says what late events and restitched ones say; a user of its own it keeps."""
+    page, own = click("d1", at="08:00:00"), click("d1", at="09:00:00", user="u0")
+    logins = [click("d1", at=f"{n:02}:00:00", user=f"u{n}", session="s1") for n in range(10, 18)]
+    before = step(page, own, *logins[:-1]).states
+    result = step(logins[-1], states=before)
+    ((_, identity),) = result.identities
+    assert identity is not None
+    assert (identity.links_since, identity.links[0].since) == (ms("10:00:00"), ms("10:00:00"))
+    lost = next(one for one in result.sessions if one.session_number == 1)
+    assert (lost.user_id, lost.session_id in identity.sessions) == (None, True)
+    assert 2 not in [one.session_number for one in result.sessions]
+
+
+def timeline_after(*sightings: tuple[int, str | None]) -> Timeline:
     """The timeline after these (time, user; None: a logout), in order of arrival."""
-    links: tuple[Link, ...] = ()
+    timeline = Timeline()
     for t_ms, user_id in sightings:
-        links = unlinked(links, t_ms) if user_id is None else linked(links, t_ms, user_id)
-    return links
+        timeline = unlinked(timeline, t_ms) if user_id is None else linked(timeline, t_ms, user_id)
+    return timeline
 
 
 def timeline(*sightings: tuple[int, str | None]) -> list[tuple[int, str | None]]:
-    """The same as (since, user)."""
-    return [(link.since_ms, link.user_id) for link in links_after(*sightings)]
+    """Its links as (since, user)."""
+    return [(link.since_ms, link.user_id) for link in timeline_after(*sightings).links]
 
 
 def flags(event: EnrichedEvent) -> set[str]:

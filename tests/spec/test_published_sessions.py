@@ -14,7 +14,7 @@ from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState, Link, Session
+from worker.model.state import DeviceState, Link, Session, Timeline
 
 RULES = Rules()
 
@@ -136,11 +136,11 @@ def test_a_closed_session_that_merges_has_no_reason_of_closing() -> None:
 
 def test_a_session_belongs_to_its_own_user_else_to_the_devices_at_its_end_else_at_its_start() -> None:
     session = Session("s", 1, start_ms=10, end_ms=20, client=False, cause="first")
-    assert session_user(session, (Link(10, "ann"), Link(20, "bob"))) == "bob"
-    assert session_user(session, (Link(10, "ann"), Link(20, None))) == "ann"
-    assert session_user(session, ()) is None
+    assert session_user(session, Timeline((Link(10, "ann"), Link(20, "bob")))) == "bob"
+    assert session_user(session, Timeline((Link(10, "ann"), Link(20, None)))) == "ann"
+    assert session_user(session, Timeline()) is None
     session.user_id = "eve"
-    assert session_user(session, (Link(10, "ann"),)) == "eve"
+    assert session_user(session, Timeline((Link(10, "ann"),))) == "eve"
 
 
 # --- the sessions that a user change reaches ---
@@ -154,7 +154,7 @@ def fork() -> DeviceState:
 
 def test_a_found_older_session_is_copied_and_written(fork: DeviceState) -> None:
     before, changes, (shared,) = owners_of(fork), SessionChanges(), fork.older
-    fork.links, fork.cold_changed = (Link(ms("11:00:00"), "ann"),), False
+    fork.timeline, fork.cold_changed = Timeline((Link(ms("11:00:00"), "ann"),)), False
 
     found = found_users(fork, before, changes)
 
@@ -169,7 +169,7 @@ def test_a_found_session_that_is_the_forks_own_already_is_not_copied(fork: Devic
     before, changes = owners_of(fork), SessionChanges()
     own = copy(fork.older[0])
     own.event_count = 99
-    fork.older, fork.links = (own,), (Link(ms("11:00:00"), "ann"),)
+    fork.older, fork.timeline = (own,), Timeline((Link(ms("11:00:00"), "ann"),))
     changes.add(own)
 
     found_users(fork, before, changes)
@@ -183,7 +183,7 @@ def test_a_session_is_found_as_it_is_now_not_as_it_was_before(fork: DeviceState)
     fork.current = copy(fork.current)
     now = copy(fork.older[0])
     now.event_count = 99
-    fork.older, fork.links = (now,), (Link(ms("11:00:00"), "ann"),)
+    fork.older, fork.timeline = (now,), Timeline((Link(ms("11:00:00"), "ann"),))
 
     found_users(fork, before, changes)
 
@@ -193,7 +193,7 @@ def test_a_session_is_found_as_it_is_now_not_as_it_was_before(fork: DeviceState)
 
 def test_a_found_session_that_is_remembered_no_longer_writes_nothing_cold(fork: DeviceState) -> None:
     before, changes = owners_of(fork), SessionChanges()
-    fork.older, fork.links, fork.cold_changed = (), (Link(ms("11:00:00"), "ann"),), False
+    fork.older, fork.timeline, fork.cold_changed = (), Timeline((Link(ms("11:00:00"), "ann"),)), False
 
     assert len(found_users(fork, before, changes)) == 2
 
@@ -205,7 +205,7 @@ def test_a_session_that_merged_away_is_not_found(fork: DeviceState) -> None:
     before, changes = owners_of(fork), SessionChanges()
     assert fork.current is not None
     changes.merged(fork.older[0], fork.current)
-    fork.older, fork.links = (), (Link(ms("11:00:00"), "ann"),)
+    fork.older, fork.timeline = (), Timeline((Link(ms("11:00:00"), "ann"),))
 
     assert found_users(fork, before, changes) == (fork.current.id,)
 

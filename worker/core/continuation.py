@@ -38,7 +38,7 @@ class Continuation:
         Returns the first event that is left, None where none is. ``state``, a fork that has not expired, is
         changed in place. ``limit_ms`` is the latest time that is believed: what must be held is not plain.
         """
-        session, links = state.current, state.links
+        session, links = state.current, state.timeline.links
         if (
             session is None
             or session.closed is not None

@@ -117,20 +117,20 @@ class DeviceStep:
         if state.event_count == 0:
             flags.append("new_device")
 
-        links = state.links
+        timeline = state.timeline
         unlinks = bool(rules.session.event_types) and action_of(event.type, rules.session) == "unlink"
         # Whose the sessions were before: a session that finds another user is published again.
         has_user = event.user_id is not None or unlinks
         owners = owners_of(state) if rules.publish_sessions and has_user else None
         user_source: Literal["event", "device"] | None
         if event.user_id is None:
-            user = user_at(links, t_ms)
+            user = user_at(timeline, t_ms)
             user_source = None if user is None else "device"
         else:
             user, user_source = event.user_id, "event"
-            state.links = linked(links, t_ms, user)
+            state.timeline = linked(timeline, t_ms, user)
         if unlinks:
-            state.links = unlinked(state.links, t_ms)
+            state.timeline = unlinked(state.timeline, t_ms)
 
         session, cause = add_to_session(state, event, t_ms, rules.session, self.watermark_ms, self._changes)
 
@@ -143,7 +143,7 @@ class DeviceStep:
             state.first_seen_ms = t_ms
             state.cold_changed = True
         state.event_count += 1
-        is_linked = state.links is not links
+        is_linked = state.timeline is not timeline
         if is_linked:
             flags.append("linked")
             result.devices_linked += 1
@@ -190,7 +190,7 @@ class DeviceStep:
         if expired is not None:
             armed = expired.armed
             result.sessions += close_expired(device_id, expired, rules, self._changes)
-            if rules.publish_identities and expired.links:
+            if rules.publish_identities and expired.timeline.links:
                 result.identities.append((device_id, None))
         state = DeviceState(newest_ms=t_ms, first_seen_ms=t_ms, armed=armed)
         result.states[device_id] = state

@@ -11,15 +11,15 @@ from worker.core.identity import user_at
 from worker.core.session_changes import SessionChanges
 from worker.model.events import Event
 from worker.model.outputs import EventName, IdentityRecord, LinkRecord, SessionRecord
-from worker.model.state import DeviceState, EventRef, Link, Session
+from worker.model.state import DeviceState, EventRef, Session, Timeline
 
 
-def session_user(session: Session, links: tuple[Link, ...]) -> str | None:
+def session_user(session: Session, timeline: Timeline) -> str | None:
     """Whose the session is.
 
     It is its newest own user, else the device's user at its end, else (after a logout) at its start.
     """
-    return session.user_id or user_at(links, session.end_ms) or user_at(links, session.start_ms)
+    return session.user_id or user_at(timeline, session.end_ms) or user_at(timeline, session.start_ms)
 
 
 class Owned(NamedTuple):
@@ -31,9 +31,9 @@ class Owned(NamedTuple):
 
 def owners_of(state: DeviceState) -> list[Owned]:
     """Whose each remembered session is now."""
-    links = state.links
+    timeline = state.timeline
     sessions = (*state.older, state.current) if state.current is not None else state.older
-    return [Owned(session, session_user(session, links)) for session in sessions]
+    return [Owned(session, session_user(session, timeline)) for session in sessions]
 
 
 def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges
             continue
         else:
             session = changes.sessions.get(number, session)
-        if session_user(session, state.links) == user_id:
+        if session_user(session, state.timeline) == user_id:
             continue
         if session is not current and changes.sessions.get(number) is not session:
             session = copy(session)  # it may be shared with the committed state
@@ -74,19 +74,19 @@ def session_records(device_id: str, state: DeviceState, changes: SessionChanges)
     records = []
     for number, session in changes.sessions.items():
         session.revision += 1
-        records.append(_session_record(device_id, session, state.links, changes.merged_into.get(number)))
+        records.append(_session_record(device_id, session, state.timeline, changes.merged_into.get(number)))
     return records
 
 
 def _session_record(
-    device_id: str, session: Session, links: tuple[Link, ...], merged_into: str | None
+    device_id: str, session: Session, timeline: Timeline, merged_into: str | None
 ) -> SessionRecord:
     assert session.first is not None
     assert session.last is not None
     return SessionRecord(
         session_id=session.id,
         device_id=device_id,
-        user_id=session_user(session, links),
+        user_id=session_user(session, timeline),
         session_source="client" if session.client else "assigned",
         session_number=session.number,
         session_cause=session.cause,
@@ -110,10 +110,12 @@ def _named(event: EventRef) -> EventName:
 
 def identity_record(event: Event, t_ms: int, state: DeviceState, sessions: tuple[str, ...]) -> IdentityRecord:
     """The device's timeline after ``event``, at the held time ``t_ms``, has changed it."""
+    timeline = state.timeline
     return IdentityRecord(
         device_id=event.device_id,
-        user_id=state.links[-1].user_id,
-        links=tuple(LinkRecord(link.since_ms, link.user_id) for link in state.links),
+        user_id=timeline.links[-1].user_id,
+        links=tuple(LinkRecord(link.since_ms, link.user_id) for link in timeline.links),
+        links_since=timeline.since_ms or None,
         first_seen=state.first_seen_ms,
         linked_at=t_ms,
         event_id=event.id,

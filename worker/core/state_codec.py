@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import Struct, json, msgpack
 
-from worker.model.state import DeviceState, EventRef, Link, Meta, Session
+from worker.model.state import DeviceState, EventRef, Link, Meta, Session, Timeline
 
 SCHEMA_VERSION = 1
 
@@ -51,6 +51,7 @@ class _Cold(Struct, array_like=True, gc=False):
     current_first: EventRef | None
     older: tuple[Session, ...]
     links: tuple[Link, ...]  # left empty when the hot record's newest link is the only one
+    links_since_ms: int
 
 
 _encoder = msgpack.Encoder()
@@ -81,7 +82,7 @@ def device_of_hot_key(key: bytes) -> bytes | None:
 def encode_hot(state: DeviceState) -> bytes:
     """The hot record of the device."""
     current = state.current
-    links = state.links
+    links = state.timeline.links
     hot = _Hot(
         state.newest_ms, state.opened, state.event_count, current, len(links), links[-1] if links else None
     )
@@ -98,8 +99,10 @@ def encode_hot(state: DeviceState) -> bytes:
 def encode_cold(state: DeviceState) -> bytes:
     """The cold record of the device."""
     first = state.current.first if state.current is not None else None
-    links = state.links if len(state.links) > 1 else ()
-    return _VERSION_BYTE + _encoder.encode(_Cold(state.first_seen_ms, first, state.older, links))
+    timeline = state.timeline
+    links = timeline.links if len(timeline.links) > 1 else ()
+    cold = _Cold(state.first_seen_ms, first, state.older, links, timeline.since_ms)
+    return _VERSION_BYTE + _encoder.encode(cold)
 
 
 def decode_state(hot: bytes, cold: bytes) -> DeviceState:
@@ -125,7 +128,7 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         close_at_ms=close_at_ms,
         expire_at_ms=expire_at_ms,
         older=c.older,
-        links=links,
+        timeline=Timeline(links, c.links_since_ms),
         first_seen_ms=c.first_seen_ms,
         cold_changed=False,
         armed=(close_at_ms, expire_at_ms),

@@ -111,6 +111,7 @@ class IdentityRecord(Struct, gc=False, omit_defaults=True):
     linked_at: int  # ms, the (held) time of the event that changed it
     event_id: str  # that event
     user_id: str | None = None  # whom the newest link names
+    links_since: int | None = None  # ms, once links were given up: what lies before is nobody's
     sessions: tuple[str, ...] = ()  # exactly those published again because of it
 
 

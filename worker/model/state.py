@@ -28,6 +28,17 @@ class Link(Struct, frozen=True, array_like=True, gc=False):
     user_id: str | None
 
 
+class Timeline(Struct, frozen=True, array_like=True, gc=False):
+    """Whose a device is, and since when: its newest ``links``, in order of time.
+
+    ``since_ms`` is 0 as long as no link was given up. From then on it is the time of the oldest link that is
+    kept: what lies before belongs to nobody any more.
+    """
+
+    links: tuple[Link, ...] = ()
+    since_ms: int = 0
+
+
 class Session(Struct, array_like=True, gc=False):
     """A stretch of one device's activity.
 
@@ -64,8 +75,8 @@ class DeviceState(Struct, gc=False):
     Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
     newest session: greatest end) and when it is due: ``close_at_ms`` for the first open session that may be
     due to close (0: none is open), ``expire_at_ms`` for the device itself. Cold, written only when
-    ``cold_changed``: the ``older`` sessions, most recently touched first, the timeline of ``links`` in order
-    of time, ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
+    ``cold_changed``: the ``older`` sessions, most recently touched first, the ``timeline`` of its users,
+    ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
     store's timers have, as last committed; they are not stored again.
     """
 
@@ -76,7 +87,7 @@ class DeviceState(Struct, gc=False):
     close_at_ms: int = 0
     expire_at_ms: int = 0
     older: tuple[Session, ...] = ()
-    links: tuple[Link, ...] = ()
+    timeline: Timeline = Timeline()
     first_seen_ms: int = 0
     cold_changed: bool = True
     armed: tuple[int, int] = (0, 0)

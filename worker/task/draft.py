@@ -140,7 +140,7 @@ class Draft:
         for device_id, state in result.expired.items():
             self.states[device_id] = None
             self._expired_armed[device_id] = state.armed
-            if publish_identities and state.links:
+            if publish_identities and state.timeline.links:
                 self.add_outputs("identities", [(device_id.encode(), None, None)])
 
     @property
