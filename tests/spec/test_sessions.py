@@ -185,6 +185,15 @@ def test_an_assigned_session_that_a_client_names_becomes_a_client_session() -> N
     )
 
 
+def test_any_other_name_opens_a_session_beside_an_assigned_one() -> None:
+    first, named, after = enriched(
+        click("d1", at="10:00:00"), click("d1", at="10:01:00", session="s1"), click("d1", at="10:02:00")
+    )
+    assert (first.session_number, first.session_source) == (1, "assigned")
+    assert (named.session_id, named.session_number, named.session_cause) == ("s1", 2, "client")
+    assert after.session_id == "s1", "the nearer of the two"
+
+
 def test_an_evicted_name_starts_over_as_a_new_session() -> None:
     names = ["s1", "s2", "s3", "s4", "s5", "s1"]
     *_, last = enriched(*(click("d1", at=f"1{hour}:00:00", session=name) for hour, name in enumerate(names)))
