@@ -136,6 +136,19 @@ def test_a_beacon_that_was_not_taken_leaves_its_events(page: Page, collector: Sc
     assert collector.types == ["kept"]
 
 
+def test_no_beacon_is_sent_while_attempts_fail(page: Page, collector: ScriptedCollector) -> None:
+    collector.answers = [Answer(503, {"error": "busy"}, retry_after=3_600)]
+    opened(page, collector).evaluate("addEventListener('sz', e => window.seen = 1); sz.track('kept')")
+    wait_until(page, lambda: page.evaluate("window.seen"), "an attempt failed")
+    page.evaluate("sz.track('later')")
+    opened(page, collector)
+    wait_until(page, lambda: len(collector.types) >= 3, "the next page sent them")
+    first, again, rest = collector.requests
+    assert (again.key, again.types) == (first.key, ["kept"]), "the same batch, not a beacon under another key"
+    assert rest.types == ["later"]
+    assert {request.headers["sec-fetch-mode"] for request in collector.requests} == {"cors"}
+
+
 def test_offline_events_outlive_the_page_and_come_in_order(
     context: BrowserContext, page: Page, collector: ScriptedCollector
 ) -> None:

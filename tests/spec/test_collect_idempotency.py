@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from tests.asgi_client import Answered, ask
 from tests.collect_api import Api, event
 from worker.collect.answers import Answer, stored
@@ -10,7 +12,8 @@ from worker.collect.idempotency import IdempotentAnswers
 from worker.config.key_entries import WriteKey, digest_of
 from worker.ports import Delivery, RawRecord
 
-KEY = [("idempotency-key", "k1")]
+IDEMPOTENCY_KEY = "idempotency-key"
+KEY = [(IDEMPOTENCY_KEY, "k1")]
 
 
 class Held:
@@ -147,3 +150,29 @@ def test_answers_are_kept_for_their_time_and_up_to_their_number() -> None:
         assert processed == [b"1", b"1", b"2", b"3", b"1"]
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "place"),
+    [
+        ("/v1/events", [(IDEMPOTENCY_KEY, "k" * 65)], "Idempotency-Key"),
+        ("/v1/events?idempotency_key=" + "%C3%A9" * 65, [], "?idempotency_key="),
+    ],
+)
+def test_a_key_that_is_too_long_is_answered_with_what_is_too_long_and_what_is_allowed(
+    path: str, headers: list[tuple[str, str]], place: str
+) -> None:
+    api = Api()
+    answer = (
+        api.ask(path, event(), headers=headers) if place else api.ask(path, method="GET", headers=headers)
+    )
+    assert answer.status == 400
+    if place is not None:
+        detail = f"{place}: has 65 characters, at most 64 are allowed"
+        assert answer.json == {"error": "bad_request", "detail": detail}
+    assert not api.stored()
+
+
+def test_a_key_of_64_characters_is_taken_however_many_bytes_they_are() -> None:
+    api = Api()
+    assert api.ask("/v1/events?idempotency_key=" + "%C3%A9" * 64, event()).status == 200

@@ -39,11 +39,17 @@ def check(config: ConfigPath = None) -> None:
 
 
 def print_problems(problems: "Iterable[Problem]") -> None:
-    """Print two lines for each problem; the second is the remedy, with the command to copy."""
+    """Print a line for each problem, and below those that have one remedy in common the command to copy."""
+    by_remedy: dict[str, list[Problem]] = {}
     for problem in problems:
-        grade = f"stops the {problem.stops}" if problem.fatal else "warning" if problem.unwise else "wrong"
-        typer.echo(f"{grade}: {problem.topic}: {problem.what}")
-        typer.echo(f"    remedy: {problem.remedy}")
+        by_remedy.setdefault(problem.remedy, []).append(problem)
+    for remedy, alike in by_remedy.items():
+        for problem in alike:
+            grade = (
+                f"stops the {problem.stops}" if problem.fatal else "warning" if problem.unwise else "wrong"
+            )
+            typer.echo(f"{grade}: {problem.topic}: {problem.what}")
+        typer.echo(f"    remedy: {remedy}")
 
 
 def _print_table(options: "Config", topics: "Mapping[str, Topic]", wrong: set[str]) -> None:

@@ -122,6 +122,11 @@ def over_limit(status: int, name: str, limit: int, *, closes: bool = False) -> A
     return Answer(status, b'{"error":"%b","limit":%d}' % (name.encode(), limit), closes=closes)
 
 
+def bad_request(detail: str) -> Answer:
+    """400: what is wrong with the request, where, and what is allowed."""
+    return Answer(400, b'{"error":"bad_request","detail":%b}' % json.encode(detail))
+
+
 def unavailable(name: str) -> Answer:
     """503: ``overloaded``, ``unavailable`` or ``draining``. Nothing of the request was stored."""
     return _retried(503, b'{"error":"%b"}' % name.encode())
@@ -174,7 +179,6 @@ def protocol_refusal(
 UNAUTHORIZED = error(401, "unauthorized", (b"www-authenticate", b"Bearer"))
 """Missing, unknown and disabled keys are the same."""
 
-BAD_REQUEST = error(400, "bad_request")
 ORIGIN_NOT_ALLOWED = error(403, "origin_not_allowed")
 NOT_FOUND = error(404, "not_found")
 CONFLICT = error(409, "idempotency_conflict")

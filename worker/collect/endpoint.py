@@ -154,11 +154,12 @@ class EventsEndpoint:
 
 def _idempotency_key(request: Request) -> bytes:
     """Empty where there is none. Raises RequestRefused for one that is too long to be kept."""
-    key = request.by_name.get(b"idempotency-key")
+    place, key = "Idempotency-Key", request.by_name.get(b"idempotency-key")
     if not key:
         if b"idempotency_key=" not in request.query:
             return b""
-        key = parse_query(request.query).get(b"idempotency_key", b"")
-    if len(key) > LONGEST_KEY and len(key.decode("utf-8", "replace")) > LONGEST_KEY:
-        raise RequestRefused(answers.BAD_REQUEST)
+        place, key = "?idempotency_key=", parse_query(request.query).get(b"idempotency_key", b"")
+    if len(key) > LONGEST_KEY and (length := len(key.decode("utf-8", "replace"))) > LONGEST_KEY:
+        detail = f"{place}: has {length} characters, at most {LONGEST_KEY} are allowed"
+        raise RequestRefused(answers.bad_request(detail))
     return key
