@@ -6,6 +6,7 @@ from tests.builders import click, ms
 from tests.core_step import RULES, published
 from worker.core.closing import run_timers
 from worker.model.outputs import IdentityRecord, SessionRecord
+from worker.model.rules import Rules, SessionRules
 
 
 def last_rows(sessions: Iterable[SessionRecord]) -> list[SessionRecord]:
@@ -23,8 +24,32 @@ def owner(identity: IdentityRecord, t_ms: int) -> str | None:
 def test_the_event_with_the_flag_session_start_need_not_be_the_entry_event() -> None:
     result = published(click("d", "10:10:00", id="opens"), click("d", "10:00:00", id="lands"))
     assert [event.id for event in result.enriched if "session_start" in event.flags] == ["opens"]
+    assert [event.id for event in result.enriched if event.event_number == 1] == ["opens"]
     (closed,) = run_timers(result.states, 0, ms("20:00:00"), RULES).sessions
     assert closed.entry_event.id == "lands"
+
+
+def test_events_of_one_session_may_have_several_session_starts_and_the_row_has_the_last() -> None:
+    times = ("10:10:00", "10:00:00", "10:20:00")
+    result = published(*(click("d", at) for at in times))
+    assert len({event.session_id for event in result.enriched}) == 1
+    starts = [event.session_start for event in result.enriched]
+    assert starts == [ms("10:10:00"), ms("10:00:00"), ms("10:00:00")]
+    (closed,) = run_timers(result.states, 0, ms("20:00:00"), RULES).sessions
+    assert closed.start == ms("10:00:00")
+
+
+def test_page_views_without_a_view_id_are_no_views() -> None:
+    result = published(click("d", "10:00:00"), click("d", "10:01:00"))
+    (closed,) = run_timers(result.states, 0, ms("20:00:00"), RULES).sessions
+    assert (closed.event_count, closed.view_count) == (2, 0)
+
+
+def test_passive_events_are_counted_so_one_page_view_with_a_heartbeat_has_two() -> None:
+    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
+    result = published(click("d", "10:00:00"), click("d", "10:01:00", type="ping"), rules=rules)
+    (closed,) = run_timers(result.states, 0, ms("20:00:00"), rules).sessions
+    assert (closed.event_count, closed.duration_ms) == (2, 0)
 
 
 def test_events_of_a_merged_row_count_in_the_session_that_it_merged_into_too() -> None:
