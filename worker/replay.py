@@ -71,6 +71,8 @@ class Figures(Struct):
     sessions_merged: int = 0
     devices: int = 0
     devices_linked: int = 0
+    duplicates_flagged: int = 0
+    duplicates_dropped: int = 0
     events_without_session: int = 0
     types_without_session: Counter[str] = field(default_factory=Counter)
 
@@ -214,6 +216,8 @@ class _Replay:
         figures.sessions += draft.sessions_opened
         figures.events_without_session += draft.without_session.total()
         add_types(figures.types_without_session, draft.without_session)
+        figures.duplicates_flagged += draft.duplicates_flagged
+        figures.duplicates_dropped += draft.duplicates_dropped
         self._draft = Draft(draft.meta(), 0.0)
 
     def end(self) -> None:

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from msgspec import Struct, json, structs
 
 from tests.builders import Record, click, ms, record
-from tests.core_step import step
+from tests.core_step import DECODER, NO_RECORDS
 from tests.reference.events import Reference
 from worker.core.device_step import StepResult
 from worker.core.encode import encode_step
-from worker.model.rules import EventAction, Rules, SessionRules
+from worker.core.pipeline import decode_records, process
+from worker.model.rules import EventAction, InputRules, Rules, SessionRules
 from worker.model.state import DeviceState, Session
 
 Batch = dict[str, Any]
@@ -28,7 +29,7 @@ NAMED = ("s1", "s2")
 """Session names of clients; an event may also name one that the worker has assigned."""
 
 MAX_EVENTS = 30
-DRAWN_BYTES = 20 + 10 * MAX_EVENTS
+DRAWN_BYTES = 25 + 12 * MAX_EVENTS
 """Enough for the rules and for each event's choices."""
 
 Choice = TypeVar("Choice")
@@ -39,6 +40,7 @@ class Stream(Struct, frozen=True):
 
     rules: SessionRules
     retention_ms: int
+    input: InputRules
     batches: list[Batch]
 
     @property
@@ -59,13 +61,19 @@ class Stream(Struct, frozen=True):
         return Stream(
             self.rules,
             self.retention_ms,
+            self.input,
             [batch | {"events": [event]} for batch in self.batches for event in batch["events"]],
         ).records
 
     @property
+    def all_rules(self) -> Rules:
+        """The rules as the core takes them."""
+        return Rules(input=self.input, session=self.rules, retention_ms=self.retention_ms)
+
+    @property
     def options(self) -> dict[str, Any]:
         """The rules in the reference's words."""
-        return structs.asdict(self.rules) | {"retention_ms": self.retention_ms}
+        return structs.asdict(self.input) | structs.asdict(self.rules) | {"retention_ms": self.retention_ms}
 
     def step(
         self,
@@ -74,13 +82,8 @@ class Stream(Struct, frozen=True):
         watermark_ms: int = 0,
     ) -> StepResult:
         """One call of the core over some of the records."""
-        return step(
-            *records,
-            states=states,
-            rules=self.rules,
-            retention_ms=self.retention_ms,
-            watermark_ms=watermark_ms,
-        )
+        decoded = decode_records(records, DECODER)
+        return process(decoded, states or {}, watermark_ms, NO_RECORDS, self.all_rules)
 
 
 class Choices:
@@ -97,8 +100,9 @@ class Choices:
 def any_streams() -> st.SearchStrategy[Stream]:
     """Any stream under any rules.
 
-    Several devices in a batch, late and equal times, held clocks, no times of arrival, users and sessions
-    named by clients, also sessions that the worker had assigned, devices that expire in between.
+    Ids that come again, several devices in a batch, late and equal times, held clocks, no times of arrival,
+    users and sessions named by clients, also sessions that the worker had assigned, devices that expire in
+    between.
     """
     return st.binary(min_size=DRAWN_BYTES, max_size=DRAWN_BYTES).map(stream_of)
 
@@ -111,7 +115,7 @@ def stream_of(drawn: bytes) -> Stream:
     retention_ms = Rules().retention_ms
     if retention_half_gaps is not None:
         retention_ms = max(0, retention_half_gaps * (rules.gap_ms // 2) + choose.of([0, 1, -1]))
-    stream = Stream(rules, retention_ms, [])
+    stream = Stream(rules, retention_ms, chosen_input(choose, rules), [])
     reference = Reference(stream.options)
     named = list(NAMED)
     for number in range(choose.of(range(1, MAX_EVENTS + 1))):
@@ -120,10 +124,11 @@ def stream_of(drawn: bytes) -> Stream:
         if choose.of([True, False, False]) or not stream.batches:
             stream.batches.append({"received_at": arrival, "events": []})
         name = choose.of([None, None, None, None, None, None, -1, -2, -3, 0, 1])
+        repeated = choose.of([0, 0, 0, 1, 2, 3])  # the id of so many events before
         event = click(
             choose.of(["d1", "d1", "d1", "d1", "d2"]),
             t_ms,
-            id=str(number),
+            id=str(max(0, number - repeated)),
             type=choose.of(TYPES),
             user=choose.of([None, None, None, "ann", "bob"]),
             session=None if name is None else named[name % len(named)],
@@ -131,10 +136,19 @@ def stream_of(drawn: bytes) -> Stream:
         )
         batch = stream.batches[-1]
         batch["events"].append(event)
-        session_id = reference.enriched(event, batch["received_at"]).get("session_id")
-        if session_id is not None:
-            named.append(session_id)
+        enriched = reference.enriched(event, batch["received_at"])
+        if enriched is not None and "session_id" in enriched:
+            named.append(enriched["session_id"])
     return stream
+
+
+def chosen_input(choose: Choices, rules: SessionRules) -> InputRules:
+    """What becomes of duplicates, often nothing; few ids are remembered, for about a gap."""
+    return InputRules(
+        duplicates=choose.of(["keep", "keep", "flag", "drop"]),
+        duplicates_remembered=choose.of([500, 1, 2, 3]),
+        duplicates_ms=max(1, choose.of([1, 2, 3, 4]) * (rules.gap_ms // 2) + choose.of([0, 1, -1])),
+    )
 
 
 def chosen_rules(choose: Choices) -> SessionRules:

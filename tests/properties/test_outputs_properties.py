@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.rules = Rules(session=stream.rules, retention_ms=stream.retention_ms)
+        self.rules = stream.all_rules
         self.states: dict[str, DeviceState] = {}
         self.watermark_ms = 0
         self.sessions: list[OutputRecord] = []

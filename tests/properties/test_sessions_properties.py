@@ -1,5 +1,6 @@
 """Sessions equal the slow reference on every stream, and do not depend on the order of arrival."""
 
+import hashlib
 from itertools import combinations, pairwise
 
 from hypothesis import given
@@ -40,6 +41,10 @@ def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
         assert state.newest_ms == device["newest"]
         assert [(link.since_ms, link.user_id) for link in state.timeline.links] == device["timeline"].links
         assert state.timeline.since_ms == (known_since(device["timeline"]) or 0)
+        assert state.recent_ids == b"".join(
+            hashlib.blake2b(id_.encode(), digest_size=8).digest() + t.to_bytes(6, "big")
+            for id_, t in device["recent"]
+        )
         assert {facts_of(session) for session in sessions_of(state)} == {
             (
                 s["id"],

@@ -49,6 +49,7 @@ states = st.builds(
     ),
     first_seen_ms=times,
     cold_changed=st.just(False),
+    recent_ids=st.binary(max_size=42),
 )
 
 

@@ -37,6 +37,7 @@ class Session(TypedDict):
 class Device(TypedDict):
     """All that is known of a device; ``newest`` is None before its first event.
 
+    ``recent`` are the events that it remembers to find duplicates: ids and times in order of arrival.
     ``gone`` are the sessions that the newest event made it evict, or merged away: into that id.
     """
 
@@ -46,6 +47,7 @@ class Device(TypedDict):
     events: int
     timeline: Timeline
     first_seen: int | None
+    recent: list[tuple[str, int]]
     gone: list[tuple[Session, str | None]]
 
 
@@ -58,6 +60,7 @@ def new_device() -> Device:
         "events": 0,
         "timeline": NO_LINKS,
         "first_seen": None,
+        "recent": [],
         "gone": [],
     }
 

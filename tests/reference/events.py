@@ -8,7 +8,7 @@ event is a dict with the names of the wire, absent values left out.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.reference import devices, identity, sessions
+from tests.reference import devices, duplicates, identity, sessions
 
 DEFAULTS: Mapping[str, Any] = {
     "gap_ms": 1_800_000,
@@ -19,6 +19,9 @@ DEFAULTS: Mapping[str, Any] = {
     "split_on_user_change": False,
     "event_types": {},
     "retention_ms": 396 * 86_400_000,
+    "duplicates": "keep",
+    "duplicates_remembered": 500,
+    "duplicates_ms": 86_400_000,
 }
 
 
@@ -32,19 +35,27 @@ class Reference:
 
     def process(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The enriched events of these batches, in order."""
-        return [self.enriched(event, batch["received_at"]) for batch in batches for event in batch["events"]]
+        all_events = [
+            self.enriched(event, batch["received_at"]) for batch in batches for event in batch["events"]
+        ]
+        return [event for event in all_events if event is not None]
 
-    def enriched(self, event: Mapping[str, Any], received_at: int | None) -> dict[str, Any]:
-        """One event through all rules."""
+    def enriched(self, event: Mapping[str, Any], received_at: int | None) -> dict[str, Any] | None:
+        """One event through all rules; None for a duplicate that is dropped."""
         t, held = self.held_time(event["timestamp"], received_at)
-        if received_at is not None and (self.watermark is None or t > self.watermark):
-            self.watermark = t
-
         known = self.devices.get(event["device_id"])
         new_device = known is None or devices.is_expired(known, t, self.options)
         if new_device:
             self.devices[event["device_id"]] = devices.new_device()
         device = self.devices[event["device_id"]]
+
+        duplicate = duplicates.is_duplicate(device, event, t, self.options)
+        if duplicate and self.options["duplicates"] == "drop":
+            return None
+        if not duplicate:
+            duplicates.remember(device, event, t, self.options)
+        if received_at is not None and (self.watermark is None or t > self.watermark):
+            self.watermark = t
 
         timeline_before = device["timeline"]
         user = event.get("user_id")
@@ -73,6 +84,7 @@ class Reference:
             "out_of_order": out_of_order,
             "late": late,
             "clock_skew": held,
+            "duplicate": duplicate,
         }
         place: dict[str, Any] = {}
         if session is not None:

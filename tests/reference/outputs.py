@@ -40,7 +40,8 @@ class Outputs:
                 self.identities[device_id].append(None)
             known = None
         timeline_before = NO_LINKS if known is None else known["timeline"]
-        self.reference.enriched(event, received_at)
+        if self.reference.enriched(event, received_at) is None:
+            return
         device = self.reference.devices[device_id]
         for session, survivor_id in device["gone"]:
             self.sessions[device_id, session["id"]] = row(device_id, device, session, survivor_id)

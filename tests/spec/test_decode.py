@@ -7,7 +7,7 @@ import hashlib
 import json
 
 import pytest
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from worker.core.decode import Decoder
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
@@ -17,7 +17,7 @@ EVENT = b'{"id":"e1","type":"click","device_id":"d1","timestamp":1700000000000}'
 
 
 def decode(value: bytes | None, **limits: int) -> DecodedValue:
-    return Decoder(InputRules(**limits), IdentityRules()).decode(value)
+    return Decoder(structs.replace(InputRules(), **limits), IdentityRules()).decode(value)
 
 
 def event(**fields: object) -> bytes:

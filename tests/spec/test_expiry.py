@@ -27,10 +27,10 @@ def test_a_device_is_new_again_by_its_own_time_or_by_the_expiry_clock() -> None:
     newest_ms, retention_ms = state.newest_ms, RULES.retention_ms
     last_ms = newest_ms + retention_ms + EXPIRY_DELAY_MS
 
-    assert not is_expired(state, newest_ms + retention_ms, 0, RULES)
-    assert is_expired(state, newest_ms + retention_ms + 1, 0, RULES)
-    assert not is_expired(state, newest_ms, last_ms, RULES)
-    assert is_expired(state, newest_ms, last_ms + 1, RULES)
+    assert not is_expired(state.newest_ms, newest_ms + retention_ms, 0, RULES)
+    assert is_expired(state.newest_ms, newest_ms + retention_ms + 1, 0, RULES)
+    assert not is_expired(state.newest_ms, newest_ms, last_ms, RULES)
+    assert is_expired(state.newest_ms, newest_ms, last_ms + 1, RULES)
 
 
 def test_the_clock_of_the_first_records_is_the_least_time_seen() -> None:

@@ -77,6 +77,7 @@ def describe(figures: "Figures", seconds: float) -> str:
         _line("records", figures.records, ""),
         _line("events", figures.events, f"{figures.events / max(seconds, 0.001):,.0f} a second"),
         _line("enriched", figures.enriched, f"on {figures.devices:,} devices"),
+        *_duplicates(figures),
         _line("dead letters", dead_letters, "each with its reason:" if dead_letters else ""),
     ]
     by_reason = sorted(figures.dead_letters.items(), key=lambda item: (-item[1], item[0]))
@@ -93,6 +94,12 @@ def describe(figures: "Figures", seconds: float) -> str:
             f"{number:>29,}     {name}" for name, number in figures.most_frequent_without_session().items()
         ]
     return "\n".join(lines) + "\n"
+
+
+def _duplicates(figures: "Figures") -> list[str]:
+    """What was found of them; nothing where there were none."""
+    found = (("flagged", figures.duplicates_flagged), ("dropped", figures.duplicates_dropped))
+    return [_line("duplicates", number, what) for what, number in found if number]
 
 
 def _line(name: str, number: int, remark: str) -> str:

@@ -64,6 +64,19 @@ def _sizes(config: Config) -> Iterator[Fault]:
         )
 
 
+def _duplicates(config: Config) -> Iterator[Fault]:
+    mode, of_device, window = "input.duplicates", "input.duplicates_remembered", "input.duplicates_ms"
+    if config.input.duplicates == "keep":
+        for key in (of_device, window):
+            if value_of(config, key) != value_of(Config(), key):
+                yield Fault((key, mode), "has no meaning with {1}: use flag or drop")
+    elif config.input.duplicates_ms > config.state.retention_days * 86_400_000:
+        yield Fault(
+            (window, "state.retention_days"),
+            "must not be longer than {1}, after which a silent device is forgotten with its ids",
+        )
+
+
 def _server_list(config: Config) -> Iterator[Fault]:
     for server in config.kafka.bootstrap_servers.split(","):
         match = re.fullmatch(r"(?:[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(\d{1,5})", server.strip())
@@ -207,6 +220,7 @@ CHECKS: tuple[Callable[[Config], Iterator[Fault]], ...] = (
     _names,
     _durations,
     _sizes,
+    _duplicates,
     _topics,
     _state,
     *COLLECT_CHECKS,

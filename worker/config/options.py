@@ -251,6 +251,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "input.max_text_bytes": (16, 8_192),  # ids are keys of the state, so longer ones would fill it
     "input.max_object_bytes": (2, 16 * 1024 * 1024),
     "input.max_depth": (2, 500),  # an event has data; JSON parsers give up at about 900
+    "input.duplicates_remembered": (1, 5_000),  # 70 KB of state, written whenever the device is seen
     "session.grace_ms": (0, 2**31 - 1),
     "session.max_future_ms": (0, 2**31 - 1),
     "session.max_duration_ms": (0, 2**31 - 1),

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from worker.core.closing import arm, close_expired
 from worker.core.continuation import Continuation
+from worker.core.duplicates import Duplicates, Sorted
 from worker.core.expiry import advanced, clock_ms, expires_after_ms, is_expired
 from worker.core.identity import linked, unlinked, user_at
 from worker.core.session_changes import SessionChanges
@@ -31,7 +32,8 @@ class StepResult(Struct):
     ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
     session or device more than once: its last record counts. An identity is None where the device expired and
     is new again. ``states`` has the new state of every device that had an event. ``without_session`` counts
-    the enriched events that are in no session, by type.
+    the enriched events that are in no session, by type. ``recent_ids_bytes`` is the size of each memory of
+    ids that grew.
     """
 
     watermark_ms: int
@@ -45,6 +47,9 @@ class StepResult(Struct):
     sessions_closed: int = 0
     devices_linked: int = 0
     without_session: Counter[str] = field(default_factory=Counter)
+    duplicates_flagged: int = 0
+    duplicates_dropped: int = 0
+    recent_ids_bytes: dict[str, int] = {}
 
 
 class DeviceStep:
@@ -60,6 +65,7 @@ class DeviceStep:
         self._changes = SessionChanges()  # empty between two events
         self.received_at: int | None = None
         self._extend_session = Continuation(rules, result.enriched).extend_session
+        self._duplicates = None if rules.input.duplicates == "keep" else Duplicates(rules)
         self._expires_after_ms = expires_after_ms(rules)
         self.watermark_ms = result.watermark_ms
         self.expiry = result.expiry
@@ -77,6 +83,10 @@ class DeviceStep:
         self.received_at = received_at
         limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + rules.session.max_future_ms
         expiry_ms, newest_ms = clock_ms(self.expiry, rules), 0
+        found, processed = None, len(self._result.enriched)
+        if self._duplicates is not None:
+            found = self._duplicates.sort_out(events, limit_ms, expiry_ms, forks, states)
+            events = found.events
         device_id = None
         state: DeviceState | None = None
         following = iter(events)
@@ -87,6 +97,8 @@ class DeviceStep:
                 state = forks.get(device_id)
                 if state is None and (known := states.get(device_id)) is not None:
                     state = forks[device_id] = known.fork()
+                    if found is None and state.recent_ids:  # of a time when duplicates were looked for
+                        state.recent_ids = b""
             if (
                 state is not None
                 and expiry_ms <= state.newest_ms + self._expires_after_ms
@@ -95,7 +107,7 @@ class DeviceStep:
                 event, t_ms = left, state.newest_ms
             else:
                 t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
-                if state is None or is_expired(state, t_ms, expiry_ms, rules):
+                if state is None or is_expired(state.newest_ms, t_ms, expiry_ms, rules):
                     state = self._begin_device(event.device_id, state, t_ms)
                 self.enrich(event, state, t_ms)
                 event = next(following, None)
@@ -105,6 +117,19 @@ class DeviceStep:
                 self.watermark_ms = t_ms
         if newest_ms and received_at is not None:
             self.expiry = advanced(self.expiry, newest_ms, rules)
+        if found is not None:
+            self._note_duplicates(found, processed)
+
+    def _note_duplicates(self, found: Sorted, processed: int) -> None:
+        """Flag and count the duplicates of one record, whose first enriched event is number ``processed``."""
+        result = self._result
+        for device_id, recent_ids in found.recent_ids.items():
+            result.states[device_id].recent_ids = recent_ids
+            result.recent_ids_bytes[device_id] = len(recent_ids)
+        for place in found.repeated:
+            result.enriched[processed + place].flags += ("duplicate",)
+        result.duplicates_flagged += len(found.repeated)
+        result.duplicates_dropped += found.dropped
 
     def enrich(self, event: Event, state: DeviceState, t_ms: int) -> None:
         """Apply the rules in full to one event; add the enriched event and what is to be published.

@@ -40,13 +40,13 @@ def clock_ms(clock: ExpiryClock, rules: Rules) -> int:
     return clock.at_ms if clock.records >= rules.expiry_records else 0
 
 
-def is_expired(state: DeviceState, t_ms: int, expiry_ms: int, rules: Rules) -> bool:
+def is_expired(newest_ms: int, t_ms: int, expiry_ms: int, rules: Rules) -> bool:
     """Whether the device is new again for an event at ``t_ms``, when the expiry clock says ``expiry_ms``.
 
-    It is where the event is more than the retention younger than the device's newest one, or where the clock
-    has expired the device, whether or not its state has been deleted yet.
+    ``newest_ms`` is its newest event so far. It is new again where the event is more than the retention
+    younger than that, or where the clock has expired the device, whether or not its state was deleted yet.
     """
-    return t_ms - state.newest_ms > rules.retention_ms or expiry_ms > expires_at_ms(state, rules)
+    return t_ms - newest_ms > rules.retention_ms or expiry_ms > newest_ms + expires_after_ms(rules)
 
 
 def advanced(clock: ExpiryClock, record_ms: int, rules: Rules) -> ExpiryClock:

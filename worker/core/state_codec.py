@@ -44,6 +44,7 @@ class _Hot(Struct, array_like=True, gc=False):
     current: Session | None
     link_count: int
     newest_link: Link | None
+    recent_ids: bytes | None  # None, which is a byte, where there are none
 
 
 class _Cold(Struct, array_like=True, gc=False):
@@ -84,7 +85,13 @@ def encode_hot(state: DeviceState) -> bytes:
     current = state.current
     links = state.timeline.links
     hot = _Hot(
-        state.newest_ms, state.opened, state.event_count, current, len(links), links[-1] if links else None
+        state.newest_ms,
+        state.opened,
+        state.event_count,
+        current,
+        len(links),
+        links[-1] if links else None,
+        state.recent_ids or None,
     )
     if current is None:
         packed = _encoder.encode(hot)
@@ -132,6 +139,7 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         first_seen_ms=c.first_seen_ms,
         cold_changed=False,
         armed=(close_at_ms, expire_at_ms),
+        recent_ids=h.recent_ids or b"",
     )
 
 

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, structs
 from worker.model.events import NO_JSON, Reason
 from worker.model.rules import InputRules
 
-Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew"]
+Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew", "duplicate"]
 SessionCause = Literal["first", "client", "event_type", "user_changed", "max_duration", "late", "gap"]
 CloseReason = Literal["inactivity", "end_event", "superseded", "max_duration"]
 

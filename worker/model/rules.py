@@ -140,10 +140,11 @@ name nobody (all zeros, placeholders of templates) are no entries here: ``core.p
 
 
 class InputRules(Struct, frozen=True, kw_only=True):
-    """Limits of what is accepted from the raw topic.
+    """Limits of what is accepted from the raw topic, and what becomes of an event that came before.
 
     Sizes in bytes of UTF-8: of the text itself for ids and types, of the JSON as it was sent for ``data``,
-    ``extra`` and values. ``max_depth`` counts the event object itself as 1.
+    ``extra`` and values. ``max_depth`` counts the event object itself as 1. An event is a duplicate when its
+    device remembers its id, of ``duplicates_remembered`` ids, with a time at most ``duplicates_ms`` away.
     """
 
     max_value_bytes: int = 8 * 1024 * 1024
@@ -152,6 +153,9 @@ class InputRules(Struct, frozen=True, kw_only=True):
     max_object_bytes: int = 64 * 1024
     max_properties: int = 50
     max_depth: int = 64
+    duplicates: Literal["keep", "flag", "drop"] = "keep"
+    duplicates_remembered: int = 500
+    duplicates_ms: int = 86_400_000
 
 
 EventAction = Literal["start", "passive", "end", "unlink", "normal"]

@@ -74,10 +74,11 @@ class DeviceState(Struct, gc=False):
 
     Hot: ``newest_ms`` (its newest event), ``opened`` (sessions so far), ``event_count``, ``current`` (the
     newest session: greatest end) and when it is due: ``close_at_ms`` for the first open session that may be
-    due to close (0: none is open), ``expire_at_ms`` for the device itself. Cold, written only when
-    ``cold_changed``: the ``older`` sessions, most recently touched first, the ``timeline`` of its users,
-    ``first_seen_ms`` and the current session's first event. ``armed`` are the two times that the
-    store's timers have, as last committed; they are not stored again.
+    due to close (0: none is open), ``expire_at_ms`` for the device itself; and ``recent_ids``, the packed
+    memory of ``core.duplicates``. Cold, written only when ``cold_changed``: the ``older`` sessions, most
+    recently touched first, the ``timeline`` of its users, ``first_seen_ms`` and the current session's first
+    event. ``armed`` are the two times that the store's timers have, as last committed; they are not stored
+    again.
     """
 
     newest_ms: int
@@ -91,6 +92,7 @@ class DeviceState(Struct, gc=False):
     first_seen_ms: int = 0
     cold_changed: bool = True
     armed: tuple[int, int] = (0, 0)
+    recent_ids: bytes = b""
 
     def fork(self) -> Self:
         """A copy that may be changed. Older sessions are shared: they are replaced, never changed.

@@ -2,7 +2,7 @@
 
 Knows nothing of records and transactions. Invariants: the newest state wins; a device that is found nowhere
 is new; memory holds committed states only, and none is changed in place; it holds about as many devices as
-the task's share of the memory budget allows.
+the task's share of the memory budget allows, fewer where they remember many ids of events.
 
 Memory is two generations instead of a strict least-recently-used order: when the young one is full it becomes
 the old one, and the former old one is evicted. A look-up costs one or two dict accesses and no re-ordering.
@@ -14,7 +14,7 @@ from worker.core.state_codec import cold_key, decode_state, hot_key
 from worker.errors import StateCorrupted
 from worker.model.state import DeviceState
 from worker.ports import StateStore
-from worker.task.commit_policy import MemoryBudget
+from worker.task.commit_policy import BYTES_A_DEVICE, MemoryBudget
 
 
 class DeviceCache:
@@ -25,6 +25,7 @@ class DeviceCache:
         self._budget = budget
         self._young: dict[str, DeviceState] = {}
         self._old: dict[str, DeviceState] = {}
+        self._recent_ids_bytes = 0  # of the young ones
 
     def states_of(
         self, device_ids: Iterable[str], drafted: Mapping[str, DeviceState | None]
@@ -47,18 +48,20 @@ class DeviceCache:
         """Keep these states in memory, which are committed now; None for a device that expired."""
         for device_id, state in states.items():
             if state is not None:
-                self._young[device_id] = state
+                self._add(device_id, state)
             else:
                 self._young.pop(device_id, None)
                 self._old.pop(device_id, None)
-        if len(self._young) * 2 > self._budget.devices_per_task:
+        if (len(self._young) + self._recent_ids_bytes // BYTES_A_DEVICE) * 2 > self._budget.devices_per_task:
             self._old = self._young
             self._young = {}
+            self._recent_ids_bytes = 0
 
     def clear(self) -> None:
         """Evict everything from memory: only the store is certain."""
         self._young = {}
         self._old = {}
+        self._recent_ids_bytes = 0
 
     def __len__(self) -> int:
         """How many states memory holds; a device in both generations counts twice."""
@@ -69,8 +72,15 @@ class DeviceCache:
         if state is None:
             state = self._old.get(device_id)
             if state is not None:
-                self._young[device_id] = state
+                self._add(device_id, state)
         return state
+
+    def _add(self, device_id: str, state: DeviceState) -> None:
+        if state.recent_ids:
+            before = self._young.get(device_id)
+            known_bytes = 0 if before is None else len(before.recent_ids)
+            self._recent_ids_bytes += len(state.recent_ids) - known_bytes
+        self._young[device_id] = state
 
     def _stored(self, device_id: str) -> DeviceState | None:
         hot = self._store.get(hot_key(device_id))

@@ -43,13 +43,16 @@ class Draft:
         self.watermark_ms = base.watermark_ms
         self.expiry = base.expiry
         self.records = 0
-        self.events = 0  # enriched, dead letters, or sent to other partitions
+        self.events = 0  # enriched, dead letters, dropped, or sent to other partitions
         self.events_repartitioned = 0
-        self.output_bytes = 0  # of outputs that are no upserts, and of what is sent to other partitions
+        # Of outputs that are no upserts, of what is sent to other partitions, and of devices' recent ids.
+        self.output_bytes = 0
         self.sessions_opened = 0
         self.sessions_closed = 0
         self.devices_linked = 0
         self.without_session: Counter[str] = Counter()  # enriched events in no session, by type
+        self.duplicates_flagged = 0
+        self.duplicates_dropped = 0
         self.dead_letters_by_reason: Counter[str] = Counter()
         self.last_dead_letter: str | None = None  # topic/partition/offset
         self.received_ms: int | None = None  # the earliest that was noted
@@ -97,11 +100,16 @@ class Draft:
         self.watermark_ms = result.watermark_ms
         self.expiry = result.expiry
         self.records += records
-        self.events += len(result.enriched) + len(result.dead_letters)
+        self.events += len(result.enriched) + len(result.dead_letters) + result.duplicates_dropped
         self.sessions_opened += result.sessions_opened
         self.sessions_closed += result.sessions_closed
         self.devices_linked += result.devices_linked
         self.without_session.update(result.without_session)
+        self.duplicates_flagged += result.duplicates_flagged
+        self.duplicates_dropped += result.duplicates_dropped
+        for device_id, size_bytes in result.recent_ids_bytes.items():
+            if device_id not in self.states:
+                self.output_bytes += size_bytes
         if result.dead_letters:
             self.dead_letters_by_reason.update(letter.reason for letter, _, _ in result.dead_letters)
             letter = result.dead_letters[-1][0]

@@ -30,6 +30,8 @@ class TaskStatistics:
         self.devices_linked = 0
         self.events_without_session = 0
         self.types_without_session: Counter[str] = Counter()  # the most frequent of them
+        self.duplicates_flagged = 0
+        self.duplicates_dropped = 0
         self.dead_letters: Counter[str] = Counter()  # by reason
         self.last_dead_letter: str | None = None
         self.commit_ms: list[float] = []
@@ -46,6 +48,8 @@ class TaskStatistics:
         self.devices_linked += draft.devices_linked
         self.events_without_session += draft.without_session.total()
         add_types(self.types_without_session, draft.without_session)
+        self.duplicates_flagged += draft.duplicates_flagged
+        self.duplicates_dropped += draft.duplicates_dropped
         self.dead_letters.update(draft.dead_letters_by_reason)
         self.last_dead_letter = draft.last_dead_letter or self.last_dead_letter
         self.commit_ms.append(commit_seconds * 1000)
@@ -64,6 +68,8 @@ class TaskStatistics:
         self.devices_linked += other.devices_linked
         self.events_without_session += other.events_without_session
         add_types(self.types_without_session, other.types_without_session)
+        self.duplicates_flagged += other.duplicates_flagged
+        self.duplicates_dropped += other.duplicates_dropped
         self.dead_letters.update(other.dead_letters)
         self.last_dead_letter = other.last_dead_letter or self.last_dead_letter
         self.commit_ms += other.commit_ms
@@ -78,6 +84,8 @@ class Totals(Struct):
     transactions: int = 0
     transactions_lost: int = 0
     dead_letters: int = 0
+    duplicates_flagged: int = 0
+    duplicates_dropped: int = 0
 
     def add(self, done: TaskStatistics) -> None:
         """Add an interval."""
@@ -86,6 +94,8 @@ class Totals(Struct):
         self.transactions += done.transactions
         self.transactions_lost += done.transactions_lost
         self.dead_letters += done.dead_letters.total()
+        self.duplicates_flagged += done.duplicates_flagged
+        self.duplicates_dropped += done.duplicates_dropped
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

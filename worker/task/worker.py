@@ -155,12 +155,16 @@ class Worker:
                 sessions_closed=done.sessions_closed,
                 events_without_session=done.events_without_session,
                 devices_linked=done.devices_linked,
+                duplicates_flagged=done.duplicates_flagged,
+                duplicates_dropped=done.duplicates_dropped,
                 dead_letters=dict(done.dead_letters),
                 events_total=self._totals.events,
                 records_total=self._totals.records,
                 transactions_total=self._totals.transactions,
                 transactions_lost_total=self._totals.transactions_lost,
                 dead_letters_total=self._totals.dead_letters,
+                duplicates_flagged_total=self._totals.duplicates_flagged,
+                duplicates_dropped_total=self._totals.duplicates_dropped,
                 rss_mb=round(self._resident_mb(), 1),
             )
         ]

@@ -263,8 +263,9 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     clock minus the watermark of the partition that is furthest behind. ``commit_...`` is the time that
     transactions took. ``latency_...`` is from the timestamp of a transaction's first record to its commit, by
     the wall clock; it begins at the receipt where raw has ``LogAppendTime``, else at the producer's time, and
-    is below 0 where the producer's clock is ahead. ``rss_mb`` is resident memory in MiB. Totals count all
-    partitions, also those that other workers have now.
+    is below 0 where the producer's clock is ahead. ``duplicates_...`` count what ``input.duplicates`` found;
+    dropped ones are among the events, and have no output. ``rss_mb`` is resident memory in MiB. Totals count
+    all partitions, also those that other workers have now.
 
     Alert: ``lag`` grows while ``events_per_s`` does not, or no status line for three intervals.
 
@@ -293,12 +294,16 @@ class WorkerStatus(LogEvent, frozen=True, kw_only=True):
     sessions_closed: int
     events_without_session: int
     devices_linked: int
+    duplicates_flagged: int
+    duplicates_dropped: int
     dead_letters: dict[str, int]
     events_total: int
     records_total: int
     transactions_total: int
     transactions_lost_total: int
     dead_letters_total: int
+    duplicates_flagged_total: int
+    duplicates_dropped_total: int
     rss_mb: float
 
 
