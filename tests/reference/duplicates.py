@@ -17,7 +17,7 @@ def is_duplicate(device: Device, event: Mapping[str, Any], t: int, options: Opti
 def remember(device: Device, event: Mapping[str, Any], t: int, options: Options) -> None:
     """Remember an event that is no duplicate.
 
-    The oldest arrivals are forgotten: beyond the number, and as long as they are over the window before t.
+    The oldest arrivals are dropped: beyond the number, and as long as they are over the window before t.
     """
     if options["duplicates"] == "keep":
         return

@@ -117,7 +117,7 @@ def test_ids_of_which_one_begins_or_ends_like_another_are_different() -> None:
 def test_two_events_of_one_id_may_be_a_window_apart_and_not_a_millisecond_more(
     ms_more: int, distance_ms: int, found: bool
 ) -> None:
-    """Forward and backward; the newest event has another id, so that nothing of the first is forgotten."""
+    """Forward and backward."""
     first = click("d1", ms("10:00:00"), id="a")
     second = click("d1", ms("10:00:00") + ms_more * distance_ms, id="a")
     assert flagged(run(first, second)) == [False, found]
@@ -156,9 +156,9 @@ def test_a_duplicate_is_not_remembered_so_that_the_first_event_s_time_decides() 
 # --- what is remembered ---
 
 
-def test_only_so_many_ids_are_remembered_and_the_oldest_arrivals_are_forgotten_first() -> None:
+def test_only_so_many_ids_are_remembered_and_the_oldest_arrivals_go_first() -> None:
     rules = Rules(input=InputRules(duplicates="flag", duplicates_remembered=3))
-    ids = ["a", "b", "c", "a", "d", "a", "b"]  # d makes it forget a, which makes it forget b
+    ids = ["a", "b", "c", "a", "d", "a", "b"]  # d takes the place of a, which then takes that of b
     assert flagged(run(*(click("d1", id=id_) for id_ in ids), rules=rules)) == [
         False,
         False,
@@ -170,13 +170,13 @@ def test_only_so_many_ids_are_remembered_and_the_oldest_arrivals_are_forgotten_f
     ]
 
 
-def test_ids_from_before_the_window_are_forgotten_so_that_a_quiet_device_costs_little() -> None:
+def test_ids_from_before_the_window_go_so_that_a_quiet_device_costs_little() -> None:
     first = [click("d1", ms("10:00:00") + n, id=str(n)) for n in range(10)]
     later = click("d1", ms("10:00:00") + DAY_MS + 5, id="later")
     assert len(run(*first, later).states["d1"].recent_ids) == 6 * ENTRY_BYTES
 
 
-def test_a_late_repetition_of_what_was_forgotten_is_no_duplicate() -> None:
+def test_a_late_repetition_of_what_has_left_the_memory_is_no_duplicate() -> None:
     event, later = click("d1", ms("10:00:00"), id="a"), click("d1", ms("10:00:00") + DAY_MS + 1, id="b")
     assert flagged(run(event, later, event)) == [False, False, False]
     assert flagged(run(event, event, later)) == [False, True, False]

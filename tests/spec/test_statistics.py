@@ -37,7 +37,15 @@ def test_totals_grow_from_interval_to_interval() -> None:
     totals = Totals()
     for _ in range(2):
         totals.add(counted())
-    assert totals == Totals(events=6, records=6, transactions=6, transactions_lost=6, dead_letters=4)
+    assert totals == Totals(
+        events=6,
+        records=6,
+        transactions=6,
+        transactions_lost=6,
+        dead_letters=4,
+        duplicates_flagged=6,
+        duplicates_dropped=6,
+    )
 
 
 def test_a_share_of_the_values_is_not_above_the_percentile() -> None:

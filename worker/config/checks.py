@@ -73,7 +73,7 @@ def _duplicates(config: Config) -> Iterator[Fault]:
     elif config.input.duplicates_ms > config.state.retention_days * 86_400_000:
         yield Fault(
             (window, "state.retention_days"),
-            "must not be longer than {1}, after which a silent device is forgotten with its ids",
+            "must not be longer than {1}, after which a silent device expires with its ids",
         )
 
 

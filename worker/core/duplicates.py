@@ -110,7 +110,7 @@ class Duplicates:
         return False
 
     def _remember(self, entries: bytearray, hashed: bytes, t_ms: int) -> None:
-        """Add an entry, and forget the oldest arrivals: what is too many, and what is over the window."""
+        """Add an entry, and drop the oldest arrivals: those beyond the number, and those over the window."""
         entries += hashed
         entries += t_ms.to_bytes(_TIME_BYTES, "big")
         start = max(0, len(entries) - self._most_bytes)
