@@ -29,7 +29,7 @@ NAMED = ("s1", "s2")
 """Session names of clients; an event may also name one that the worker has assigned."""
 
 MAX_EVENTS = 30
-DRAWN_BYTES = 25 + 12 * MAX_EVENTS
+DRAWN_BYTES = 26 + 12 * MAX_EVENTS
 """Enough for the rules and for each event's choices."""
 
 Choice = TypeVar("Choice")
@@ -166,6 +166,7 @@ def chosen_rules(choose: Choices) -> SessionRules:
         max_future_ms=choose.of([300_000, 1, 0]),
         remembered=choose.of([4, 2, 3, 5]),
         max_duration_ms=max(0, half_gaps * (gap_ms // 2) + ms_more) if half_gaps else 0,
+        bounce_ms=choose.of([0, 0, 1, 2, gap_ms // 2, gap_ms]),
         split_on_user_change=choose.of([False, True]),
         event_types=dict(actions[:named_types]),
     )

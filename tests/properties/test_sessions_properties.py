@@ -55,6 +55,8 @@ def test_what_is_remembered_equals_the_slow_reference(stream: Stream) -> None:
                 s["fixed_start"],
                 s["ended"],
                 s["count"],
+                s["passive"],
+                len(s["views"]),
                 s["user"],
             )
             for s in device["sessions"]
@@ -155,7 +157,7 @@ def sessions_after(events: list[RawEvent], rules: SessionRules) -> Grouping:
     }
 
 
-def facts_of(session: Session) -> tuple[str, int, int, int, bool, bool, bool, int, str | None]:
+def facts_of(session: Session) -> tuple[str, int, int, int, bool, bool, bool, int, int, int, str | None]:
     """What the rules say of a session."""
     return (
         session.id,
@@ -166,5 +168,7 @@ def facts_of(session: Session) -> tuple[str, int, int, int, bool, bool, bool, in
         session.fixed_start,
         session.ended,
         session.event_count,
+        session.passive_count,
+        len(session.views),
         session.user_id,
     )

@@ -25,9 +25,9 @@ sessions = st.builds(
     closed=st.sampled_from([None, "inactivity", "end_event", "superseded", "max_duration"]),
     revision=counts,
     event_count=counts,
-    view_count=counts,
+    passive_count=counts,
     touched=counts,
-    view_id=st.none() | texts,
+    views=st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple),
     user_id=st.none() | texts,
     user_at_ms=times,
     last=st.none() | event_refs,
@@ -74,7 +74,7 @@ def test_damaged_records_raise_nothing_but_a_value_error(state: DeviceState, dat
 @given(st.binary(max_size=60), st.binary(max_size=60))
 def test_arbitrary_bytes_raise_nothing_but_a_value_error(hot: bytes, cold: bytes) -> None:
     with contextlib.suppress(ValueError):
-        decode_state(b"\x01" + hot, b"\x01" + cold)
+        decode_state(b"\x02" + hot, b"\x02" + cold)
     with contextlib.suppress(ValueError):
         decode_meta(hot)
 

@@ -12,7 +12,8 @@ class Session(TypedDict):
     """One remembered session; times in ms. ``user`` is its newest event's that has one, at ``user_at``.
 
     ``entry`` and ``exit`` are (time, id, type) of its first and last event; ``closed`` says why it is over,
-    None while only inactivity can tell.
+    None while only inactivity can tell. ``passive`` counts its passive events, ``views``
+    are the view ids of the others.
     """
 
     id: str
@@ -29,8 +30,8 @@ class Session(TypedDict):
     cause: str
     entry: tuple[int, str, str]
     exit: tuple[int, str, str]
-    views: int
-    view: str | None
+    passive: int
+    views: frozenset[str]
     closed: str | None
 
 

@@ -16,6 +16,7 @@ DEFAULTS: Mapping[str, Any] = {
     "max_future_ms": 300_000,
     "remembered": 4,
     "max_duration_ms": 0,
+    "bounce_ms": 0,
     "split_on_user_change": False,
     "event_types": {},
     "retention_ms": 396 * 86_400_000,

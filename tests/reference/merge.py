@@ -28,8 +28,8 @@ def merged(device: Device, grown: Session, options: Options) -> Session:
         "user": whose_user["user"],
         "user_at": whose_user["user_at"],
         "exit": later["exit"] if later["end"] > earlier["end"] else earlier["exit"],
-        "views": grown["views"] + other["views"],
-        "view": grown["view"] or other["view"],
+        "passive": grown["passive"] + other["passive"],
+        "views": grown["views"] | other["views"],
         "closed": "end_event" if grown["ended"] or other["ended"] else None,
     }
     device["gone"].append((later, one["id"]))

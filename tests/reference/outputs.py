@@ -9,7 +9,7 @@ a device's timeline, has to say. Rows are dicts with the names of the wire, abse
 from collections.abc import Mapping
 from typing import Any
 
-from tests.reference.devices import Device, Session, is_expired
+from tests.reference.devices import Device, Options, Session, is_expired
 from tests.reference.events import Reference
 from tests.reference.identity import NO_LINKS, known_since, user_of_event_without_one
 
@@ -44,7 +44,9 @@ class Outputs:
             return
         device = self.reference.devices[device_id]
         for session, survivor_id in device["gone"]:
-            self.sessions[device_id, session["id"]] = row(device_id, device, session, survivor_id)
+            self.sessions[device_id, session["id"]] = row(
+                device_id, device, session, survivor_id, self.reference.options
+            )
         if device["timeline"] != timeline_before:
             rows = self.identities.setdefault(device_id, [])
             rows.append(identity_row(device_id, device, event, t))
@@ -57,12 +59,16 @@ class Outputs:
     def close_all(self, device_id: str, device: Device) -> None:
         """Inactivity closes what nothing else has closed."""
         for session in device["sessions"]:
-            self.sessions[device_id, session["id"]] = row(device_id, device, session, None)
+            self.sessions[device_id, session["id"]] = row(
+                device_id, device, session, None, self.reference.options
+            )
 
 
-def row(device_id: str, device: Device, session: Session, merged_into: str | None) -> Row:
+def row(device_id: str, device: Device, session: Session, merged_into: str | None, options: Options) -> Row:
     """The last record of a session."""
     merged = merged_into is not None
+    duration = session["end"] - session["start"]
+    active = session["count"] - session["passive"]
     every_field = {
         "session_id": session["id"],
         "device_id": device_id,
@@ -71,9 +77,11 @@ def row(device_id: str, device: Device, session: Session, merged_into: str | Non
         "session_cause": session["cause"],
         "start": session["start"],
         "end": session["end"],
-        "duration_ms": session["end"] - session["start"],
+        "duration_ms": duration,
         "event_count": session["count"],
-        "view_count": session["views"],
+        "active_count": active,
+        "view_count": min(len(session["views"]), 128),
+        "is_bounce": active <= 1 or duration < options["bounce_ms"],
         "entry_event": {"id": session["entry"][1], "type": session["entry"][2]},
         "exit_event": {"id": session["exit"][1], "type": session["exit"][2]},
         "status": "merged" if merged else "closed",

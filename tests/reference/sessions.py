@@ -35,6 +35,7 @@ def add_to_session(
         accompanied = preferred(passive_reach(device, t, options), t)
         if accompanied is not None:
             accompanied["count"] += 1
+            accompanied["passive"] += 1
         return accompanied, None
 
     cause = None
@@ -58,9 +59,10 @@ def add_to_session(
         session["exit"] = (t, event["id"], event["type"])
     session["start"] = min(session["start"], t)
     session["end"] = max(session["end"], t)
-    if event.get("view_id") not in (None, session["view"]):
-        session["view"] = event["view_id"]
-        session["views"] += 1
+    if action == "passive":
+        session["passive"] += 1
+    elif "view_id" in event:
+        session["views"] = session["views"] | {event["view_id"]}
     session["count"] += 1
     session["touched"] = device["events"]
     if event.get("user_id") is not None and t >= session["user_at"]:
@@ -198,8 +200,8 @@ def opened(
         "cause": cause,
         "entry": (t, event["id"], event["type"]),
         "exit": (t, event["id"], event["type"]),
-        "views": 0,
-        "view": None,
+        "passive": 0,
+        "views": frozenset(),
         "closed": None,
     }
     device["sessions"].append(session)

@@ -7,6 +7,7 @@ from tests.builders import RawEvent, click, ms, record
 from tests.core_step import DECODER, step
 from worker.core.continuation import Continuation
 from worker.core.sessions import session_id
+from worker.core.views import with_view
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import Rules, SessionRules
@@ -164,8 +165,7 @@ def test_state_and_session_are_as_of_the_last_event_of_the_run() -> None:
         end_ms=ms("10:05:00"),
         event_count=7,
         touched=7,
-        view_id="v1",
-        view_count=3,
+        views=with_view(before.current.views, "v2"),
         user_at_ms=ms("10:02:00"),
         last=EventRef(ms("10:05:00"), "last", "scroll"),
     )

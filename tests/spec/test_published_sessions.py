@@ -12,7 +12,7 @@ from tests.core_step import published
 from worker.core.closing import run_timers
 from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
-from worker.model.outputs import CloseReason, LinkRecord
+from worker.model.outputs import CloseReason, LinkRecord, SessionRecord
 from worker.model.rules import Rules, SessionRules
 from worker.model.state import DeviceState, Link, Session, Timeline
 
@@ -22,6 +22,11 @@ RULES = Rules()
 def after(*raw: RawEvent, rules: Rules = RULES) -> dict[str, DeviceState]:
     """The states that events leave."""
     return published(*raw, rules=rules).states
+
+
+def at_the_end(*raw: RawEvent, rules: Rules = RULES) -> list[SessionRecord]:
+    """The last records of the one device's sessions, when all are closed."""
+    return run_timers(after(*raw, rules=rules), 0, ms("47:00:00"), rules).sessions
 
 
 # --- a session merges ---
@@ -36,6 +41,40 @@ def test_a_session_that_flowed_into_another_says_into_which() -> None:
     assert gone.merged_into == survivor.session_id
     assert (survivor.session_number, survivor.status, survivor.merged_into) == (1, "open", None)
     assert survivor.event_count == 3
+
+
+# --- what it counts ---
+
+
+def test_the_active_events_are_those_whose_type_is_not_passive_however_they_joined() -> None:
+    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
+    ping = click("d", "10:01:00", type="ping")
+    for name in (None, "s1"):
+        events = [click("d", "10:00:00", session="s1"), {**ping, "session_id": name} if name else ping]
+        [row] = at_the_end(*events, rules=rules)
+        assert (row.event_count, row.active_count) == (2, 1)
+
+
+def test_a_session_of_one_active_event_is_a_bounce_whatever_passive_ones_come() -> None:
+    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
+    visit = [click("d", "10:00:00"), click("d", "10:20:00", type="ping")]
+    assert [row.is_bounce for row in at_the_end(*visit, rules=rules)] == [True]
+    assert [row.is_bounce for row in at_the_end(*visit, click("d", "10:21:00"), rules=rules)] == [False]
+
+
+def test_a_session_without_an_active_event_is_a_bounce() -> None:
+    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
+    [row] = at_the_end(click("d", "10:00:00", session="s1", type="ping"), rules=rules)
+    assert (row.active_count, row.is_bounce) == (0, True)
+
+
+def test_a_session_shorter_than_the_option_is_a_bounce_too_and_one_exactly_as_long_is_none() -> None:
+    rules = Rules(session=SessionRules(bounce_ms=10_000))
+    for last, is_bounce in (("10:00:09.999", True), ("10:00:10.000", False)):
+        [row] = at_the_end(click("d", "10:00:00"), click("d", last), rules=rules)
+        assert row.is_bounce is is_bounce
+    [row] = at_the_end(click("d", "10:00:00"), click("d", "10:00:00", id="e2"))
+    assert not row.is_bounce, "without the option two events are none, however near"
 
 
 # --- whose a session is ---

@@ -1,7 +1,10 @@
 """When two sessions become one, and what is known of them (docs/sessions.md, Out of order and merge)."""
 
+from itertools import permutations
+
 from tests.builders import click, ms
 from tests.core_step import enriched, remembered
+from worker.core.views import MAX_VIEWS
 from worker.model.rules import SessionRules
 
 
@@ -70,7 +73,7 @@ def test_a_merged_session_is_what_one_session_would_have_been() -> None:
     (merged,) = remembered(visit[2], visit[0], visit[1])
     for session in (in_order, merged):
         assert (session.start_ms, session.end_ms) == (ms("10:00:00"), ms("10:50:00"))
-        assert (session.event_count, session.view_count, session.user_id) == (3, 2, "bob")
+        assert (session.event_count, len(session.views), session.user_id) == (3, 2, "bob")
         assert session.first is not None
         assert session.last is not None
         assert (session.first.id, session.last.id, session.last.type) == ("first", "last", "purchase")
@@ -89,23 +92,27 @@ def test_a_merged_session_was_touched_last_and_is_remembered() -> None:
     assert [session.number for session in remembered(*visit)] == [1, 4, 5, 6]
 
 
-def test_after_a_merge_the_view_of_the_event_that_merged_does_not_count_again() -> None:
-    (merged,) = remembered(
-        click("d1", at="10:00:00", view="v1"),
-        click("d1", at="10:50:00", view="v2"),
-        click("d1", at="10:25:00", view="v2"),
-        click("d1", at="10:26:00", view="v2"),
-    )
-    assert merged.view_count == 2
-
-
-def test_views_sum_at_a_merge() -> None:
+def test_a_merge_counts_a_view_of_both_once() -> None:
     (merged,) = remembered(
         click("d1", at="10:00:00", view="v1"),
         click("d1", at="10:50:00", view="v1"),
-        click("d1", at="10:25:00"),
+        click("d1", at="10:55:00", view="v2"),
+        click("d1", at="10:25:00", view="v2"),
     )
-    assert merged.view_count == 2
+    assert len(merged.views) == 2
+
+
+def test_passive_events_sum_at_a_merge() -> None:
+    rules = SessionRules(event_types={"ping": "passive"})
+    (merged,) = remembered(
+        click("d1", at="10:00:00"),
+        click("d1", at="10:01:00", type="ping"),
+        click("d1", at="10:50:00"),
+        click("d1", at="10:51:00", type="ping"),
+        click("d1", at="10:25:00"),
+        rules=rules,
+    )
+    assert (merged.event_count, merged.passive_count) == (5, 2)
 
 
 def test_a_late_user_does_not_take_a_merged_session_from_its_newest_one() -> None:
@@ -117,10 +124,38 @@ def test_a_late_user_does_not_take_a_merged_session_from_its_newest_one() -> Non
 # --- What a session knows of its events ---
 
 
-def test_a_view_counts_when_it_changes() -> None:
-    views = ["v1", "v1", None, "v2", "v1"]
+VIEWS = ["v1", "v1", "v2", "v2"]
+
+
+def test_a_view_counts_once_in_whatever_order_its_events_arrive() -> None:
+    events = [click("d1", at=f"10:0{n}:00", view=view) for n, view in enumerate(VIEWS)]
+    for order in permutations(events):
+        (session,) = remembered(*order)
+        assert len(session.views) == 2
+
+
+def test_coming_back_to_a_view_and_an_event_without_one_count_nothing() -> None:
+    views = ["v1", None, "v2", "v1"]
     (session,) = remembered(*(click("d1", at=f"10:0{n}:00", view=view) for n, view in enumerate(views)))
-    assert session.view_count == 3
+    assert len(session.views) == 2
+
+
+def test_views_are_told_apart_up_to_a_bound() -> None:
+    views = [f"v{n}" for n in range(MAX_VIEWS + 2)]
+    events = [click("d1", at=f"10:{n // 60}:{n % 60}", view=view) for n, view in enumerate(views)]
+    assert [len(remembered(*events[:n])[0].views) for n in (127, 128, 130)] == [127, 128, 128]
+    apart = click("d1", at="10:50:00", view="another")
+    (merged,) = remembered(*events, apart, click("d1", at="10:30:00", view="v0"))
+    assert len(merged.views) == MAX_VIEWS == 128
+
+
+def test_a_passive_event_counts_no_view_however_it_joined() -> None:
+    rules = SessionRules(event_types={"ping": "passive"})
+    page = click("d1", at="10:00:00", session="s1", view="v1")
+    for name in (None, "s1"):
+        ping = click("d1", at="10:01:00", session=name, view="v2", type="ping")
+        (session,) = remembered(page, ping, rules=rules)
+        assert (session.event_count, session.passive_count, len(session.views)) == (2, 1, 1)
 
 
 def test_a_sessions_user_is_that_of_its_newest_event_that_has_one() -> None:

@@ -89,18 +89,19 @@ def test_a_hot_record_with_ids_as_devices_have_them_is_small() -> None:
 # --- the layout: who reads it may be another release ---
 
 
-def test_the_records_of_schema_one_never_change() -> None:
+def test_the_records_of_schema_two_never_change() -> None:
     """A change of these bytes is a new SCHEMA_VERSION: stores and changelogs outlive the release."""
     state = new_device()
     state.close_at_ms, state.expire_at_ms = 258, 772
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
     assert encode_hot(state).hex() == (
-        "010000000000000102000000000000030497cf0000019cadfd89000101dc0012d92430313963616466642d38"
-        "3930302d383030392d623532332d36656634386466313566643001cf0000019cadfd8900cf0000019cadfd89"
-        "00c2a56669727374c2c2c001010001c0c00093cf0000019cadfd8900a26531a9706167655f76696577c000c0c0"
+        "020000000000000102000000000000030497cf0000019cadfd89000101dc0012d92430313963616466642d"
+        "383930302d383030392d623532332d36656634386466313566643001cf0000019cadfd8900cf0000019cad"
+        "fd8900c2a56669727374c2c2c00101000190c00093cf0000019cadfd8900a26531a9706167655f76696577"
+        "c000c0c0"
     )
     assert encode_cold(state).hex() == (
-        "0195cf0000019cadfd890093cf0000019cadfd8900a26531a9706167655f76696577909000"
+        "0295cf0000019cadfd890093cf0000019cadfd8900a26531a9706167655f76696577909000"
     )
 
 
@@ -118,7 +119,7 @@ def test_the_times_of_the_timers_stand_in_front_where_they_are_read_without_deco
 def test_a_hot_record_of_another_schema_sets_no_timers() -> None:
     """A restore reads it before it reads the meta record that makes it refuse."""
     hot = encode_hot(new_device())
-    for other in (b"\x02" + hot[1:], b"\x02", hot[:16], b""):
+    for other in (b"\x01" + hot[1:], b"\x01", hot[:16], b""):
         assert times_of(other) == (0, 0)
 
 
@@ -131,11 +132,11 @@ def test_keys_separate_hot_from_cold_and_both_from_the_partitions_own() -> None:
     assert META_KEY not in {hot_key(""), cold_key("")}
 
 
-@pytest.mark.parametrize("version", [0, 2, 255])
+@pytest.mark.parametrize("version", [0, 1, 255])
 def test_a_record_of_another_schema_is_refused_with_both_versions_named(version: int) -> None:
     hot, cold = encode_hot(new_device()), encode_cold(new_device())
     for records in ((bytes([version]) + hot[1:], cold), (hot, bytes([version]) + cold[1:])):
-        with pytest.raises(ValueError, match=f"{version:02x}.*expected 1"):
+        with pytest.raises(ValueError, match=f"{version:02x}.*expected 2"):
             decode_state(*records)
 
 

@@ -255,6 +255,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "session.grace_ms": (0, 2**31 - 1),
     "session.max_future_ms": (0, 2**31 - 1),
     "session.max_duration_ms": (0, 2**31 - 1),
+    "session.bounce_ms": (0, 2**31 - 1),
     "session.remembered": (2, 64),  # with 1 each late event would open a session of its own
     "state.memory_mb": (16, 1_048_576),
     "state.retention_days": (1, 36_500),

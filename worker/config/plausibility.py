@@ -19,6 +19,7 @@ _MIN_MS = {
     "session.grace_ms": 10_000,
     "session.max_future_ms": 10_000,
     "session.max_duration_ms": 60_000,
+    "session.bounce_ms": 500,
     "input.duplicates_ms": 10_000,
     "kafka.heartbeat_interval_ms": 100,
     "kafka.commit_interval_ms": 10,

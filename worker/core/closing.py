@@ -58,7 +58,7 @@ def run_timers(states: Mapping[str, DeviceState], expiry_ms: int, now_ms: int, r
         fork = state.fork()
         if rules.publish_sessions:
             _close(fork, due_among(_sessions(fork), now_ms, rules.session), changes)
-            result.sessions += session_records(device_id, fork, changes)
+            result.sessions += session_records(device_id, fork, changes, rules.session)
             changes.clear()
         fork.close_at_ms = _close_at_ms(fork, rules) if rules.publish_sessions else 0
         fork.expire_at_ms = expires_at_ms(fork, rules)
@@ -75,7 +75,7 @@ def close_expired(
     ``changes`` is empty before and after.
     """
     _close(state, [session for session in _sessions(state) if session.closed is None], changes)
-    records = session_records(device_id, state, changes) if rules.publish_sessions else []
+    records = session_records(device_id, state, changes, rules.session) if rules.publish_sessions else []
     changes.clear()
     return records
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from worker.core.sessions import action_of
+from worker.core.views import with_view
 from worker.model.events import Event
 from worker.model.outputs import EnrichedEvent
 from worker.model.rules import Rules
@@ -55,7 +56,7 @@ class Continuation:
         newest_ms, event_types, reach_ms = state.newest_ms, self._event_types, self._reach_ms
         next_ms = session.end_ms + reach_ms  # what is farther from the end, or from the newest, is not plain
 
-        session_id, session_user, view_id = session.id, session.user_id, session.view_id
+        session_id, session_user, seen = session.id, session.user_id, None
         start_ms, number, count = session.start_ms, session.number, session.event_count
         device_id = event.device_id
         last: Event | None = None
@@ -80,9 +81,9 @@ class Continuation:
             if own_user is not None:
                 session_user = session.user_id = own_user
                 session.user_at_ms = t_ms
-            if view is not None and view != view_id:
-                view_id = view
-                session.view_count += 1
+            if view is not None and view != seen:  # a run of the same view is looked up once
+                seen = view
+                session.views = with_view(session.views, view)
             count += 1
             # In the order of its fields, which is twice as fast as by their names.
             self._enriched.append(EnrichedEvent(
@@ -96,7 +97,6 @@ class Continuation:
             session.event_count = count
             session.touched = state.event_count
             session.client = source == "client"
-            session.view_id = view_id
             session.end_ms = state.newest_ms = newest_ms
             session.last = EventRef(newest_ms, last.id, last.type)
         return left

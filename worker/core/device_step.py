@@ -236,7 +236,7 @@ class DeviceStep:
                 result.identities.append((event.device_id, identity_record(event, t_ms, state, found)))
         if changes.sessions:
             if rules.publish_sessions:
-                result.sessions += session_records(event.device_id, state, changes)
+                result.sessions += session_records(event.device_id, state, changes, rules.session)
             changes.clear()
             arm(state, rules)
         elif not state.close_at_ms:

@@ -9,6 +9,7 @@ merge.
 from copy import copy
 
 from worker.core.session_changes import SessionChanges
+from worker.core.views import united
 from worker.model.rules import SessionRules
 from worker.model.state import Session
 
@@ -66,9 +67,9 @@ def _merged(grown: Session, other: Session) -> Session:
     keeps, goes = _in_order(grown, other)
     merged = copy(keeps)
     merged.event_count += goes.event_count
-    merged.view_count += goes.view_count
+    merged.passive_count += goes.passive_count
+    merged.views = united(keeps.views, goes.views)
     merged.touched = grown.touched
-    merged.view_id = grown.view_id or other.view_id
     merged.ended = keeps.ended or goes.ended
     merged.closed = "end_event" if merged.ended else None
     if goes.end_ms > keeps.end_ms:

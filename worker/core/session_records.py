@@ -11,6 +11,7 @@ from worker.core.identity import user_at
 from worker.core.session_changes import SessionChanges
 from worker.model.events import Event
 from worker.model.outputs import EventName, IdentityRecord, LinkRecord, SessionRecord
+from worker.model.rules import SessionRules
 from worker.model.state import DeviceState, EventRef, Session, Timeline
 
 
@@ -69,20 +70,25 @@ def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges
     return tuple(session.id for session in sorted(found, key=lambda s: s.number))
 
 
-def session_records(device_id: str, state: DeviceState, changes: SessionChanges) -> list[SessionRecord]:
+def session_records(
+    device_id: str, state: DeviceState, changes: SessionChanges, rules: SessionRules
+) -> list[SessionRecord]:
     """The records of what changed, in order; each is the session's next revision."""
     records = []
     for number, session in changes.sessions.items():
         session.revision += 1
-        records.append(_session_record(device_id, session, state.timeline, changes.merged_into.get(number)))
+        merged_into = changes.merged_into.get(number)
+        records.append(_session_record(device_id, session, state.timeline, merged_into, rules.bounce_ms))
     return records
 
 
 def _session_record(
-    device_id: str, session: Session, timeline: Timeline, merged_into: str | None
+    device_id: str, session: Session, timeline: Timeline, merged_into: str | None, bounce_ms: int
 ) -> SessionRecord:
     assert session.first is not None
     assert session.last is not None
+    duration_ms = session.end_ms - session.start_ms
+    active_count = session.event_count - session.passive_count
     return SessionRecord(
         session_id=session.id,
         device_id=device_id,
@@ -92,9 +98,11 @@ def _session_record(
         session_cause=session.cause,
         start=session.start_ms,
         end=session.end_ms,
-        duration_ms=session.end_ms - session.start_ms,
+        duration_ms=duration_ms,
         event_count=session.event_count,
-        view_count=session.view_count,
+        active_count=active_count,
+        view_count=len(session.views),
+        is_bounce=active_count <= 1 or duration_ms < bounce_ms,
         entry_event=_named(session.first),
         exit_event=_named(session.last),
         status="merged" if merged_into is not None else "open" if session.closed is None else "closed",

@@ -15,6 +15,7 @@ from operator import attrgetter
 
 from worker.core.session_changes import SessionChanges, close, due_among
 from worker.core.session_merging import merge_neighbours
+from worker.core.views import with_view
 from worker.model.events import Event
 from worker.model.outputs import SessionCause
 from worker.model.rules import EventAction, SessionRules
@@ -75,6 +76,10 @@ def add_to_session(
         changes.add(session)
     else:
         session = _extend(state, sessions, target, event, t_ms, changes)
+    if action == "passive":  # it joined by its session id
+        session.passive_count += 1
+    elif event.view_id is not None:
+        session.views = with_view(session.views, event.view_id)
     if action == "end":
         session.ended = True
         close(session, "end_event", changes)
@@ -224,6 +229,7 @@ def _count(state: DeviceState, target: Session, changes: SessionChanges) -> Sess
         state.older = tuple(older)
         state.cold_changed = True
     target.event_count += 1
+    target.passive_count += 1
     if target.closed is not None:
         changes.add(target)
     return target
@@ -238,9 +244,6 @@ def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
     if t_ms < session.start_ms or session.first is None:
         session.start_ms = t_ms
         session.first = EventRef(t_ms, event.id, event.type)
-    if event.view_id is not None and event.view_id != session.view_id:
-        session.view_id = event.view_id
-        session.view_count += 1
     if event.user_id is not None and (session.user_id is None or t_ms >= session.user_at_ms):
         session.user_id = event.user_id
         session.user_at_ms = t_ms

@@ -21,7 +21,7 @@ from msgspec import Struct, json, msgpack
 
 from worker.model.state import DeviceState, EventRef, Link, Meta, Session, Timeline
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 META_KEY = b"m"
 _HOT = b"h"

@@ -85,7 +85,9 @@ class SessionRecord(Struct, gc=False, omit_defaults=True):
     end: int  # ms, its last event's time
     duration_ms: int
     event_count: int
-    view_count: int  # changes of view_id
+    active_count: int  # those of them whose type is not passive
+    view_count: int  # distinct view_ids of the active ones; 128: that many or more
+    is_bounce: bool  # at most one active event, or shorter than session.bounce_ms
     entry_event: EventName  # the first, by event time
     exit_event: EventName  # the last, by event time
     status: SessionStatus

@@ -167,6 +167,8 @@ nothing: ``normal`` excepts a type from what ``*`` says.
 class SessionRules(Struct, frozen=True, kw_only=True):
     """How events become sessions. Durations in milliseconds; ``max_duration_ms`` 0 is no limit.
 
+    ``bounce_ms``: shorter sessions are bounces, whatever happened in them; 0 is none.
+
     ``event_types`` maps a type, or ``*`` for all others, to what it does. ``remembered`` is how many sessions
     of a device are kept; the others are evicted.
 
@@ -179,6 +181,7 @@ class SessionRules(Struct, frozen=True, kw_only=True):
     max_future_ms: int = 300_000
     remembered: int = 4
     max_duration_ms: int = 0
+    bounce_ms: int = 0
     split_on_user_change: bool = False
     event_types: dict[str, EventAction] = field(default_factory=dict)
 

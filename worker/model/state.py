@@ -45,8 +45,8 @@ class Session(Struct, array_like=True, gc=False):
     ``fixed_start``: opened by an event that nothing older may join. ``ended``: closed by an event of its own,
     so that its end stays. ``closed`` says why it was last closed, None while it is open; ``revision`` counts
     how often it was published. ``touched`` counts the device's events: the value at the last one that joined.
-    ``view_id`` is the last one seen, to count changes. ``user_id`` is that of the newest event that has one,
-    at ``user_at_ms``.
+    ``passive_count`` are the events among ``event_count`` whose type is passive, ``views`` the distinct views
+    of the others (``core.views``). ``user_id`` is that of the newest event that has one, at ``user_at_ms``.
     """
 
     id: str
@@ -60,9 +60,9 @@ class Session(Struct, array_like=True, gc=False):
     closed: CloseReason | None = None
     revision: int = 0
     event_count: int = 0
-    view_count: int = 0
+    passive_count: int = 0
     touched: int = 0
-    view_id: str | None = None
+    views: tuple[int, ...] = ()
     user_id: str | None = None
     user_at_ms: int = 0
     last: EventRef | None = None

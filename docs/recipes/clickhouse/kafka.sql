@@ -15,7 +15,9 @@ create table sessions_queue (
     `end` Int64,
     duration_ms Int64,
     event_count UInt64,
+    active_count UInt64,
     view_count UInt64,
+    is_bounce Bool,
     entry_event Tuple(id String, type String),
     exit_event Tuple(id String, type String),
     status String,
@@ -30,7 +32,8 @@ create table sessions_queue (
 create materialized view sessions_fed to sessions as
 select
     device_id, session_id, session_source, session_number, session_cause,
-    `start` as start_ms, `end` as end_ms, duration_ms, event_count, view_count,
+    `start` as start_ms, `end` as end_ms, duration_ms,
+    event_count, active_count, view_count, is_bounce,
     entry_event.type as entry_type, exit_event.type as exit_type,
     status, close_reason, user_id, merged_into, revision, _offset as place
 from sessions_queue;

@@ -6,14 +6,15 @@
 create or replace view sessions as
 select
     device_id, session_id, session_source, session_number, session_cause,
-    "start" as start_ms, "end" as end_ms, duration_ms, event_count, view_count,
+    "start" as start_ms, "end" as end_ms, duration_ms,
+    event_count, active_count, view_count, is_bounce,
     entry_event.type as entry_type, exit_event.type as exit_type,
     status, close_reason, user_id, merged_into,
     epoch_ms("start")::date as day  -- in UTC, as it began
 from read_json('sessions.ndjson', format = 'newline_delimited', columns = {
     device_id: 'VARCHAR', session_id: 'VARCHAR', session_source: 'VARCHAR', session_number: 'BIGINT',
     session_cause: 'VARCHAR', "start": 'BIGINT', "end": 'BIGINT', duration_ms: 'BIGINT',
-    event_count: 'BIGINT', view_count: 'BIGINT',
+    event_count: 'BIGINT', active_count: 'BIGINT', view_count: 'BIGINT', is_bounce: 'BOOLEAN',
     entry_event: 'STRUCT(id VARCHAR, type VARCHAR)', exit_event: 'STRUCT(id VARCHAR, type VARCHAR)',
     status: 'VARCHAR', close_reason: 'VARCHAR', user_id: 'VARCHAR', merged_into: 'VARCHAR'
 });
