@@ -66,7 +66,7 @@ def test_a_session_that_may_merge_with_several_merges_with_the_nearest_first() -
 def test_a_merged_session_is_what_one_session_would_have_been() -> None:
     visit = [
         click("d1", at="10:00:00", id="first", user="ann", view="v1"),
-        click("d1", at="10:25:00", id="between"),
+        click("d1", at="10:25:00", id="between", view="v1"),
         click("d1", at="10:50:00", id="last", user="bob", view="v2", type="purchase"),
     ]
     (in_order,) = remembered(*visit)
@@ -134,10 +134,15 @@ def test_a_view_counts_once_in_whatever_order_its_events_arrive() -> None:
         assert len(session.views) == 2
 
 
-def test_coming_back_to_a_view_and_an_event_without_one_count_nothing() -> None:
-    views = ["v1", None, "v2", "v1"]
+def test_coming_back_to_a_view_counts_nothing() -> None:
+    views = ["v1", "v2", "v1"]
     (session,) = remembered(*(click("d1", at=f"10:0{n}:00", view=view) for n, view in enumerate(views)))
     assert len(session.views) == 2
+
+
+def test_an_event_without_a_view_counts_none() -> None:
+    (session,) = remembered(click("d1", at="10:00:00", view="v1"), click("d1", at="10:01:00"))
+    assert len(session.views) == 1
 
 
 def test_views_are_told_apart_up_to_a_bound() -> None:
