@@ -13,7 +13,7 @@ from worker.ports import StateRecord
 from worker.task.draft import Draft
 
 BASE = Meta(
-    schema=1, incarnation="b2f1", raw_topic="events.raw", next_offsets={"events.raw": 10}, watermark_ms=5
+    schema=2, incarnation="b2f1", raw_topic="events.raw", next_offsets={"events.raw": 10}, watermark_ms=5
 )
 
 
