@@ -145,7 +145,7 @@ def test_an_event_without_a_view_counts_none() -> None:
     assert len(session.views) == 1
 
 
-def test_views_are_told_apart_up_to_a_bound() -> None:
+def test_views_are_counted_up_to_a_bound() -> None:
     views = [f"v{n}" for n in range(MAX_VIEWS + 2)]
     events = [click("d1", at=f"10:{n // 60}:{n % 60}", view=view) for n, view in enumerate(views)]
     assert [len(remembered(*events[:n])[0].views) for n in (127, 128, 130)] == [127, 128, 128]

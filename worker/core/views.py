@@ -7,7 +7,7 @@ which views were added or united; it is the number of distinct ones, or the boun
 from zlib import crc32
 
 MAX_VIEWS = 128
-"""The most views of a session that are told apart: a count of 128 means 128 or more."""
+"""The most views of a session that are kept: a count of 128 means 128 or more."""
 
 Views = tuple[int, ...]
 """32 bits of each view, in order of arrival."""
