@@ -36,9 +36,9 @@ class CollectorProcess(WorkerProcess):
         self.url = f"http://127.0.0.1:{self.port}"
         self.admin_url = f"http://127.0.0.1:{self.admin_port}"
 
-    def start_and_wait(self, timeout_s: float = 60.0) -> None:
+    def start_and_wait(self, timeout_s: float = 60.0, module: str = "worker") -> None:
         """Start it, and return as soon as ``/readyz`` is 200. TimeoutError, with its log, where it is not."""
-        self.start()
+        self.start(module)
         try:
             wait_until(self._is_ready_or_ended, what=f"{self.name} is ready", timeout_s=timeout_s)
         except TimeoutError as error:

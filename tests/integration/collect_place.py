@@ -7,7 +7,7 @@ process of it outlives the block.
 import asyncio
 import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,12 @@ from worker.model.events import Event
 from worker.model.rules import IdentityRules, InputRules
 
 KEY = "wk_" + "e" * 30
+
+
+def key_entry(name: str, key: str, *lines: str) -> str:
+    """An entry of the file of keys."""
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return "\n".join(["[[keys]]", f'name = "{name}"', f'sha256 = "{digest}"', *lines, ""])
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,21 @@ class CollectPlace:
 
 @contextmanager
 def collecting(
-    bootstrap_servers: str, directory: Path, options: Mapping[str, str] | None = None
+    bootstrap_servers: str,
+    directory: Path,
+    options: Mapping[str, str] | None = None,
+    *,
+    more_keys: str = "",
+    module: str = "worker",
+    make_topics: Callable[[Deployment], Awaitable[None]] = lambda deployment: deployment.create_topics(3),
 ) -> Iterator[CollectPlace]:
-    """Such a place, with a raw topic of three partitions; ``options`` are more variables of the collector."""
+    """Such a place, with a raw topic of three partitions.
+
+    ``options`` are more variables of the collector, ``more_keys`` entries of its file; ``module`` is another
+    one that runs the command line.
+    """
     keys = directory / "keys.toml"
-    digest = hashlib.sha256(KEY.encode()).hexdigest()
-    keys.write_text(f'[[keys]]\nname = "example"\nsha256 = "{digest}"\norigins = ["*"]\n')
+    keys.write_text(key_entry("example", KEY, 'origins = ["*"]') + more_keys)
     variables = {
         "COLLECT_KEYS_FILE": str(keys),
         "COLLECT_ANONYMOUS": "true",
@@ -61,8 +76,12 @@ def collecting(
     }
     prefix = f"collect-{uuid.uuid4().hex[:8]}."
     with Deployment(bootstrap_servers, prefix, directory, variables) as deployment:
-        asyncio.run(deployment.create_topics(3))
+        asyncio.run(_awaited(make_topics(deployment)))
         collector = CollectorProcess(deployment.environment, directory)
         deployment.workers.append(collector)
-        collector.start_and_wait()
+        collector.start_and_wait(module=module)
         yield CollectPlace(collector, deployment)
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work

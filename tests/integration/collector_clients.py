@@ -84,6 +84,14 @@ def stored(deployment: Deployment) -> list[str]:
     return [element["id"] for value in values for element in value]
 
 
+def pending(collector: CollectorProcess) -> float:
+    """The bytes of requests that wait, by its own figures."""
+    _, metrics = ask(collector.admin_port, "GET", "/metrics")
+    assert isinstance(metrics, str)
+    (line,) = [line for line in metrics.splitlines() if line.startswith("sessionizer_collect_pending_bytes ")]
+    return float(line.split()[1])
+
+
 @dataclass
 class Senders:
     """Some clients that send one event after another, until nobody listens any more."""

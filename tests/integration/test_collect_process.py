@@ -20,6 +20,7 @@ from tests.integration.collector_clients import (
     ask,
     event,
     made,
+    pending,
     post,
     stored,
     write_keys,
@@ -252,10 +253,3 @@ def test_the_drain_outlasts_the_time_that_an_acknowledgement_may_take(
         senders.join()
         assert senders.broken == []
         assert senders.answered.keys() == {503}
-
-
-def pending(collector: CollectorProcess) -> float:
-    _, metrics = ask(collector.admin_port, "GET", "/metrics")
-    assert isinstance(metrics, str)
-    (line,) = [line for line in metrics.splitlines() if line.startswith("sessionizer_collect_pending_bytes ")]
-    return float(line.split()[1])
