@@ -90,6 +90,7 @@ def test_a_level_silences_what_is_below_it(capsys: pytest.CaptureFixture[str]) -
         telemetry.emit(example(kind))
     assert {line["event"] for line in lines(capsys)} == {
         *("worker.failed", "collect.failed", "collect.internal_error", "live.failed"),
+        "live.internal_error",
     }
 
 
