@@ -28,6 +28,10 @@ TYPES = ("page_view", "purchase", "ping")
 NAMED = ("s1", "s2")
 """Session names of clients; an event may also name one that the worker has assigned."""
 
+FEW_USERS = (None, None, None, "ann", "bob")
+MANY_USERS = (None, *(f"user{number}" for number in range(12)))
+"""Of a device that so many share older links are given up."""
+
 MAX_EVENTS = 30
 DRAWN_BYTES = 26 + 12 * MAX_EVENTS
 """Enough for the rules and for each event's choices."""
@@ -101,8 +105,8 @@ def any_streams() -> st.SearchStrategy[Stream]:
     """Any stream under any rules.
 
     Ids that come again, several devices in a batch, late and equal times, held clocks, no times of arrival,
-    users and sessions named by clients, also sessions that the worker had assigned, devices that expire in
-    between.
+    users, few or many, sessions named by clients, also sessions that the worker had assigned, devices that
+    expire in between.
     """
     return st.binary(min_size=DRAWN_BYTES, max_size=DRAWN_BYTES).map(stream_of)
 
@@ -117,6 +121,7 @@ def stream_of(drawn: bytes) -> Stream:
         retention_ms = max(0, retention_half_gaps * (rules.gap_ms // 2) + choose.of([0, 1, -1]))
     stream = Stream(rules, retention_ms, chosen_input(choose, rules), [])
     reference = Reference(stream.options)
+    users = choose.of([FEW_USERS, FEW_USERS, MANY_USERS])
     named = list(NAMED)
     for number in range(choose.of(range(1, MAX_EVENTS + 1))):
         t_ms = chosen_time(choose, rules)
@@ -130,7 +135,7 @@ def stream_of(drawn: bytes) -> Stream:
             t_ms,
             id=str(max(0, number - repeated)),
             type=choose.of(TYPES),
-            user=choose.of([None, None, None, "ann", "bob"]),
+            user=choose.of(users),
             session=None if name is None else named[name % len(named)],
             view=choose.of([None, "v1", "v2"]),
         )

@@ -40,6 +40,7 @@ class Outputs:
                 self.identities[device_id].append(None)
             known = None
         timeline_before = NO_LINKS if known is None else known["timeline"]
+        first_seen_before = None if known is None else known["first_seen"]
         if self.reference.enriched(event, received_at) is None:
             return
         device = self.reference.devices[device_id]
@@ -47,7 +48,8 @@ class Outputs:
             self.sessions[device_id, session["id"]] = row(
                 device_id, device, session, survivor_id, self.reference.options
             )
-        if device["timeline"] != timeline_before:
+        is_earlier = first_seen_before is not None and device["first_seen"] != first_seen_before
+        if device["timeline"] != timeline_before or (is_earlier and device["timeline"].links):
             rows = self.identities.setdefault(device_id, [])
             rows.append(identity_row(device_id, device, event, t))
 

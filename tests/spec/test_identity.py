@@ -310,20 +310,6 @@ def test_a_late_link_within_eight_pushes_out_the_oldest_and_what_is_before_it_th
     assert timeline(*EIGHT, (105, "ann"), (100, "user10")) == pushed
 
 
-def test_a_session_loses_the_user_that_the_timeline_gave_it_when_the_link_is_given_up() -> None:
-    """Its record says what late events and restitched ones say; a user of its own it keeps."""
-    page, own = click("d1", at="08:00:00"), click("d1", at="09:00:00", user="u0")
-    logins = [click("d1", at=f"{n:02}:00:00", user=f"u{n}", session="s1") for n in range(10, 18)]
-    before = step(page, own, *logins[:-1]).states
-    result = step(logins[-1], states=before)
-    ((_, identity),) = result.identities
-    assert identity is not None
-    assert (identity.links_since, identity.links[0].since) == (ms("10:00:00"), ms("10:00:00"))
-    lost = next(one for one in result.sessions if one.session_number == 1)
-    assert (lost.user_id, lost.session_id in identity.sessions) == (None, True)
-    assert 2 not in [one.session_number for one in result.sessions]
-
-
 def timeline_after(*sightings: tuple[int, str | None]) -> Timeline:
     """The timeline after these (time, user; None: a logout), in order of arrival."""
     timeline = Timeline()

@@ -164,7 +164,8 @@ class DeviceStep:
             result.sessions_opened += 1
         if behind_ms <= 0:
             state.newest_ms = t_ms
-        if t_ms < state.first_seen_ms:
+        is_earliest = t_ms < state.first_seen_ms
+        if is_earliest:
             state.first_seen_ms = t_ms
             state.cold_changed = True
         state.event_count += 1
@@ -172,7 +173,8 @@ class DeviceStep:
         if is_linked:
             flags.append("linked")
             result.devices_linked += 1
-        self._publish(event, state, t_ms, owners, is_linked)
+        changes_identity = is_linked or (is_earliest and bool(state.timeline.links))
+        self._publish(event, state, t_ms, owners, changes_identity)
 
         if behind_ms > 0:
             flags.append("out_of_order")
@@ -222,15 +224,15 @@ class DeviceStep:
         return state
 
     def _publish(
-        self, event: Event, state: DeviceState, t_ms: int, owners: list[Owned] | None, is_linked: bool
+        self, event: Event, state: DeviceState, t_ms: int, owners: list[Owned] | None, changes_identity: bool
     ) -> None:
-        """Add the records of sessions that changed and of a changed timeline; set the device's timers.
+        """Add the records of sessions and of the identity that changed; set the device's timers.
 
         ``owners``: whose the sessions were before, where the event may have changed that.
         """
         rules, result, changes = self._rules, self._result, self._changes
         found = found_users(state, owners, changes) if owners is not None else ()
-        if is_linked:
+        if changes_identity:
             state.cold_changed = True
             if rules.publish_identities:
                 result.identities.append((event.device_id, identity_record(event, t_ms, state, found)))

@@ -117,7 +117,7 @@ def _named(event: EventRef) -> EventName:
 
 
 def identity_record(event: Event, t_ms: int, state: DeviceState, sessions: tuple[str, ...]) -> IdentityRecord:
-    """The device's timeline after ``event``, at the held time ``t_ms``, has changed it."""
+    """The device's timeline and its earliest time, after ``event`` at the held time ``t_ms`` changed them."""
     timeline = state.timeline
     return IdentityRecord(
         device_id=event.device_id,

@@ -105,11 +105,11 @@ class LinkRecord(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class IdentityRecord(Struct, gc=False, omit_defaults=True):
-    """A device's timeline of links after a change: an upsert on the identities topic, keyed by device."""
+    """A device's links and earliest time after a change: an upsert on the identities topic, by device."""
 
     device_id: str
     links: tuple[LinkRecord, ...]  # in order of time, the newest 8
-    first_seen: int  # ms, the device's earliest event time
+    first_seen: int  # ms, the device's earliest (held) event time
     linked_at: int  # ms, the (held) time of the event that changed it
     event_id: str  # that event
     user_id: str | None = None  # whom the newest link names
