@@ -145,7 +145,8 @@ def owned(output: Path) -> Iterable[tuple[dict[str, Any], str | None]]:
         t_ms = held_ms(event)
         if event.get("user_source") != "event" and timeline and t_ms >= timeline["first_seen"]:
             links = timeline["links"]
-            user = next((link for link in reversed(links) if link["since"] <= t_ms), links[0]).get("user_id")
+            before = {} if "links_since" in timeline else links[0]
+            user = next((link for link in reversed(links) if link["since"] <= t_ms), before).get("user_id")
         yield event, user
 
 

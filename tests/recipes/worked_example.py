@@ -63,6 +63,10 @@ def lines() -> Lines:
         # Two devices whose clients gave their sessions the same id; one of them buys.
         arrived(click("kiosk-1", "12:00:00", session="s1"), click("kiosk-1", "12:01:00", session="s1")),
         arrived(click("kiosk-2", "12:00:00", session="s1", type="purchase")),
+        # A till with ten users: 08:10 went out as u0's, whose link was given up since. It is not u2's.
+        arrived(click("till", "08:00:00", user="u0", type="login"), click("till", "08:10:00")),
+        *(arrived(click("till", f"{8 + n:02}:00:00", user=f"u{n}", type="login")) for n in range(1, 10)),
+        arrived(click("till", "08:05:00"), at="17:00:00"),
         # Expired, and another's when it comes back: what fay looked at stays hers.
         arrived(
             click("sold", "10:00:00", user="fay", type="login"),
@@ -82,13 +86,14 @@ FIGURES: dict[str, list[Row]] = {
     "sessions_a_day": [
         {
             "day": "2026-03-02",
-            "sessions": 15,
-            "devices": 13,
-            "users": 5,  # ann, bob, eve, fay, vic
+            "sessions": 26,
+            "devices": 14,
+            "users": 15,  # ann, bob, eve, fay, vic, u0 to u9
             "still_open": 0,
             # bouncer laptop phone offline shared(2) ahead(2) beating backwards hasty twins kiosk(2) sold
-            "events_a_session": (1 + 5 + 3 + 5 + 3 + 1 + 2 + 1 + 2 + 3 + 3 + 2 + 2 + 1 + 2) / 15,
-            "minutes_a_session": (0 + 25 + 25 + 100 + 22 + 0 + 5 + 0 + 0 + 2 + 2 + 0 + 1 + 0 + 5) / 15,
+            # till(11: session 1 was evicted when 08:05 came)
+            "events_a_session": (1 + 5 + 3 + 5 + 3 + 1 + 2 + 1 + 2 + 3 + 3 + 2 + 2 + 1 + 2 + 2 + 9 + 1) / 26,
+            "minutes_a_session": (0 + 25 + 25 + 100 + 22 + 0 + 5 + 0 + 0 + 2 + 2 + 0 + 1 + 0 + 5 + 10) / 26,
         },
         {
             "day": "2027-04-06",
@@ -103,17 +108,17 @@ FIGURES: dict[str, list[Row]] = {
     "bounce_rate": [
         {"entry_type": entry_type, "sessions": sessions, "bounces": bounces, "bounce_percent": percent}
         for entry_type, sessions, bounces, percent in (
-            ("page_view", 6, 1, 100 / 6),
+            ("login", 11, 9, 900 / 11),
+            ("page_view", 7, 2, 200 / 7),
             ("product_view", 5, 0, 0.0),
             ("purchase", 2, 1, 50.0),
             ("add_to_cart", 1, 1, 100.0),
-            ("login", 1, 0, 0.0),
             ("logout", 1, 1, 100.0),
         )
     ],
     "conversion": [
         # laptop, offline, backwards, hasty, kiosk-2
-        {"day": "2026-03-02", "sessions": 15, "with_purchase": 5, "conversion_percent": 100 / 3},
+        {"day": "2026-03-02", "sessions": 26, "with_purchase": 5, "conversion_percent": 500 / 26},
         {"day": "2027-04-06", "sessions": 1, "with_purchase": 0, "conversion_percent": 0.0},
     ],
     "funnel": [
@@ -125,9 +130,10 @@ FIGURES: dict[str, list[Row]] = {
     "whose_events": [
         {"as_delivered": before, "as_known_now": now, "events": events, "devices": devices}
         for before, now, events, devices in (
+            ("device", "nobody", 1, 1),  # till
             ("device", "somebody", 7, 5),
-            ("event", "somebody", 9, 6),
-            ("nobody", "nobody", 19, 8),
+            ("event", "somebody", 19, 7),
+            ("nobody", "nobody", 20, 9),
             ("nobody", "somebody", 4, 3),  # laptop twice, ahead, sold
         )
     ],

@@ -42,13 +42,14 @@ create table identities_queue (
     device_id String,
     user_id Nullable(String),
     first_seen Int64,
-    links Array(Tuple(since Int64, user_id Nullable(String)))
+    links Array(Tuple(since Int64, user_id Nullable(String))),
+    links_since Nullable(Int64)
 ) engine = Kafka settings
     kafka_broker_list = 'localhost:9092', kafka_topic_list = 'events.identities',
     kafka_group_name = 'clickhouse-identities', kafka_format = 'JSONEachRow';
 
 create materialized view identities_fed to identities as
-select device_id, user_id, first_seen as first_seen_ms, links, _offset as place
+select device_id, user_id, first_seen as first_seen_ms, links, links_since as links_since_ms, _offset as place
 from identities_queue;
 
 -- `data` comes as it was sent: the engine takes an object as text where the column is a String.

@@ -35,6 +35,7 @@ create table identities (
     user_id Nullable(String),
     first_seen_ms Int64,
     links Array(Tuple(since Int64, user_id Nullable(String))),
+    links_since_ms Nullable(Int64),
     place UInt64
 ) engine = ReplacingMergeTree(place) order by device_id;
 
@@ -56,14 +57,19 @@ create table events (
     data String
 ) engine = ReplacingMergeTree order by (device_id, partition, place);
 
--- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past.
+-- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past,
+-- unless links before it were given up: then that is nobody's.
 create view links as
 select
     device_id,
-    if(number = 1, least(first_seen_ms, link.since), link.since) as since_ms,
+    if(number = 1 and links_since_ms is null, least(first_seen_ms, link.since), link.since) as since_ms,
     link.user_id as user_id
 from identities final
-array join links as link, arrayEnumerate(links) as number;
+array join links as link, arrayEnumerate(links) as number
+union all
+select device_id, first_seen_ms as since_ms, null as user_id
+from identities final
+where first_seen_ms < links_since_ms;
 
 -- Events, each with the user that it belongs to as known now (`user_now`) and who did it (`person`): that user,
 -- or else the device. An event's own user stays. What is older than all the timeline knows stays as delivered.

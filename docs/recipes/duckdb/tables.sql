@@ -32,18 +32,25 @@ from read_json('enriched.ndjson', format = 'newline_delimited', columns = {
 });
 
 create or replace view identities as
-select device_id, first_seen as first_seen_ms, links
+select device_id, first_seen as first_seen_ms, links, links_since as links_since_ms
 from read_json('identities.ndjson', format = 'newline_delimited', columns = {
-    device_id: 'VARCHAR', first_seen: 'BIGINT', links: 'STRUCT(since BIGINT, user_id VARCHAR)[]'
+    device_id: 'VARCHAR', first_seen: 'BIGINT', links: 'STRUCT(since BIGINT, user_id VARCHAR)[]',
+    links_since: 'BIGINT'
 });
 
--- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past.
+-- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past,
+-- unless links before it were given up: then that is nobody's.
 create or replace view links as
 select
     device_id,
-    case when place = 1 then least(first_seen_ms, links[place].since) else links[place].since end as since_ms,
+    case
+        when place = 1 and links_since_ms is null then least(first_seen_ms, links[place].since)
+        else links[place].since
+    end as since_ms,
     links[place].user_id as user_id
-from (select *, unnest(range(1, len(links) + 1)) as place from identities);
+from (select *, unnest(range(1, len(links) + 1)) as place from identities)
+union all
+select device_id, first_seen_ms, null from identities where first_seen_ms < links_since_ms;
 
 -- Events, each with the user that it belongs to as known now (`user_now`) and who did it (`person`): that user,
 -- or else the device. An event's own user stays. What is older than all the timeline knows stays as delivered.

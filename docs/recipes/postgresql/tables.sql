@@ -38,6 +38,7 @@ create table identities (
     user_id text,
     first_seen_ms bigint not null,
     links jsonb not null,
+    links_since_ms bigint,
     place bigint not null
 );
 
@@ -81,16 +82,19 @@ exception when untranslatable_character or numeric_value_out_of_range then
 end
 $$;
 
--- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past.
+-- One row a link: from `since_ms` on the device is `user_id`'s, or nobody's. The first one claims the past,
+-- unless links before it were given up: then that is nobody's.
 create view links as
 select
     device_id,
     case
-        when number = 1 then least(first_seen_ms, (link ->> 'since')::bigint)
+        when number = 1 and links_since_ms is null then least(first_seen_ms, (link ->> 'since')::bigint)
         else (link ->> 'since')::bigint
     end as since_ms,
     link ->> 'user_id' as user_id
-from identities, jsonb_array_elements(links) with ordinality as listed(link, number);
+from identities, jsonb_array_elements(links) with ordinality as listed(link, number)
+union all
+select device_id, first_seen_ms, null from identities where first_seen_ms < links_since_ms;
 
 -- Events, each with the user that it belongs to as known now (`user_now`) and who did it (`person`): that user,
 -- or else the device. An event's own user stays. What is older than all the timeline knows stays as delivered.

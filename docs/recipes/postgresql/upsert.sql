@@ -54,13 +54,16 @@ expired as (
         and identities.place < newest.place
 )
 insert into identities
-select device_id, value ->> 'user_id', (value ->> 'first_seen')::bigint, value -> 'links', place
+select
+    device_id, value ->> 'user_id', (value ->> 'first_seen')::bigint, value -> 'links',
+    (value ->> 'links_since')::bigint, place
 from newest
 where value is not null
 on conflict (device_id) do update set
     user_id = excluded.user_id,
     first_seen_ms = excluded.first_seen_ms,
     links = excluded.links,
+    links_since_ms = excluded.links_since_ms,
     place = excluded.place
 where excluded.place > identities.place;
 
