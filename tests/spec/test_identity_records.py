@@ -2,7 +2,7 @@
 
 from itertools import permutations
 
-from tests.builders import click, ms, record
+from tests.builders import RawEvent, Record, click, ms, record
 from tests.core_step import step
 from worker.core.device_step import StepResult
 from worker.core.session_records import session_user
@@ -30,7 +30,11 @@ def test_an_earlier_event_that_comes_late_publishes_the_identity_with_the_new_fi
 
 def test_first_seen_is_in_the_end_the_earliest_held_time_in_any_order_of_arrival() -> None:
     held = record(0, click("d1", at="20:00:00"), received_at="08:00:00")
-    events = [click("d1", at="10:00:00", user="ann"), click("d1", at="09:00:00"), held]
+    events: list[RawEvent | Record] = [
+        click("d1", at="10:00:00", user="ann"),
+        click("d1", at="09:00:00"),
+        held,
+    ]
     for arrival in permutations(events):
         states: dict[str, DeviceState] = {}
         published: list[IdentityRecord] = []
