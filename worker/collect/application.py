@@ -9,12 +9,15 @@ import itertools
 import os
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
+
+from msgspec import structs
 
 from worker.collect import answers
 from worker.collect.answers import Answer, Header, header_list
-from worker.collect.endpoint import EventsEndpoint, Request
+from worker.collect.endpoint import EventsEndpoint
+from worker.collect.head_facts import HeadFacts, Request, SentHead, facts_of, header_values
 from worker.collect.observer import Observer
 from worker.collect.static_files import static_answers
 from worker.collect.storage import smaller_limits
@@ -86,20 +89,36 @@ class Application:
             body = await self._rest_of_body(message, receive)
             if body is None:
                 return
-        started_s = self._clock.monotonic()
-        by_name = header_values(list(scope["headers"]))
-        request_id = by_name.get(b"x-request-id", b"")
-        if not _is_request_id(request_id):
-            request_id = next(self._request_ids)
-        if len(body) > self._most_body_bytes:
-            answer = answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
-        else:
-            answer = await self._answer(scope, by_name, body, request_id, started_s)
-        self._observer.answered(answer.status, self._clock.monotonic() - started_s)
+        client = scope.get("client")
+        facts = self._facts(scope["method"], _raw_path(scope), scope["query_string"], list(scope["headers"]))
+        answer, request_id = await self._respond(facts, body, client[0] if client else None)
         headers = header_list(answer, request_id, self.draining)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
+
+    def respond(self, head: SentHead, body: bytes, peer: str | None) -> Awaitable[tuple[Answer, bytes]]:
+        """The answer to a request, and its id: without ASGI, for a server that reads whole requests."""
+        if head.note is None:
+            head.note = self._facts(head.method, head.raw_path, head.query, head.headers)
+        return self._respond(head.note, body, peer)
+
+    async def _respond(self, facts: HeadFacts, body: bytes, peer: str | None) -> tuple[Answer, bytes]:
+        started_s = self._clock.monotonic()
+        request_id = facts.request_id or next(self._request_ids)
+        if len(body) > self._most_body_bytes:
+            answer = answers.over_limit(413, "too_large", self._most_body_bytes, closes=True)
+        else:
+            request = Request(facts, body, peer, request_id, self._clock.wall_ms(), started_s)
+            try:
+                answer = await facts.respond(request)
+            except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
+                self._observer.failed(trace_of(error))
+                answer = answers.INTERNAL
+        self._observer.answered(answer.status, self._clock.monotonic() - started_s)
+        if self.draining and not answer.closes:
+            answer = structs.replace(answer, closes=True)
+        return answer, request_id
 
     async def _rest_of_body(self, message: Message, receive: Receive) -> bytes | None:
         """The body that comes in more than one message, read no further than it is too large.
@@ -115,32 +134,20 @@ class Application:
             message = await receive()
         return None
 
-    async def _answer(
-        self, scope: Scope, by_name: Mapping[bytes, bytes], body: bytes, request_id: bytes, now_s: float
-    ) -> Answer:
-        methods = self._routes.get(_raw_path(scope))
+    def _facts(self, method: str, path: bytes, query: bytes, headers: Sequence[Header]) -> HeadFacts:
+        """What the head of a request says."""
+        methods = self._routes.get(path)
         if methods is None:
-            return answers.NOT_FOUND
-        respond = methods.get(scope["method"])
-        if respond is None:
-            return answers.method_not_allowed(", ".join(methods))
-        client = scope.get("client")
-        try:
-            return await respond(
-                Request(
-                    scope["headers"],
-                    by_name,
-                    scope["query_string"],
-                    body,
-                    client[0] if client else None,
-                    request_id,
-                    self._clock.wall_ms(),
-                    now_s,
-                )
-            )
-        except Exception as error:  # noqa: BLE001  whatever failed, the sender gets an answer
-            self._observer.failed(trace_of(error))
-            return answers.INTERNAL
+            respond = _always(answers.NOT_FOUND)
+        elif method in methods:
+            respond = methods[method]
+        else:
+            respond = _always(answers.method_not_allowed(", ".join(methods)))
+        by_name = header_values(headers)
+        request_id = by_name.get(b"x-request-id", b"")
+        if not _is_request_id(request_id):
+            request_id = b""
+        return facts_of(respond, request_id, by_name, headers, query)
 
     def _routes_with(self, other_paths: tuple[str, ...]) -> dict[bytes, dict[str, _Respond]]:
         """Path -> method -> what answers. A path of ``collect.paths`` takes events and images."""
@@ -157,18 +164,6 @@ class Application:
 
     async def _readiness(self, _: Request) -> Answer:
         return _OK if self.ready() else answers.unavailable("draining" if self.draining else "unavailable")
-
-
-def header_values(headers: Sequence[Header]) -> dict[bytes, bytes]:
-    """Header name -> its value; of several of one name all, joined by commas.
-
-    >>> header_values([(b"a", b"1"), (b"b", b"2"), (b"a", b"3")])
-    {b'a': b'1, 3', b'b': b'2'}
-    """
-    by_name = dict(headers)
-    if len(by_name) < len(headers):
-        by_name = {name: b", ".join([value for key, value in headers if key == name]) for name in by_name}
-    return by_name
 
 
 def trace_of(error: BaseException) -> str:

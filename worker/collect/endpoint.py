@@ -8,45 +8,24 @@ limit.
 
 import functools
 import uuid
-from collections.abc import Mapping, Sequence
-
-from msgspec import Struct
 
 from worker.collect import answers
-from worker.collect.answers import Answer, Header, RequestRefused
+from worker.collect.answers import Answer, RequestRefused
 from worker.collect.event_context import EventContext
 from worker.collect.forms import read_form
-from worker.collect.idempotency import LONGEST_KEY, IdempotentAnswers
+from worker.collect.head_facts import Request
+from worker.collect.idempotency import IdempotentAnswers
 from worker.collect.inflation import MalformedError, TooLargeError, inflate
-from worker.collect.media_types import encoding_of, is_supported
 from worker.collect.observer import Observer
 from worker.collect.pixel_events import pixel_event
 from worker.collect.queries import parse_query
 from worker.collect.rate_limits import RateLimits
 from worker.collect.storage import EventStorage, Submission, smaller_limits
-from worker.collect.write_keys import ANONYMOUS, KeySource, WriteKey, key_of_request, may_use
+from worker.collect.write_keys import ANONYMOUS, KeySource, WriteKey, may_use
 from worker.config.options import Config
 from worker.ports import Clock, RawProducer
 
 _MEBIBYTE = 1024 * 1024
-
-
-class Request(Struct, frozen=True, gc=False):
-    """A request whose body is there. Header names are in lower case; ``query`` is as it was sent.
-
-    ``headers`` are as they came; ``by_name`` has those of one name joined by commas. ``peer``: the address of
-    the other end of the connection, None where it has none. Two clocks after the last byte of the body:
-    ``received_at_ms`` is the wall clock, ``now_s`` the monotonic one.
-    """
-
-    headers: Sequence[Header]
-    by_name: Mapping[bytes, bytes]
-    query: bytes
-    body: bytes
-    peer: str | None
-    request_id: bytes
-    received_at_ms: int
-    now_s: float
 
 
 class EventsEndpoint:
@@ -71,9 +50,9 @@ class EventsEndpoint:
 
     async def post(self, request: Request) -> Answer:
         """The answer to ``POST /v1/events``."""
+        head = request.head
         try:
-            named = key_of_request(request.headers, request.query)
-            key = None if named is None else self._admitted(named, request)
+            key = None if head.key_text is None else self._admitted(head.key_text, request)
             text = self._text_of(request)
             body = read_form(text, self._limits.max_events, self._limits.max_depth)
             if key is None:
@@ -86,38 +65,40 @@ class EventsEndpoint:
 
     async def pixel(self, request: Request) -> Answer:
         """The answer to ``GET /v1/pixel.gif``: an image, where the key may write."""
+        head = request.head
         try:
-            key = self._admitted(key_of_request(request.headers, request.query), request)
-            value = pixel_event(parse_query(request.query), str(uuid.uuid4()), request.received_at_ms)
-            answer = await self._store(request, key, value, request.query)
+            key = self._admitted(head.key_text, request)
+            value = pixel_event(parse_query(head.query), str(uuid.uuid4()), request.received_at_ms)
+            answer = await self._store(request, key, value, head.query)
         except RequestRefused as refused:
             answer = refused.answer
         return answers.pixel(answer) if answer.status in (200, 400) else answer
 
     def _admitted(self, text: bytes | None, request: Request) -> WriteKey:
         """The write key, which may be used for this request. Raises RequestRefused."""
-        key = self._keys.find(text) if text is not None else self._without_key
-        if key is None:
-            raise RequestRefused(answers.UNAUTHORIZED)
-        if b"origin" in request.by_name:
-            origins = [value for name, value in request.headers if name == b"origin"]
-            if not may_use(key, origins):
+        head = request.head
+        key = head.key
+        if key is None or text is not head.key_text or head.keys_version != self._keys.version:
+            key = self._keys.find(text) if text is not None else self._without_key
+            if key is None:
+                raise RequestRefused(answers.UNAUTHORIZED)
+            if not may_use(key, head.origins):
                 raise RequestRefused(answers.ORIGIN_NOT_ALLOWED)
-        size_bytes = len(request.body) or len(request.query)
+            if text is head.key_text:
+                head.key, head.keys_version = key, self._keys.version
+        size_bytes = len(request.body) or len(head.query)
         if wait_s := self._rates.wait_s(key, size_bytes, request.now_s):
             raise RequestRefused(answers.rate_limited(wait_s))
         return key
 
     def _text_of(self, request: Request) -> bytes:
         """The body, decompressed. Raises RequestRefused."""
-        if not is_supported(request.by_name.get(b"content-type", b"")):
-            raise RequestRefused(answers.UNSUPPORTED_MEDIA_TYPE)
-        encoding = encoding_of(request.by_name.get(b"content-encoding", b""))
-        if encoding is None:
-            raise RequestRefused(answers.UNSUPPORTED_ENCODING)
+        head = request.head
+        if head.refusal is not None:
+            raise RequestRefused(head.refusal)
         most_bytes = self._limits.max_value_bytes
         try:
-            return inflate(request.body, encoding, most_bytes)
+            return inflate(request.body, head.encoding, most_bytes)
         except MalformedError:
             raise RequestRefused(answers.MALFORMED_ENCODING) from None
         except TooLargeError:
@@ -139,8 +120,10 @@ class EventsEndpoint:
             value, key, request.request_id, request.received_at_ms, request.now_s, sent_at
         )
         if self._context is not None:
-            submission.context = self._context.of(request.peer, request.headers) or b""
-        repetition_key = _idempotency_key(request)
+            submission.context = self._context.of(request.peer, request.head.headers) or b""
+        repetition_key = request.head.repetition_key
+        if isinstance(repetition_key, Answer):
+            raise RequestRefused(repetition_key)
         self.pending_bytes += held
         try:
             if not repetition_key:
@@ -150,16 +133,3 @@ class EventsEndpoint:
             return answer or answers.CONFLICT
         finally:
             self.pending_bytes -= held
-
-
-def _idempotency_key(request: Request) -> bytes:
-    """Empty where there is none. Raises RequestRefused for one that is too long to be kept."""
-    place, key = "Idempotency-Key", request.by_name.get(b"idempotency-key")
-    if not key:
-        if b"idempotency_key=" not in request.query:
-            return b""
-        place, key = "?idempotency_key=", parse_query(request.query).get(b"idempotency_key", b"")
-    if len(key) > LONGEST_KEY and (length := len(key.decode("utf-8", "replace"))) > LONGEST_KEY:
-        detail = f"{place}: has {length} characters, at most {LONGEST_KEY} are allowed"
-        raise RequestRefused(answers.bad_request(detail))
-    return key

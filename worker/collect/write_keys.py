@@ -27,7 +27,10 @@ _INDEXED_BYTES = 8
 
 
 class KeySource(Protocol):
-    """The write keys of now."""
+    """The write keys of now. ``version`` changes whenever they do."""
+
+    @property
+    def version(self) -> int: ...
 
     def find(self, key: bytes) -> WriteKey | None:
         """The key as it is configured; None where it is unknown or disabled."""
@@ -39,6 +42,7 @@ class WriteKeys:
 
     def __init__(self, keys: Sequence[WriteKey] = ()) -> None:
         self._by_digest: dict[bytes, list[WriteKey]] = {}
+        self.version = 0
         self.replace(keys)
 
     def replace(self, keys: Sequence[WriteKey]) -> None:
@@ -48,6 +52,7 @@ class WriteKeys:
             if not key.disabled:
                 by_digest.setdefault(key.sha256[:_INDEXED_BYTES], []).append(key)
         self._by_digest = by_digest
+        self.version += 1
 
     def find(self, key: bytes) -> WriteKey | None:
         """The key as it is configured; None where it is unknown or disabled."""

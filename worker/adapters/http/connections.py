@@ -8,10 +8,11 @@ sweep from the others.
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from worker.adapters.http.limits import HttpLimits
+from worker.adapters.http.request_heads import Head, KnownHeads
 
 Headers = list[tuple[bytes, bytes]]
 Refusal = Callable[[int, str], tuple[Headers, bytes]]
@@ -21,6 +22,27 @@ _ENDED_AT_ONCE = 32
 
 Message = MutableMapping[str, Any]
 Application = Callable[[Message, Callable[[], Any], Callable[[Message], Any]], Any]
+
+
+class Reply(Protocol):
+    """An answer that is whole. ``headers``: the same tuple for many answers. ``closes``: it is the last."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]: ...
+    @property
+    def body(self) -> bytes: ...
+    @property
+    def closes(self) -> bool: ...
+
+
+Respond = Callable[[Head, bytes, str | None], Awaitable[tuple[Reply, bytes]]]
+"""Head, body and address of the peer -> the answer, and a value of ``x-request-id`` for it.
+
+The short way past ASGI, without scopes and messages, for an application whose answers are whole: one that has
+a method ``respond`` is asked so.
+"""
 
 
 def plain_refusal(_: int, reason: str) -> tuple[Headers, bytes]:
@@ -75,8 +97,18 @@ class Connections:
     """
 
     __slots__ = (
-        *("application", "counters", "date_line", "draining", "half_read", "handshakes", "limits"),
-        *("on_failure", "open", "pending_bytes", "refusal", "state", "stopping", "tasks"),
+        *("application", "counters", "date_line", "draining", "half_read", "handshakes", "heads"),
+        *(
+            "limits",
+            "on_failure",
+            "open",
+            "pending_bytes",
+            "refusal",
+            "respond",
+            "state",
+            "stopping",
+            "tasks",
+        ),
     )
 
     def __init__(
@@ -89,11 +121,13 @@ class Connections:
         self.application = application
         self.limits = limits
         self.refusal = refusal
+        self.respond: Respond | None = getattr(application, "respond", None)
         self.on_failure = on_failure
         self.counters = HttpCounters()
         self.open: set[Any] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.half_read: dict[Swept, None] = {}
+        self.heads = KnownHeads()
         self.handshakes = 0
         self.pending_bytes = 0
         self.draining = False

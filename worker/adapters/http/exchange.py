@@ -7,9 +7,9 @@ connection ends. Invariants: an answer that is not streamed is one write; nothin
 import asyncio
 from typing import Any, Protocol
 
-from worker.adapters.http.connections import Connections, Message
+from worker.adapters.http.connections import Connections, Message, Respond
 from worker.adapters.http.request_reader import Request
-from worker.adapters.http.response_head import ResponseHead
+from worker.adapters.http.response_head import ResponseHead, shared_head
 
 
 class Line(Protocol):
@@ -67,28 +67,31 @@ class Exchange:
 
     def scope(self, scheme: str, peer: Any, own: Any) -> Message:
         """What the application is called with. ``peer`` and ``own`` are addresses."""
-        request = self.request
+        head = self.request.head
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": request.version,
+            "http_version": head.version,
             "scheme": scheme,
             "client": peer,
             "server": own,
-            "method": request.method.decode("ascii"),
+            "method": head.method,
             "root_path": "",
-            "path": request.path,
-            "raw_path": request.raw_path,
-            "query_string": request.query,
-            "headers": request.headers,
+            "path": head.path,
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.all_headers(self.request.body),
             "state": self._shared.state.copy(),
         }
 
-    async def run(self, scope: Message) -> None:
+    async def run(self, scheme: str, peer: Any, own: Any) -> None:
         """The application's whole work on this request, with an answer where it fails to give one."""
         shared = self._shared
         try:
-            await shared.application(scope, self.receive, self.send)
+            if shared.respond is not None:
+                await self._respond(shared.respond, peer[0] if peer else None)
+                return
+            await shared.application(self.scope(scheme, peer, own), self.receive, self.send)
             if not self.is_ended and not self._line.is_lost:
                 raise RuntimeError("the application returned without a whole answer")
         except asyncio.CancelledError:
@@ -101,6 +104,23 @@ class Exchange:
             self._fail()
         finally:
             self._line.ended(self)
+
+    async def _respond(self, respond: Respond, peer: str | None) -> None:
+        """The answer of an application that is asked without ASGI."""
+        request, line = self.request, self._line
+        head = request.head
+        body, request.body, self._body = request.body, b"", None
+        reply, request_id = await respond(head, body, peer)
+        is_last = request.is_last or ((reply.closes or self._shared.draining) and not line.has_more)
+        answer = shared_head(reply.status, reply.headers)
+        if b"\n" in request_id or b"\r" in request_id:
+            raise ValueError("a header of the answer holds an end of line")
+        framing = b"x-request-id: %b\r\n" % request_id
+        if answer.has_body:
+            framing += b"content-length: %d\r\n" % len(reply.body)
+        data = answer.bytes(self._shared.date_line, framing + self._connection(is_last))
+        line.write(data + reply.body if answer.has_body and head.method != "HEAD" else data)
+        self._end(is_last)
 
     def _fail(self) -> None:
         if self.is_ended:
@@ -150,14 +170,14 @@ class Exchange:
 
     def _answer(self, head: ResponseHead, body: bytes) -> None:
         is_last = self._closes_behind(head)
-        if head.length is not None and head.length != len(body) and self.request.method != b"HEAD":
+        if head.length is not None and head.length != len(body) and self.request.head.method != "HEAD":
             raise RuntimeError("the body of the answer has another length than its Content-Length")
         if head.has_body:
             framing = b"content-length: %d\r\n" % (len(body) if head.length is None else head.length)
         else:
             framing = body = b""
         data = head.bytes(self._shared.date_line, framing + self._connection(is_last))
-        self._line.write(data if self.request.method == b"HEAD" else data + body)
+        self._line.write(data if self.request.head.method == "HEAD" else data + body)
         self._end(is_last)
 
     def _closes_behind(self, head: ResponseHead) -> bool:
@@ -167,7 +187,7 @@ class Exchange:
     def _connection(self, is_last: bool) -> bytes:
         if is_last:
             return b"connection: close\r\n"
-        return b"" if self.request.version == "1.1" else b"connection: keep-alive\r\n"
+        return b"" if self.request.head.version == "1.1" else b"connection: keep-alive\r\n"
 
     async def _stream(self, head: ResponseHead, body: bytes, *, more: bool) -> None:
         """Pieces as they come: by the given length, else in chunks, else (HTTP/1.0) up to the end."""
@@ -178,14 +198,14 @@ class Exchange:
             self._left = head.length
             if head.length is not None:
                 framing = b"content-length: %d\r\n" % head.length
-            elif self.request.version == "1.1":
+            elif self.request.head.version == "1.1":
                 self._chunked = True
                 framing = b"transfer-encoding: chunked\r\n"
             else:
                 self._left = 1 << 62
                 self._is_last = True
             data = head.bytes(self._shared.date_line, framing + self._connection(self._is_last))
-        if self.request.method == b"HEAD" or not head.has_body:
+        if self.request.head.method == "HEAD" or not head.has_body:
             body = b""
         elif self._left is not None:
             self._left -= len(body)
@@ -193,7 +213,7 @@ class Exchange:
                 raise RuntimeError("the body of the answer has another length than its Content-Length")
         elif body:
             body = b"%x\r\n%b\r\n" % (len(body), body)
-        if self._chunked and not more and self.request.method != b"HEAD":
+        if self._chunked and not more and self.request.head.method != "HEAD":
             body += b"0\r\n\r\n"
         self._line.write(data + body)
         if more:

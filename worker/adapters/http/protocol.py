@@ -129,7 +129,7 @@ class HttpProtocol(asyncio.Protocol):
             return
         reader = self._reader
         if reader is None:
-            reader = self._reader = RequestReader(self._shared.limits)
+            reader = self._reader = RequestReader(self._shared.limits, self._shared.heads)
         if not reader.began:
             if reader.skips(data):
                 return
@@ -234,9 +234,9 @@ class HttpProtocol(asyncio.Protocol):
         if self._addresses is None:
             peer, own = (self._transport.get_extra_info(name) for name in ("peername", "sockname"))
             self._addresses = (peer[:2] if peer else None, own[:2] if own else None)
-        scope = exchange.scope("https" if self._is_tls else "http", *self._addresses)
         self._exchange = exchange
-        exchange.task = task = self._loop.create_task(exchange.run(scope), name="request")
+        running = exchange.run("https" if self._is_tls else "http", *self._addresses)
+        exchange.task = task = self._loop.create_task(running, name="request")
         self._shared.tasks.add(task)
 
     def ended(self, exchange: Exchange) -> None:

@@ -7,14 +7,14 @@ request comes out whole and within the limits; no byte behind a refused one is r
 
 import re
 from typing import Final
-from urllib.parse import unquote
 
 import httptools
 
 from worker.adapters.http.limits import HttpLimits
+from worker.adapters.http.request_heads import END_OF_HEAD as _END
+from worker.adapters.http.request_heads import Head, KnownHeads, path_and_query
 
 _LINE = b"\r\n"
-_END = _LINE + _LINE
 _WATCHED: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"expect"))
 _OFFERS: Final = frozenset((b"upgrade", b"http2-settings"))
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
@@ -31,26 +31,14 @@ class Refused(Exception):  # noqa: N818 - an outcome of reading, no error of thi
 
 
 class Request:
-    """A whole request. Names of headers are in lower case; ``path`` is decoded, ``raw_path`` as it was sent.
+    """A whole request. ``is_last``: nothing behind it is answered, or what follows is not known."""
 
-    ``is_last``: its sender wants the connection closed behind the answer, or what follows is not known.
-    """
+    __slots__ = ("body", "head", "is_last")
 
-    __slots__ = ("body", "headers", "is_last", "method", "path", "query", "raw_path", "version")
-
-    def __init__(
-        self,
-        method: bytes,
-        target: tuple[str, bytes, bytes],
-        version: str,
-        headers: list[tuple[bytes, bytes]],
-    ) -> None:
-        self.method = method
-        self.path, self.raw_path, self.query = target
-        self.version = version
-        self.headers = headers
-        self.body = b""
-        self.is_last = False
+    def __init__(self, head: Head, body: bytes = b"") -> None:
+        self.head = head
+        self.body = body
+        self.is_last = head.is_last
 
 
 class RequestReader:
@@ -62,12 +50,24 @@ class RequestReader:
 
     __slots__ = (
         *("_at_end", "_chunks", "_cuts", "_framing_bytes", "_head", "_headers", "_is_chunked", "_is_overrun"),
-        *("_is_upgrade", "_limits", "_more", "_parser", "_reason", "_remaining", "_request", "_tail"),
+        *(
+            "_is_known",
+            "_is_upgrade",
+            "_known",
+            "_limits",
+            "_more",
+            "_parser",
+            "_reason",
+            "_remaining",
+            "_request",
+            "_tail",
+        ),
         *("_trailer_count", "_url", "_watched", "_whole", "began", "body_bytes", "wants_continue"),
     )
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, known: KnownHeads) -> None:
         self._limits = limits
+        self._known = known
         self._whole: Request | None = None
         self._reset()
         self._parser = httptools.HttpRequestParser(self)
@@ -83,6 +83,7 @@ class RequestReader:
         self._more: bytearray | None = None
         self._remaining = 0
         self._is_chunked = False
+        self._is_known = False
         self._is_upgrade = False
         self._is_overrun = False
         self._at_end = False
@@ -125,14 +126,41 @@ class RequestReader:
         """
         self.began = True
         if self._request is None:
-            end = self._read_head(data, at)
-        elif self._is_chunked:
-            end = self._read_chunks(data, at)
-        else:
-            end = min(len(data), at + self._remaining)
-            self._remaining -= end - at
+            if not self._head and (end := self._read_known(data, at)):
+                return end
+            return self._read_head(data, at)
+        if self._is_chunked:
+            return self._read_chunks(data, at)
+        end = min(len(data), at + self._remaining)
+        self._remaining -= end - at
+        if not self._is_known:
             self._parse(data, at, end)
+        elif end > at:
+            self.on_body(data[at:end])
+            if not self._remaining:
+                self.on_message_complete()
         return end
+
+    def _read_known(self, data: bytes, at: int) -> int:
+        """Read a request whose head is known, its body as far as it is there; 0: its head is not known.
+
+        The parser sees nothing of it, which takes a third of the time.
+        """
+        found = self._known.find(data, at)
+        if found is None:
+            return 0
+        head, start, length = found
+        if length > self._limits.max_body_bytes:
+            return 0
+        end = start + length
+        if end <= len(data):
+            self._whole = Request(head, data[start:end])
+            self.began = False
+            return end
+        self._request = Request(head)
+        self._remaining = length
+        self._is_known = True
+        return start
 
     def _read_head(self, data: bytes, at: int) -> int:
         end = self._cut(data, at)
@@ -266,9 +294,12 @@ class RequestReader:
         if target is None:
             raise self._refuse(400, "bad_request")
         self._check_framing(version)
-        request = Request(method, target, version, self._headers)
-        request.is_last = not parser.should_keep_alive() or (version == "1.0" and self._says_close())
-        self._request = request
+        is_last = not parser.should_keep_alive() or (version == "1.0" and self._says_close())
+        head = Head(method.decode("ascii"), target, version, self._headers, is_last=is_last)
+        watched = self._watched or {}
+        if not (self._is_chunked or b"expect" in watched or self._head.startswith(_LINE)):
+            self._known.add(self._head, head, has_length=b"content-length" in watched)
+        self._request = Request(head)
 
     def _says_close(self) -> bool:
         """llhttp lets keep-alive win over close in HTTP/1.0."""
@@ -349,21 +380,3 @@ class RequestReader:
             request.body = bytes(self._more)
         self._reset()
         self._whole = request
-
-
-def path_and_query(target: bytes) -> tuple[str, bytes, bytes] | None:
-    """Decoded path, path as sent, query; None where the target is none that a server is asked for."""
-    if not target.startswith(b"/"):
-        scheme, separator, rest = target.partition(b"://")
-        if separator and scheme.lower() in (b"http", b"https"):  # as to a proxy; every server must take it
-            authority, slash, path = rest.partition(b"/")
-            if not authority or b"?" in authority:
-                return None
-            target = slash + path or b"/"
-        elif target != b"*":
-            return None
-    if b"#" in target:
-        return None
-    raw_path, _, query = target.partition(b"?")
-    decoded = raw_path.decode("ascii")
-    return unquote(decoded) if "%" in decoded else decoded, raw_path, query

@@ -6,6 +6,7 @@ server.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -50,6 +51,12 @@ class ResponseHead:
         """The head. ``date`` and ``framing`` are whole lines."""
         status = _STATUS.get(self._status) or b"HTTP/1.1 %d \r\n" % self._status
         return b"%b%b%b%b\r\n" % (status, date, self._lines, framing)
+
+
+@lru_cache(256)
+def shared_head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> ResponseHead:
+    """The same, made once for all answers with these headers; those of a single answer do not belong here."""
+    return ResponseHead(status, headers)
 
 
 _OWN = frozenset((b"content-length", b"connection", b"transfer-encoding", b"server", b"date"))
