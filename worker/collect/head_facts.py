@@ -37,8 +37,8 @@ class HeadFacts(Struct, eq=False):
     """``headers`` are as they came, names in lower case; ``query`` is as it was sent.
 
     ``key_text``: the key's text, None where the head has none. ``refusal``: why a body cannot be read;
-    ``encoding`` else. ``repetition_key``: the sender's; empty where there is none, the refusal where it is too long.
-    ``key`` is what ``key_text`` named when the keys had the version ``keys_version``, and the Origins were
+    ``encoding`` else. ``repetition_key``: the sender's; empty where there is none, a refusal where it is too
+    long. ``key`` is what ``key_text`` named when the keys had the version ``keys_version``, and the Origins were
     those that it allows.
     """
 
