@@ -1,12 +1,15 @@
 """What is easy to misread in the outputs, as docs/outputs.md (Reading sessions) says it."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from tests.builders import click, ms
 from tests.core_step import RULES, published
+from worker.config import load
 from worker.core.closing import run_timers
 from worker.model.outputs import IdentityRecord, SessionRecord
-from worker.model.rules import Rules, SessionRules
+
+ROOT = Path(__file__).parents[2]
 
 
 def last_rows(sessions: Iterable[SessionRecord]) -> list[SessionRecord]:
@@ -45,11 +48,11 @@ def test_page_views_without_a_view_id_are_no_views() -> None:
     assert (closed.event_count, closed.view_count) == (2, 0)
 
 
-def test_passive_events_are_counted_so_one_page_view_with_a_heartbeat_has_two() -> None:
-    rules = Rules(session=SessionRules(event_types={"ping": "passive"}))
-    result = published(click("d", "10:00:00"), click("d", "10:01:00", type="ping"), rules=rules)
+def test_a_page_view_with_a_heartbeat_is_a_bounce_of_two_events() -> None:
+    rules = load(ROOT / "config" / "examples" / "web.toml", {}).rules
+    result = published(click("d", "10:00:00"), click("d", "10:01:00", type="heartbeat"), rules=rules)
     (closed,) = run_timers(result.states, 0, ms("20:00:00"), rules).sessions
-    assert (closed.event_count, closed.duration_ms) == (2, 0)
+    assert (closed.is_bounce, closed.event_count, closed.active_count) == (True, 2, 1)
 
 
 def test_events_of_a_merged_row_count_in_the_session_that_it_merged_into_too() -> None:
