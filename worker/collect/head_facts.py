@@ -38,8 +38,8 @@ class HeadFacts(Struct, eq=False):
 
     ``key_text``: the key's text, None where the head has none. ``refusal``: why a body cannot be read;
     ``encoding`` else. ``repetition_key``: the sender's; empty where there is none, a refusal where it is too
-    long. ``key`` is what ``key_text`` named when the keys had the version ``keys_version``, and the Origins were
-    those that it allows.
+    long. ``key`` is what ``key_text`` named when the keys had the version ``keys_version``, and which may be
+    used with these Origins.
     """
 
     respond: Callable[["Request"], Awaitable[Answer]]
