@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from testing.kafka.broker import free_ports
 from testing.wait import wait_until
 from testing.worker_process import WorkerProcess
@@ -34,7 +36,6 @@ class CollectorProcess(WorkerProcess):
         }
         super().__init__({**environment, **addresses}, directory, name, arguments)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.admin_url = f"http://127.0.0.1:{self.admin_port}"
 
     def start_and_wait(self, timeout_s: float = 60.0, module: str = "worker") -> None:
         """Start it, and return as soon as ``/readyz`` is 200. TimeoutError, with its log, where it is not."""
@@ -45,10 +46,16 @@ class CollectorProcess(WorkerProcess):
             raise TimeoutError(f"{error}:\n{self.raw_log()[-3000:]}") from None
         assert self.running, f"{self.name} ended:\n{self.raw_log()[-3000:]}"
 
-    def is_ready(self) -> bool:
-        """Whether ``/readyz`` answers 200 now."""
+    def processes(self) -> list[psutil.Process]:
+        """Those that serve: itself, or the ones that it has started with ``--processes``."""
+        itself = psutil.Process(self.pid)
+        return itself.children() if "--processes" in self._arguments else [itself]
+
+    def is_ready(self, slot: int = 0) -> bool:
+        """Whether ``/readyz`` of the process in that slot answers 200 now."""
+        url = f"http://127.0.0.1:{self.admin_port + slot}/readyz"
         try:
-            with urllib.request.urlopen(f"{self.admin_url}/readyz", timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

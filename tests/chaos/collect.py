@@ -19,7 +19,8 @@ from tests.chaos.collect_run import READY_AGAIN_S, CollectOutcome, CollectPlan, 
 from tests.chaos.journal import Journal
 
 FAULTS = (
-    *("collector kill", "collector stop", "collector pause", "broker kill", "broker pause", "outage"),
+    *("collector kill", "collector stop", "collector pause", "process kill"),
+    *("broker kill", "broker pause", "outage"),
     *("leader moved", "cut", "reset", "silence", "request lost", "answer lost", "answer eaten"),
 )
 
@@ -31,7 +32,8 @@ def report(plan: CollectPlan, outcome: CollectOutcome, journal: Journal) -> str:
 
 def _lines(plan: CollectPlan, outcome: CollectOutcome, journal: Journal) -> Iterator[str]:
     counts = outcome.account.counts
-    yield f"# HTTPS API: {outcome.faults_s / 60:.1f} minutes of faults, seed {plan.seed}"
+    of = f" of {plan.processes} processes" if plan.processes > 1 else ""
+    yield f"# HTTPS API{of}: {outcome.faults_s / 60:.1f} minutes of faults, seed {plan.seed}"
     yield ""
     yield "**Broken:**" if outcome.broken else "**All promises held.**"
     yield from ("", *(f"- {line[:1000]}" for line in outcome.broken), "") if outcome.broken else ("",)
@@ -72,12 +74,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--requests-per-second", type=float, default=200.0, help="less what waiting takes")
     parser.add_argument("--senders", type=int, default=32, help="a quarter of them rude")
+    parser.add_argument("--processes", type=int, default=1, help="of the collector (--processes N)")
     parser.add_argument("--report", type=Path, default=Path("chaos-report"), help="a directory")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are away half the time
     plan = CollectPlan(
         duration_s=options.duration,
-        lanes=collect_schedule(options.seed, options.duration),
+        lanes=collect_schedule(options.seed, options.duration, options.processes),
+        processes=options.processes,
         seed=options.seed,
         fair=options.senders - options.senders // 4,
         rude=options.senders // 4,

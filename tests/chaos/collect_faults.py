@@ -5,10 +5,13 @@ returns all is healthy again: the collector is started, every broker runs, the n
 """
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 
+import psutil  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaException
 from msgspec import structs
@@ -16,7 +19,9 @@ from msgspec import structs
 from testing.collector_process import CollectorProcess
 from testing.kafka.cluster import SIZE, Cluster
 from testing.kafka.leaders import move_leader
+from testing.wait import eventually
 from tests.chaos.cluster_faults import ClusterFaults, run_lanes
+from tests.chaos.deployment import gone
 from tests.chaos.journal import Journal
 from tests.chaos.schedule import Fault, Lanes, lane
 
@@ -25,16 +30,19 @@ STOPPED_WITHIN_S = 25.0
 
 _MARGIN_S = 5.0
 _QUIET_S = 15.0
+_GONE_S = 10.0
 _COLLECTOR = {"collector kill": 40, "collector stop": 30, "collector pause": 20}
+_PROCESS = {"process kill": 40}
 _BROKERS = {"broker kill": 35, "broker pause": 30, "outage": 8, "leader moved": 40}
 _NETWORK = {"cut": 20, "reset": 10, "silence": 15, "request lost": 15, "answer lost": 20, "answer eaten": 15}
 _REQUESTS = ("PRODUCE", "PRODUCE", "PRODUCE", "METADATA", "INIT_PRODUCER_ID")
 
 
-def collect_schedule(seed: int, duration_s: float) -> Lanes:
-    """Faults for so long: the same for the same seed."""
+def collect_schedule(seed: int, duration_s: float, processes: int = 1) -> Lanes:
+    """Faults for so long: the same for the same seed and number of the collector's processes."""
+    kinds = {**_COLLECTOR, **(_PROCESS if processes > 1 else {})}
     lanes = {
-        "collector": lane(f"{seed}/collector", duration_s, 20.0, _COLLECTOR, 1),
+        "collector": lane(f"{seed}/collector", duration_s, 20.0, kinds, processes),
         "brokers": lane(f"{seed}/collect brokers", duration_s, 25.0, _BROKERS, SIZE),
         "network": lane(f"{seed}/collect network", duration_s, 8.0, _NETWORK, SIZE),
     }
@@ -106,19 +114,43 @@ class CollectFaults:
     async def _to_collector(self, fault: Fault) -> None:
         collector = self._collector
         self._journal.note_fault(fault)
+        processes = collector.processes()
+        if fault.kind == "process kill":
+            if processes:  # else all are being started again
+                processes[fault.target % len(processes)].kill()
+            return
         if fault.kind == "collector pause":
-            collector.signal(signal.SIGSTOP)
-            await asyncio.sleep(fault.seconds)
-            collector.signal(signal.SIGCONT)
+            await self._pause(processes, fault.seconds)
             return
         self._expected_down = True
         if fault.kind == "collector kill":
             collector.kill()
             await asyncio.sleep(fault.seconds)
+            await self._see_end(processes)
         else:
             await self.stop()
         collector.start()
         self._expected_down = False
+
+    async def _pause(self, processes: Sequence[psutil.Process], seconds: float) -> None:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        await asyncio.sleep(seconds)
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    async def _see_end(self, processes: Sequence[psutil.Process]) -> None:
+        """None outlives the command that started it, and so its address is free again."""
+
+        async def ended() -> bool:
+            return gone(processes)
+
+        try:
+            await eventually(ended, what="all processes have ended", timeout_s=_GONE_S)
+        except TimeoutError:
+            self.broken.append("a process outlived the command that started it")
 
     async def _to_broker(self, fault: Fault) -> None:
         if fault.kind != "leader moved":

@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from testing.child_process import started
 from testing.collector_process import CollectorProcess
 from testing.kafka import cluster as kafka_cluster
@@ -47,6 +45,7 @@ class CollectPlan:
     lanes: Lanes
     seed: int = 1
     partitions: int = 4
+    processes: int = 1
     fair: int = 12
     rude: int = 4
     requests_a_second: float = 100.0
@@ -63,7 +62,7 @@ class CollectOutcome:
     ready_again_s: float | None = None
     """From the last fault; None: never."""
     rss_mb: float = 0.0
-    """Of the collector's last process, at its end."""
+    """Of the largest of the collector's processes, at its end."""
     log: Counter[str] = field(default_factory=Counter)
     """Warnings and errors in the collector's log, by their name in the catalogue."""
 
@@ -98,6 +97,7 @@ class _Run:
                 **{f"SESSIONIZER_{name}": value for name, value in options.items()},
             },
             deployment.directory,
+            arguments=("--processes", str(plan.processes)) if plan.processes > 1 else (),
         )
         deployment.workers.append(self._collector)
         self._outcome = CollectOutcome()
@@ -118,7 +118,7 @@ class _Run:
             await self._ready_again()
             await asyncio.sleep(plan.calm_s)
         if self._collector.running:
-            outcome.rss_mb = psutil.Process(self._collector.pid).memory_info().rss / 2**20
+            outcome.rss_mb = max(one.memory_info().rss for one in self._collector.processes()) / 2**20
             await faults.stop()
         outcome.log = Counter(
             line["event"] for line in self._collector.log() if line.get("level") in ("warning", "error")
@@ -137,6 +137,9 @@ class _Run:
         broken += faults.broken
         if outcome.ready_again_s is None:
             broken.append(f"the collector was not ready {READY_AGAIN_S:.0f} s after the last fault")
+        for line in self._collector.log("process.exited"):
+            if line["exit_code"] != -signal.SIGKILL:
+                broken.append(f"a process of the collector ended with {line['exit_code']}")
         if (waited_s := outcome.account.longest_wait_s) > MOST_WAIT_S:
             broken.append(f"an answer took {waited_s:.0f} s, at most {MOST_WAIT_S:.0f}")
 
@@ -144,7 +147,8 @@ class _Run:
         begun = time.monotonic()
 
         async def ready() -> bool:
-            return await asyncio.to_thread(self._collector.is_ready)
+            slots = range(self._plan.processes)
+            return all([await asyncio.to_thread(self._collector.is_ready, slot) for slot in slots])
 
         with contextlib.suppress(TimeoutError):
             await eventually(ready, what="the collector is ready", timeout_s=READY_AGAIN_S)

@@ -39,6 +39,9 @@ def test_a_zombie_sleeps_longer_than_its_session_and_an_outage_lasts_twenty_seco
 
 def test_the_schedule_of_a_collector_has_every_kind_of_its_report_and_comes_from_the_seed() -> None:
     faults = [fault for lane in collect_schedule(1, LONG_S).values() for fault in lane]
-    assert {fault.kind for fault in faults} == set(collect.FAULTS)
+    of_two = [fault for lane in collect_schedule(1, LONG_S, processes=2).values() for fault in lane]
+    assert {fault.kind for fault in of_two} == set(collect.FAULTS)
+    assert {fault.target for fault in of_two if fault.kind == "process kill"} == {0, 1}
+    assert {fault.kind for fault in faults} == set(collect.FAULTS) - {"process kill"}
     assert {fault.detail for fault in faults} == {"", "PRODUCE", "METADATA", "INIT_PRODUCER_ID"}
     assert collect_schedule(7, 600.0) == collect_schedule(7, 600.0) != collect_schedule(8, 600.0)
