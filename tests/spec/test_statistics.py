@@ -2,8 +2,13 @@
 
 from collections import Counter
 
+from tests.builders import click, record
+from tests.core_step import DECODER, NO_RECORDS
 from tests.record_times import RECORD_TIMES_MS
+from worker.core.encode import encode_step
+from worker.core.pipeline import decode_records, process
 from worker.model.events import OLDEST_TIMESTAMP_MS
+from worker.model.rules import InputRules, Rules
 from worker.model.state import Meta
 from worker.task.draft import Draft
 from worker.task.status import TaskStatistics, Totals, percentile
@@ -31,6 +36,17 @@ def test_the_figures_of_several_partitions_are_those_of_all_of_them() -> None:
         "last_dead_letter": "raw/0/7"
     }
     assert (both.events, both.dead_letters, both.delay_ms) == (6, {"malformed_json": 4}, [1.5, 1.5])
+
+
+def test_an_event_that_was_refused_or_dropped_is_not_enriched() -> None:
+    statistics = TaskStatistics()
+    rules = Rules(input=InputRules(duplicates="drop"))
+    records = [record(10, [click("d1", id="a"), {"id": "bad"}, click("d1", id="a")]), record(11, click("d2"))]
+    result = process(decode_records(records, DECODER), {}, 0, NO_RECORDS, rules)
+    draft = Draft(META, 0.0)
+    draft.add_step("raw", 12, 2, result, encode_step(result))
+    statistics.add(draft, 0.0, None)
+    assert (statistics.events, statistics.enriched) == (4, 2)
 
 
 def test_totals_grow_from_interval_to_interval() -> None:

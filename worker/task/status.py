@@ -37,6 +37,11 @@ class TaskStatistics:
         self.commit_ms: list[float] = []
         self.delay_ms: list[float] = []
 
+    @property
+    def enriched(self) -> int:
+        """Events that were enriched: neither refused nor dropped as duplicates."""
+        return self.events - self.dead_letters.total() - self.duplicates_dropped
+
     def add(self, draft: Draft, commit_seconds: float, delay_ms: float | None) -> None:
         """Count one committed draft. ``delay_ms``: from its first record's timestamp to now."""
         self.records += draft.records

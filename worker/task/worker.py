@@ -175,7 +175,7 @@ class Worker:
                 )
             )
         found = self._session_share.add(
-            done.events - done.dead_letters.total(), done.events_without_session, done.types_without_session
+            done.enriched, done.events_without_session, done.types_without_session
         )
         if found is not None:
             events.append(found)
