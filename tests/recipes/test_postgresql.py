@@ -8,12 +8,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.recipes import figures, worked_example
-from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, Row, assert_same
+from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, SESSIONS, TRAFFICS, VISITS, Row, assert_same
 from tests.recipes.postgresql import Database, described, programs, running_server
+from tests.recipes.traffic import Traffic
+from tests.recipes.visits import Site, session_row
 
 POSTGRESQL = RECIPES_DIRECTORY / "postgresql"
 
@@ -30,8 +33,8 @@ def server() -> Iterator[Database]:
 def loaded(server: Database, outputs: dict[str, Path]) -> dict[str, Database]:
     """A database a traffic, loaded from its files."""
     databases = {}
-    for number, (traffic, output) in enumerate(outputs.items()):
-        database = databases[traffic] = server.created(f"loaded_{number}")
+    for number, (name, output) in enumerate(outputs.items()):
+        database = databases[name] = server.created(f"loaded_{number}")
         database.run_file(POSTGRESQL / "tables.sql")
         database.run_file(POSTGRESQL / "load_files.sql", directory=output)
     return databases
@@ -50,13 +53,18 @@ def database(server: Database) -> Database:
 
 def answer(database: Database, recipe: str) -> list[Row]:
     """The rows of a recipe's query, numbers as numbers."""
-    rows = database.rows((QUERIES / f"{recipe}.sql").read_text())
-    return [{column: plain(text) for column, text in row.items()} for row in rows]
+    return rows_of(database, (QUERIES / f"{recipe}.sql").read_text())
+
+
+def rows_of(database: Database, query: str) -> list[Row]:
+    return [{column: plain(text) for column, text in row.items()} for row in database.rows(query)]
 
 
 def plain(text: str) -> object:
+    if text in ("", "t", "f"):
+        return {"": None, "t": True, "f": False}[text]
     try:
-        return float(text)
+        return float(text) if "." in text else int(text)
     except ValueError:
         return text
 
@@ -71,12 +79,42 @@ def test_a_recipe_answers_what_one_counts_by_hand(recipe: str, loaded: dict[str,
     assert_same(answer(loaded["by hand"], recipe), worked_example.FIGURES[recipe])
 
 
-@pytest.mark.parametrize("traffic", ["by hand", "invented"])
+@pytest.mark.parametrize("name", TRAFFICS)
 @pytest.mark.parametrize("recipe", figures.RECIPES)
 def test_a_recipe_answers_what_plain_loops_count(
-    recipe: str, traffic: str, loaded: dict[str, Database], outputs: dict[str, Path]
+    recipe: str, name: str, loaded: dict[str, Database], sites: dict[str, Site]
 ) -> None:
-    assert_same(answer(loaded[traffic], recipe), figures.RECIPES[recipe](outputs[traffic]))
+    assert_same(answer(loaded[name], recipe), figures.RECIPES[recipe](sites[name]))
+
+
+@pytest.mark.parametrize("name", TRAFFICS)
+def test_every_row_of_a_session_is_the_one_that_plain_loops_find(
+    name: str, loaded: dict[str, Database], sites: dict[str, Site]
+) -> None:
+    assert_same(rows_of(loaded[name], SESSIONS), [session_row(session) for session in sites[name].sessions])
+
+
+@pytest.mark.parametrize("name", TRAFFICS)
+def test_every_visit_is_the_one_that_plain_loops_find(
+    name: str, loaded: dict[str, Database], sites: dict[str, Site]
+) -> None:
+    rows = rows_of(loaded[name], VISITS)
+    assert_same(rows, [visit.row() for visit in sites[name].visits])
+
+
+def test_days_are_those_of_the_time_zone_that_one_place_names(
+    server: Database, traffic: dict[str, Traffic], outputs: dict[str, Path], tmp_path: Path
+) -> None:
+    zone = "America/New_York"
+    tables = (POSTGRESQL / "tables.sql").read_text()
+    assert tables.count("time zone 'UTC'") == 1
+    there = tmp_path / "tables.sql"
+    there.write_text(tables.replace("time zone 'UTC'", f"time zone '{zone}'"))
+    database = server.created("elsewhere")
+    database.run_file(there)
+    database.run_file(POSTGRESQL / "load_files.sql", directory=outputs["demo"])
+    site = traffic["demo"].site(zone=ZoneInfo(zone))
+    assert_same(answer(database, "sessions_a_day"), figures.sessions_a_day(site))
 
 
 def test_loading_the_files_again_changes_nothing(

@@ -1,24 +1,57 @@
-"""What the recipes read: the output files of a replay, of any traffic."""
+"""What the recipes read: the output files of a replay, of any traffic; and what really was.
+
+Decides which traffics there are, and the options that each is replayed with. As a program it writes the
+demo's as raw lines, for those who check their own set-up by docs/analysts.md.
+"""
 
 import asyncio
 import json
+import sys
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Any
 
+from testing.events import Shape, records
 from tests.builders import ms
+from tests.recipes import worked_example
+from tests.recipes.history import Memory, Types, history_of
+from tests.recipes.hostile import hostile
+from tests.recipes.raw_input import Lines, events_of
+from tests.recipes.visits import Site, site_of
 from worker.config import load
 from worker.demo.traffic import make_traffic
 from worker.replay import replay
 
-Lines = list[dict[str, Any]]
+USUAL = Types(passive=frozenset({"heartbeat"}), unlink=frozenset({"logout"}))
+PASSIVE_PURCHASES = Types(passive=frozenset({"heartbeat", "purchase"}), unlink=frozenset({"logout"}))
+"""As where a server reports them."""
 
-OPTIONS = """
-[session]
-event_types = { "heartbeat" = "passive", "logout" = "unlink" }
-"""
+HOSTILE_SEED = 17
 
 
-def invented() -> Lines:
+@dataclass(frozen=True)
+class Traffic:
+    """Raw lines, and the event types with an effect."""
+
+    lines: Lines
+    types: Types = USUAL
+
+    def site(self, memory: Memory | None = None, zone: tzinfo = UTC) -> Site:
+        """What really was, as far as it is remembered (by default as the worker does)."""
+        return site_of(history_of(events_of(self.lines), self.types, memory or Memory()), zone)
+
+
+def traffics() -> dict[str, Traffic]:
+    """Every traffic by its name."""
+    return {
+        "by hand": Traffic(worked_example.lines()),
+        "demo": Traffic(demo()),
+        "load": Traffic(load_of_the_benchmark()),
+        "hostile": Traffic(hostile(HOSTILE_SEED), PASSIVE_PURCHASES),
+    }
+
+
+def demo() -> Lines:
     """The demo's shop, with its broken events."""
     traffic = make_traffic(3_000, seed=1, now_ms=ms("36:00:00"))
     return [
@@ -26,16 +59,26 @@ def invented() -> Lines:
     ]
 
 
-def replayed(lines: Lines, directory: Path) -> Path:
+def load_of_the_benchmark() -> Lines:
+    """The benchmark's load, of fewer devices."""
+    shape = Shape(events=6_000, devices=300)
+    return [{"received_at": record.timestamp, "value": record.value.decode()} for record in records(shape)]
+
+
+def replayed(traffic: Traffic, directory: Path) -> Path:
     """The directory of the output files."""
     raw, options, output = directory / "raw.ndjson", directory / "options.toml", directory / "replayed"
-    raw.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    options.write_text(OPTIONS)
+    raw.write_text("".join(json.dumps(line) + "\n" for line in traffic.lines))
+    actions = {
+        **dict.fromkeys(traffic.types.passive, "passive"),
+        **dict.fromkeys(traffic.types.unlink, "unlink"),
+    }
+    listed = ", ".join(f'"{type_}" = "{action}"' for type_, action in sorted(actions.items()))
+    options.write_text(f"[session]\nevent_types = {{ {listed} }}\n")
     output.mkdir()
     asyncio.run(replay(load(options, {}), [raw], output, progress=lambda _read_bytes: None))
     return output
 
 
-def read(directory: Path, name: str) -> Lines:
-    """One output file."""
-    return [json.loads(line) for line in (directory / f"{name}.ndjson").read_text().splitlines()]
+if __name__ == "__main__":
+    sys.stdout.writelines(json.dumps(line) + "\n" for line in demo())

@@ -34,7 +34,8 @@ select
     device_id, session_id, session_source, session_number, session_cause,
     `start` as start_ms, `end` as end_ms, duration_ms,
     event_count, active_count, view_count, is_bounce,
-    entry_event.type as entry_type, exit_event.type as exit_type,
+    entry_event.id as entry_id, entry_event.type as entry_type,
+    exit_event.id as exit_id, exit_event.type as exit_type,
     status, close_reason, user_id, merged_into, revision, _offset as place
 from sessions_queue;
 

@@ -1,11 +1,14 @@
 -- Tables for sessions, identities and enriched events, and views over them, for ClickHouse 25.3 or newer.
 --
--- The project's tests do not run this recipe: they cannot ask for a ClickHouse server.
+-- The project's tests run this recipe only where the package chdb is installed.
 --
 -- A row replaces the one with the same key when its `place`, the record's offset, is greater. That happens when
 -- parts are merged, some time later; so readers say FINAL, as the views here do. Why the place and not
 -- `revision`: that grows while a session is remembered, but the id of a client's session that was evicted
 -- begins at 1 again, and identities have none. Records that a consumer reads again replace themselves.
+
+-- The day of a time, in ms. This is the one place that names the time zone: put yours here, as 'Europe/Berlin'.
+create function day_of as (time_ms) -> toDate(fromUnixTimestamp64Milli(time_ms, 'UTC'), 'UTC');
 
 create table sessions (
     device_id String,
@@ -20,7 +23,9 @@ create table sessions (
     active_count UInt64,
     view_count UInt64,
     is_bounce Bool,
+    entry_id String,
     entry_type LowCardinality(String),
+    exit_id String,
     exit_type LowCardinality(String),
     status LowCardinality(String),
     close_reason LowCardinality(Nullable(String)),
@@ -97,3 +102,68 @@ with recursive followed as (
     join followed as f on f.device_id = s.device_id and f.session_id = s.merged_into
 )
 select * from followed;
+
+-- Every session that counts, as a visit of a person. The user is that of the row where one of its events has it as
+-- its own, else whom the timeline has now at its end, else at its start: so evicted sessions have theirs, too.
+-- Number and visitor count a person's visits on all devices. Pages and referrer are the properties `url` and
+-- `referrer` of the events that begin and end it, put yours in their place; where an id was sent more than once,
+-- of the event with the session's times.
+create view visits as
+with
+entry as (
+    select
+        s.device_id as device_id, s.session_id as session_id,
+        JSONExtract(e.data, 'url', 'Nullable(String)') as landing_page,
+        JSONExtract(e.data, 'referrer', 'Nullable(String)') as referrer
+    from (select * from sessions final) as s
+    join (select * from events final) as e on e.device_id = s.device_id and e.id = s.entry_id
+    order by e.type = s.entry_type desc, e.held_ms = s.start_ms desc, e.place
+    limit 1 by device_id, session_id
+),
+exit as (
+    select
+        s.device_id as device_id, s.session_id as session_id,
+        JSONExtract(e.data, 'url', 'Nullable(String)') as exit_page
+    from (select * from sessions final) as s
+    join (select * from events final) as e on e.device_id = s.device_id and e.id = s.exit_id
+    order by e.type = s.exit_type desc, e.held_ms = s.end_ms desc, e.place desc
+    limit 1 by device_id, session_id
+),
+owned as (
+    select distinct s.device_id as device_id, s.session_id as session_id, 1 as is_owned
+    from (select * from sessions final) as s
+    join living as l on l.device_id = s.device_id and l.living_id = s.session_id
+    join (select * from events final where user_source = 'event') as e
+        on e.device_id = l.device_id and e.session_id = l.session_id and e.user_id = s.user_id
+),
+ended as (
+    select s.*, l.since_ms as known_since_ms, l.user_id as end_user
+    from (select * from sessions final where status != 'merged') as s
+    asof left join (select device_id, since_ms, user_id from links) as l
+        on l.device_id = s.device_id and l.since_ms <= s.end_ms
+),
+begun as (
+    select e.*, l.user_id as start_user
+    from ended as e
+    asof left join (select device_id, since_ms, user_id from links) as l
+        on l.device_id = e.device_id and l.since_ms <= e.start_ms
+),
+persons as (
+    select
+        b.* except (user_id),
+        if(o.is_owned = 1 or b.known_since_ms is null, b.user_id, coalesce(b.end_user, b.start_user)) as user_id,
+        coalesce('user ' || user_id, 'device ' || device_id) as person
+    from begun as b
+    left join owned as o on o.device_id = b.device_id and o.session_id = b.session_id
+)
+select
+    person,
+    row_number() over (partition by person order by start_ms, device_id, session_id) as visit_number,
+    if(visit_number = 1, 'new', 'returning') as visitor,
+    device_id, session_id, user_id, status, start_ms, end_ms, duration_ms,
+    event_count, active_count, view_count, is_bounce,
+    entry_id, entry_type, landing_page, referrer, exit_id, exit_type, exit_page
+from persons
+left join entry using (device_id, session_id)
+left join exit using (device_id, session_id)
+settings join_use_nulls = 1;

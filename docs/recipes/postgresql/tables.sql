@@ -8,6 +8,10 @@
 -- Why the place and not `revision`: that grows while a session is remembered, but the id of a client's session
 -- that was evicted begins at 1 again, and identities have none. Offsets order both.
 
+-- The day of a time, in ms. This is the one place that names the time zone: put yours here, as 'Europe/Berlin'.
+create function day_of(time_ms bigint) returns date language sql stable
+    return (to_timestamp(time_ms / 1000.0) at time zone 'UTC')::date;
+
 create table sessions (
     device_id text,
     session_id text,
@@ -21,7 +25,9 @@ create table sessions (
     active_count bigint not null,
     view_count bigint not null,
     is_bounce boolean not null,
+    entry_id text not null,
     entry_type text not null,
+    exit_id text not null,
     exit_type text not null,
     status text not null,
     close_reason text,
@@ -29,7 +35,6 @@ create table sessions (
     merged_into text,
     revision bigint not null,
     place bigint not null,
-    day date generated always as ((to_timestamp(start_ms / 1000.0) at time zone 'UTC')::date) stored,  -- as it began
     primary key (device_id, session_id)
 );
 
@@ -59,6 +64,7 @@ create table events (
     primary key (partition, place)
 );
 create index on events (device_id, held_ms);
+create index on events (device_id, id);
 
 create table arrived_events (
     partition integer not null default 0,
@@ -129,3 +135,78 @@ with recursive followed(device_id, session_id, living_id) as (
     where sessions.status = 'merged'
 )
 select * from followed;
+
+-- Every session that counts, as a visit of a person. The user is that of the row where one of its events has it as
+-- its own, else whom the timeline has now at its end, else at its start: so evicted sessions have theirs, too.
+-- Number and visitor count a person's visits on all devices. Pages and referrer are the properties `url` and
+-- `referrer` of the events that begin and end it, put yours in their place; where an id was sent more than once,
+-- of the event with the session's times.
+create view visits as
+with
+entry as (
+    select distinct on (sessions.device_id, sessions.session_id)
+        sessions.device_id, sessions.session_id,
+        events.data ->> 'url' as landing_page, events.data ->> 'referrer' as referrer
+    from sessions
+    join events on events.device_id = sessions.device_id and events.id = sessions.entry_id
+    order by
+        sessions.device_id, sessions.session_id,
+        events.type = sessions.entry_type desc, events.held_ms = sessions.start_ms desc, events.place
+),
+exit as (
+    select distinct on (sessions.device_id, sessions.session_id)
+        sessions.device_id, sessions.session_id, events.data ->> 'url' as exit_page
+    from sessions
+    join events on events.device_id = sessions.device_id and events.id = sessions.exit_id
+    order by
+        sessions.device_id, sessions.session_id,
+        events.type = sessions.exit_type desc, events.held_ms = sessions.end_ms desc, events.place desc
+),
+owned as (
+    select distinct sessions.device_id, sessions.session_id
+    from sessions
+    join living on living.device_id = sessions.device_id and living.living_id = sessions.session_id
+    join events on events.device_id = living.device_id and events.session_id = living.session_id
+    where events.user_source = 'event' and events.user_id = sessions.user_id
+),
+stitched_sessions as (
+    select
+        sessions.device_id, sessions.session_id, status, start_ms, end_ms, duration_ms,
+        event_count, active_count, view_count, is_bounce, entry_id, entry_type, exit_id, exit_type,
+        case
+            when owned.session_id is not null or at_end.since_ms is null then sessions.user_id
+            else coalesce(at_end.user_id, at_start.user_id)
+        end as user_id
+    from sessions
+    left join lateral (
+        select links.since_ms, links.user_id
+        from links
+        where links.device_id = sessions.device_id and links.since_ms <= sessions.end_ms
+        order by links.since_ms desc
+        limit 1
+    ) as at_end on true
+    left join lateral (
+        select links.since_ms, links.user_id
+        from links
+        where links.device_id = sessions.device_id and links.since_ms <= sessions.start_ms
+        order by links.since_ms desc
+        limit 1
+    ) as at_start on true
+    left join owned on owned.device_id = sessions.device_id and owned.session_id = sessions.session_id
+    where sessions.status <> 'merged'
+),
+persons as (
+    select *, coalesce('user ' || user_id, 'device ' || device_id) as person from stitched_sessions
+),
+numbered as (
+    select *, row_number() over (partition by person order by start_ms, device_id, session_id) as visit_number
+    from persons
+)
+select
+    person, visit_number, case when visit_number = 1 then 'new' else 'returning' end as visitor,
+    device_id, session_id, user_id, status, start_ms, end_ms, duration_ms,
+    event_count, active_count, view_count, is_bounce,
+    entry_id, entry_type, landing_page, referrer, exit_id, exit_type, exit_page
+from numbered
+left join entry using (device_id, session_id)
+left join exit using (device_id, session_id);

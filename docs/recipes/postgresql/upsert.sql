@@ -12,7 +12,8 @@ select distinct on (value ->> 'device_id', value ->> 'session_id')
     (value ->> 'start')::bigint, (value ->> 'end')::bigint, (value ->> 'duration_ms')::bigint,
     (value ->> 'event_count')::bigint, (value ->> 'active_count')::bigint,
     (value ->> 'view_count')::bigint, (value ->> 'is_bounce')::boolean,
-    value -> 'entry_event' ->> 'type', value -> 'exit_event' ->> 'type',
+    value -> 'entry_event' ->> 'id', value -> 'entry_event' ->> 'type',
+    value -> 'exit_event' ->> 'id', value -> 'exit_event' ->> 'type',
     value ->> 'status', value ->> 'close_reason', value ->> 'user_id', value ->> 'merged_into',
     (value ->> 'revision')::bigint, place
 from arrived
@@ -28,7 +29,9 @@ on conflict (device_id, session_id) do update set
     active_count = excluded.active_count,
     view_count = excluded.view_count,
     is_bounce = excluded.is_bounce,
+    entry_id = excluded.entry_id,
     entry_type = excluded.entry_type,
+    exit_id = excluded.exit_id,
     exit_type = excluded.exit_type,
     status = excluded.status,
     close_reason = excluded.close_reason,
