@@ -134,10 +134,10 @@ def test_an_idle_connection_is_closed_without_a_word(loop: str) -> None:
     with (
         served(Echo(), limits=limits(idle_timeout_s=0.3), loop=loop) as server,
         server.connect() as connection,
-        dripping(connection, b"\r\n"),
     ):
         connection.sendall(get())
         assert one_answer(connection).status == 200
+        connection.sendall(b"\r\n")  # of old clients, behind a body: it begins no request
         assert connection.recv(1) == b""
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw, json
 
@@ -20,6 +20,7 @@ from worker.model.events import Event, Rejection
 
 CONTEXT = b'{"ip":"192.0.2.0"}'
 MOST_BYTES = limits.max_value_bytes
+few = settings(max_examples=500)  # each decodes several times
 GOOD = b'{"id":"e1","type":"view","device_id":"d1","timestamp":1764453600000}'
 
 
@@ -53,6 +54,7 @@ def details(rejections: Sequence[Rejection]) -> Counter[str]:
     return Counter(each.detail for each in rejections)
 
 
+@few
 @given(values)
 def test_every_element_is_in_one_record_or_refused(value: bytes) -> None:
     decoded = decoder.decode(value)
@@ -62,12 +64,14 @@ def test_every_element_is_in_one_record_or_refused(value: bytes) -> None:
     assert not set(places) & set(refused)
 
 
+@few
 @given(values)
 def test_the_worker_finds_the_same_events_in_the_records(value: bytes) -> None:
     found = events_of(records_of(value))
     assert json.encode([found[place] for place in sorted(found)]) == json.encode(decoder.decode(value).events)
 
 
+@few
 @given(values)
 def test_a_record_is_of_one_device_and_each_device_has_one(value: bytes) -> None:
     records = records_of(value)
@@ -78,6 +82,7 @@ def test_a_record_is_of_one_device_and_each_device_has_one(value: bytes) -> None
         assert list(record.places) == sorted(place for place in record.places if place is not None)
 
 
+@few
 @given(values)
 def test_the_bytes_are_the_senders_own(value: bytes) -> None:
     elements = decoder.elements(value) if decoder.decode(value).events else []
@@ -87,6 +92,7 @@ def test_the_bytes_are_the_senders_own(value: bytes) -> None:
             assert record.value == b"[" + b",".join(own) + b"]"
 
 
+@few
 @given(values)
 @example(b"[,{}]")
 @example(b"[,]")
@@ -113,6 +119,7 @@ def test_the_worker_refuses_of_the_forwarded_bytes_what_was_refused(value: bytes
     ]
 
 
+@few
 @given(values, st.sampled_from([1, 100, MOST_BYTES]))
 def test_context_is_added_and_nothing_else_changes(value: bytes, most_bytes: int) -> None:
     whole = decoder.decode(value)
@@ -145,6 +152,7 @@ forged = st.sampled_from(
 )
 
 
+@few
 @given(st.lists(forged, max_size=3), st.booleans())
 def test_a_sender_cannot_forge_the_context(members: list[bytes], behind: bool) -> None:
     event = b'"id":"e1","type":"view","device_id":"d1","timestamp":1764453600000'
@@ -157,6 +165,7 @@ def test_a_sender_cannot_forge_the_context(members: list[bytes], behind: bool) -
     assert json.decode(enriched.extra) == {"collector": json.decode(CONTEXT)}
 
 
+@few
 @given(values, st.sampled_from(["events", "batch"]), st.booleans())
 def test_an_array_in_an_envelope_is_as_the_array_alone(value: bytes, name: str, key_first: bool) -> None:
     array = b"[" + value.strip().removeprefix(b"[").removesuffix(b"]") + b"]"
@@ -171,6 +180,7 @@ def test_an_array_in_an_envelope_is_as_the_array_alone(value: bytes, name: str, 
     assert body.write_key == b"wk_1"
 
 
+@few
 @given(values)
 def test_a_body_that_is_no_envelope_is_its_own_value(value: bytes) -> None:
     assert read_form(value, 8, 5).value == value

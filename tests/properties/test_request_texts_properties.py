@@ -3,7 +3,7 @@
 import json
 import tomllib
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.collect.client_address import ClientAddresses, IpAddress
@@ -12,6 +12,7 @@ from worker.collect.write_keys import key_of_request
 from worker.config.key_entries import from_file, from_pairs, origin_of
 from worker.config.options import Collect
 
+few = settings(max_examples=500)  # texts of little structure
 names = st.sampled_from(
     [b"authorization", b"x-write-key", b"origin", b"user-agent", b"x-forwarded-for", b"accept"]
 )
@@ -22,12 +23,14 @@ header_lists = st.lists(st.tuples(names, values), max_size=8)
 addresses = st.ip_addresses().map(str) | st.text(max_size=20) | st.none()
 
 
+@few
 @given(header_lists, st.binary(max_size=60) | st.just(b"write_key=%zz&write_key"))
 def test_a_key_is_bytes_or_there_is_none(headers: list[tuple[bytes, bytes]], query: bytes) -> None:
     key = key_of_request(headers, query)
     assert key is None or isinstance(key, bytes)
 
 
+@few
 @given(header_lists, addresses)
 def test_the_context_is_one_json_object_in_utf_8(
     headers: list[tuple[bytes, bytes]], peer: str | None
@@ -41,6 +44,7 @@ def test_the_context_is_one_json_object_in_utf_8(
     assert isinstance(json.loads(found.decode("utf-8")), dict)
 
 
+@few
 @given(st.ip_addresses(), st.lists(st.ip_addresses(), max_size=5), st.lists(st.ip_addresses(), max_size=5))
 def test_what_a_client_puts_in_front_changes_nothing(
     client: IpAddress, proxies: list[IpAddress], forged: list[IpAddress]
@@ -63,6 +67,7 @@ documents = st.dictionaries(
 )
 
 
+@few
 @given(st.lists(documents, max_size=4))
 def test_entries_are_all_right_or_there_are_faults(entries: list[dict[str, str]]) -> None:
     text = "".join(
@@ -74,12 +79,14 @@ def test_entries_are_all_right_or_there_are_faults(entries: list[dict[str, str]]
         assert len(found.keys) == len(tomllib.loads(text)["keys"])
 
 
+@few
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_keys_file_or_a_fault(content: bytes) -> None:
     found = from_file(content)
     assert bool(found.keys) != bool(found.faults)
 
 
+@few
 @given(st.text(max_size=200))
 def test_any_text_is_pairs_or_a_fault_and_an_origin_or_none(text: str) -> None:
     found = from_pairs(text)
