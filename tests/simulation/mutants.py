@@ -208,9 +208,9 @@ class KeepsFiredTimersOverALoss(PartitionTask):
 
     def _drop_uncommitted(self) -> None:
         fired = [] if self._draft is None else self._draft.fired
-        checkpoint = None if self._draft is None else self._store.checkpoint()
+        checkpoint = self._store.checkpoint() if fired else None  # a damaged store would raise
         super()._drop_uncommitted()
-        if fired and checkpoint is not None:
+        if checkpoint is not None:
             self._store.write([(key, None) for key in fired], checkpoint)
 
 
