@@ -219,6 +219,9 @@ def test_a_file_that_is_no_toml_or_is_not_there_is_reported(file: File) -> None:
         {"TOPICS_SESSIONS": "", "TOPICS_IDENTITIES": ""},
         {"TOPICS_RAW": "r" * 249},
         {"KAFKA_COMPRESSION": "lz4"},
+        {"INPUT_DUPLICATES": "keep", "INPUT_DUPLICATES_MS": "86400000"},
+        {"INPUT_DUPLICATES": "flag", "STATE_RETENTION_DAYS": "1"},
+        {"INPUT_DUPLICATES": "drop", "INPUT_DUPLICATES_REMEMBERED": "5000", "INPUT_DUPLICATES_MS": "1"},
     ],
 )
 def test_values_at_the_edge_are_allowed(variables: dict[str, str]) -> None:
@@ -238,6 +241,18 @@ def test_values_at_the_edge_are_allowed(variables: dict[str, str]) -> None:
         ({"INPUT_MAX_TEXT_BYTES": "0"}, "expected 16 to 8192 bytes"),
         ({"INPUT_MAX_OBJECT_BYTES": "9999999"}, "must not be above input.max_value_bytes"),
         ({"INPUT_MAX_EVENTS": "-1"}, "expected 1 to 2147483647"),
+        ({"INPUT_DUPLICATES": "yes"}, "expected one of keep, flag, drop"),
+        (
+            {"INPUT_DUPLICATES_MS": "3600000"},
+            'has no meaning with input.duplicates = "keep": use flag or drop',
+        ),
+        ({"INPUT_DUPLICATES_REMEMBERED": "9"}, 'has no meaning with input.duplicates = "keep"'),
+        ({"INPUT_DUPLICATES": "drop", "INPUT_DUPLICATES_REMEMBERED": "5001"}, "expected 1 to 5000"),
+        ({"INPUT_DUPLICATES": "drop", "INPUT_DUPLICATES_MS": "0"}, "expected 1 to 2147483647 milliseconds"),
+        (
+            {"INPUT_DUPLICATES": "flag", "INPUT_DUPLICATES_MS": "86400001", "STATE_RETENTION_DAYS": "1"},
+            "must not be longer than state.retention_days = 1",
+        ),
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka"}, "expected host:port"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "kafka:99999"}, "expected host:port"),
         ({"KAFKA_BOOTSTRAP_SERVERS": "a:1,,b:1"}, "expected host:port"),

@@ -30,6 +30,7 @@ def test_the_files_that_come_with_the_project_are_plausible(path: Path) -> None:
         {"SESSION_GRACE_MS": "0", "SESSION_MAX_FUTURE_MS": "0", "SESSION_MAX_DURATION_MS": "0"},
         {"SESSION_GAP_MS": "604800000", "LOG_STATS_INTERVAL_S": "3600"},
         {"KAFKA_HEARTBEAT_INTERVAL_MS": "100", "KAFKA_COMMIT_INTERVAL_MS": "10"},
+        {"INPUT_DUPLICATES": "drop", "INPUT_DUPLICATES_MS": "10000"},
     ],
 )
 def test_what_is_run_on_purpose_is_left_in_peace(variables: dict[str, str]) -> None:
@@ -45,10 +46,14 @@ def test_what_is_run_on_purpose_is_left_in_peace(variables: dict[str, str]) -> N
         ("SESSION_MAX_DURATION_MS", "14400"),
         ("KAFKA_HEARTBEAT_INTERVAL_MS", "3"),
         ("KAFKA_COMMIT_INTERVAL_MS", "1"),
+        ("INPUT_DUPLICATES_MS", "3600"),
     ],
 )
 def test_seconds_by_mistake_are_warned_of(name: str, value: str) -> None:
-    others = {"SESSION_MAX_FUTURE_MS": "0"} if name == "SESSION_GRACE_MS" else {}
+    others = {
+        "SESSION_GRACE_MS": {"SESSION_MAX_FUTURE_MS": "0"},
+        "INPUT_DUPLICATES_MS": {"INPUT_DUPLICATES": "drop"},
+    }.get(name, {})
     (line,) = warned({name: value, **others})
     seconds = int(value)
     assert line == (

@@ -48,6 +48,27 @@ def test_no_more_devices_than_the_budget_allows() -> None:
         assert len(cache) <= 1_000 + 100
 
 
+def test_devices_that_remember_many_ids_are_so_many_fewer() -> None:
+    """As many bytes of ids as a state takes without: half of the devices."""
+    cache = cache_of(devices=1_000)
+    recent_ids = bytes(BYTES_A_DEVICE)
+    for start in range(0, MANY, 10):
+        states = strangers(10, start)
+        for state in states.values():
+            state.recent_ids = recent_ids
+        cache.keep(states)
+        assert len(cache) <= 500 + 20
+    assert len(cache) >= 250
+
+
+def test_a_device_whose_ids_are_kept_again_and_again_counts_once() -> None:
+    cache = cache_of(devices=1_000)
+    cache.keep({"once": DeviceState(newest_ms=1)})
+    for _ in range(MANY):
+        cache.keep({"d1": DeviceState(newest_ms=1, recent_ids=bytes(BYTES_A_DEVICE))})
+    assert kept(cache, "once") is not None
+
+
 def test_tasks_share_the_budget_fairly_also_when_their_number_changes() -> None:
     budget = MemoryBudget(8_000 * BYTES_A_DEVICE, 0)
     cache = DeviceCache(MemoryStore(), budget)

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from tests.builders import RawEvent, Record, click, ms, record
-from tests.core_step import step
+from tests.core_step import published, step
+from worker.core.duplicates import ENTRY_BYTES
 from worker.core.encode import encode_step
 from worker.core.state_codec import META_KEY, cold_key, decode_meta, decode_state, hot_key
+from worker.model.rules import InputRules, Rules
 from worker.model.state import DeviceState, ExpiryClock, Meta
 from worker.ports import StateRecord
 from worker.task.draft import Draft
@@ -100,6 +102,36 @@ def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_no
     add(draft, record(10, click("d1", at="10:00:00", user="ann")))
     add(draft, record(11, click("d1", at="10:01:00", user="ann")))
     assert cold_key("d1") in dict(draft.state_records())
+
+
+def test_dropped_duplicates_are_counted_and_are_among_the_events() -> None:
+    """Else a draft of nothing else would never be full, and no figure would show them."""
+    draft = Draft(BASE, opened_at=0.0)
+    batch = [click("d1", id="a"), click("d1", id="b"), click("d1", id="a")]
+    for duplicates in ("drop", "flag"):
+        rules = Rules(input=InputRules(duplicates=duplicates))
+        result = published(*batch, rules=rules)
+        draft.add_step("events.raw", 11, 1, result, encode_step(result))
+    assert (draft.events, draft.duplicates_dropped, draft.duplicates_flagged) == (6, 1, 1)
+    assert len(draft.outputs("enriched")) == 5
+
+
+def test_what_devices_remember_of_ids_fills_a_draft_once_a_device() -> None:
+    """It is written with each of them, so a few thousand devices may be many megabytes."""
+    draft = Draft(BASE, opened_at=0.0)
+    rules = Rules(input=InputRules(duplicates="flag"))
+    states: dict[str, DeviceState] = {}
+    sizes = []
+    for _ in range(2):
+        outputs_before = draft.output_bytes
+        result = published(click("d1", id="a"), click("d1", id="b"), states=states, rules=rules)
+        encoded = encode_step(result)
+        draft.add_step("events.raw", 11, 1, result, encoded)
+        sizes.append(
+            draft.output_bytes - outputs_before - sum(len(v or b"") for _, v, _ in encoded["enriched"])
+        )
+        states = result.states
+    assert sizes == [2 * ENTRY_BYTES, 0]
 
 
 def add(draft: Draft, *raw: Record) -> None:

@@ -63,6 +63,18 @@ def test_the_configuration_s_rules_apply(replay: ReplayDirectory) -> None:
     assert [event.get("session_number") for event in enriched] == [1, 2, None]
 
 
+def test_ids_are_remembered_over_commits_and_files(replay: ReplayDirectory) -> None:
+    """A commit at 4,000 events, and devices that do not fit in memory: the second file is the first again."""
+    events = [click(f"d{number % 5_000}", id=f"e{number}") for number in range(10_000)]
+    replay.lines(*(text(events[start : start + 500]) for start in range(0, 10_000, 500)))
+    flagged = replay.enriched(replay.input, replay.input, INPUT_DUPLICATES="flag", STATE_MEMORY_MB="16")
+    assert ["duplicate" in event.get("flags", ()) for event in flagged] == [False] * 10_000 + [True] * 10_000
+    replay.output = replay.directory / "dropped"
+    ended = replay.run(replay.input, replay.input, INPUT_DUPLICATES="drop", STATE_MEMORY_MB="16")
+    assert [event["id"] for event in replay.read("enriched.ndjson")] == [event["id"] for event in events]
+    assert ["duplicates", "10,000", "dropped"] in [line.split() for line in ended.out.splitlines()]
+
+
 # --- What is printed ---
 
 
