@@ -13,12 +13,13 @@ from tests.builders import Record
 from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker
 from tests.simulation.sent_elements import Element, Place, Sent
+from tests.simulation.traffic import name_of
 from worker.task.layout import TaskTopics
 
 
-def events_by_id(sent: Sent) -> dict[str, Element]:
-    """All valid events, by id."""
-    return {element.id: element for element in sent.all_elements() if element.id is not None}
+def events_by_name(sent: Sent) -> dict[str, Element]:
+    """All valid events, by what tells them apart."""
+    return {element.name: element for element in sent.all_elements() if element.name is not None}
 
 
 def arrival_order(
@@ -27,13 +28,13 @@ def arrival_order(
     """P1: the partition's events, each alone in its record, in the order of its output."""
     records: list[Record] = []
     newest: dict[tuple[str, int], Place] = {}
-    for id_ in _enriched_ids(broker, topics, partition):
-        element = events.get(id_)
+    for name in _enriched_names(broker, topics, partition):
+        element = events.get(name)
         if element is None or element.alone is None:
-            raise BrokenPromiseError(f"P4 conservation: partition {partition}: {id_} was never sent")
+            raise BrokenPromiseError(f"P4 conservation: partition {partition}: {name} was never sent")
         if element.home != partition:
             raise BrokenPromiseError(
-                f"P1 order: partition {partition} has {id_} of {element.device_id}, who belongs to "
+                f"P1 order: partition {partition} has {name} of {element.device_id}, who belongs to "
                 f"{element.home}"
             )
         route = (element.device_id, element.place[0])
@@ -47,6 +48,6 @@ def arrival_order(
     return records
 
 
-def _enriched_ids(broker: Broker, topics: TaskTopics, partition: int) -> Iterable[str]:
+def _enriched_names(broker: Broker, topics: TaskTopics, partition: int) -> Iterable[str]:
     for _, value, _ in broker.committed_records((topics.outputs["enriched"], partition)):
-        yield json.decode(value or b"")["id"]
+        yield name_of(json.decode(value or b""))

@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.simulation.arrival_order import arrival_order, events_by_id
+from tests.simulation.arrival_order import arrival_order, events_by_name
 from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker, TopicPartition, TransactionUnit
 from tests.simulation.output_partitions import OutputPartitions
@@ -18,6 +18,7 @@ from tests.simulation.sent_elements import Place, Sent
 from tests.simulation.store import Disk, apply
 from tests.simulation.timer_checks import check_armed, check_streams, check_timers, unexpired
 from tests.simulation.topics import RULES
+from tests.simulation.traffic import name_of
 from tests.simulation.transaction_checks import check_transactions, committed_transactions
 from worker.core.expiry import clock_ms
 from worker.core.state_codec import META_KEY, decode_meta
@@ -44,7 +45,7 @@ def check_all(
     check_conservation(broker, topics, sent)
     check_transactions(broker, topics, sent)
     check_offsets(broker, topics, sent)
-    events = events_by_id(sent)
+    events = events_by_name(sent)
     for partition in sent.partitions:
         taken: ProcessedAfter
         if len(sent.partitions) == 1:
@@ -187,11 +188,11 @@ def check_conservation(broker: Broker, topics: TaskTopics, sent: Sent) -> None:
     outcomes: Counter[str | Place] = Counter()
     for partition in sent.partitions:
         for _, entry in broker.written(topics.outputs["enriched"], partition):
-            outcomes[entry.decoded()["id"]] += 1
+            outcomes[name_of(entry.decoded())] += 1
         for _, entry in broker.written(topics.outputs["dead_letters"], partition):
             letter = entry.decoded()
             outcomes[letter["partition"], letter["offset"], letter.get("index")] += 1
-    expected = Counter(element.id or element.place for element in sent.all_elements())
+    expected = Counter(element.name or element.place for element in sent.all_elements())
     if outcomes != expected:
         lost, made_up = dict(expected - outcomes), dict(outcomes - expected)
         raise BrokenPromiseError(f"P4 conservation: lost {lost}, repeated or made up {made_up}")

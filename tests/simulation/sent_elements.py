@@ -13,7 +13,7 @@ from msgspec import Struct, json
 from tests.builders import Record
 from tests.simulation.broker import Broker, TopicPartition
 from tests.simulation.topics import RAW_TOPIC, REPARTITION_TOPIC
-from tests.simulation.traffic import Incoming
+from tests.simulation.traffic import Incoming, name_of
 from worker.core.partitioner import Partitioning
 
 Place = tuple[int, int, int | None]
@@ -23,12 +23,12 @@ Place = tuple[int, int, int | None]
 class Element(Struct, frozen=True):
     """One event as it was sent, or what was sent instead of one.
 
-    ``id`` is None where it must be refused. ``home`` is the partition that its device belongs to; ``alone``
-    a raw record that holds nothing else.
+    ``name`` tells it apart from all others, and is None where it must be refused. ``home`` is the partition
+    that its device belongs to; ``alone`` a raw record that holds nothing else.
     """
 
     place: Place
-    id: str | None
+    name: str | None
     device_id: str = ""
     home: int = -1
     alone: Record | None = None
@@ -58,7 +58,7 @@ class Sent:
                 alone = Record(
                     record.topic, partition, record.offset, record.timestamp, None, json.encode([event])
                 )
-                elements.append(Element(place, event["id"], device_id, home_of(device_id), alone))
+                elements.append(Element(place, name_of(event), device_id, home_of(device_id), alone))
                 self.newest_ms = max(self.newest_ms, event["timestamp"])
             if not elements:
                 elements.append(Element((partition, record.offset, None), None))

@@ -1,12 +1,16 @@
 """Random raw traffic: a few devices, users, client sessions, late and bad events, gaps between the offsets.
 
-Decides only what arrives, and in which partition. Every good event has an id of its own, so that its outcome
-can be counted. Batches hold events of several devices, so with more than one partition most batches have some
-that are misplaced.
+Decides only what arrives, and in which partition. Some batches are sent again, perhaps to another partition.
+Every good event is told apart from all others by its id and, where it is a copy, the number of that, so that
+its outcome can be counted. Batches hold events of several devices, so with more than one partition most
+batches have some that are misplaced.
 """
 
+from collections.abc import Mapping
 from random import Random
 from typing import Any
+
+from msgspec import json
 
 from tests.builders import Record, click, ms, record
 
@@ -25,7 +29,8 @@ def traffic(random: Random, records: int, partitions: int) -> list[Incoming]:
     now_ms = ms("08:00:00")
     incoming: list[Incoming] = []
     ends = [0] * partitions
-    for _ in range(records):
+    sent: list[Record] = []
+    for number in range(records):
         now_ms += random.choice((1_000, 1_000, _MINUTE_MS, 10 * _MINUTE_MS, 40 * _MINUTE_MS))
         if random.random() < 0.01:
             now_ms += 450 * 86_400_000  # long enough for devices to expire
@@ -33,7 +38,12 @@ def traffic(random: Random, records: int, partitions: int) -> list[Incoming]:
         while random.random() < 0.1:
             incoming.append((partition, None))
             ends[partition] += 1
-        incoming.append((partition, _record(random, partition, ends[partition], now_ms)))
+        if sent and random.random() < 0.15:
+            made = _again(random.choice(sent[-5:]), partition, ends[partition], now_ms, number)
+        else:
+            made = _record(random, partition, ends[partition], now_ms)
+        incoming.append((partition, made))
+        sent.append(made)
         ends[partition] += 1
     for partition in range(partitions):  # markers of the sender's last transactions
         incoming += [(partition, None)] * random.choice((0, 0, 1, 3))
@@ -47,6 +57,24 @@ def _record(random: Random, partition: int, offset: int, now_ms: int) -> Record:
     batch: list[Any] = [_event(random, f"{partition}-{offset}-{index}", now_ms) for index in range(number)]
     received_at = now_ms if random.random() < 0.95 else -1
     return record(offset, batch, received_at=received_at, partition=partition)
+
+
+def _again(first: Record, partition: int, offset: int, now_ms: int, number: int) -> Record:
+    """The record as a sender without an answer sends it once more, each event marked as that copy."""
+    if first.value in _BAD_VALUES:
+        return record(offset, first.value, received_at=now_ms, partition=partition)
+    batch = [
+        element | {"copy": number} if isinstance(element, dict) else element
+        for element in json.decode(first.value or b"")
+    ]
+    return record(offset, batch, received_at=now_ms, partition=partition)
+
+
+def name_of(event: Mapping[str, Any]) -> str:
+    """What tells an event apart from all others, as it was sent or as it was written."""
+    copy = event.get("copy", event.get("extra", {}).get("copy"))
+    name: str = event["id"]
+    return name if copy is None else f"{name} as sent again by {copy}"
 
 
 def _event(random: Random, id_: str, now_ms: int) -> Any:

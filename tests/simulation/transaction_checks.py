@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from tests.simulation.broken_promise import BrokenPromiseError
 from tests.simulation.broker import Broker, Entry, TransactionUnit
 from tests.simulation.sent_elements import Place, Sent
+from tests.simulation.traffic import name_of
 from worker.core.state_codec import META_KEY, decode_meta
 from worker.model.state import Meta
 from worker.task.layout import TaskTopics
@@ -63,7 +64,7 @@ def _claimed(
     outcomes: Outcomes = Counter()
     for offset in range(done.get(topics.raw, 0), next_offsets[topics.raw]):
         for element in sent.elements[partition].get(offset, ()):
-            if element.id is None:
+            if element.name is None:
                 outcomes[topics.outputs["dead_letters"], element.place] += 1
             elif element.home == partition:
                 outcomes[topics.outputs["enriched"], element.place] += 1
@@ -93,7 +94,7 @@ class _PlacesByUnit:
 
     def __init__(self, broker: Broker, topics: TaskTopics, sent: Sent) -> None:
         self._outcomes: dict[int, Outcomes] = {}
-        by_id = {element.id: element.place for element in sent.all_elements() if element.id is not None}
+        by_name = {element.name: element.place for element in sent.all_elements() if element.name is not None}
         for (topic, partition), log in broker.logs.items():
             if topic not in (topics.outputs["enriched"], topics.outputs["dead_letters"], topics.repartition):
                 continue
@@ -102,17 +103,19 @@ class _PlacesByUnit:
                     continue
                 outcomes = self._outcomes.setdefault(id(entry.unit), Counter())
                 where = f"{topic} {partition}" if topic == topics.repartition else topic
-                for place in _places(topics, topic, entry, sent, by_id):
+                for place in _places(topics, topic, entry, sent, by_name):
                     outcomes[where, place] += 1
 
     def of(self, unit: TransactionUnit) -> Outcomes:
         return self._outcomes.get(id(unit), Counter())
 
 
-def _places(topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_id: dict[str, Place]) -> list[Place]:
+def _places(
+    topics: TaskTopics, topic: str, entry: Entry, sent: Sent, by_name: dict[str, Place]
+) -> list[Place]:
     if topic == topics.repartition:
         return places_repartitioned(entry, sent)
     written = entry.decoded()
     if topic == topics.outputs["enriched"]:
-        return [by_id[written["id"]]]
+        return [by_name[name_of(written)]]
     return [(written["partition"], written["offset"], written.get("index"))]
