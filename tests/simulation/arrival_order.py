@@ -18,7 +18,7 @@ from worker.task.layout import TaskTopics
 
 
 def events_by_name(sent: Sent) -> dict[str, Element]:
-    """All valid events, by what tells them apart."""
+    """All valid events, by name."""
     return {element.name: element for element in sent.all_elements() if element.name is not None}
 
 

@@ -23,7 +23,7 @@ Place = tuple[int, int, int | None]
 class Element(Struct, frozen=True):
     """One event as it was sent, or what was sent instead of one.
 
-    ``name`` tells it apart from all others, and is None where it must be refused. ``home`` is the partition
+    ``name`` distinguishes it from all others, and is None where it must be refused. ``home`` is the partition
     that its device belongs to; ``alone`` a raw record that holds nothing else.
     """
 

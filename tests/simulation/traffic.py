@@ -1,7 +1,7 @@
 """Random raw traffic: a few devices, users, client sessions, late and bad events, gaps between the offsets.
 
 Decides only what arrives, and in which partition. Some batches are sent again, perhaps to another partition.
-Every good event is told apart from all others by its id and, where it is a copy, the number of that, so that
+Every good event differs from all others by its id and, where it is a copy, by the number of that, so that
 its outcome can be counted. Batches hold events of several devices, so with more than one partition most
 batches have some that are misplaced.
 """
@@ -71,7 +71,7 @@ def _again(first: Record, partition: int, offset: int, now_ms: int, number: int)
 
 
 def name_of(event: Mapping[str, Any]) -> str:
-    """What tells an event apart from all others, as it was sent or as it was written."""
+    """What distinguishes an event from all others, as it was sent or as it was written."""
     copy = event.get("copy", event.get("extra", {}).get("copy"))
     name: str = event["id"]
     return name if copy is None else f"{name} as sent again by {copy}"
