@@ -23,7 +23,7 @@ Row = dict[str, Any]
 ROUNDED = 0.0501
 """How far a figure that was rounded to one digit, or two, may be from the exact one."""
 
-TRAFFICS = ("by hand", "demo", "load", "hostile")
+TRAFFICS = ("by hand", "demo", "load", "hostile", "no duplicates")
 """The names of those that every recipe is tried on."""
 
 VISITS = "select * from visits order by start_ms, device_id, session_id"

@@ -20,6 +20,10 @@ EARLIEST_MS, TOO_LATE_MS = 10**11, 10**14
 LONGEST_TEXT = 512
 MOST_PROPERTIES = 50
 
+DAY_MS = 24 * 60 * 60 * 1000
+MOST_REMEMBERED = 500
+"""How long and how many event ids are remembered of a device, to find duplicates."""
+
 MISSING = {"", "null", "undefined", "none", "nan"}
 _OPTIONS = tomllib.loads((Path(__file__).parents[2] / "config" / "worker.toml").read_text())
 NOBODY = {word.casefold() for word in _OPTIONS["identity"]["blocked_user_ids"]}
@@ -59,6 +63,21 @@ def events_of(lines: Lines) -> list[Event]:
             except _RefusedError:
                 continue
     return events
+
+
+def without_duplicates(events: list[Event]) -> list[Event]:
+    """What ``input.duplicates = "drop"`` leaves: no event whose id its device has sent within a day."""
+    remembered: dict[str, list[Event]] = {}
+    remaining = []
+    for event in events:
+        recent = remembered.setdefault(event.device, [])
+        if any(one.id == event.id and abs(one.t - event.t) <= DAY_MS for one in recent):
+            continue
+        recent.append(event)
+        while len(recent) > MOST_REMEMBERED or recent[0].t < event.t - DAY_MS:
+            del recent[0]
+        remaining.append(event)
+    return remaining
 
 
 def _elements(value: Any) -> Iterator[Any]:

@@ -1,16 +1,19 @@
 """The DuckDB recipes, on the files of a replay: the figures that one counts by hand, or with plain loops."""
 
 import datetime
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
 
-from tests.builders import click
+from tests.builders import click, ms
 from tests.recipes import figures, worked_example
 from tests.recipes.figures import QUERIES, RECIPES_DIRECTORY, SESSIONS, TRAFFICS, VISITS, Row, assert_same
+from tests.recipes.raw_input import events_of, without_duplicates
 from tests.recipes.traffic import Traffic, replayed
 from tests.recipes.visits import Site, session_row
 
@@ -101,6 +104,53 @@ def test_the_visits_of_evicted_sessions_are_those_of_the_user_who_signed_in_at_l
     assert [row["user_id"] for row in rows] == ["ann"] * 6
     assert [row["visit_number"] for row in rows] == [1, 2, 3, 4, 5, 6]
     assert [row["visitor"] for row in rows] == ["new", *["returning"] * 5]
+
+
+def test_a_visit_has_its_own_user_though_he_signed_out_and_his_session_merged_away(tmp_path: Path) -> None:
+    events = [
+        click("d1", "06:00:00", user="dora", type="login"),
+        click("d1", "06:01:00", type="logout"),
+        click("d1", "10:00:00"),
+        click("d1", "10:50:00", user="ann", type="login"),
+        click("d1", "10:52:00", type="logout"),
+        click("d1", "10:53:00"),
+        click("d1", "10:25:00"),  # late: the session of 10:50 merges into that of 10:00
+    ]
+    lines = [{"received_at": ms("11:00:00"), "value": [event]} for event in events]
+    rows = answer(
+        replayed(Traffic(lines), tmp_path), "select user_id, event_count from visits order by start_ms"
+    )
+    assert rows == [{"user_id": "dora", "event_count": 2}, {"user_id": "ann", "event_count": 5}]
+
+
+def test_two_devices_that_give_their_events_the_same_ids_have_landing_pages_of_their_own(
+    tmp_path: Path,
+) -> None:
+    events = [click(device, "10:00:00", id="1", data={"url": f"/{device}"}) for device in ("d1", "d2")]
+    lines = [{"received_at": event["timestamp"], "value": [event]} for event in events]
+    rows = answer(replayed(Traffic(lines), tmp_path), "select device_id, landing_page, exit_page from visits")
+    assert sorted(tuple(row.values()) for row in rows) == [("d1", "/d1", "/d1"), ("d2", "/d2", "/d2")]
+
+
+@pytest.mark.parametrize("duplicates", ["flag", "drop"])
+def test_duplicates_are_those_that_plain_loops_find(
+    duplicates: Literal["flag", "drop"], traffic: dict[str, Traffic], tmp_path: Path
+) -> None:
+    repeated = replace(traffic["no duplicates"], duplicates=duplicates)
+    events = events_of(repeated.lines)
+    (row,) = answer(
+        replayed(repeated, tmp_path),
+        "select count(*) as events, count(*) filter (list_contains(flags, 'duplicate')) as flagged from events",
+    )
+    found = len(events) - len(without_duplicates(events))
+    assert found > 0
+    assert (
+        row
+        == {
+            "flag": {"events": len(events), "flagged": found},
+            "drop": {"events": len(events) - found, "flagged": 0},
+        }[duplicates]
+    )
 
 
 def test_an_event_id_that_is_sent_again_makes_no_second_visit_and_no_other_landing_page(

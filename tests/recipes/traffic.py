@@ -10,13 +10,14 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import Literal
 
 from testing.events import Shape, records
 from tests.builders import ms
 from tests.recipes import worked_example
 from tests.recipes.history import Memory, Types, history_of
 from tests.recipes.hostile import hostile
-from tests.recipes.raw_input import Lines, events_of
+from tests.recipes.raw_input import Lines, events_of, without_duplicates
 from tests.recipes.visits import Site, site_of
 from worker.config import load
 from worker.demo.traffic import make_traffic
@@ -31,14 +32,18 @@ HOSTILE_SEED = 17
 
 @dataclass(frozen=True)
 class Traffic:
-    """Raw lines, and the event types with an effect."""
+    """Raw lines, the event types with an effect, and what becomes of duplicates."""
 
     lines: Lines
     types: Types = USUAL
+    duplicates: Literal["keep", "flag", "drop"] = "keep"
 
     def site(self, memory: Memory | None = None, zone: tzinfo = UTC) -> Site:
         """What really was, as far as it is remembered (by default as the worker does)."""
-        return site_of(history_of(events_of(self.lines), self.types, memory or Memory()), zone)
+        events = events_of(self.lines)
+        if self.duplicates == "drop":
+            events = without_duplicates(events)
+        return site_of(history_of(events, self.types, memory or Memory()), zone)
 
 
 def traffics() -> dict[str, Traffic]:
@@ -48,6 +53,7 @@ def traffics() -> dict[str, Traffic]:
         "demo": Traffic(demo()),
         "load": Traffic(load_of_the_benchmark()),
         "hostile": Traffic(hostile(HOSTILE_SEED), PASSIVE_PURCHASES),
+        "no duplicates": Traffic(hostile(HOSTILE_SEED + 1, devices=80), PASSIVE_PURCHASES, "drop"),
     }
 
 
@@ -74,7 +80,9 @@ def replayed(traffic: Traffic, directory: Path) -> Path:
         **dict.fromkeys(traffic.types.unlink, "unlink"),
     }
     listed = ", ".join(f'"{type_}" = "{action}"' for type_, action in sorted(actions.items()))
-    options.write_text(f"[session]\nevent_types = {{ {listed} }}\n")
+    options.write_text(
+        f'[input]\nduplicates = "{traffic.duplicates}"\n[session]\nevent_types = {{ {listed} }}\n'
+    )
     output.mkdir()
     asyncio.run(replay(load(options, {}), [raw], output, progress=lambda _read_bytes: None))
     return output
