@@ -140,7 +140,7 @@ def test_duplicates_are_those_that_plain_loops_find(
     events = events_of(repeated.lines)
     (row,) = answer(
         replayed(repeated, tmp_path),
-        "select count(*) as events, count(*) filter (list_contains(flags, 'duplicate')) as flagged from events",
+        "select count(*) as events, count_if(list_contains(flags, 'duplicate')) as flagged from events",
     )
     found = len(events) - len(without_duplicates(events))
     assert found > 0
