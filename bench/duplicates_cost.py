@@ -2,7 +2,7 @@
 
 Decides which memories are compared: none (``keep``), and 10, 100 and 500 ids of each device, all full. The
 events are those of the load, of few devices, so that each has sent more than it may remember; none is a
-duplicate, so every id is searched for in vain, which is the most expensive case. Microseconds of CPU an event of the
+duplicate, so every id is searched for in vain, the costliest case. Microseconds of CPU an event of the
 stages that it changes, the least of several passes in turns, and the bytes of a device's hot record.
 """
 
