@@ -29,7 +29,7 @@ from worker.collect.write_keys import WriteKeys
 from worker.collector.figures import Figures, Moment
 from worker.config import Config
 from worker.config.key_entries import WriteKey, digest_of
-from worker.ports import Delivery, RawRecord
+from worker.ports import Clock, Delivery, RawRecord
 
 PARTITIONS = 4
 CONNECTIONS = 64
@@ -77,13 +77,16 @@ class NextTurnProducer:
         return ["stored"] * len(records)
 
 
-def collector_protocols(count: int, transport: CountingTransport) -> list[asyncio.Protocol]:
-    """Connections of a collector as ``sessionizer collect`` composes it, with one key."""
+def application_in_memory(clock: Clock) -> Application:
+    """As ``sessionizer collect`` composes it, with one key."""
     keys = WriteKeys([WriteKey(name="bench", sha256=digest_of(KEY.encode()))])
-    figures = Figures(lambda: _NOTHING)
-    application = Application(Config(), NextTurnProducer(), keys, SystemClock(), figures)
+    return Application(Config(), NextTurnProducer(), keys, clock, Figures(lambda: _NOTHING))
+
+
+def collector_protocols(count: int, transport: CountingTransport) -> list[asyncio.Protocol]:
+    """Connections of a collector."""
     loop = asyncio.get_running_loop()
-    shared = Connections(application, HttpLimits(), protocol_refusal, lambda _: None)
+    shared = Connections(application_in_memory(SystemClock()), HttpLimits(), protocol_refusal, lambda _: None)
     return [_connected(HttpProtocol(shared, loop), transport) for _ in range(count)]
 
 

@@ -58,7 +58,8 @@ class Api:
         self.reports = Reports()
         self.clock = SystemClock()
         config = Config(collect=Collect(**{"anonymous": not keys, **options}), input=limits or Input())
-        self.application = Application(config, self.producer, WriteKeys(keys), self.clock, self.reports)
+        self.keys = WriteKeys(keys)
+        self.application = Application(config, self.producer, self.keys, self.clock, self.reports)
 
     def ask(self, path: str = "/v1/events", body: Any = b"", **request: Any) -> Answered:
         return asyncio.run(ask(self.application, path, body, **request))

@@ -5,6 +5,7 @@ met. Some are damaged byte by byte.
 """
 
 import json
+from collections.abc import Generator
 
 import msgspec
 from hypothesis import example, given, settings
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 from tests.properties.raw_values import batches, decoder, events, limits, objects, same, values
 from worker.core.json_elements import names_as_sent, split_elements
 from worker.core.quick_split import split_quickly
-from worker.model.events import NO_JSON
+from worker.model.events import NO_JSON, DecodedValue
+
+
+def result_of(steps: Generator[None, None, DecodedValue]) -> DecodedValue:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            decoded: DecodedValue = end.value
+            return decoded
 
 
 @settings(max_examples=1000)
@@ -25,6 +35,13 @@ from worker.model.events import NO_JSON
 @example(b'[{"id":"\\n","type":"a","device_id":"a","timestamp":1700000000000,"data":1}]')
 def test_the_fast_path_agrees_with_the_careful_one(value: bytes) -> None:
     assert same(decoder.decode(value), decoder.decode_carefully(value))
+
+
+@settings(max_examples=500)
+@given(values)
+@example(b"[" + b",".join(b'{"id":%d}' % n for n in range(5)) + b"] 1")
+def test_decoding_in_steps_finds_what_decoding_does(value: bytes) -> None:
+    assert same(result_of(decoder.decode_in_steps(value)), decoder.decode(value))
 
 
 @settings(max_examples=500)

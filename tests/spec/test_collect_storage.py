@@ -177,3 +177,23 @@ def test_what_the_server_refuses_itself_looks_the_same(status: int, reason: str,
     assert found == body
     assert dict(headers)[b"access-control-allow-origin"] == b"*"
     assert (b"retry-after" in dict(headers)) == (status == 503)
+
+
+def test_others_are_answered_while_a_large_body_is_read() -> None:
+    """Each of its steps is one turn of the loop, and a small request needs a few."""
+    api = Api()
+    hostile = event()[:-1] + b"".join(b',"\\u0061%03d":1' % n for n in range(120)) + b"}"
+    ended: list[str] = []
+
+    async def send(name: str, body: bytes) -> None:
+        answer = await ask(api.application, body=body)
+        assert answer.status == 200
+        ended.append(name)
+
+    async def send_all() -> None:
+        large = asyncio.create_task(send("large", array(*[hostile] * 450)))
+        await asyncio.sleep(0)
+        await asyncio.gather(large, *(send(f"small {n}", array(event())) for n in range(3)))
+
+    asyncio.run(send_all())
+    assert ended == ["small 0", "small 1", "small 2", "large"]

@@ -10,7 +10,7 @@ follows the end of an array.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from msgspec import DecodeError, Raw, json
 
@@ -80,30 +80,55 @@ class Decoder:
                 decoded += [found or self.decode(value) for found, value in zip(together, group, strict=True)]
         return decoded
 
+    def decode_in_steps(self, value: bytes) -> Generator[None, None, DecodedValue]:
+        """What ``decode`` makes of the value, step by step: whoever has to answer others does so in between.
+
+        Never raises. A step takes a few ms, but for the first, which splits the value, and for an element
+        that is larger than most values.
+        """
+        if len(value) > self._limits.max_value_bytes:
+            return self._too_large(value)
+        parts = self._parts(value)
+        if isinstance(parts, DecodedValue):
+            return parts
+        yield
+        events: list[Event] = []
+        rejections: list[Rejection] = []
+        yield from self._many_elements.steps(parts.elements, events, rejections)
+        return self._decoded(parts, events, rejections)
+
     def decode_carefully(self, value: bytes) -> DecodedValue:
         """The same for a value within the size limit, event by event: what all shortcuts must agree with."""
         return self._decode_split(value, self._read_one_by_one)
 
     def _decode_split(self, value: bytes, read: _Read) -> DecodedValue:
         """Split the value, let ``read`` validate its elements, and refuse what is no element."""
+        parts = self._parts(value)
+        if isinstance(parts, DecodedValue):
+            return parts
+        events: list[Event] = []
+        rejections: list[Rejection] = []
+        read(parts.elements, events, rejections)
+        return self._decoded(parts, events, rejections)
+
+    def _parts(self, value: bytes) -> Elements | DecodedValue:
+        """The elements of a value and what is left of it; or why all of it is refused."""
         text = value.removeprefix(_BOM).strip(WHITE_SPACE)
         if not text:
             return _refused("empty_value", "the value is empty", value)
         if text[:1] not in {b"[", b"{"} or b"\0" in text[:4]:  # NUL: UTF-16 or UTF-32
             return _refused(*_why_no_events(text), value)
-
-        elements, rest, rest_index = self._split(text)
-        if len(elements) > self._limits.max_events:
+        parts = self._split(text)
+        if len(parts.elements) > self._limits.max_events:
             detail = f"the value has more than {self._limits.max_events} events"
             return _refused("too_many_events", detail, value)
-        if rest_index is not None and not elements:
-            return _refused(*self._why_not_split(rest), value)
+        if parts.rest_index is not None and not parts.elements:
+            return _refused(*self._why_not_split(parts.rest), value)
+        return parts
 
-        events: list[Event] = []
-        rejections: list[Rejection] = []
-        read(elements, events, rejections)
-        if rest or rest_index is not None:
-            rejections.append(Rejection(*self._why_not_split(rest), rest_index, rest))
+    def _decoded(self, parts: Elements, events: list[Event], rejections: list[Rejection]) -> DecodedValue:
+        if parts.rest or parts.rest_index is not None:
+            rejections.append(Rejection(*self._why_not_split(parts.rest), parts.rest_index, parts.rest))
         return DecodedValue(events, rejections)
 
     def _read_one_by_one(

@@ -224,11 +224,10 @@ class EventChecks:
             event.data = Raw(json_text)
         if properties:
             most = self._limits.max_object_bytes
-            if len(element) > most and not may_have_escaped_names(element):
+            if len(element) > most and (size_bytes := _extra_bytes(properties)) > most:
                 # Measured first: to put 90,000 properties together takes most of the time.
-                size_bytes = _extra_bytes(properties)
-                if size_bytes > most:
-                    return _refusal_of_size("extra", size_bytes, most)
+                at_least = "at least " if may_have_escaped_names(element) else ""
+                return "too_long", f"extra: {at_least}{size_bytes} bytes, at most {most} are allowed"
             extra = _extra(properties, element)
             event.extra = Raw(extra)
             return _refusal_of_size("extra", len(extra), most)
@@ -262,14 +261,15 @@ def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:
 
 
 def _extra_bytes(properties: dict[str, Raw]) -> int:
-    """The size of ``_extra`` where no name has escapes: names, values, and four characters for each."""
+    """The size of ``_extra``, the least where a name has escapes: names, values, four characters for each."""
     return 4 * len(properties) + 1 + len("".join(properties).encode()) + sum(map(len, properties.values()))
 
 
 def _extra(properties: dict[str, Raw], element: bytes) -> bytes:
     """An object of the properties that are no fields, names and values as they were sent."""
-    if may_have_escaped_names(element):  # the last of a repeated name wins
-        names = {_any_string(name): name for name in names_as_sent(element)}
+    if may_have_escaped_names(element):  # the last of a repeated name wins; each spelling is read once
+        spellings = dict.fromkeys(reversed(names_as_sent(element)))
+        names = {_any_string(name): name for name in reversed(spellings)}
     else:
         names = {name: b'"%b"' % name.encode() for name in properties}
     return b"{%b}" % b",".join([names[name] + b":" + bytes(value) for name, value in properties.items()])

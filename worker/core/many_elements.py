@@ -1,11 +1,13 @@
 """Reads the elements of a value that is not as it should be.
 
 Runs of good ones are read on the fast path, for one bad event in a batch of good ones, and the others by
-``core.quick_checks``. Decides which elements are tried together, and validates none. Invariants: never
+``core.quick_checks``. Decides which elements are tried together, and where a caller may do something else in
+between; validates none. Invariants: never
 raises; every element is in exactly one of the two lists, in order, as the slow path would have it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from worker.core.fast_path import FastPath
 from worker.core.outcomes import sort_outcomes
@@ -15,6 +17,10 @@ from worker.model.events import Event, Rejection
 
 _RUN = 32
 """So many elements of a broken value are tried together on the fast path."""
+_LONG_RUN = 512
+"""So many are read one by one before the next."""
+_RUN_BYTES = 32 * 1024
+"""A run ends with the element that makes it so long: 1 to 3 ms, whatever is in it."""
 _MOST_IN_VAIN = 8
 """Where that many more trials failed than helped, no more are made."""
 
@@ -28,15 +34,20 @@ class ManyElements:
 
     def read(self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]) -> None:
         """Add what becomes of each element to one of the two lists."""
+        for _ in self.steps(elements, events, rejections):
+            pass
+
+    def steps(
+        self, elements: Sequence[bytes], events: list[Event], rejections: list[Rejection]
+    ) -> Iterator[None]:
+        """The same, run by run: the lists are whole at the end."""
         refusals = RefusalCache()
         in_vain = 0 if len(elements) > 1 else _MOST_IN_VAIN  # one element has been tried as the value itself
         start = 0
         while start < len(elements):
-            if in_vain >= _MOST_IN_VAIN:
-                self._read_each(elements[start:], start, events, rejections, refusals)
-                return
-            run = elements[start : start + _RUN]
-            found = self._fast_path.decode_plain(b"[%b]" % b",".join(run))
+            alone = in_vain >= _MOST_IN_VAIN
+            run = _run_of(elements, start, _LONG_RUN if alone else _RUN)
+            found = None if alone else self._fast_path.decode_plain(b"[%b]" % b",".join(run))
             # One that is nothing at all, between two commas, does not count when it is alone.
             if found is not None and len(found.events) + len(found.rejections) == len(run):
                 events += found.events
@@ -45,7 +56,8 @@ class ManyElements:
             else:
                 self._read_each(run, start, events, rejections, refusals)
                 in_vain += 1
-            start += _RUN
+            start += len(run)
+            yield
 
     def _read_each(
         self,
@@ -57,6 +69,15 @@ class ManyElements:
     ) -> None:
         """The same one by one; the first has the index ``start``."""
         sort_outcomes(elements, self._checks.validate_all(elements, refusals), start, events, rejections)
+
+
+def _run_of(elements: Sequence[bytes], start: int, most: int) -> Sequence[bytes]:
+    """The next elements, up to so many, or to as many as are long together; at least one."""
+    run = elements[start : start + most]
+    if sum(map(len, run)) <= _RUN_BYTES:
+        return run
+    sizes = accumulate(map(len, run))
+    return run[: 1 + next(place for place, size in enumerate(sizes) if size > _RUN_BYTES)]
 
 
 def _moved(refusal: Rejection, places: int) -> Rejection:
