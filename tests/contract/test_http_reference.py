@@ -271,3 +271,36 @@ def test_a_head_that_was_read_before_is_read_alike() -> None:
             assert read_by_ours(pieces, known) == expected, f"{data!r} in {len(pieces)} pieces"
         again += known.find(data, 0) is not None
     assert again > CASES // 30
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"Content-Length: %d", b"content-length: %d", b"CONTENT-LENGTH: %d", b"Content-Length:%d"),
+        *(
+            b"Content-Length:  %d",
+            b"Content-Length: %d ",
+            b"Content-Length: %02d",
+            b"X: 1\r\nContent-Length: %d",
+        ),
+        *(b"X: Content-Length: 7\r\nContent-Length: %d", b"content-length: %d\r\nY: Content-Length: 1"),
+    ],
+)
+def test_a_known_head_has_the_length_of_its_own_body(line: bytes) -> None:
+    known = KnownHeads()
+    for body in (b"hello", b"abc", b"hello", b"", b"", b"GET / HTTP/1.1"):
+        data = b"POST / HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n%bGET /next HTTP/1.1\r\nHost: a\r\n\r\n"
+        data %= line % len(body), body
+        (first, second), refused = read_by_ours([data], known)
+        assert (first[3], second[1], refused) == (body, "/next", False)
+        assert ([first, second], refused) == read_by_ours([data])
+
+
+@pytest.mark.parametrize("length", [b"+5", b"-5", b"5_0", b"0x5", b"5 5", b"5,5", b"", b"9" * 30])
+def test_a_length_that_is_none_is_refused_behind_a_known_head_too(length: bytes) -> None:
+    known = KnownHeads()
+    data = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %b\r\n\r\nhello"
+    for _ in range(2):
+        found, refused = read_by_ours([data % b"5"], known)
+        assert ([body for *_, body in found], refused) == ([b"hello"], False)
+        assert read_by_ours([data % length], known) == ([], True)
