@@ -1,9 +1,9 @@
 """What it costs to look for duplicates: ``python -m bench.duplicates_cost``, no broker.
 
 Decides which memories are compared: none (``keep``), and 10, 100 and 500 ids of each device, all full. The
-events are those of the load, of few devices, so that each has sent more than it may remember; none is a
-duplicate, so every id is searched for in vain, the costliest case. Microseconds of CPU an event of the
-stages that it changes, the least of several passes in turns, and the bytes of a device's hot record.
+events are those of the load, of few devices, so that each has sent more than it may remember. None is a
+duplicate, so every id is searched for in vain, which costs most. Microseconds of CPU an event of the stages
+that it changes, the least of several passes in turns, and the bytes of a device's hot record.
 """
 
 import argparse

@@ -6,9 +6,8 @@ their order of arrival; an event is remembered unless it is a duplicate, so ``fl
 ``drop`` leaves out; a memory has at most ``duplicates_remembered`` entries.
 
 A memory is packed, because it is written with each change of its device: entries of 14 bytes in order of
-arrival, each a hash of the id (8 bytes) and the held time (ms, 6 bytes). Another id has the same hash once in
-10^16 events. ``bytes.find`` looks through 500 entries in the time that a dict of them takes to be decoded ten
-times less.
+arrival, each a hash of the id (8 bytes) and the held time (ms, 6 bytes). With 500 entries an event of another
+id is taken for one of them once in 10^16 events.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from worker.core.expiry import is_expired
+from worker.core.expiry import alive_until_ms, is_expired
 from worker.model.events import Event
 from worker.model.rules import Rules
 from worker.model.state import DeviceState
@@ -40,12 +39,44 @@ class Sorted(Struct, gc=False):
 
 
 class _Memory:
-    """What one device remembers while the events of a record are looked at. ``newest_ms``: see its state."""
+    """What one device remembers, while the events of a record are looked at.
 
-    def __init__(self, state: DeviceState | None) -> None:
-        self.newest_ms = None if state is None else state.newest_ms
-        self.entries = bytearray() if state is None else bytearray(state.recent_ids)
+    ``newest_ms``: of its events so far. ``alive_until_ms``: it does not expire at an event up to this time.
+    ``oldest_ms`` is that of the first entry, 0 where it was not read yet.
+    """
+
+    __slots__ = ("alive_until_ms", "changed", "entries", "newest_ms", "oldest_ms")
+
+    def __init__(self, newest_ms: int, recent_ids: bytes) -> None:
+        self.newest_ms = newest_ms
+        self.alive_until_ms = 0
+        self.entries = bytearray(recent_ids)
+        self.oldest_ms = 0
         self.changed = False
+
+    def has(self, hashed: bytes, t_ms: int, window_ms: int) -> bool:
+        """Whether there is an entry of that id, at most the window away."""
+        at = self.entries.find(hashed)
+        while at >= 0:
+            if at % ENTRY_BYTES == 0 and abs(t_ms - self._time_at(at)) <= window_ms:
+                return True
+            at = self.entries.find(hashed, at + 1)
+        return False
+
+    def add(self, hashed: bytes, t_ms: int, window_ms: int, most_bytes: int) -> None:
+        """Add an entry, and drop the oldest arrivals: those beyond the number, and those over the window."""
+        entries = self.entries
+        entries += hashed + t_ms.to_bytes(_TIME_BYTES, "big")
+        self.changed = True
+        if self.oldest_ms < t_ms - window_ms or len(entries) > most_bytes:
+            start = max(0, len(entries) - most_bytes)
+            while (oldest_ms := self._time_at(start)) < t_ms - window_ms:
+                start += ENTRY_BYTES
+            del entries[:start]
+            self.oldest_ms = oldest_ms
+
+    def _time_at(self, start: int) -> int:
+        return int.from_bytes(self.entries[start + _HASH_BYTES : start + ENTRY_BYTES], "big")
 
 
 class Duplicates:
@@ -71,6 +102,7 @@ class Duplicates:
         state of a device is in ``forks``, else in ``states``, else it is new. A device that expires at one of
         the events remembers nothing from before it, so that event is no duplicate.
         """
+        rules, window_ms, most_bytes = self._rules, self._window_ms, self._most_bytes
         memories: dict[str, _Memory] = {}
         remaining: list[Event] = []
         repeated: list[int] = []
@@ -78,43 +110,25 @@ class Duplicates:
             device_id = event.device_id
             memory = memories.get(device_id)
             if memory is None:
-                memory = memories[device_id] = _Memory(forks.get(device_id) or states.get(device_id))
-            t_ms = min(event.timestamp, limit_ms)
-            if memory.newest_ms is None or is_expired(memory.newest_ms, t_ms, expiry_ms, self._rules):
-                memory = memories[device_id] = _Memory(None)
-                memory.newest_ms = t_ms
+                state = forks.get(device_id) or states.get(device_id)
+                memory = _Memory(0, b"") if state is None else _Memory(state.newest_ms, state.recent_ids)
+                memories[device_id] = memory
+            t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
+            if t_ms > memory.alive_until_ms:
+                if is_expired(memory.newest_ms, t_ms, expiry_ms, rules):
+                    memory = memories[device_id] = _Memory(t_ms, b"")
+                memory.alive_until_ms = alive_until_ms(memory.newest_ms, expiry_ms, rules)
             hashed = blake2b(event.id.encode(), digest_size=_HASH_BYTES).digest()
-            if not self._is_remembered(memory.entries, hashed, t_ms):
-                self._remember(memory.entries, hashed, t_ms)
-                memory.changed = True
+            if not memory.has(hashed, t_ms, window_ms):
+                memory.add(hashed, t_ms, window_ms, most_bytes)
             elif self._drops:
                 continue
             else:
                 repeated.append(len(remaining))
-            memory.newest_ms = max(memory.newest_ms, t_ms)
+            if t_ms > memory.newest_ms:
+                memory.newest_ms = t_ms
             remaining.append(event)
         recent_ids = {
             device_id: bytes(memory.entries) for device_id, memory in memories.items() if memory.changed
         }
         return Sorted(remaining, repeated, len(events) - len(remaining), recent_ids)
-
-    def _is_remembered(self, entries: bytearray, hashed: bytes, t_ms: int) -> bool:
-        """Whether there is an entry of that id, at most the window away."""
-        at = entries.find(hashed)
-        while at >= 0:
-            if at % ENTRY_BYTES == 0:
-                time_bytes = entries[at + _HASH_BYTES : at + ENTRY_BYTES]
-                if abs(t_ms - int.from_bytes(time_bytes, "big")) <= self._window_ms:
-                    return True
-            at = entries.find(hashed, at + 1)
-        return False
-
-    def _remember(self, entries: bytearray, hashed: bytes, t_ms: int) -> None:
-        """Add an entry, and drop the oldest arrivals: those beyond the number, and those over the window."""
-        entries += hashed
-        entries += t_ms.to_bytes(_TIME_BYTES, "big")
-        start = max(0, len(entries) - self._most_bytes)
-        oldest_ms = t_ms - self._window_ms
-        while int.from_bytes(entries[start + _HASH_BYTES : start + ENTRY_BYTES], "big") < oldest_ms:
-            start += ENTRY_BYTES
-        del entries[:start]

@@ -46,7 +46,14 @@ def is_expired(newest_ms: int, t_ms: int, expiry_ms: int, rules: Rules) -> bool:
     ``newest_ms`` is its newest event so far. It is new again where the event is more than the retention
     younger than that, or where the clock has expired the device, whether or not its state was deleted yet.
     """
-    return t_ms - newest_ms > rules.retention_ms or expiry_ms > newest_ms + expires_after_ms(rules)
+    return t_ms > alive_until_ms(newest_ms, expiry_ms, rules)
+
+
+def alive_until_ms(newest_ms: int, expiry_ms: int, rules: Rules) -> int:
+    """The time of the latest event at which the device is not new again; 0 where the clock has expired it."""
+    if expiry_ms > newest_ms + expires_after_ms(rules):
+        return 0
+    return newest_ms + rules.retention_ms
 
 
 def advanced(clock: ExpiryClock, record_ms: int, rules: Rules) -> ExpiryClock:
