@@ -152,6 +152,25 @@ def test_answers_are_kept_for_their_time_and_up_to_their_number() -> None:
     asyncio.run(scenario())
 
 
+def test_large_answers_are_kept_up_to_their_bytes() -> None:
+    async def scenario() -> None:
+        answers = IdempotentAnswers(lambda: 0.0, most_bytes=1_000)
+        processed: list[int] = []
+
+        async def answer(key: int) -> None:
+            async def process() -> Answer:
+                processed.append(key)
+                return Answer(200, b"x" * 400)
+
+            await answers.answer(("a", b"%d" % key), b"", process)
+
+        for key in (1, 2, 3, 4, 4, 3, 1):
+            await answer(key)
+        assert processed == [1, 2, 3, 4, 1], "of 1,000 bytes two are kept, and one more"
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "place"),
     [
