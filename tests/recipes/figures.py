@@ -15,6 +15,7 @@ import pytest
 from tests.recipes.visits import Deed, Person, Site, Visit
 
 RECIPES_DIRECTORY = Path(__file__).parents[2] / "docs" / "recipes"
+PAGE = RECIPES_DIRECTORY.parent / "analysts.md"
 QUERIES = RECIPES_DIRECTORY / "queries"
 """For DuckDB and PostgreSQL alike."""
 

@@ -14,6 +14,7 @@ from tests.recipes.raw_input import Lines
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
+GAP_MS = 30 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 USERS = [f"user-{number}" for number in range(14)]
@@ -54,14 +55,20 @@ def _event(rng: Random, device: str, t: int, type_: str | None = None, **fields:
 
 
 def _visits(rng: Random, device: str, number: int, **fields: Any) -> list[RawEvent]:
-    """Some visits one after another, of some events each; pauses are around the gap."""
+    """Some visits one after another, of some events each; pauses are around the gap, or just it."""
     t = ms("00:00:00") + rng.randrange(DAY_MS)
     events = []
     for _ in range(number):
         for _ in range(rng.randint(1, 6)):
             events.append(_event(rng, device, t, **fields))
             t += rng.randrange(10 * MINUTE_MS)
-        t += rng.choice([rng.randrange(20, 40) * MINUTE_MS, 30 * MINUTE_MS, rng.randrange(1, 12) * HOUR_MS])
+        pauses = [
+            20 * MINUTE_MS + rng.randrange(20 * MINUTE_MS),
+            GAP_MS,
+            GAP_MS + 1,
+            rng.randrange(12 * HOUR_MS),
+        ]
+        t = events[-1]["timestamp"] + rng.choice(pauses)
     return events
 
 

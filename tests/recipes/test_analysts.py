@@ -3,10 +3,9 @@
 import re
 
 from tests.recipes import figures
-from tests.recipes.figures import RECIPES_DIRECTORY, Row, assert_same
+from tests.recipes.figures import PAGE, Row, assert_same
 from tests.recipes.visits import Site
 
-PAGE = RECIPES_DIRECTORY.parent / "analysts.md"
 SHOWN_ROWS = 4
 
 

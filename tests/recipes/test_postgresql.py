@@ -224,6 +224,22 @@ def test_an_event_that_is_read_again_is_no_second_event(database: Database) -> N
     ], "sent twice is two events, read twice is one"
 
 
+def test_purchases_of_open_sessions_and_outside_any_have_rows_of_their_own(database: Database) -> None:
+    upsert(database, "sessions", (1, "d1/s1", session()), (2, "d1/s2", session("s2", status="closed")))
+    bought = {"id": "e", "type": "purchase", "device_id": "d1", "timestamp": 1_772_445_600_000}
+    events = [{**bought, "session_id": "s1"}, bought, bought, {**bought, "session_id": "s2"}]
+    upsert(database, "events", *((place, "d1", event) for place, event in enumerate(events)))
+    rows = [
+        (row["counted_in"], row["sessions"], row["conversion_percent"], row["purchases"])
+        for row in answer(database, "conversion")
+    ]
+    assert rows == [
+        ("closed sessions", 1, 100.0, 1),
+        ("no session", 0, None, 2),
+        ("open sessions", 1, None, 1),
+    ]
+
+
 def test_an_event_whose_data_jsonb_refuses_is_taken_in_with_a_substitute(database: Database) -> None:
     event = '{"id":"e1","type":"t","device_id":"d1","timestamp":1772445600000,"data":'
     values = [r'{"a":"x\u0000\u0000","b":"\\u0000"}', '{"n":1e200000,"m":1e400}']
