@@ -43,6 +43,8 @@ def may_merge(one: Session, other: Session, options: Options) -> bool:
         return False
     if distance(one, other) > options["gap_ms"]:
         return False
+    if options["split_on_user_change"] and one["user"] and other["user"] and one["user"] != other["user"]:
+        return False
     later_start = max(one["start"], other["start"])
     if any(session["fixed_start"] and session["start"] == later_start for session in (one, other)):
         return False

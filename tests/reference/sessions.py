@@ -32,10 +32,13 @@ def add_to_session(
     action = action_of(event, options)
     named = event.get("session_id")
     if named is None and action == "passive":
-        accompanied = preferred(passive_reach(device, t, options), t)
+        reach = [s for s in passive_reach(device, t, options) if not of_another_user(s, event, options)]
+        accompanied = preferred(reach, t)
         if accompanied is not None:
             accompanied["count"] += 1
             accompanied["passive"] += 1
+            if options["split_on_user_change"] and accompanied["user"] is None and "user_id" in event:
+                accompanied["user"], accompanied["user_at"] = event["user_id"], t
         return accompanied, None
 
     cause = None
@@ -46,12 +49,12 @@ def add_to_session(
             session = opened(device, named, event, t, cause, fixed_start=False)
         session["client"] = True
     else:
-        session, why_not_joined = session_to_join(device, event, t, action, options)
+        session, why_not_joined, replaced = session_to_join(device, event, t, action, options)
         if session is None:
             cause = cause_of_opening(device, event, t, why_not_joined, options)
             new_id = assigned_id(event["device_id"], t, device["opened"] + 1)
-            if why_not_joined is not None:
-                close_in_favour(device, t, action, why_not_joined, options)
+            if replaced is not None and not replaced["ended"]:
+                replaced["closed"] = "max_duration" if why_not_joined == "max_duration" else "superseded"
             session = opened(device, new_id, event, t, cause, fixed_start=why_not_joined is not None)
     if t < session["start"]:
         session["entry"] = (t, event["id"], event["type"])
@@ -86,33 +89,26 @@ def session_of_id(device: Device, named: str) -> Session | None:
 
 def session_to_join(
     device: Device, event: Mapping[str, Any], t: int, action: str | None, options: Options
-) -> tuple[Session | None, str | None]:
-    """The session that an event without a session id joins, or None and why it joins none.
+) -> tuple[Session | None, str | None, Session | None]:
+    """The session that an event without a session id joins, else why it joins none, and which one is over.
 
-    The reason is None where there was none that it could have joined.
+    There is no reason where there was none that it could have joined.
     """
-    if action == "start":
-        return None, "event_type"
     reach = reach_of_end(device, t, options) if action == "end" else reach_of_plain(device, t, options)
-    short_enough = [session for session in reach if not would_be_too_long(session, t, options)]
+    nearest = preferred(reach, t)
+    in_order = device["newest"] is None or t >= device["newest"]
+    if nearest is not None and in_order and of_another_user(nearest, event, options):
+        return None, "event_type" if action == "start" else "user_changed", nearest
+    permitted = [session for session in reach if not of_another_user(session, event, options)]
+    short_enough = [session for session in permitted if not would_be_too_long(session, t, options)]
     session = preferred(short_enough, t)
-    in_its_place = preferred(reach, t) if session is None else session
-    if in_its_place is None:
-        return None, None
-    if another_user(device, in_its_place, event, t, options):
-        return None, "user_changed"
-    if session is None:
-        return None, "max_duration"
-    return session, None
-
-
-def close_in_favour(device: Device, t: int, action: str | None, why: str, options: Options) -> None:
-    """Event types and options: the session that would have been joined is over, if no event ended it."""
-    reach = reach_of_end(device, t, options) if action == "end" else reach_of_plain(device, t, options)
-    short_enough = [session for session in reach if not would_be_too_long(session, t, options)]
-    session = preferred(short_enough, t) or preferred(reach, t)
-    if session is not None and not session["ended"]:
-        session["closed"] = "max_duration" if why == "max_duration" else "superseded"
+    if action == "start":
+        return None, "event_type", session or preferred(permitted, t)
+    if session is not None:
+        return session, None, None
+    if permitted:
+        return None, "max_duration", preferred(permitted, t)
+    return None, "user_changed" if reach else None, None
 
 
 def passive_reach(device: Device, t: int, options: Options) -> list[Session]:
@@ -146,13 +142,9 @@ def would_be_too_long(session: Session, t: int, options: Options) -> bool:
     return max(session["end"], t) - min(session["start"], t) > longest
 
 
-def another_user(
-    device: Device, session: Session, event: Mapping[str, Any], t: int, options: Options
-) -> bool:
-    """User change: not older than the device's newest, and of another user than the session."""
-    if not options["split_on_user_change"] or event.get("user_id") is None or session["user"] is None:
-        return False
-    if device["newest"] is not None and t < device["newest"]:
+def of_another_user(session: Session, event: Mapping[str, Any], options: Options) -> bool:
+    """Another user: the event and the session each have one, and they differ."""
+    if not options["split_on_user_change"] or "user_id" not in event or session["user"] is None:
         return False
     user: str = event["user_id"]
     return user != session["user"]

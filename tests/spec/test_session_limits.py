@@ -41,20 +41,9 @@ def test_the_first_user_of_a_session_goes_on() -> None:
 
 
 def test_users_are_compared_with_that_of_the_sessions_newest_event_that_has_one() -> None:
-    visit = [page("10:05:00", user="ann"), page("10:01:00", user="bob")]
+    visit = [page("10:05:00", user="ann", session="s1"), page("10:01:00", user="bob", session="s1")]
     assert numbers(SPLIT, *visit, page("10:06:00", user="ann")) == [1, 1, 1]
     assert numbers(SPLIT, *visit, page("10:06:00", user="bob")) == [1, 1, 2]
-
-
-def test_an_event_older_than_the_devices_newest_never_opens_a_session_by_its_user() -> None:
-    ann = page("10:05:00.000", user="ann")
-    assert numbers(SPLIT, ann, page("10:04:59.999", user="bob")) == [1, 1]
-    assert numbers(SPLIT, ann, page("10:05:00.000", user="bob")) == [1, 2]
-
-
-def test_the_newest_is_the_devices_not_the_sessions() -> None:
-    visit = [page("10:00:00", user="ann"), page("12:00:00"), page("10:01:00", user="bob")]
-    assert numbers(SPLIT, *visit) == [1, 2, 1]
 
 
 def test_the_session_of_the_other_user_is_superseded_and_what_is_older_stays_with_it() -> None:
@@ -64,6 +53,110 @@ def test_the_session_of_the_other_user_is_superseded_and_what_is_older_stays_wit
     assert [session.closed for session in sessions(SPLIT, *visit)] == [None, None], (
         "joined again, it is open again"
     )
+
+
+# --- out of order, where another user splits ---
+
+
+def test_a_late_event_of_another_user_opens_a_session_beside_and_closes_none() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:20:00", user="ann"), page("10:10:00", user="bob")]
+    assert numbers(SPLIT, *visit) == [1, 1, 2]
+    assert causes(SPLIT, *visit)[-1] == "user_changed"
+    assert [(s.user_id, s.closed) for s in sessions(SPLIT, *visit)] == [("ann", None), ("bob", None)]
+    assert numbers(SPLIT, *visit, page("10:25:00", user="ann")) == [1, 1, 2, 1]
+
+
+def test_in_order_is_not_older_than_the_devices_newest_event() -> None:
+    ann = page("10:05:00.000", user="ann")
+    for at, closed in (("10:04:59.999", None), ("10:05:00.000", "superseded")):
+        visit = [ann, page(at, user="bob")]
+        assert numbers(SPLIT, *visit) == [1, 2]
+        assert {s.user_id: s.closed for s in sessions(SPLIT, *visit)} == {"ann": closed, "bob": None}
+
+
+def test_the_newest_is_the_devices_not_the_sessions() -> None:
+    visit = [page("10:00:00", user="ann"), page("12:00:00"), page("10:01:00", user="bob")]
+    assert numbers(SPLIT, *visit) == [1, 2, 3]
+
+
+def test_a_late_event_joins_the_nearest_session_of_no_other_user() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob"), page("10:20:00", user="bob")]
+    assert numbers(SPLIT, *visit, page("10:15:00", user="ann")) == [1, 2, 2, 1]
+    assert numbers(SPLIT, *visit, page("10:05:00", user="bob"), page("10:06:00", user="bob")) == [
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+    beside = [page("10:00:00", user="ann"), page("10:40:00"), page("10:20:00", user="bob")]
+    assert numbers(SPLIT, *beside) == [1, 2, 2]
+
+
+def test_a_late_event_without_a_user_joins_the_nearest_session_whosever_it_is() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob"), page("10:20:00", user="bob")]
+    assert numbers(SPLIT, *visit, page("10:09:00"), page("10:12:00")) == [1, 2, 2, 1, 2]
+
+
+def test_sessions_of_two_users_never_merge_and_what_lies_between_goes_to_the_nearer() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:50:00", user="bob")]
+    assert numbers(SPLIT, *visit, page("10:24:00")) == [1, 2, 1]
+    assert [s.user_id for s in sessions(SPLIT, *visit, page("10:24:00"))] == ["ann", "bob"]
+    assert len(sessions(SPLIT, *visit[:1], page("10:50:00", user="ann"), page("10:24:00"))) == 1
+    assert len(sessions(SessionRules(), *visit, page("10:24:00"))) == 1
+
+
+def test_an_anonymous_session_that_merges_with_ones_user_merges_with_no_others() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:35:00"), page("11:10:00", user="bob"), page("10:28:00")]
+    assert numbers(SPLIT, *visit, page("10:45:00")) == [1, 2, 3, 1, 1]
+    assert [s.user_id for s in sessions(SPLIT, *visit, page("10:45:00"))] == ["ann", "bob"]
+
+
+def test_a_late_start_of_another_user_supersedes_none() -> None:
+    rules = SessionRules(split_on_user_change=True, event_types={"campaign": "start"})
+    visit = [page("10:00:00", user="ann"), page("10:20:00", user="ann")]
+    late = page("10:10:00", user="bob", type="campaign")
+    assert causes(rules, *visit, late)[-1] == "event_type"
+    assert [session.closed for session in sessions(rules, *visit, late)] == [None, None]
+
+
+def test_a_late_end_of_another_user_ends_a_session_of_its_own() -> None:
+    rules = SessionRules(split_on_user_change=True, event_types={"checkout": "end"})
+    visit = [page("10:00:00", user="ann"), page("10:20:00", user="ann")]
+    late = page("10:10:00", user="bob", type="checkout")
+    assert [session.closed for session in sessions(rules, *visit, late)] == [None, "end_event"]
+
+
+def test_a_late_event_of_another_user_joins_no_client_session_without_its_id() -> None:
+    client = [page("10:00:00", user="ann", session="s1"), page("10:20:00", user="ann", session="s1")]
+    assert numbers(SPLIT, *client, page("10:10:00", user="bob")) == [1, 1, 2]
+    assert numbers(SPLIT, *client, page("10:10:00", user="bob", session="s1")) == [1, 1, 1]
+
+
+# --- passive events, where another user splits ---
+
+PASSIVE = SessionRules(split_on_user_change=True, event_types={"ping": "passive"})
+
+
+def test_a_passive_event_joins_no_session_of_another_user_in_order_or_late() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:20:00", user="ann")]
+    for at in ("10:10:00", "10:21:00"):
+        assert numbers(PASSIVE, *visit, page(at, user="bob", type="ping")) == [1, 1, None]
+    assert numbers(PASSIVE, *visit, page("10:21:00", type="ping")) == [1, 1, 1]
+
+
+def test_a_passive_event_joins_the_nearest_session_of_no_other_user() -> None:
+    visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob")]
+    assert numbers(PASSIVE, *visit, page("10:11:00", user="ann", type="ping")) == [1, 2, 1]
+
+
+def test_a_passive_events_user_is_that_of_a_session_without_one() -> None:
+    visit = [page("10:00:00"), page("10:01:00", user="bob", type="ping"), page("10:02:00", user="ann")]
+    assert numbers(PASSIVE, *visit) == [1, 1, 2]
+    assert [session.user_id for session in sessions(PASSIVE, *visit)] == ["bob", "ann"]
+
+
+# --- what else decides, beside the user ---
 
 
 def test_another_user_after_the_gap_opens_a_session_by_the_gap() -> None:
@@ -76,16 +169,6 @@ def test_a_client_session_is_split_by_another_user_only_for_events_without_its_i
     visit = [page("10:00:00", user="ann", session="s1"), page("10:01:00", user="bob", session="s1")]
     assert numbers(SPLIT, *visit) == [1, 1]
     assert numbers(SPLIT, visit[0], page("10:01:00", user="bob")) == [1, 2]
-
-
-def test_a_passive_event_of_another_user_opens_nothing_and_is_not_the_sessions_user() -> None:
-    rules = SessionRules(split_on_user_change=True, event_types={"ping": "passive"})
-    visit = [
-        page("10:00:00", user="ann"),
-        page("10:01:00", user="bob", type="ping"),
-        page("10:02:00", user="ann"),
-    ]
-    assert numbers(rules, *visit) == [1, 1, 1]
 
 
 def test_an_end_of_another_user_opens_a_session_and_ends_it() -> None:
@@ -181,6 +264,25 @@ def test_the_first_cause_that_applies_is_the_user_before_the_limit() -> None:
     visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob")]
     assert causes(rules, *visit) == ["first", "user_changed"]
     assert causes(rules, visit[0], page("10:10:00", user="ann")) == ["first", "max_duration"]
+
+
+BOTH = SessionRules(split_on_user_change=True, max_duration_ms=3_600_000)
+
+
+def test_in_order_the_nearest_session_decides_about_the_user_before_its_length_does() -> None:
+    full = [page("10:00:00", user="ann"), page("10:30:00"), page("11:00:00", user="ann")]
+    beside = page("10:50:00", user="bob", session="s1")
+    assert causes(BOTH, *full, beside, page("11:05:00", user="bob"))[-1] == "user_changed"
+    assert causes(BOTH, *full, beside, page("11:05:00", user="ann"))[-1] == "max_duration"
+    assert numbers(BOTH, *full, beside, page("11:05:00"))[-1] == 2
+
+
+def test_a_late_event_passes_over_other_users_and_then_over_full_sessions() -> None:
+    full = [page("10:10:00", user="ann"), page("10:40:00"), page("11:10:00", user="ann")]
+    assert causes(BOTH, *full, page("10:05:00", user="ann"))[-1] == "max_duration"
+    assert causes(BOTH, *full, page("10:05:00", user="bob"))[-1] == "user_changed"
+    assert [s.closed for s in sessions(BOTH, *full, page("10:05:00", user="ann"))] == [None, "max_duration"]
+    assert [s.closed for s in sessions(BOTH, *full, page("10:05:00", user="bob"))] == [None, None]
 
 
 def test_the_limit_counts_from_the_first_event_of_each_session() -> None:

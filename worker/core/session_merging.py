@@ -49,6 +49,9 @@ def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:
     """Whether two sessions within a gap of each other become one."""
     if one.client or other.client:
         return False
+    users = {one.user_id, other.user_id} - {None}
+    if rules.split_on_user_change and len(users) == 2:
+        return False
     earlier, later = _in_order(one, other)
     if later.fixed_start:
         return False

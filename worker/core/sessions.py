@@ -61,10 +61,9 @@ def add_to_session(
         target = _named(sessions, event.session_id)
         cause: SessionCause | None = "client" if target is None else None
     else:
-        target = _nearest(sessions, t_ms, action, rules)
+        target, cause = _place(state, sessions, event, t_ms, action, rules)
         if action == "passive":
-            return None if target is None else _count(state, target, changes), None
-        cause = _cause_to_open(state, target, event, t_ms, action, rules)
+            return None if target is None else _count(state, target, event, t_ms, rules, changes), None
         if cause is not None and target is not None:
             closed = _own(state, sessions, target)
             close(closed, "max_duration" if cause == "max_duration" else "superseded", changes)
@@ -105,23 +104,48 @@ def _named(sessions: list[Session], name: str) -> Session | None:
     return None
 
 
-def _nearest(
-    sessions: list[Session], t_ms: int, action: EventAction | None, rules: SessionRules
-) -> Session | None:
-    """The session that contains ``t_ms``, else the nearest within the gap; equal: starts, opened later.
+def _place(
+    state: DeviceState,
+    sessions: list[Session],
+    event: Event,
+    t_ms: int,
+    action: EventAction | None,
+    rules: SessionRules,
+) -> tuple[Session | None, SessionCause | None]:
+    """The session that an event without id joins, and why it opens one although one is in reach.
 
-    One that the event would make too long only where no other is in reach: a session then opens beside it.
+    With a cause the session, if any, is the one in whose place another opens. Neither: none is in reach. A
+    passive event joins or does not, whatever the cause.
     """
     gap_ms = rules.gap_ms
     # A gap of exactly gap_ms continues (as Kafka Streams); gap_ms + 1 opens.
-    joinable = [
+    reach = [
         s for s in sessions if s.start_ms - gap_ms <= t_ms <= s.end_ms + gap_ms and _may_join(s, t_ms, action)
     ]
+    cause: SessionCause | None = "event_type" if action == "start" else None
+    own_user = event.user_id
+    if rules.split_on_user_change and own_user is not None and reach:
+        free = [s for s in reach if s.user_id is None or s.user_id == own_user]
+        in_order = t_ms >= state.newest_ms and action != "passive"
+        if in_order and (nearest := _nearest(reach, t_ms)) not in free:
+            return nearest, cause or "user_changed"
+        if not free:  # it is beside the session of another, which goes on
+            return None, cause or "user_changed"
+        reach = free
     if rules.max_duration_ms and action != "passive":
-        joinable = [s for s in joinable if not _too_long(s, t_ms, rules)] or joinable
-    if len(joinable) < 2:
-        return joinable[0] if joinable else None
-    return min(joinable, key=lambda s: (_distance_ms(s, t_ms), -s.start_ms, -s.number))
+        # One that the event would make too long only where no other is in reach.
+        reach = [s for s in reach if not _too_long(s, t_ms, rules)] or reach
+    target = _nearest(reach, t_ms)
+    if cause is None and target is not None and _too_long(target, t_ms, rules):
+        cause = "max_duration"
+    return target, cause
+
+
+def _nearest(reach: list[Session], t_ms: int) -> Session | None:
+    """The session that contains ``t_ms``, else the nearest; equal: starts later, then opened later."""
+    if len(reach) < 2:
+        return reach[0] if reach else None
+    return min(reach, key=lambda s: (_distance_ms(s, t_ms), -s.start_ms, -s.number))
 
 
 def _may_join(session: Session, t_ms: int, action: EventAction | None) -> bool:
@@ -130,29 +154,6 @@ def _may_join(session: Session, t_ms: int, action: EventAction | None) -> bool:
         return False
     # A passive event moves no end, and a further end event may.
     return not session.ended or t_ms <= session.end_ms or action in ("end", "passive")
-
-
-def _cause_to_open(
-    state: DeviceState,
-    target: Session | None,
-    event: Event,
-    t_ms: int,
-    action: EventAction | None,
-    rules: SessionRules,
-) -> SessionCause | None:
-    """Why an event without id opens a session although it might join ``target``.
-
-    None when it joins, or when there is no ``target``.
-    """
-    if action == "start":
-        return "event_type"
-    if target is None:
-        return None
-    own_user = event.user_id
-    in_order = own_user is not None and t_ms >= state.newest_ms
-    if rules.split_on_user_change and in_order and target.user_id not in (None, own_user):
-        return "user_changed"
-    return "max_duration" if _too_long(target, t_ms, rules) else None
 
 
 def _too_long(session: Session, t_ms: int, rules: SessionRules) -> bool:
@@ -221,8 +222,19 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
     return owned
 
 
-def _count(state: DeviceState, target: Session, changes: SessionChanges) -> Session:
-    """Count a passive event in the session; nothing else of the session or the device changes."""
+def _count(
+    state: DeviceState,
+    target: Session,
+    event: Event,
+    t_ms: int,
+    rules: SessionRules,
+    changes: SessionChanges,
+) -> Session:
+    """Count a passive event in the session; nothing else of it changes, nor of the device.
+
+    But where sessions split by user, the event's own user is that of a session without one: no event of
+    another may join it then.
+    """
     if target is not state.current:
         older = list(state.older)
         target = _own(state, older, target)
@@ -230,6 +242,9 @@ def _count(state: DeviceState, target: Session, changes: SessionChanges) -> Sess
         state.cold_changed = True
     target.event_count += 1
     target.passive_count += 1
+    if rules.split_on_user_change and event.user_id is not None and target.user_id is None:
+        target.user_id = event.user_id
+        target.user_at_ms = t_ms
     if target.closed is not None:
         changes.add(target)
     return target
