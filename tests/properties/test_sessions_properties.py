@@ -21,6 +21,7 @@ from tests.reference.identity import known_since
 from worker.core.closing import close_expired
 from worker.core.identity import MAX_LINKS
 from worker.core.session_changes import SessionChanges
+from worker.core.views import view_count
 from worker.model.rules import Rules, SessionRules
 from worker.model.state import DeviceState, Session
 
@@ -181,7 +182,7 @@ Figures = tuple[int, int, int, int, int, bool, frozenset[str]]
 
 
 def by_the_definition_of_a_gap(in_order: list[RawEvent], rules: SessionRules) -> set[Figures]:
-    """Split where two neighbours in time lie further apart than the gap; a passive one goes to the nearest."""
+    """Split where two neighbours in time lie further apart than the gap; passive ones go to the nearest."""
     active = [event for event in in_order if event["type"] != "ping"]
     groups = [[active[0]]]
     for before, after in pairwise(active):
@@ -254,6 +255,6 @@ def facts_of(session: Session) -> tuple[str, int, int, int, bool, bool, bool, in
         session.ended,
         session.event_count,
         session.passive_count,
-        len(session.views),
+        view_count(session.views),
         session.user_id,
     )

@@ -27,7 +27,7 @@ sessions = st.builds(
     event_count=counts,
     passive_count=counts,
     touched=counts,
-    views=st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple),
+    views=st.binary(max_size=12),
     user_id=st.none() | texts,
     user_at_ms=times,
     last=st.none() | event_refs,

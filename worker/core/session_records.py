@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from worker.core.identity import user_at
 from worker.core.session_changes import SessionChanges
+from worker.core.views import view_count
 from worker.model.events import Event
 from worker.model.outputs import EventName, IdentityRecord, LinkRecord, SessionRecord
 from worker.model.rules import SessionRules
@@ -101,7 +102,7 @@ def _session_record(
         duration_ms=duration_ms,
         event_count=session.event_count,
         active_count=active_count,
-        view_count=len(session.views),
+        view_count=view_count(session.views),
         is_bounce=active_count <= 1 or duration_ms < bounce_ms,
         entry_event=_named(session.first),
         exit_event=_named(session.last),

@@ -9,25 +9,36 @@ from zlib import crc32
 MAX_VIEWS = 128
 """The most views of a session that are kept: a count of 128 means 128 or more."""
 
-Views = tuple[int, ...]
-"""32 bits of each view, in order of arrival."""
+_HASH_BYTES = 4
+_FULL_BYTES = MAX_VIEWS * _HASH_BYTES
 
 
-def with_view(views: Views, view_id: str) -> Views:
+def with_view(views: bytes, view_id: str) -> bytes:
     """The views and this one; the very same object where it is among them, or they are full.
 
-    >>> one = with_view((), "v1")
-    >>> with_view(one, "v1") is one, len(with_view(one, "v2"))
+    >>> one = with_view(b"", "v1")
+    >>> with_view(one, "v1") is one, view_count(with_view(one, "v2"))
     (True, 2)
     """
-    view = crc32(view_id.encode())
-    return views if view in views or len(views) == MAX_VIEWS else (*views, view)
+    view = crc32(view_id.encode()).to_bytes(_HASH_BYTES)
+    at = views.find(view)
+    while at > 0 and at % _HASH_BYTES:  # found across two hashes
+        at = views.find(view, at + 1)
+    return views if at >= 0 or len(views) == _FULL_BYTES else views + view
 
 
-def united(views: Views, others: Views) -> Views:
+def view_count(views: bytes) -> int:
+    """How many views these are."""
+    return len(views) // _HASH_BYTES
+
+
+def united(views: bytes, others: bytes) -> bytes:
     """The views of both.
 
-    >>> united((1, 2), (2, 3))
-    (1, 2, 3)
+    >>> united(b"aaaabbbb", b"bbbbcccc")
+    b'aaaabbbbcccc'
     """
-    return tuple(dict.fromkeys((*views, *others)))[:MAX_VIEWS]
+    hashes = [
+        both[at : at + _HASH_BYTES] for both in (views, others) for at in range(0, len(both), _HASH_BYTES)
+    ]
+    return b"".join(dict.fromkeys(hashes))[:_FULL_BYTES]

@@ -46,7 +46,8 @@ class Session(Struct, array_like=True, gc=False):
     so that its end stays. ``closed`` says why it was last closed, None while it is open; ``revision`` counts
     how often it was published. ``touched`` counts the device's events: the value at the last one that joined.
     ``passive_count`` are the events among ``event_count`` whose type is passive, ``views`` the distinct views
-    of the others (``core.views``). ``user_id`` is that of the newest event that has one, at ``user_at_ms``.
+    of the others, packed by ``core.views``. ``user_id`` is that of the newest event that has one, at
+    ``user_at_ms``.
     """
 
     id: str
@@ -62,7 +63,7 @@ class Session(Struct, array_like=True, gc=False):
     event_count: int = 0
     passive_count: int = 0
     touched: int = 0
-    views: tuple[int, ...] = ()
+    views: bytes = b""
     user_id: str | None = None
     user_at_ms: int = 0
     last: EventRef | None = None
