@@ -14,7 +14,7 @@ from tests.simulation.process import Parts
 from worker.errors import Fatal
 
 MOST_SEEDS = 500
-"""The last mutant to be found takes a fifth of them."""
+"""The last mutant to be found takes two fifths of them."""
 
 MUTATIONS = [
     Parts(task=mutants.WritesTheStoreBeforeTheCommit),
