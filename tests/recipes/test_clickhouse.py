@@ -8,11 +8,13 @@ import importlib
 import json
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.recipes import figures
 from tests.recipes.figures import RECIPES_DIRECTORY, TRAFFICS, VISITS, Row, assert_same
+from tests.recipes.traffic import Traffic
 from tests.recipes.visits import Site
 
 CLICKHOUSE = RECIPES_DIRECTORY / "clickhouse"
@@ -26,10 +28,12 @@ class ClickHouse:
     def __init__(self, directory: Path) -> None:
         self._session = importlib.import_module("chdb.session").Session(str(directory))
 
-    def load(self, database: str, output: Path) -> None:
+    def load(self, database: str, output: Path, zone: str = "UTC") -> None:
         """Make the recipe's tables, and fill them from the files of a replay."""
         self.run(f"create database {database}", f"use {database}", "drop function if exists day_of")
-        self.run(*statements((CLICKHOUSE / "tables.sql").read_text()))
+        tables = (CLICKHOUSE / "tables.sql").read_text()
+        assert tables.count("'UTC'") == 1
+        self.run(*statements(tables.replace("'UTC'", f"'{zone}'")))
         without_kafka = re.sub(
             r"\n\) engine = Kafka settings[^;]*;",
             ",\n_offset UInt64, _partition UInt32) engine = Null;",
@@ -89,3 +93,18 @@ def test_every_visit_is_the_one_that_plain_loops_find(
 ) -> None:
     rows = clickhouse.rows(name.replace(" ", "_"), VISITS)
     assert_same(rows, [visit.row() for visit in sites[name].visits])
+
+
+def test_days_are_those_of_the_time_zone_that_one_place_names(
+    clickhouse: ClickHouse, outputs: dict[str, Path], traffic: dict[str, Traffic]
+) -> None:
+    zone = "America/New_York"
+    clickhouse.load("elsewhere", outputs["demo"], zone)
+    rows = clickhouse.rows("elsewhere", (CLICKHOUSE / "active_users_a_day.sql").read_text())
+    assert_same(rows, figures.active_users_a_day(traffic["demo"].site(zone=ZoneInfo(zone))))
+    clickhouse.run("drop function day_of", *day_of_statement())
+
+
+def day_of_statement() -> list[str]:
+    """The function as the recipe makes it: it is one for all databases."""
+    return [one for one in statements((CLICKHOUSE / "tables.sql").read_text()) if "function day_of" in one]

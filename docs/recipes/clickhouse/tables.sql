@@ -8,7 +8,7 @@
 -- begins at 1 again, and identities have none. Records that a consumer reads again replace themselves.
 
 -- The day of a time, in ms. This is the one place that names the time zone: put yours here, as 'Europe/Berlin'.
-create function day_of as (time_ms) -> toDate(fromUnixTimestamp64Milli(time_ms, 'UTC'), 'UTC');
+create function day_of as (time_ms) -> toDate(fromUnixTimestamp64Milli(time_ms, 'UTC'));
 
 create table sessions (
     device_id String,
