@@ -186,6 +186,25 @@ def test_elsewhere_the_token_is_asked_for() -> None:
         assert server.get("/live/dead-letters", cookie=f"{name}={value}")[0] == 200
 
 
+@pytest.mark.parametrize("path", ["//evil.example/", "/\\evil.example", "///evil.example/live/stream"])
+def test_no_token_leads_to_another_host(path: str) -> None:
+    with served(TOKEN) as server:
+        status, headers, _ = server.get(f"{path}?token={TOKEN}", host="live.example")
+        assert status == 303
+        assert headers["location"].startswith("/evil.example")
+
+
+def test_head_of_a_stream_has_an_end(server: Server) -> None:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)) as connection:
+        connection.request("HEAD", "/live/stream?device=d1")
+        answer = connection.getresponse()
+        assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+        answer.read()
+        connection.request("GET", "/healthz")  # on the same connection
+        assert connection.getresponse().status == 200
+    assert server.hub.subscribers == 0
+
+
 def test_a_stream_begins_with_what_is_kept_then_its_state(server: Server) -> None:
     with reading(server) as first:
         assert first.answer.headers["content-type"] == "text/event-stream; charset=utf-8"

@@ -86,7 +86,8 @@ class Guard:
         query = QueryParams(scope["query_string"])
         if "token" in query and _is_same(query["token"], self._token):
             rest = urlencode([(name, value) for name, value in query.multi_items() if name != "token"])
-            answer = RedirectResponse(scope["path"] + (f"?{rest}" if rest else ""), 303)
+            path = "/" + scope["path"].lstrip("/\\")  # two in front would name another host
+            answer = RedirectResponse(path + (f"?{rest}" if rest else ""), 303)
             secure = scope["scheme"] == "https"
             answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", secure=secure)
             return answer

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 
 from worker.live.access import PROBE_PATH, Guard, policy
 from worker.live.hub import Hub
+from worker.live.stream import HEADERS as STREAM_HEADERS
 from worker.live.stream import Stream
 
 TYPES: Mapping[str, str] = {
@@ -49,6 +50,8 @@ def application(hub: Hub, settings: PageSettings, *, token: str) -> ASGIApp:
         device = request.query_params.get("device", "")
         if not 0 < len(device) <= MOST_DEVICE_CHARACTERS:
             return PlainTextResponse("?device= is missing, or too long\n", 400)
+        if request.method == "HEAD":
+            return Response(headers=STREAM_HEADERS)
         # A page that opens a stream by itself cannot set the header.
         last_id = request.headers.get("last-event-id") or request.query_params.get("last_event_id")
         return Stream(hub, device, last_id)

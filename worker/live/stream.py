@@ -17,11 +17,11 @@ IDLE_S = 15.0
 WRITE_S = 20.0
 """How long a write may wait for a page that does not read."""
 
-HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would keep events back until its buffer is full
-]
+HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",  # nginx would keep events back until its buffer is full
+}
 
 
 def encoded(message: Message, event_id: str = "") -> bytes:
@@ -48,7 +48,8 @@ class Stream(Response):
             await full(scope, receive, send)
             return
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._until_gone(subscription, receive, send)
         finally:
             self._hub.unsubscribe(subscription)
