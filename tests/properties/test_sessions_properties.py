@@ -96,9 +96,7 @@ def test_assigned_sessions_lie_within_the_gap_of_each_other_only_where_something
                 or (earlier.fixed_start and earlier.start_ms == later.start_ms)
                 or any(session.ended and session.end_ms < end_ms for session in (earlier, later))
                 or 0 < limit_ms < end_ms - earlier.start_ms
-                or (
-                    stream.rules.split_on_user_change and earlier.user_id and later.user_id != earlier.user_id
-                )
+                or (stream.rules.split_on_user_change and len({earlier.user_id, later.user_id, None}) == 3)
             )
 
 
