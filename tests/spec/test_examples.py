@@ -118,6 +118,14 @@ def test_strict_a_session_never_holds_two_users() -> None:
     assert sessions(story, example("strict")) == [1, 2, 2, 3]
 
 
+def test_strict_a_late_event_of_another_user_is_beside_the_session_that_goes_on() -> None:
+    story = day(
+        ("10:00", "view", "ann"), ("10:20", "view", "ann"), ("10:10", "view", "bob"), ("10:25", "view")
+    )
+    assert sessions(story, DEFAULTS) == [1, 1, 1, 1]
+    assert sessions(story, example("strict")) == [1, 1, 2, 1]
+
+
 def test_strict_a_login_in_the_middle_of_an_anonymous_visit_parts_nothing() -> None:
     story = day(("10:00", "view"), ("10:05", "login", "ann"), ("10:10", "view", "ann"))
     assert sessions(story, example("strict")) == [1, 1, 1]

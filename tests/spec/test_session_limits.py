@@ -93,6 +93,24 @@ def test_a_late_event_joins_the_nearest_session_of_no_other_user() -> None:
     assert numbers(SPLIT, *beside) == [1, 2, 2]
 
 
+def test_the_day_of_the_document() -> None:
+    day = [page("10:00:00", user="ann"), page("10:05:00"), page("10:10:00", user="bob"), page("10:12:00")]
+    assert numbers(SPLIT, *day) == [1, 1, 2, 2]
+    for late, number in (
+        (page("10:11:00", user="ann"), 1),
+        (page("10:04:00", user="bob"), 3),
+        (page("10:11:00"), 2),
+    ):
+        assert numbers(SPLIT, *day, late)[-1] == number
+
+
+def test_late_events_of_one_user_that_come_newest_first_open_a_session_each() -> None:
+    ann = [page("10:00:00", user="ann"), page("10:20:00", user="ann")]
+    bob = [page("10:05:00", user="bob"), page("10:10:00", user="bob")]
+    assert numbers(SPLIT, *ann, *bob) == [1, 1, 2, 2]
+    assert numbers(SPLIT, *ann, *bob[::-1]) == [1, 1, 2, 3]
+
+
 def test_a_late_event_without_a_user_joins_the_nearest_session_whosever_it_is() -> None:
     visit = [page("10:00:00", user="ann"), page("10:10:00", user="bob"), page("10:20:00", user="bob")]
     assert numbers(SPLIT, *visit, page("10:09:00"), page("10:12:00")) == [1, 2, 2, 1, 2]
