@@ -30,6 +30,7 @@ from worker.collector.figures import Figures, Moment
 from worker.config import Config
 from worker.config.key_entries import WriteKey, digest_of
 from worker.ports import Clock, Delivery, RawRecord
+from worker.process_limits import collect_garbage_seldom
 
 PARTITIONS = 4
 CONNECTIONS = 64
@@ -120,9 +121,21 @@ async def cost_us(
     return 1e6 * seconds / len(requests)
 
 
-def path_costs(case: Case, count: int, passes: int = _PASSES) -> tuple[float, float]:
-    """Microseconds of CPU a request of the collector and of the floor, the least of passes in turns."""
-    requests = [request(80, body, {"Authorization": f"Bearer {KEY}"}) for body in bodies(case, count)]
+def path_costs(
+    case: Case, count: int, passes: int = _PASSES, *, same_head: bool = True
+) -> tuple[float, float]:
+    """Microseconds of CPU a request of the collector and of the floor, the least of passes in turns.
+
+    ``same_head``: all requests have one head but for the length, as a sender's mostly have; else each has a
+    number in its head, so that none was seen before.
+    """
+    collect_garbage_seldom()  # as the process of a collector does
+    requests = []
+    for number, body in enumerate(bodies(case, count)):
+        headers = {"Authorization": f"Bearer {KEY}"}
+        if not same_head:
+            headers["Traceparent"] = f"00-{number:032x}-0000000000000001-00"
+        requests.append(request(80, body, headers))
 
     async def measure() -> tuple[float, float]:
         seen = [
@@ -142,6 +155,8 @@ def main() -> None:
     for case in CASES:
         collector, floor = path_costs(case, 16_000 if case.events == 1 else 3_000)
         result.add_row(case.name, f"{collector:.1f}", f"{floor:.1f}", f"{collector / floor:.2f}")
+    collector, floor = path_costs(CASES[0], 16_000, same_head=False)
+    result.add_row("1 event, each head new", f"{collector:.1f}", f"{floor:.1f}", f"{collector / floor:.2f}")
     Console(width=110).print(result)
 
 

@@ -19,7 +19,7 @@ from worker.model.rules import Rules
 TIMES_NAIVE = {20: 1.85, 1: 3.9}
 """Events a record -> what the stages of the job ``peers`` cost in loops of the naive script."""
 
-TIMES_FLOOR = {1: 10.5, 20: 3.8}
+TIMES_FLOOR = {1: 5.6, 20: 2.7}
 """Events a request -> what a request of one device costs the collector in requests of the floor, without
 sockets and Kafka on either side.
 """

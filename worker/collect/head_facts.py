@@ -90,7 +90,7 @@ def facts_of(
         query=query,
         request_id=request_id,
         key_text=key_of_request(headers, query),
-        origins=[value for name, value in headers if name == b"origin"],
+        origins=[value for name, value in headers if name == b"origin"] if b"origin" in by_name else (),
         encoding=encoding or "identity",
         refusal=refusal,
         repetition_key=_repetition_key(by_name, query),

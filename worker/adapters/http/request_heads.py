@@ -1,9 +1,9 @@
 """Heads of requests, and those that came before.
 
 A sender that keeps its connection sends the same head again and again, but for the length of its body. So
-what follows from a head's bytes alone is found once, and looked up from then on. Decides which heads are
-kept, and when two are the same; must not know how one is read or whether it may be answered: only heads that
-were accepted are added. Invariant: what is found for a head is what reading its bytes would give.
+what follows from a head's bytes alone is kept when they come again, and looked up from then on. Decides
+which heads are kept, and when two are the same; must not know how one is read or whether it may be answered:
+only heads that were accepted are added. Invariant: what is found is what reading the head would give.
 """
 
 from typing import Any, Final
@@ -14,6 +14,7 @@ _LENGTHS: Final = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 """Both forms that clients send. A head that has another one is never found."""
 
 _MOST_KEPT = 512
+_MOST_SEEN = 8_192
 _MOST_BYTES = 2_048
 _MOST_DIGITS = 10
 
@@ -37,13 +38,18 @@ class Head:
         version: str,
         headers: list[Header],
         *,
+        length: bytes | None,
         is_last: bool,
     ) -> None:
+        """``length``: the value of Content-Length, which is taken out of ``headers``; None without one."""
         self.method = method
         self.path, self.raw_path, self.query = target
         self.version = version
-        self._length_at = next((at for at, (name, _) in enumerate(headers) if name == b"content-length"), -1)
-        self.headers = [header for header in headers if header[0] != b"content-length"]
+        self._length_at = -1
+        if length is not None:
+            self._length_at = headers.index((b"content-length", length))
+            del headers[self._length_at]
+        self.headers = headers
         self.is_last = is_last
         self.note: Any = None
 
@@ -60,6 +66,7 @@ class KnownHeads:
 
     def __init__(self) -> None:
         self._by_bytes: dict[bytes, Head] = {}
+        self._seen_once: set[int] = set()
 
     def find(self, data: bytes, at: int) -> tuple[Head, int, int] | None:
         """The head that begins at ``at``, where its body begins, and the body's length; None if unknown."""
@@ -80,9 +87,10 @@ class KnownHeads:
         return None if head is None else (head, end + len(END_OF_HEAD), 0)
 
     def add(self, data: bytes, head: Head, *, has_length: bool) -> None:
-        """Keep a head, which ``data`` is all of, unless it is long. ``has_length``: it has a Content-Length.
+        """Keep a head, which ``data`` is all of, when it comes for the second time: many never do.
 
-        Its body must be framed by that alone. Where there are too many the oldest is given up.
+        ``has_length``: it has a Content-Length; its body must be framed by that alone. Where there are too
+        many, all are given up.
         """
         if len(data) > _MOST_BYTES:
             return
@@ -93,8 +101,14 @@ class KnownHeads:
         if found:
             start = found[0][1] + len(found[0][0])
             key = key[:start] + key[start:].lstrip(b"0123456789")
+        mark = hash(key)
+        if mark not in self._seen_once:
+            if len(self._seen_once) >= _MOST_SEEN:
+                self._seen_once.clear()
+            self._seen_once.add(mark)
+            return
         if len(self._by_bytes) >= _MOST_KEPT:
-            del self._by_bytes[next(iter(self._by_bytes))]
+            self._by_bytes.clear()
         self._by_bytes[key] = head
 
 

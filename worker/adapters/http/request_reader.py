@@ -295,10 +295,11 @@ class RequestReader:
             raise self._refuse(400, "bad_request")
         self._check_framing(version)
         is_last = not parser.should_keep_alive() or (version == "1.0" and self._says_close())
-        head = Head(method.decode("ascii"), target, version, self._headers, is_last=is_last)
         watched = self._watched or {}
+        (length,) = watched.get(b"content-length") or (None,)
+        head = Head(method.decode("ascii"), target, version, self._headers, length=length, is_last=is_last)
         if not (self._is_chunked or b"expect" in watched or self._head.startswith(_LINE)):
-            self._known.add(self._head, head, has_length=b"content-length" in watched)
+            self._known.add(self._head, head, has_length=length is not None)
         self._request = Request(head)
 
     def _says_close(self) -> bool:
