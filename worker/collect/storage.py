@@ -78,7 +78,12 @@ class EventStorage:
 
     async def store(self, submission: Submission) -> Answer:
         """The answer, after the brokers' acknowledgement of all that can be stored. Raises RequestRefused."""
-        decoded = await self._decoded(submission)
+        value = submission.value
+        if len(value) < _IN_TURNS_FROM_BYTES:
+            decoded = self._decoder.decode(value)
+        else:
+            decoded = await self._decoded_in_turns(value)
+        decoded = self._counted(submission, decoded)
         refused = self._refused(decoded) if decoded.rejections else ()
         records = self._records(submission, decoded)
         deliveries: Sequence[Delivery] = ()
@@ -93,15 +98,11 @@ class EventStorage:
             self._report(decoded, too_large_count(records, deliveries), submission.key.name)
         return answer
 
-    async def _decoded(self, submission: Submission) -> DecodedValue:
-        value, context = submission.value, submission.context
-        if len(value) < _IN_TURNS_FROM_BYTES:
-            decoded = self._decoder.decode(value)
-        else:
-            decoded = await self._decoded_in_turns(value)
-        if context:
+    def _counted(self, submission: Submission, decoded: DecodedValue) -> DecodedValue:
+        """The same with what the context makes too long refused; its elements count for the key's rate."""
+        if context := submission.context:
             most_bytes = self._limits.max_object_bytes
-            decoded = refuse_too_long(value, decoded, self._decoder, context, most_bytes)
+            decoded = refuse_too_long(submission.value, decoded, self._decoder, context, most_bytes)
         if submission.key.events_per_s:
             events = len(decoded.events) + len(decoded.rejections)
             self._rates.count_events(submission.key, events, submission.now_s)
