@@ -21,7 +21,7 @@ from testing.kafka.broker import LocalBroker
 from testing.kafka.secured_broker import SecuredBroker, running
 from testing.scratch import scratch_directory
 from tests.commands import Sessionizer, command_line
-from tests.recipes import postgresql
+from tests.recipes import clickhouse, postgresql
 
 # Other work on the machine must not fail a property for being slow; a failure prints how to repeat it.
 hypothesis.settings.register_profile(
@@ -97,9 +97,9 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_report_header() -> str:
-    """Whether the recipe for PostgreSQL is tested on this machine: the only thing that depends on one."""
-    return postgresql.described()
+def pytest_report_header() -> list[str]:
+    """Which recipes are tested on this machine: the only tests that depend on one."""
+    return [postgresql.described(), clickhouse.described()]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,18 +4,18 @@ Without PostgreSQL on the machine, or the package chdb, its test is not collecte
 run say which it is.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.recipes import clickhouse
 from tests.recipes.postgresql import programs
 from tests.recipes.traffic import Traffic, replayed, traffics
 from tests.recipes.visits import Site
 
 collect_ignore = [
     *([] if programs() else ["test_postgresql.py"]),
-    *([] if find_spec("chdb") else ["test_clickhouse.py"]),
+    *([] if clickhouse.is_installed() else ["test_clickhouse.py"]),
 ]
 
 
