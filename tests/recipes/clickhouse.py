@@ -1,7 +1,7 @@
 """A ClickHouse in this process, where the package chdb is installed; and the recipe's tables, filled.
 
-It is no dependency of the project: with what it needs it takes 900 MB on disk. The engine Kafka is not run: its
-tables are filled as it would fill them.
+It is no dependency of the project: with what it needs it takes 900 MB on disk. The engine Kafka is not run:
+its tables are filled as it would fill them.
 """
 
 import importlib
@@ -24,10 +24,9 @@ def is_installed() -> bool:
 
 def described() -> str:
     """One line about it, for the head of a test run."""
-    found = (
-        "in the package chdb" if is_installed() else "not found, so its recipe is not run (pip install chdb)"
-    )
-    return f"recipes: ClickHouse {found}"
+    if is_installed():
+        return "recipes: ClickHouse in the package chdb"
+    return "recipes: no ClickHouse found, so its recipe is not run (pip install chdb)"
 
 
 class ClickHouse:
