@@ -45,14 +45,18 @@ class Sender:
         self._began = time.monotonic()
         self._rng = Random(f"{name}/pauses")
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._stop = asyncio.Event()
         self.requests = 0
-        self.stopped = False
+
+    def stop(self) -> None:
+        """Let ``run`` end with the request that is under way; what stalls is given up."""
+        self._stop.set()
 
     async def run(self) -> None:
         """Request after request, each until it is stored or refused or was tried often enough."""
         number = 0
         try:
-            while not self.stopped:
+            while not self._stop.is_set():
                 number += 1
                 await self._deliver(number)
                 await asyncio.sleep(self._rng.expovariate(1 / self._pause_s) if self._pause_s else 0)
@@ -69,7 +73,7 @@ class Sender:
                 if one.key and line.status == 200:
                     await self._send_again(one, attempt + 2)
                 return
-            if one.way != "waits" or self.stopped:
+            if one.way != "waits" or self._stop.is_set():
                 return
             await asyncio.sleep(self._rng.uniform(0, min(_LONGEST_BACKOFF_S, 0.1 * 2**attempt)))
 
@@ -100,13 +104,16 @@ class Sender:
                     self._close()
                     return Lost(one.origin, send, "left", self._now_s())
                 started = time.monotonic()
-                reply = await self._reply()
+                reply = await (self._reply_unless_stopped() if one.way == "stalls" else self._reply())
         except (OSError, EOFError, asyncio.IncompleteReadError):
             self._close()
             return Lost(one.origin, send, "cut", self._now_s(), time.monotonic() - started)
         except TimeoutError:
             self._close()
             return Lost(one.origin, send, "no answer", self._now_s(), time.monotonic() - started)
+        if reply is None:
+            self._close()
+            return Lost(one.origin, send, "left", self._now_s())
         if reply.closes:
             self._close()
         seconds = time.monotonic() - started
@@ -129,6 +136,17 @@ class Sender:
             writer.write(head + body)
             with contextlib.suppress(ConnectionError):  # refused before its end: the answer says why
                 await writer.drain()
+
+    async def _reply_unless_stopped(self) -> Reply | None:
+        """The answer; None where the run ends first. That to what stalls takes 10 s."""
+        reply = asyncio.create_task(self._reply())
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait((reply, stopped), return_when=asyncio.FIRST_COMPLETED)
+            return await reply if reply.done() else None
+        finally:
+            reply.cancel()
+            stopped.cancel()
 
     async def _reply(self) -> Reply:
         assert self._streams is not None

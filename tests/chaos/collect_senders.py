@@ -30,7 +30,7 @@ async def send(port: int, directory: Path, fair: int, rude: int, per_second: flo
             group.create_task(sender.run())
         await stop.wait()
         for sender in senders:
-            sender.stopped = True
+            sender.stop()
     for journal in journals:
         journal.close()
     return sum(sender.requests for sender in senders)
