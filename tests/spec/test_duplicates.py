@@ -112,6 +112,17 @@ def test_ids_of_which_one_begins_or_ends_like_another_are_different() -> None:
     assert not any(flagged(run(*(click("d1", id=id_) for id_ in ("a", "aa", "ba", "ab", "gerät", "gera")))))
 
 
+def test_a_hash_across_two_entries_is_no_entry() -> None:
+    """The bytes of the memory are searched as they are: only what begins where an entry begins is one."""
+    (state,) = run(click("d1", id="a")).states.values()
+    hashed, time_bytes = state.recent_ids[:8], state.recent_ids[8:]
+    for before in range(1, ENTRY_BYTES):
+        state.recent_ids = bytes(before) + hashed + time_bytes + bytes(ENTRY_BYTES - before)
+        assert flagged(run(click("d1", id="a"), states={"d1": state})) == [False]
+        state.recent_ids += hashed + time_bytes
+        assert flagged(run(click("d1", id="a"), states={"d1": state})) == [True]
+
+
 @pytest.mark.parametrize("ms_more", [-1, 1])
 @pytest.mark.parametrize(("distance_ms", "found"), [(DAY_MS, True), (DAY_MS + 1, False)])
 def test_two_events_of_one_id_may_be_a_window_apart_and_not_a_millisecond_more(
@@ -233,6 +244,12 @@ def test_within_one_record_too_a_device_expires_at_an_event_and_begins_to_rememb
     assert ["new_device" in event.flags for event in result.enriched] == [True, False, True, False]
     assert not any(flagged(result))
     assert len(result.states["d1"].recent_ids) == 2 * ENTRY_BYTES
+
+
+def test_an_event_in_between_keeps_the_device_and_its_memory() -> None:
+    short = structs.replace(FLAG, retention_ms=DAY_MS // 2)
+    batch = [click("d1", at, id=id_) for at, id_ in (("01:00:00", "a"), ("12:00:00", "b"), ("23:00:00", "a"))]
+    assert flagged(run(record(1, batch, received_at=-1), rules=short)) == [False, False, True]
 
 
 # --- wherever the event comes from ---

@@ -1,9 +1,9 @@
 """Raw records and the states of their devices become outputs and new states, by all rules.
 
 Knows records, states and rules. It must not know where states are kept, how outputs travel or what time it
-is. Invariants: every element of every record ends in exactly one of ``enriched`` or ``dead_letters``; the
-states given are never changed, new ones are returned; the result is the same however records are cut into
-calls.
+is. Invariants: every element of every record ends in exactly one of ``enriched`` or ``dead_letters``, or is a
+duplicate that is dropped and counted; the states given are never changed, new ones are returned; the result
+is the same however records are cut into calls.
 """
 
 from collections.abc import Mapping, Sequence
