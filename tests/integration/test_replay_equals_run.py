@@ -81,6 +81,30 @@ def test_replay_makes_of_the_same_records_what_run_makes_of_them(
         assert refusals(letters) == refusals(dead_letters)
 
 
+@pytest.mark.parametrize("duplicates", ["flag", "drop"])
+def test_replay_finds_the_duplicates_that_run_finds(
+    kafka: Kafka, topic_prefix: str, tmp_path: Path, sessionizer: Sessionizer, duplicates: str
+) -> None:
+    """Every fourth record is sent again, 20 records later."""
+    options = {"INPUT_DUPLICATES": duplicates}
+    once = list(make_traffic(5_000, seed=22, now_ms=NOW_MS).records)
+    records = []
+    for number, sent in enumerate(once):
+        records.append(sent)
+        if number >= 20 and number % 4 == 0:
+            records.append(once[number - 20])
+    with Deployment(kafka.bootstrap_servers, topic_prefix, tmp_path, options) as deployment:
+        enriched, _ = asyncio.run(through_kafka(deployment, records))
+    raw, output = tmp_path / "raw.ndjson", tmp_path / "output"
+    raw.write_bytes(b"".join(as_text(record) + b"\n" for record in records))
+    assert sessionizer("replay", raw, "--output", output, **options).code == 0
+    assert by_device((output / "enriched.ndjson").read_bytes().splitlines()) == by_device(enriched)
+    ids = Counter((event["device_id"], event["id"]) for event in map(json.loads, enriched))
+    flagged = sum("duplicate" in json.loads(value).get("flags", ()) for value in enriched)
+    assert flagged == len(enriched) - len(ids)
+    assert flagged > 500 if duplicates == "flag" else flagged == 0
+
+
 def test_replay_makes_of_the_demo_s_raw_batches_what_the_demo_made_of_them(
     tmp_path: Path, sessionizer: Sessionizer
 ) -> None:
