@@ -91,5 +91,6 @@ def _event(random: Random, id_: str, now_ms: int) -> Any:
         user=user,
         session=random.choice((None, None, None, None, "s1", "s2")),
         view=random.choice((None, "v1", "v2")),
+        type=random.choice(("page_view", "page_view", "page_view", "ping")),
         **random.choice(({}, {"data": {"price": 1.0}})),
     )

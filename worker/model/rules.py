@@ -167,8 +167,7 @@ nothing: ``normal`` excepts a type from what ``*`` says.
 class SessionRules(Struct, frozen=True, kw_only=True):
     """How events become sessions. Durations in milliseconds; ``max_duration_ms`` 0 is no limit.
 
-    ``bounce_ms``: shorter sessions are bounces, whatever happened in them; 0 is none.
-
+    A session shorter than ``bounce_ms`` is a bounce, whatever happened in it; 0 is none.
     ``event_types`` maps a type, or ``*`` for all others, to what it does. ``remembered`` is how many sessions
     of a device are kept; the others are evicted.
 
