@@ -31,6 +31,7 @@ def test_the_files_that_come_with_the_project_are_plausible(path: Path) -> None:
         {"SESSION_GAP_MS": "604800000", "LOG_STATS_INTERVAL_S": "3600"},
         {"KAFKA_HEARTBEAT_INTERVAL_MS": "100", "KAFKA_COMMIT_INTERVAL_MS": "10"},
         {"INPUT_DUPLICATES": "drop", "INPUT_DUPLICATES_MS": "10000"},
+        {"SESSION_BOUNCE_MS": "500"},
     ],
 )
 def test_what_is_run_on_purpose_is_left_in_peace(variables: dict[str, str]) -> None:
@@ -44,6 +45,7 @@ def test_what_is_run_on_purpose_is_left_in_peace(variables: dict[str, str]) -> N
         ("SESSION_GRACE_MS", "300"),
         ("SESSION_MAX_FUTURE_MS", "300"),
         ("SESSION_MAX_DURATION_MS", "14400"),
+        ("SESSION_BOUNCE_MS", "10"),
         ("KAFKA_HEARTBEAT_INTERVAL_MS", "3"),
         ("KAFKA_COMMIT_INTERVAL_MS", "1"),
         ("INPUT_DUPLICATES_MS", "3600"),
