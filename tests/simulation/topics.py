@@ -1,13 +1,12 @@
 """The topics of the simulated deployment, and the rules in force: what workers and checks agree on."""
 
-from worker.model.rules import InputRules, Rules, SessionRules
+from worker.model.rules import InputRules, Rules
 from worker.model.topics import OUTPUTS
 from worker.task.layout import TaskTopics
 
 RULES = Rules(
     # Few ids for a short time, so that they leave the memory within a run, as devices expire within it.
     input=InputRules(duplicates="flag", duplicates_remembered=8, duplicates_ms=3 * 3_600_000),
-    session=SessionRules(event_types={"ping": "passive"}, bounce_ms=60_000),
     expiry_records=2,
 )
 RAW_TOPIC = "events.raw"
