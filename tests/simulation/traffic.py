@@ -18,9 +18,6 @@ Incoming = tuple[int, Record | None]
 """A record and its partition; None is a marker of the sender's own transaction."""
 
 _MINUTE_MS = 60_000
-_FEW = (None, None, None, "ann", "bob")
-_MANY = (None, None, *(f"user{number}" for number in range(12)))
-"""The first device is shared by so many that its older links are given up."""
 _BAD_VALUES = (b"", b"not json", b'[{"id":"cut', None)
 
 
@@ -83,11 +80,15 @@ def _event(random: Random, id_: str, now_ms: int) -> Any:
         return random.choice((17, {"id": id_}, too_old))
     ahead_ms = random.choice((0, 0, 0, 0, -10, -20, -45, -90, 20)) * _MINUTE_MS
     device = random.randint(1, 6)
+    t_ms = now_ms + ahead_ms + random.randrange(1_000)
+    user = random.choice((None, None, None, "ann", "bob"))
+    if device == 1 and user is not None:
+        user += str(t_ms % 10)  # shared by so many that its older links are given up
     return click(
         f"d{device}",
-        now_ms + ahead_ms + random.randrange(1_000),
+        t_ms,
         id=id_,
-        user=random.choice(_MANY if device == 1 else _FEW),
+        user=user,
         session=random.choice((None, None, None, None, "s1", "s2")),
         view=random.choice((None, "v1", "v2")),
         **random.choice(({}, {"data": {"price": 1.0}})),
