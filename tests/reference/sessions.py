@@ -55,7 +55,8 @@ def add_to_session(
             new_id = assigned_id(event["device_id"], t, device["opened"] + 1)
             if replaced is not None and not replaced["ended"]:
                 replaced["closed"] = "max_duration" if why_not_joined == "max_duration" else "superseded"
-            session = opened(device, new_id, event, t, cause, fixed_start=why_not_joined is not None)
+            fixed_start = why_not_joined == "event_type" or replaced is not None
+            session = opened(device, new_id, event, t, cause, fixed_start=fixed_start)
     if t < session["start"]:
         session["entry"] = (t, event["id"], event["type"])
     if t >= session["end"]:

@@ -70,7 +70,9 @@ def add_to_session(
     if cause is not None or target is None:
         for due in due_among(sessions, watermark_ms, rules):
             close(_own(state, sessions, due), "inactivity", changes)
-        session, cause = _open(state, event, t_ms, cause or "gap", rules)
+        # Not where it opens beside others' sessions: older events of its user may come after it.
+        fixed_start = cause == "event_type" or target is not None
+        session, cause = _open(state, event, t_ms, cause or "gap", rules, fixed_start=fixed_start)
         sessions.append(session)
         changes.add(session)
     else:
@@ -163,10 +165,15 @@ def _too_long(session: Session, t_ms: int, rules: SessionRules) -> bool:
 
 
 def _open(
-    state: DeviceState, event: Event, t_ms: int, cause: SessionCause, rules: SessionRules
+    state: DeviceState,
+    event: Event,
+    t_ms: int,
+    cause: SessionCause,
+    rules: SessionRules,
+    *,
+    fixed_start: bool,
 ) -> tuple[Session, SessionCause]:
     """A new session for the event, and the first cause that applies."""
-    fixed_start = cause in ("event_type", "user_changed", "max_duration")
     if state.opened == 0:
         cause = "first"
     elif cause == "gap" and is_late(state.newest_ms - t_ms, rules):
