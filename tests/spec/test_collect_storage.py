@@ -9,6 +9,7 @@ import pytest
 from tests.asgi_client import ask
 from tests.collect_api import Api, array, event
 from worker.collect.answers import protocol_refusal
+from worker.config.key_entries import WriteKey, digest_of
 from worker.config.options import Input
 from worker.core.partitioner import Partitioning
 from worker.ports import Delivery
@@ -197,3 +198,15 @@ def test_others_are_answered_while_a_large_body_is_read() -> None:
 
     asyncio.run(send_all())
     assert ended == ["small 0", "small 1", "small 2", "large"]
+
+
+def test_large_bodies_that_come_together_count_for_their_keys_rate_before_they_are_read() -> None:
+    api = Api(keys=[WriteKey(name="shop", sha256=digest_of(b"wk_1"), events_per_s=100)])
+    large = array(*[event()[:-1] + b',"data":{"x":"' + b"x" * 900 + b'"}}'] * 400)
+    key = [("authorization", "Bearer wk_1")]
+
+    async def send_all() -> list[int]:
+        asked = (ask(api.application, body=large, headers=key) for _ in range(5))
+        return [answer.status for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(send_all()) == [200, 429, 429, 429, 429]

@@ -78,12 +78,14 @@ class EventStorage:
 
     async def store(self, submission: Submission) -> Answer:
         """The answer, after the brokers' acknowledgement of all that can be stored. Raises RequestRefused."""
-        value = submission.value
-        if len(value) < _IN_TURNS_FROM_BYTES:
-            decoded = self._decoder.decode(value)
+        if len(submission.value) < _IN_TURNS_FROM_BYTES:
+            decoded = self._decoder.decode(submission.value)
+            self._count(submission, len(decoded.events) + len(decoded.rejections))
         else:
-            decoded = await self._decoded_in_turns(value)
-        decoded = self._counted(submission, decoded)
+            decoded = await self._decoded_in_turns(submission)
+        if context := submission.context:
+            most_bytes = self._limits.max_object_bytes
+            decoded = refuse_too_long(submission.value, decoded, self._decoder, context, most_bytes)
         refused = self._refused(decoded) if decoded.rejections else ()
         records = self._records(submission, decoded)
         deliveries: Sequence[Delivery] = ()
@@ -98,26 +100,27 @@ class EventStorage:
             self._report(decoded, too_large_count(records, deliveries), submission.key.name)
         return answer
 
-    def _counted(self, submission: Submission, decoded: DecodedValue) -> DecodedValue:
-        """The same with what the context makes too long refused; its elements count for the key's rate."""
-        if context := submission.context:
-            most_bytes = self._limits.max_object_bytes
-            decoded = refuse_too_long(submission.value, decoded, self._decoder, context, most_bytes)
-        if submission.key.events_per_s:
-            events = len(decoded.events) + len(decoded.rejections)
-            self._rates.count_events(submission.key, events, submission.now_s)
-        return decoded
+    async def _decoded_in_turns(self, submission: Submission) -> DecodedValue:
+        """Others are answered in between: a hostile megabyte takes 50 ms.
 
-    async def _decoded_in_turns(self, value: bytes) -> DecodedValue:
-        """Others are answered in between: a hostile megabyte takes 50 ms."""
-        steps = self._decoder.decode_in_steps(value)
+        Its elements are counted before the first of them: of several large bodies at a time, each would be
+        within the key's rate otherwise.
+        """
+        steps = self._decoder.decode_in_steps(submission.value)
+        counted = 0
         while True:
             try:
-                next(steps)
+                elements = next(steps)
             except StopIteration as end:
                 decoded: DecodedValue = end.value
+                self._count(submission, len(decoded.events) + len(decoded.rejections) - counted)
                 return decoded
+            self._count(submission, elements - counted)
+            counted = elements
             await self._clock.sleep(0)
+
+    def _count(self, submission: Submission, elements: int) -> None:
+        self._rates.count_events(submission.key, elements, submission.now_s)
 
     def _records(self, submission: Submission, decoded: DecodedValue) -> list[DeviceEvents]:
         value, decoder = submission.value, self._decoder

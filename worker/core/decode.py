@@ -80,21 +80,24 @@ class Decoder:
                 decoded += [found or self.decode(value) for found, value in zip(together, group, strict=True)]
         return decoded
 
-    def decode_in_steps(self, value: bytes) -> Generator[None, None, DecodedValue]:
+    def decode_in_steps(self, value: bytes) -> Generator[int, None, DecodedValue]:
         """What ``decode`` makes of the value, step by step: whoever has to answer others does so in between.
 
-        Never raises. A step takes a few ms, but for the first, which splits the value, and for an element
-        that is larger than most values.
+        Each step gives the number of elements, of which every one will be an event or a rejection. Never
+        raises. A step takes a few ms, but for the first, which splits the value, and for an element that is
+        larger than most values.
         """
         if len(value) > self._limits.max_value_bytes:
             return self._too_large(value)
         parts = self._parts(value)
         if isinstance(parts, DecodedValue):
             return parts
-        yield
+        count = len(parts.elements)
+        yield count
         events: list[Event] = []
         rejections: list[Rejection] = []
-        yield from self._many_elements.steps(parts.elements, events, rejections)
+        for _ in self._many_elements.steps(parts.elements, events, rejections):
+            yield count
         return self._decoded(parts, events, rejections)
 
     def decode_carefully(self, value: bytes) -> DecodedValue:
