@@ -69,6 +69,15 @@ def test_a_device_whose_ids_are_kept_again_and_again_counts_once() -> None:
     assert kept(cache, "once") is not None
 
 
+def test_the_ids_of_a_device_that_has_expired_count_no_more() -> None:
+    cache = cache_of(devices=1_000)
+    cache.keep({"other": DeviceState(newest_ms=1)})
+    for _ in range(MANY):
+        cache.keep({"d1": DeviceState(newest_ms=1, recent_ids=bytes(BYTES_A_DEVICE))})
+        cache.keep({"d1": None})
+    assert kept(cache, "other") is not None
+
+
 def test_tasks_share_the_budget_fairly_also_when_their_number_changes() -> None:
     budget = MemoryBudget(8_000 * BYTES_A_DEVICE, 0)
     cache = DeviceCache(MemoryStore(), budget)

@@ -50,6 +50,7 @@ class DeviceCache:
             if state is not None:
                 self._add(device_id, state)
             else:
+                self._recent_ids_bytes -= self._young_ids_bytes(device_id)
                 self._young.pop(device_id, None)
                 self._old.pop(device_id, None)
         if (len(self._young) + self._recent_ids_bytes // BYTES_A_DEVICE) * 2 > self._budget.devices_per_task:
@@ -77,10 +78,12 @@ class DeviceCache:
 
     def _add(self, device_id: str, state: DeviceState) -> None:
         if state.recent_ids:
-            before = self._young.get(device_id)
-            known_bytes = 0 if before is None else len(before.recent_ids)
-            self._recent_ids_bytes += len(state.recent_ids) - known_bytes
+            self._recent_ids_bytes += len(state.recent_ids) - self._young_ids_bytes(device_id)
         self._young[device_id] = state
+
+    def _young_ids_bytes(self, device_id: str) -> int:
+        state = self._young.get(device_id)
+        return 0 if state is None else len(state.recent_ids)
 
     def _stored(self, device_id: str) -> DeviceState | None:
         hot = self._store.get(hot_key(device_id))
