@@ -41,7 +41,7 @@ PIXEL = bytes.fromhex(
 class Answer(Struct, frozen=True):
     """Status, body and all headers but those of one request or connection (length, request id, close).
 
-    ``closes``: the connection cannot be used again, because the rest of the request was not read.
+    ``closes``: it is the last of its connection, as the process drains or the request was not read whole.
     """
 
     status: int
@@ -66,12 +66,12 @@ class RefusedElement(Struct, frozen=True):
     detail: str
 
 
-def header_list(answer: Answer, request_id: bytes, closes: bool) -> list[Header]:
+def header_list(answer: Answer, request_id: bytes) -> list[Header]:
     """All headers of the answer to one request."""
     headers = [*answer.headers, (b"x-request-id", request_id)]
     if answer.status != 204:  # which has no body, so it must not say how long it is
         headers.append((b"content-length", b"%d" % len(answer.body)))
-    if closes or answer.closes:
+    if answer.closes:
         headers.append(_CLOSE)
     return headers
 

@@ -92,7 +92,7 @@ class Application:
         client = scope.get("client")
         facts = self._facts(scope["method"], _raw_path(scope), scope["query_string"], list(scope["headers"]))
         answer, request_id = await self._respond(facts, body, client[0] if client else None)
-        headers = header_list(answer, request_id, self.draining)
+        headers = header_list(answer, request_id)
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})

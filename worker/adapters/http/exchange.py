@@ -1,6 +1,6 @@
-"""One request and its answer, as an ASGI application sees them.
+"""One request and its answer, as an application sees them: by ASGI, or asked for a whole answer.
 
-Decides how the messages of an application become bytes. It must not know how requests are read, nor when a
+Decides how messages and answers of an application become bytes. It must not know how requests are read, nor when a
 connection ends. Invariants: an answer that is not streamed is one write; nothing is written after its end.
 """
 
