@@ -1,7 +1,8 @@
 """One request and its answer, as an application sees them: by ASGI, or asked for a whole answer.
 
-Decides how messages and answers of an application become bytes. It must not know how requests are read, nor when a
-connection ends. Invariants: an answer that is not streamed is one write; nothing is written after its end.
+Decides how messages and answers of an application become bytes. It must not know how requests are read, nor
+when a connection ends. Invariants: an answer that is not streamed is one write; nothing is written after its
+end.
 """
 
 import asyncio
