@@ -1,8 +1,9 @@
 """Which request is a repetition of an earlier one, and is answered as that was.
 
 Decides by the sender's key and the body's hash; must not know what an answer says but its status. Invariants:
-a repetition is never processed beside its first; a request that is cancelled cancels no other that waits with
-it; no more than ``most`` answers are kept, nor more than ``most_bytes`` of their bodies: the newest.
+a repetition is never processed beside its first, however many answers are kept; a request that is cancelled
+cancels no other that waits with it; no more than ``most`` answers are kept, nor more than ``most_bytes`` of
+their bodies: the newest.
 """
 
 import asyncio
@@ -25,13 +26,15 @@ MOST_KEPT_BYTES = 16 * 1024 * 1024
 _TO_BE_TRIED_AGAIN = frozenset({429, 500, 503})
 
 
-class _Kept(Struct, eq=False):
-    """``answer``: as soon as there is one; until then ``waiting`` makes it."""
+class _Waiting(Struct, eq=False):
+    body_hash: bytes
+    answer: asyncio.Task[Answer]
 
+
+class _Kept(Struct, eq=False):
     body_hash: bytes
     until_s: float
-    waiting: asyncio.Task[Answer] | None
-    answer: Answer | None = None
+    answer: Answer
 
 
 class IdempotentAnswers:
@@ -49,7 +52,8 @@ class IdempotentAnswers:
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._by_key: dict[IdempotencyKey, _Kept] = {}  # in the order of their time
+        self._waiting: dict[IdempotencyKey, _Waiting] = {}
+        self._kept: dict[IdempotencyKey, _Kept] = {}  # in the order of their time
 
     async def answer(
         self, key: IdempotencyKey, body: bytes, process: Callable[[], Coroutine[Any, Any, Answer]]
@@ -59,38 +63,33 @@ class IdempotentAnswers:
         An answer that asks to send again goes to all who wait for it, and is not kept: what is sent then is
         a new try. Raises what ``process`` raises.
         """
-        now_s = self._monotonic()
-        self._drop_old(now_s)
+        self._drop_old()
         body_hash = hashlib.blake2b(body, digest_size=16).digest()
-        kept = self._by_key.get(key)
-        if kept is None:
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept.answer if kept.body_hash == body_hash else None
+        waiting = self._waiting.get(key)
+        if waiting is None:
             task = asyncio.create_task(process())
-            kept = self._by_key[key] = _Kept(body_hash, now_s + self._kept_s, task)
+            waiting = self._waiting[key] = _Waiting(body_hash, task)
             task.add_done_callback(lambda done: self._keep_if_final(key, done))
-        elif kept.body_hash != body_hash:
+        elif waiting.body_hash != body_hash:
             return None
-        if kept.waiting is not None:
-            return await asyncio.shield(kept.waiting)
-        return kept.answer
+        return await asyncio.shield(waiting.answer)
 
     def _keep_if_final(self, key: IdempotencyKey, done: asyncio.Task[Answer]) -> None:
-        failed = done.cancelled() or done.exception() is not None
-        kept = self._by_key.get(key)
-        if kept is None or kept.waiting is not done:  # it was dropped while it waited
+        waiting = self._waiting.pop(key)
+        if done.cancelled() or done.exception() is not None or done.result().status in _TO_BE_TRIED_AGAIN:
             return
-        if failed or done.result().status in _TO_BE_TRIED_AGAIN:
-            del self._by_key[key]
-            return
-        kept.answer, kept.waiting = done.result(), None
+        kept = self._kept[key] = _Kept(waiting.body_hash, self._monotonic() + self._kept_s, done.result())
         self._bytes += len(kept.answer.body)
+        while len(self._kept) > self._most or self._bytes > self._most_bytes:
+            self._drop_oldest()
 
-    def _drop_old(self, now_s: float) -> None:
-        while self._by_key:
-            key = next(iter(self._by_key))
-            kept = self._by_key[key]
-            is_full = len(self._by_key) >= self._most or self._bytes > self._most_bytes
-            if kept.until_s > now_s and not is_full:
-                return
-            del self._by_key[key]
-            if kept.answer is not None:
-                self._bytes -= len(kept.answer.body)
+    def _drop_old(self) -> None:
+        now_s = self._monotonic()
+        while self._kept and next(iter(self._kept.values())).until_s <= now_s:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        self._bytes -= len(self._kept.pop(next(iter(self._kept))).answer.body)
