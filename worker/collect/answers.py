@@ -112,9 +112,9 @@ def _listed(refused: Sequence[RefusedElement]) -> bytes:
     return listed + b',"refused_total":%d' % len(refused)
 
 
-def error(status: int, name: str, *headers: Header, closes: bool = False) -> Answer:
+def error(status: int, name: str, *headers: Header) -> Answer:
     """An answer that says no more than the error's name."""
-    return Answer(status, b'{"error":"%b"}' % name.encode(), (*_JSON_HEADERS, *headers), closes)
+    return Answer(status, b'{"error":"%b"}' % name.encode(), (*_JSON_HEADERS, *headers))
 
 
 def over_limit(status: int, name: str, limit: int, *, closes: bool = False) -> Answer:

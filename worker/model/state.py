@@ -28,7 +28,7 @@ class Link(Struct, frozen=True, array_like=True, gc=False):
     user_id: str | None
 
 
-class Timeline(Struct, frozen=True, array_like=True, gc=False):
+class Timeline(Struct, frozen=True, gc=False):
     """Whose a device is, and since when: its newest ``links``, in order of time.
 
     ``since_ms`` is 0 as long as no link was given up. From then on it is the time of the oldest link that is
