@@ -34,7 +34,7 @@ def test_flagging_changes_nothing_but_the_flag_and_the_memory(stream: Stream) ->
         event.flags = tuple(flag for flag in event.flags if flag != "duplicate")
     for state in flagged.states.values():
         state.recent_ids = b""
-    assert structs.replace(flagged, duplicates_flagged=0, recent_ids_bytes={}) == kept
+    assert structs.replace(flagged, duplicates_flagged=0) == kept
 
 
 @given(any_streams())

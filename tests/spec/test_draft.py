@@ -6,6 +6,7 @@ from msgspec import structs
 
 from tests.builders import RawEvent, Record, click, ms, record
 from tests.core_step import published, step
+from worker.core.closing import run_timers
 from worker.core.duplicates import ENTRY_BYTES
 from worker.core.encode import encode_step
 from worker.core.state_codec import META_KEY, cold_key, decode_meta, decode_state, hot_key
@@ -132,6 +133,21 @@ def test_what_devices_remember_of_ids_fills_a_draft_once_a_device() -> None:
         )
         states = result.states
     assert sizes == [2 * ENTRY_BYTES, 0]
+
+
+def test_ids_fill_a_draft_too_where_only_a_timer_or_a_repeated_event_changed_the_device() -> None:
+    rules = Rules(input=InputRules(duplicates="flag"))
+    states = published(click("d1", id="a"), rules=rules).states
+    closed = run_timers(states, 0, ms("23:00:00"), rules)
+    draft = Draft(BASE, opened_at=0.0)
+    draft.add_timers(closed, publish_identities=True)
+    assert draft.output_bytes == ENTRY_BYTES
+
+    draft = Draft(BASE, opened_at=0.0)
+    result = published(click("d1", id="a"), states=states, rules=rules)
+    encoded = encode_step(result)
+    draft.add_step("events.raw", 11, 1, result, encoded)
+    assert draft.output_bytes - sum(len(v or b"") for _, v, _ in encoded["enriched"]) == ENTRY_BYTES
 
 
 def add(draft: Draft, *raw: Record) -> None:

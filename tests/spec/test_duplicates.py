@@ -43,7 +43,6 @@ def test_by_default_a_repeated_event_counts_twice_and_no_id_is_remembered() -> N
     assert flagged(result) == [False, False]
     assert (result.duplicates_flagged, result.duplicates_dropped) == (0, 0)
     assert result.states["d1"].recent_ids == b""
-    assert result.recent_ids_bytes == {}
 
 
 def test_flag_marks_a_repeated_event_and_processes_it_like_any_other() -> None:

@@ -32,8 +32,7 @@ class StepResult(Struct):
     ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
     session or device more than once: its last record counts. An identity is None where the device expired and
     is new again. ``states`` has the new state of every device that had an event. ``without_session`` counts
-    the enriched events that are in no session, by type. ``recent_ids_bytes`` is the size of each memory of
-    ids that grew.
+    the enriched events that are in no session, by type.
     """
 
     watermark_ms: int
@@ -49,7 +48,6 @@ class StepResult(Struct):
     without_session: Counter[str] = field(default_factory=Counter)
     duplicates_flagged: int = 0
     duplicates_dropped: int = 0
-    recent_ids_bytes: dict[str, int] = {}
 
 
 class DeviceStep:
@@ -125,7 +123,6 @@ class DeviceStep:
         result = self._result
         for device_id, recent_ids in found.recent_ids.items():
             result.states[device_id].recent_ids = recent_ids
-            result.recent_ids_bytes[device_id] = len(recent_ids)
         for place in found.repeated:
             result.enriched[processed + place].flags += ("duplicate",)
         result.duplicates_flagged += len(found.repeated)

@@ -107,14 +107,11 @@ class Draft:
         self.without_session.update(result.without_session)
         self.duplicates_flagged += result.duplicates_flagged
         self.duplicates_dropped += result.duplicates_dropped
-        for device_id, size_bytes in result.recent_ids_bytes.items():
-            if device_id not in self.states:
-                self.output_bytes += size_bytes
         if result.dead_letters:
             self.dead_letters_by_reason.update(letter.reason for letter, _, _ in result.dead_letters)
             letter = result.dead_letters[-1][0]
             self.last_dead_letter = f"{letter.topic}/{letter.partition}/{letter.offset}"
-        self.states.update(result.states)
+        self._add_states(result.states)
         for role, outputs in encoded.items():
             self.add_outputs(role, outputs)
 
@@ -143,13 +140,19 @@ class Draft:
         """Add what the timers that fired did: sessions closed, devices expired."""
         self.fired += result.fired
         self.sessions_closed += result.sessions_closed
-        self.states.update(result.states)
+        self._add_states(result.states)
         self.add_outputs("sessions", encode_sessions(result.sessions))
         for device_id, state in result.expired.items():
             self.states[device_id] = None
             self._expired_armed[device_id] = state.armed
             if publish_identities and state.timeline.links:
                 self.add_outputs("identities", [(device_id.encode(), None, None)])
+
+    def _add_states(self, states: Mapping[str, DeviceState]) -> None:
+        """Recent ids are written with any change of their device, once a draft."""
+        known = self.states
+        self.output_bytes += sum([len(states[new].recent_ids) for new in states if new not in known])
+        known.update(states)
 
     @property
     def incarnation(self) -> str:
