@@ -92,6 +92,13 @@ def test_days_are_those_of_the_time_zone_that_one_place_names(
     assert rows != answer(outputs["demo"], recipe_text(recipe))
 
 
+def test_an_event_received_at_the_end_of_time_fails_no_query(tmp_path: Path) -> None:
+    output = replayed(Traffic([{"received_at": 2**63 - 1, "value": [click("d1", "10:00:00")]}]), tmp_path)
+    for recipe in figures.RECIPES:
+        answer(output, recipe_text(recipe))
+    assert answer(output, "select held_ms from events") == [{"held_ms": ms("10:00:00")}]
+
+
 def test_the_visits_of_evicted_sessions_are_those_of_the_user_who_signed_in_at_last(tmp_path: Path) -> None:
     visits = [click("d1", f"{hour}:00:00") for hour in range(8, 14)]
     lines = [{"received_at": event["timestamp"], "value": [event]} for event in visits]

@@ -74,6 +74,6 @@ create table events_queue (
 create materialized view events_fed to events as
 select
     _partition as partition, _offset as place, id, type, device_id, `timestamp` as timestamp_ms,
-    least(`timestamp`, coalesce(received_at + 5 * 60 * 1000, `timestamp`)) as held_ms,
+    if(received_at < `timestamp` - 5 * 60 * 1000, received_at + 5 * 60 * 1000, `timestamp`) as held_ms,
     user_id, user_source, session_id, view_id, flags, data
 from events_queue;

@@ -26,7 +26,7 @@ from read_json('sessions.ndjson', format = 'newline_delimited', columns = {
 create or replace view events as
 select
     id, type, device_id, "timestamp" as timestamp_ms,
-    least("timestamp", coalesce(received_at + 5 * 60 * 1000, "timestamp")) as held_ms,
+    case when received_at < "timestamp" - 5 * 60 * 1000 then received_at + 5 * 60 * 1000 else "timestamp" end as held_ms,
     user_id, user_source, session_id, view_id, flags, data,
     row_number() over () as place  -- in order of arrival
 from read_json('enriched.ndjson', format = 'newline_delimited', columns = {

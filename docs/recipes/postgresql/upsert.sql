@@ -78,7 +78,11 @@ insert into events
 select
     partition, place, value ->> 'id', value ->> 'type', value ->> 'device_id',
     (value ->> 'timestamp')::bigint,
-    least((value ->> 'timestamp')::bigint, (value ->> 'received_at')::bigint + 5 * 60 * 1000),
+    case
+        when (value ->> 'received_at')::bigint < (value ->> 'timestamp')::bigint - 5 * 60 * 1000
+        then (value ->> 'received_at')::bigint + 5 * 60 * 1000
+        else (value ->> 'timestamp')::bigint
+    end,
     value ->> 'user_id', value ->> 'user_source', value ->> 'session_id', value ->> 'view_id',
     coalesce(value -> 'flags', '[]'), value -> 'data'
 from arrived

@@ -1,6 +1,6 @@
 -- How many people saw a product, then put one into the cart, then bought: in this order, over all sessions and
 -- devices. The anonymous past of a user is his: someone who looked before he signed in is one person.
--- An event that was sent twice changes nothing here.
+-- An event that was sent twice changes nothing here, but where it links the device to its user again.
 with
 viewed as (
     select person, min(held_ms) as at_ms from stitched where type = 'product_view' group by person

@@ -21,6 +21,6 @@ select
     (select count(*) from login) as logged_in,
     count(*) as bought,
     count(*) filter (where is_elsewhere) as on_another_device,
-    round(cast(percentile_cont(0.5) within group (order by minutes) as numeric), 2) as median_minutes,
-    round(cast(avg(minutes) as numeric), 2) as mean_minutes
+    round(cast(percentile_cont(0.5) within group (order by minutes) as numeric(30, 9)), 2) as median_minutes,
+    round(cast(avg(minutes) as numeric(30, 9)), 2) as mean_minutes
 from purchase;

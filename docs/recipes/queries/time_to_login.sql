@@ -13,6 +13,6 @@ waited as (
 select
     count(*) as users,
     count(*) filter (where minutes = 0) as at_once,
-    round(cast(percentile_cont(0.5) within group (order by minutes) as numeric), 2) as median_minutes,
-    round(cast(avg(minutes) as numeric), 2) as mean_minutes
+    round(cast(percentile_cont(0.5) within group (order by minutes) as numeric(30, 9)), 2) as median_minutes,
+    round(cast(avg(minutes) as numeric(30, 9)), 2) as mean_minutes
 from waited;

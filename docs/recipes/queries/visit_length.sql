@@ -7,7 +7,7 @@ select
     round(cast(
         percentile_cont(0.5) within group (order by duration_ms / 60000.0) filter (where not is_bounce) as numeric
     ), 2) as median_minutes,
-    round(cast(avg(duration_ms / 60000.0) filter (where not is_bounce) as numeric), 2) as mean_minutes
+    round(cast(avg(duration_ms / 60000.0) filter (where not is_bounce) as numeric(30, 9)), 2) as mean_minutes
 from visits
 where status = 'closed'
 group by 1
