@@ -37,8 +37,8 @@ demo: setup ## Show the worker at work on made-up traffic, without Kafka or Dock
 live: setup ## Show your own clicks as sessions: broker, collector, worker and a page, in one process
 	@$(BIN)/sessionizer demo --web
 
-# Two processes, each with a broker of its own: more would need memory, and tests wait more than they compute.
-PROCESSES ?= 2
+# Each has a broker of its own, half a gigabyte; on two cores three are best, since many tests wait.
+PROCESSES ?= 3
 .PHONY: test
 test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)

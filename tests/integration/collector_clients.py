@@ -121,6 +121,7 @@ class Senders:
         connection: http.client.HTTPConnection | None = None
         while True:
             name = f"e{next(self._numbers)}"
+            is_new = connection is None
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
                 try:
@@ -133,7 +134,11 @@ class Senders:
                 answer = connection.getresponse()
                 answer.read()
             except (OSError, http.client.HTTPException) as error:
-                self.broken.append(f"{name}: {error!r}")
+                # The system resets what came between the last accept and the close of the listening socket.
+                if is_new and isinstance(error, ConnectionResetError):
+                    self.refused_connections += 1
+                else:
+                    self.broken.append(f"{name}: {error!r}")
                 connection = None
                 continue
             with self._lock:

@@ -289,7 +289,7 @@ def test_the_commands_lead_from_nothing_to_all_right(
     code, out, _ = sessionizer("check")
     assert code == 1
     assert f"stops the worker: {names['raw']}: does not exist, or may not be seen" in out
-    assert out.count("remedy: ") == 1, "one command makes all of them"
+    assert out.count("remedy: sessionizer topics create") == 1, "one command makes all of them"
     assert "remedy: sessionizer topics create --partitions N" in out
 
     code, _, err = sessionizer("topics", "create")

@@ -9,6 +9,7 @@ middle); memory grows neither with the file nor with a line, but for the window 
 
 import hashlib
 import io
+import select
 import stat
 import sys
 import zlib
@@ -29,6 +30,7 @@ else:
     from backports import zstd
 
 _BLOCK_BYTES = 256 * 1024
+_TURN_MS = 200
 # A skippable frame, one of sixteen, may come first: pzstd and the seekable format write such.
 _SKIPPABLE = {b"%c\x2a\x4d\x18" % first: "Zstandard" for first in range(0x50, 0x60)}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard", **_SKIPPABLE}
@@ -149,14 +151,24 @@ class LineFile:
 
 
 class _WholeHead(io.FileIO):
-    """A file whose first read returns a whole magic number: a pipe may give it byte by byte."""
+    """A file whose first read returns a whole magic number: a pipe may give it byte by byte.
+
+    It waits for a pipe in short turns: a signal that comes just before a read blocks is noticed after one.
+    """
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        count = total = super().readinto(buffer)
+        count = total = self._next_bytes(buffer)
         while count and total < _MAGIC_BYTES:
-            count = super().readinto(memoryview(buffer)[total:])
+            count = self._next_bytes(memoryview(buffer)[total:])
             total += count
         return total
+
+    def _next_bytes(self, buffer: "WriteableBuffer") -> int:
+        readable = select.poll()
+        readable.register(self, select.POLLIN)
+        while not readable.poll(_TURN_MS):
+            pass
+        return super().readinto(buffer)
 
 
 def _what_is_wrong(codec: str | None, error: str) -> str:
