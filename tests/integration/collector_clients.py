@@ -135,10 +135,11 @@ class Senders:
                 answer.read()
             except (OSError, http.client.HTTPException) as error:
                 # The system resets what came between the last accept and the close of the listening socket.
-                if is_new and isinstance(error, ConnectionResetError):
+                if is_new and isinstance(error, ConnectionResetError | BrokenPipeError):
                     self.refused_connections += 1
                 else:
                     self.broken.append(f"{name}: {error!r}")
+                connection.close()
                 connection = None
                 continue
             with self._lock:
