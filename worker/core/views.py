@@ -4,6 +4,7 @@ Knows view ids and nothing of sessions or events. Invariant: what is counted doe
 which views were added or united; it is the number of distinct ones, or the bound where there are more.
 """
 
+from struct import Struct
 from zlib import crc32
 
 MAX_VIEWS = 128
@@ -11,6 +12,7 @@ MAX_VIEWS = 128
 
 _HASH_BYTES = 4
 _FULL_BYTES = MAX_VIEWS * _HASH_BYTES
+_pack = Struct(">I").pack
 
 
 def with_view(views: bytes, view_id: str) -> bytes:
@@ -20,7 +22,7 @@ def with_view(views: bytes, view_id: str) -> bytes:
     >>> with_view(one, "v1") is one, view_count(with_view(one, "v2"))
     (True, 2)
     """
-    view = crc32(view_id.encode()).to_bytes(_HASH_BYTES)
+    view = _pack(crc32(view_id.encode()))
     at = views.find(view)
     while at > 0 and at % _HASH_BYTES:  # found across two hashes
         at = views.find(view, at + 1)
