@@ -8,7 +8,7 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from testing.wait import eventually
-from tests.chaos.any_key import everything_is_read, verdict_once_all_is_read
+from tests.chaos.any_key import verdict_once_all_is_read
 from tests.chaos.deployment import Deployment
 from tests.chaos.topics import read_all
 from tests.conftest import Kafka
@@ -85,7 +85,7 @@ def test_partitions_are_added_by_a_new_group_that_reads_everything_again(
             await new.create_topics(4)
             after = new.worker("after")
             after.start()
-            await eventually(lambda: everything_is_read(new.config), what="the past is read", timeout_s=60)
+            await new.caught_up()
             await new.feed(traffic[half:])
             verdict = await verdict_once_all_is_read(new)
             assert verdict.broken == []
