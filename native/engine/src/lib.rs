@@ -1,0 +1,6 @@
+//! The native engine: what one step of one partition decides, as `worker/core` defines it.
+//!
+//! It must not know Python, files, sockets, clocks or threads: bytes and numbers come in, bytes and numbers go out.
+//! Invariant: the same input gives the same output as the readable engine, whatever the input is; nothing is
+//! allocated that is larger than the bytes at hand justify.
+#![forbid(unsafe_code)]
