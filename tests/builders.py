@@ -6,9 +6,10 @@ Times of day are in UTC on one fixed day; whatever a test leaves out has a plain
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import json
+from msgspec import json, structs
 
 from worker.model.events import PlainRecord
+from worker.model.state import EventRef, Session
 
 MIDNIGHT_MS = 1_772_409_600_000
 """2026-03-02T00:00:00Z, the day of all builders."""
@@ -53,6 +54,32 @@ def click(
         **{name: value for name, value in given.items() if value is not None},
         **more,
     }
+
+
+def stored_session(**more: Any) -> Session:
+    """A session from 10 to 20 ms as a state has it; ``more`` are other values of its fields."""
+    event = EventRef(10, "e1", "page_view")
+    plain = Session(
+        id="s",
+        number=1,
+        start_ms=10,
+        end_ms=20,
+        client=False,
+        cause="first",
+        fixed_start=False,
+        ended=False,
+        closed=None,
+        revision=0,
+        event_count=1,
+        passive_count=0,
+        touched=1,
+        views=b"",
+        user_id=None,
+        user_at_ms=0,
+        last=event,
+        first=event,
+    )
+    return structs.replace(plain, **more)
 
 
 def record(

@@ -1,15 +1,26 @@
 """Every device comes back from its records as it went in, and no bytes do worse than be refused."""
 
 import contextlib
+from typing import get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.state_codec import decode_meta, decode_state, encode_cold, encode_hot, encode_meta
-from worker.model.state import DeviceState, EventRef, ExpiryClock, Link, Meta, Session, Timeline
+from worker.model.outputs import CloseReason, SessionCause
+from worker.model.state import (
+    GREATEST_STORED,
+    DeviceState,
+    EventRef,
+    ExpiryClock,
+    Link,
+    Meta,
+    Session,
+    Timeline,
+)
 
-times = st.integers(0, 10**14)
-counts = st.integers(0, 2**40)
+times = st.integers(0, 10**14) | st.integers(0, GREATEST_STORED)
+counts = st.integers(0, GREATEST_STORED)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)  # no lone surrogates: it is UTF-8
 event_refs = st.builds(EventRef, at_ms=times, id=texts, type=texts)
 sessions = st.builds(
@@ -19,26 +30,26 @@ sessions = st.builds(
     start_ms=times,
     end_ms=times,
     client=st.booleans(),
-    cause=st.sampled_from(["first", "client", "late", "gap"]),
+    cause=st.sampled_from(get_args(SessionCause)),
     fixed_start=st.booleans(),
     ended=st.booleans(),
-    closed=st.sampled_from([None, "inactivity", "end_event", "superseded", "max_duration"]),
+    closed=st.none() | st.sampled_from(get_args(CloseReason)),
     revision=counts,
     event_count=counts,
     passive_count=counts,
     touched=counts,
-    views=st.binary(max_size=12),
+    views=st.integers(0, 128).flatmap(lambda views: st.binary(min_size=4 * views, max_size=4 * views)),
     user_id=st.none() | texts,
     user_at_ms=times,
-    last=st.none() | event_refs,
-    first=st.none() | event_refs,
+    last=event_refs,
+    first=event_refs,
 )
 states = st.builds(
     DeviceState,
     newest_ms=times,
     opened=counts,
     event_count=counts,
-    current=sessions,
+    current=st.none() | sessions,
     close_at_ms=times,
     expire_at_ms=times,
     older=st.lists(sessions, max_size=3).map(tuple),
@@ -49,7 +60,7 @@ states = st.builds(
     ),
     first_seen_ms=times,
     cold_changed=st.just(False),
-    recent_ids=st.binary(max_size=42),
+    recent_ids=st.integers(0, 3).flatmap(lambda ids: st.binary(min_size=14 * ids, max_size=14 * ids)),
 )
 
 
@@ -82,7 +93,7 @@ def test_arbitrary_bytes_raise_nothing_but_a_value_error(hot: bytes, cold: bytes
 @given(
     st.builds(
         Meta,
-        schema=counts,
+        schema=st.integers(0, 2**40),
         incarnation=texts,
         raw_topic=texts,
         next_offsets=st.dictionaries(texts, st.integers(0, 2**63 - 1), max_size=2),

@@ -2,12 +2,12 @@
 
 from itertools import permutations
 
-from tests.builders import RawEvent, Record, click, ms, record
+from tests.builders import RawEvent, Record, click, ms, record, stored_session
 from tests.core_step import step
 from worker.core.device_step import StepResult
 from worker.core.session_records import session_user
 from worker.model.outputs import IdentityRecord
-from worker.model.state import DeviceState, Link, Session, Timeline
+from worker.model.state import DeviceState, Link, Timeline
 
 LOGINS = [click("d1", at=f"{hour:02}:00:00", user=f"u{hour}", session="s1") for hour in range(10, 18)]
 """Eight links, all in a session that a client named."""
@@ -83,7 +83,7 @@ def test_a_session_loses_the_user_that_the_timeline_gave_it_when_the_link_is_giv
 
 def test_the_start_of_a_session_claims_nobody_when_it_lies_before_the_links_that_are_kept() -> None:
     """After a logout a session is whose it was at its start; here that is not known any more."""
-    session = Session("s", 1, start_ms=10, end_ms=20, client=False, cause="first")
+    session = stored_session()
     links = (Link(15, None), Link(30, "ann"))
     assert session_user(session, Timeline(links, since_ms=15)) is None
 

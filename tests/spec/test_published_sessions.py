@@ -7,14 +7,14 @@ from copy import copy
 
 import pytest
 
-from tests.builders import RawEvent, click, ms
+from tests.builders import RawEvent, click, ms, stored_session
 from tests.core_step import published
 from worker.core.closing import run_timers
 from worker.core.session_changes import SessionChanges, close
 from worker.core.session_records import found_users, owners_of, session_user
 from worker.model.outputs import CloseReason, LinkRecord, SessionRecord
 from worker.model.rules import Rules, SessionRules
-from worker.model.state import DeviceState, Link, Session, Timeline
+from worker.model.state import DeviceState, Link, Timeline
 
 RULES = Rules()
 
@@ -174,7 +174,7 @@ def test_a_closed_session_that_merges_has_no_reason_of_closing() -> None:
 
 
 def test_a_session_belongs_to_its_own_user_else_to_the_devices_at_its_end_else_at_its_start() -> None:
-    session = Session("s", 1, start_ms=10, end_ms=20, client=False, cause="first")
+    session = stored_session()
     assert session_user(session, Timeline((Link(10, "ann"), Link(20, "bob")))) == "bob"
     assert session_user(session, Timeline((Link(10, "ann"), Link(20, None)))) == "ann"
     assert session_user(session, Timeline()) is None
@@ -266,7 +266,7 @@ def test_a_session_that_merged_away_is_not_found(fork: DeviceState) -> None:
 def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_session(
     closed: CloseReason | None, ended: bool, reason: CloseReason, says: bool
 ) -> None:
-    session = Session("s", 1, 10, 20, client=False, cause="first", ended=ended, closed=closed)
+    session = stored_session(ended=ended, closed=closed)
     changes = SessionChanges()
 
     close(session, reason, changes)
@@ -277,7 +277,7 @@ def test_a_close_is_published_unless_nothing_is_new_or_an_event_has_ended_the_se
 
 
 def test_what_was_published_is_dropped_and_the_count_of_the_closed_goes_on() -> None:
-    session, changes = Session("s", 1, 10, 20, client=False, cause="first"), SessionChanges()
+    session, changes = stored_session(), SessionChanges()
     close(session, "inactivity", changes)
     changes.merged(session, copy(session))
 

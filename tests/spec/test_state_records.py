@@ -1,6 +1,10 @@
 """What a device's and a partition's records look like in store and changelog, and what is never misread."""
 
+from collections.abc import Sequence
+from typing import Any, get_args
+
 import pytest
+from msgspec import json, msgpack
 
 from tests.builders import click, ms
 from tests.core_step import step
@@ -17,6 +21,7 @@ from worker.core.state_codec import (
     hot_key,
     times_of,
 )
+from worker.model.outputs import CloseReason, SessionCause
 from worker.model.state import DeviceState, ExpiryClock, Link, Meta, Timeline
 
 META = Meta(
@@ -105,6 +110,16 @@ def test_the_records_of_schema_two_never_change() -> None:
     )
 
 
+def test_the_words_of_schema_two_never_change() -> None:
+    """A device's session has them in its record, and a release that does not know one cannot read it."""
+    assert SCHEMA_VERSION == 2
+    assert get_args(SessionCause) == (
+        *("first", "client", "event_type", "user_changed"),
+        *("max_duration", "late", "gap"),
+    )
+    assert get_args(CloseReason) == ("inactivity", "end_event", "superseded", "max_duration")
+
+
 def test_the_times_of_the_timers_stand_in_front_where_they_are_read_without_decoding() -> None:
     state = new_device()
     state.close_at_ms, state.expire_at_ms = ms("10:35:00"), ms("47:00:00")
@@ -150,6 +165,154 @@ def test_a_record_that_is_cut_off_or_damaged_is_refused() -> None:
             decode_state(hot, cold[:length])
 
 
+# --- what is read: as it is written, in any width ---
+
+HOT_PREFIX = b"\x02" + bytes(16)
+ONE_EVENT = [7, "e1", "page_view"]
+SESSION = ["s", 1, 7, 7, False, "gap", False, False, None, 0, 1, 0, 1, b"", None, 0, ONE_EVENT, None]
+HOT = [7, 1, 1, SESSION, 1, [7, "ann"], None]
+COLD = [7, ONE_EVENT, [[*SESSION[:-1], ONE_EVENT]], [], 0]
+
+
+def read(hot: list[Any] | bytes = HOT, cold: list[Any] | bytes = COLD) -> DeviceState:
+    """The device of two records, each given as what its array holds, or as the bytes of that."""
+    parts = [part if isinstance(part, bytes) else msgpack.encode(part) for part in (hot, cold)]
+    return decode_state(HOT_PREFIX + parts[0], b"\x02" + parts[1])
+
+
+def with_value(values: list[Any], place: Sequence[int], value: object) -> list[Any]:
+    """The same nested arrays with another value at a place."""
+    first, *rest = place
+    inner = with_value(values[first], rest, value) if rest else value
+    return [*values[:first], inner, *values[first + 1 :]]
+
+
+NUMBERS = (
+    [(place,) for place in (0, 1, 2)] + [(3, place) for place in (1, 2, 3, 9, 10, 11, 12, 15)] + [(5, 0)]
+)
+"""The places in ``HOT`` of numbers, one for each that a record may hold of them."""
+
+
+@pytest.mark.parametrize("place", NUMBERS)
+@pytest.mark.parametrize(("number", "is_read"), [(0, True), (2**53 - 1, True), (2**53, False), (-1, False)])
+def test_numbers_are_from_0_to_2_to_the_53_less_1(place: Sequence[int], number: int, is_read: bool) -> None:
+    hot = with_value(HOT, place, number)
+    if is_read:
+        read(hot)
+    else:
+        with pytest.raises(ValueError):
+            read(hot)
+
+
+@pytest.mark.parametrize("written", ["07", "cc07", "cd0007", "ce00000007", "cf0000000000000007"])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_number_may_be_written_in_any_width(written: str, signed: bool) -> None:
+    if signed and len(written) > 2:  # d0 to d3 are cc to cf with a sign
+        written = f"d{'cdef'.index(written[1])}{written[2:]}"
+    hot = b"\x97" + bytes.fromhex(written) + msgpack.encode(HOT)[2:]
+    assert read(hot) == read()
+
+
+@pytest.mark.parametrize(
+    "written", ["ca40e00000", "cb401c000000000000", "c0", "c3", "a137", "9107", "d40007"]
+)
+def test_a_number_is_no_float_word_text_array_or_extension(written: str) -> None:
+    with pytest.raises(ValueError):
+        read(b"\x97" + bytes.fromhex(written) + msgpack.encode(HOT)[2:])
+
+
+@pytest.mark.parametrize("head", ["d903", "da0003", "db00000003"])
+def test_a_text_may_be_written_in_any_width_but_not_as_bytes(head: str) -> None:
+    hot = msgpack.encode(HOT).replace(b"\xa3ann", bytes.fromhex(head) + b"ann")
+    assert read(hot) == read()
+    with pytest.raises(ValueError):
+        read(msgpack.encode(HOT).replace(b"\xa3ann", b"\xc4\x03ann"))
+
+
+@pytest.mark.parametrize("text", [b"\xff\xff\xff", b"\xed\xa0\x80", b"\xe2\x82\x00", b"\xc0\x80a"])
+def test_a_text_that_is_not_utf8_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError):
+        read(msgpack.encode(HOT).replace(b"ann", text))
+
+
+@pytest.mark.parametrize("head", ["c404", "c50004", "c600000004"])
+def test_bytes_may_be_written_in_any_width_but_not_as_a_text(head: str) -> None:
+    hot = with_value(HOT, (3, 13), b"\0\0\0\1")
+    written = msgpack.encode(hot)
+    assert read(written.replace(b"\xc4\x04\0\0\0\1", bytes.fromhex(head) + b"\0\0\0\1")) == read(hot)
+    with pytest.raises(ValueError):
+        read(with_value(HOT, (3, 13), "\0\0\0\1"))
+
+
+@pytest.mark.parametrize("head", ["dc0007", "dd00000007"])
+def test_the_length_of_an_array_may_be_written_in_any_width(head: str) -> None:
+    assert read(bytes.fromhex(head) + msgpack.encode(HOT)[1:]) == read()
+
+
+@pytest.mark.parametrize("place", [(), (3,), (3, 16), (5,)])
+def test_an_array_has_exactly_as_many_values_as_this_schema_writes(place: Sequence[int]) -> None:
+    values: list[Any] = HOT
+    for index in place:
+        values = values[index]
+    for other in (values[:-1], [*values, None], []):
+        hot = with_value(HOT, place, other) if place else other
+        with pytest.raises(ValueError):
+            read(hot)
+
+
+@pytest.mark.parametrize("cold", [COLD[:-1], [*COLD, 0], with_value(COLD, (2, 0), SESSION[:-1]), {}])
+def test_so_have_the_arrays_of_a_cold_record(cold: list[Any]) -> None:
+    with pytest.raises(ValueError):
+        read(cold=cold)
+
+
+def test_bytes_behind_a_record_are_refused() -> None:
+    with pytest.raises(ValueError):
+        read(msgpack.encode(HOT) + b"\xc0")
+    with pytest.raises(ValueError):
+        read(cold=msgpack.encode(COLD) + b"\xc0")
+
+
+@pytest.mark.parametrize(("place", "word"), [((3, 5), "new_cause"), ((3, 5), "Gap"), ((3, 8), "new_reason")])
+def test_a_word_that_this_schema_does_not_have_is_refused(place: Sequence[int], word: str) -> None:
+    with pytest.raises(ValueError):
+        read(with_value(HOT, place, word))
+
+
+@pytest.mark.parametrize(
+    ("hot", "cold"),
+    [
+        pytest.param(with_value(HOT, (4,), 0), COLD, id="a link where none is counted"),
+        pytest.param(with_value(HOT, (5,), None), COLD, id="no link where one is counted"),
+        pytest.param(with_value(HOT, (4,), 2), COLD, id="fewer links than are counted"),
+        pytest.param(with_value(HOT, (3,), None), COLD, id="a first event and no current session"),
+        pytest.param(HOT, with_value(COLD, (1,), None), id="a current session and no first event"),
+        pytest.param(with_value(HOT, (3, 17), ONE_EVENT), COLD, id="a first event in the hot record"),
+        pytest.param(HOT, with_value(COLD, (2,), [SESSION]), id="an older session without a first event"),
+        pytest.param(with_value(HOT, (3, 16), None), COLD, id="a session without a last event"),
+        pytest.param(with_value(HOT, (3, 13), bytes(3)), COLD, id="part of a view"),
+        pytest.param(with_value(HOT, (3, 13), bytes(516)), COLD, id="129 views"),
+        pytest.param(with_value(HOT, (6,), bytes(13)), COLD, id="part of a recent id"),
+    ],
+)
+def test_records_that_hold_what_no_device_has_are_refused(hot: list[Any], cold: list[Any]) -> None:
+    read()
+    with pytest.raises(ValueError):
+        read(hot, cold)
+
+
+@pytest.mark.parametrize("place", [1, 9])
+def test_a_timers_time_is_refused_from_2_to_the_53_on(place: int) -> None:
+    hot = HOT_PREFIX + msgpack.encode(HOT)
+    for time, is_read in ((2**53 - 1, True), (2**53, False), (2**64 - 1, False)):
+        written = hot[:place] + time.to_bytes(8, "big") + hot[place + 8 :]
+        if is_read:
+            decode_state(written, b"\x02" + msgpack.encode(COLD))
+        else:
+            with pytest.raises(ValueError):
+                decode_state(written, b"\x02" + msgpack.encode(COLD))
+
+
 # --- the partition's meta record ---
 
 
@@ -165,6 +328,13 @@ def test_what_is_no_meta_record_is_refused() -> None:
     for value in (b"", b"{", b"[]", b"{}", encode_hot(new_device())):
         with pytest.raises(ValueError):
             decode_meta(value)
+
+
+@pytest.mark.parametrize("watermark_ms", [-1, 2**53, 1.5, "7", None])
+def test_a_watermark_is_a_number_within_the_bounds_of_stored_ones(watermark_ms: object) -> None:
+    value = json.encode({**json.decode(encode_meta(META)), "watermark_ms": watermark_ms})
+    with pytest.raises(ValueError):
+        decode_meta(value)
 
 
 def new_device() -> DeviceState:

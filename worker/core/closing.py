@@ -87,9 +87,9 @@ def _sessions(state: DeviceState) -> tuple[Session, ...]:
 def _close(state: DeviceState, over: Sequence[Session], changes: SessionChanges) -> None:
     for session in over:
         owned = session
-        if session is not state.current:
+        if state.current is None or session.number != state.current.number:
             owned = copy(session)
-            state.older = tuple([owned if other is session else other for other in state.older])
+            state.older = tuple([owned if other.number == owned.number else other for other in state.older])
             state.cold_changed = True
         close(owned, "inactivity", changes)
 

@@ -79,7 +79,9 @@ class DeviceStep:
         """
         rules, forks, extend_session = self._rules, self._result.states, self._extend_session
         self.received_at = received_at
-        limit_ms = TIMESTAMP_LIMIT_MS if received_at is None else received_at + rules.session.max_future_ms
+        limit_ms = TIMESTAMP_LIMIT_MS  # no event is of that time or later
+        if received_at is not None:  # any 64-bit integer: a sum of 64 bits has to saturate
+            limit_ms = min(limit_ms, received_at + rules.session.max_future_ms)
         expiry_ms, newest_ms = clock_ms(self.expiry, rules), 0
         found, processed = None, len(self._result.enriched)
         if self._duplicates is not None:
@@ -97,11 +99,11 @@ class DeviceStep:
                     state = forks[device_id] = known.fork()
                     if found is None and state.recent_ids:  # of a time when duplicates were looked for
                         state.recent_ids = b""
-            if (
-                state is not None
-                and expiry_ms <= state.newest_ms + self._expires_after_ms
-                and (left := extend_session(event, following, state, limit_ms, received_at)) is not event
-            ):
+            left: Event | None = event
+            seen = 0 if state is None else state.event_count
+            if state is not None and expiry_ms <= state.newest_ms + self._expires_after_ms:
+                left = extend_session(event, following, state, limit_ms, received_at)
+            if state is not None and state.event_count > seen:  # plain ones, up to the one that is left
                 event, t_ms = left, state.newest_ms
             else:
                 t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
@@ -139,7 +141,7 @@ class DeviceStep:
         if state.event_count == 0:
             flags.append("new_device")
 
-        timeline = state.timeline
+        timeline, is_linked = state.timeline, False
         unlinks = bool(rules.session.event_types) and action_of(event.type, rules.session) == "unlink"
         # Whose the sessions were before: a session that finds another user is published again.
         has_user = event.user_id is not None or unlinks
@@ -150,9 +152,10 @@ class DeviceStep:
             user_source = None if user is None else "device"
         else:
             user, user_source = event.user_id, "event"
-            state.timeline = linked(timeline, t_ms, user)
-        if unlinks:
-            state.timeline = unlinked(state.timeline, t_ms)
+            if (changed := linked(timeline, t_ms, user)) is not None:
+                state.timeline, is_linked = changed, True
+        if unlinks and (changed := unlinked(state.timeline, t_ms)) is not None:
+            state.timeline, is_linked = changed, True
 
         session, cause = add_to_session(state, event, t_ms, rules.session, self.watermark_ms, self._changes)
 
@@ -166,7 +169,6 @@ class DeviceStep:
             state.first_seen_ms = t_ms
             state.cold_changed = True
         state.event_count += 1
-        is_linked = state.timeline is not timeline
         if is_linked:
             flags.append("linked")
             result.devices_linked += 1

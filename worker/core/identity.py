@@ -33,44 +33,44 @@ def user_at(timeline: Timeline, t_ms: int) -> str | None:
     return None if timeline.since_ms else links[0].user_id
 
 
-def unlinked(timeline: Timeline, t_ms: int) -> Timeline:
-    """The timeline after a logout at ``t_ms``: nobody from the next millisecond on.
+def unlinked(timeline: Timeline, t_ms: int) -> Timeline | None:
+    """The timeline after a logout at ``t_ms``: nobody from the next millisecond on. None: it stays as it is.
 
-    The very same object where nobody is in force at ``t_ms``, and where a login has that next millisecond
-    already: it came after the logout.
+    So it does where nobody is in force at ``t_ms``, and where a login has that next millisecond already: it
+    came after the logout.
 
-    >>> unlinked(Timeline((Link(1_000, "ann"),)), 5_000).links
-    (Link(since_ms=1000, user_id='ann'), Link(since_ms=5001, user_id=None))
+    >>> unlinked(Timeline((Link(1_000, "ann"),)), 5_000)
+    Timeline(links=(Link(since_ms=1000, user_id='ann'), Link(since_ms=5001, user_id=None)), since_ms=0)
     """
     links = timeline.links
     position = _links_until(links, t_ms)
     if not position or links[position - 1].user_id is None:
-        return timeline
+        return None
     after = links[position:]
     if after and after[0].since_ms == t_ms + 1:
-        return timeline
+        return None
     if after and after[0].user_id is None:
         after = after[1:]
     return _bounded((*links[:position], Link(t_ms + 1, None), *after), timeline.since_ms)
 
 
-def linked(timeline: Timeline, t_ms: int, user_id: str) -> Timeline:
-    """The timeline after an event of ``user_id`` at ``t_ms``; the very same object when nothing changes.
+def linked(timeline: Timeline, t_ms: int, user_id: str) -> Timeline | None:
+    """The timeline after an event of ``user_id`` at ``t_ms``; None where it stays as it is.
 
     A link is added where another user, nobody or no link is in force at ``t_ms``; it replaces one at the same
     instant. A late link may so cut a stretch in which the other user was seen again. Once links were given
     up, what is older than those that are kept changes nothing, whoever it is: links between are not known.
 
-    >>> linked(Timeline((Link(1_000, "ann"),)), 5_000, "bob").links
-    (Link(since_ms=1000, user_id='ann'), Link(since_ms=5000, user_id='bob'))
+    >>> linked(Timeline((Link(1_000, "ann"),)), 5_000, "bob")
+    Timeline(links=(Link(since_ms=1000, user_id='ann'), Link(since_ms=5000, user_id='bob')), since_ms=0)
     """
     links = timeline.links
     position = _links_until(links, t_ms)
     if position:
         if links[position - 1].user_id == user_id:
-            return timeline
+            return None
     elif timeline.since_ms:
-        return timeline
+        return None
     before = links[: position - 1] if position and links[position - 1].since_ms == t_ms else links[:position]
     after = links[position:]
     if before and before[-1].user_id == user_id:

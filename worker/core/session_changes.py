@@ -2,7 +2,8 @@
 
 Knows one device's sessions and rules. Invariants: a session appears once, as it is at the end; the order is
 that in which the sessions first changed, so the close of an old one comes before the opening of a new one;
-what is in it is the fork's own and may be changed.
+what is in it is the fork's own and may be changed; of a session that the state has it is what the state has.
+Numbers name sessions: they are unique in a device, and no object's identity decides.
 """
 
 from collections.abc import Iterable

@@ -16,12 +16,13 @@ from worker.model.state import Session
 
 def merge_neighbours(
     sessions: list[Session], grown: Session, rules: SessionRules, changes: SessionChanges
-) -> Session:
-    """Merge ``grown`` with every session of ``sessions`` that it may merge with; returns what it became.
+) -> Session | None:
+    """Merge ``grown`` with every session of ``sessions`` that it may merge with; None where there is none.
 
-    The nearest first; equally near: the one that starts later, then the one opened later. Only event types
-    and limits leave a choice.
+    Returns what it became, which takes the places of all in ``sessions``. The nearest first; equally near:
+    the one that starts later, then the one opened later. Only event types and limits leave a choice.
     """
+    became = None
     while not grown.client:
         reach_from_ms, reach_to_ms = grown.start_ms - rules.gap_ms, grown.end_ms + rules.gap_ms
         neighbours = [
@@ -29,20 +30,19 @@ def merge_neighbours(
             for s in sessions
             if s.end_ms >= reach_from_ms
             and s.start_ms <= reach_to_ms
-            and s is not grown
+            and s.number != grown.number
             and _may_merge(s, grown, rules)
         ]
         if not neighbours:
             break
         neighbour = min(neighbours, key=lambda s: (_space_ms(s, grown), -s.start_ms, -s.number))
-        sessions.remove(neighbour)
-        sessions.remove(grown)
-        survivor = _merged(grown, neighbour)
-        gone = grown if survivor.id == neighbour.id else neighbour
-        changes.merged(copy(gone), survivor)
-        sessions.append(survivor)
-        grown = survivor
-    return grown
+        became = _merged(grown, neighbour)
+        gone = grown if became.number == neighbour.number else neighbour
+        changes.merged(copy(gone), became)
+        sessions[:] = [s for s in sessions if s.number not in (grown.number, neighbour.number)]
+        sessions.append(became)
+        grown = became
+    return became
 
 
 def _may_merge(one: Session, other: Session, rules: SessionRules) -> bool:

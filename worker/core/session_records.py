@@ -50,8 +50,9 @@ def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges
     for session, user_id in before:
         number = session.number
         index = indexes.get(number)
+        is_own = number in changes.sessions
         if current is not None and number == current.number:
-            session = current
+            session, is_own = current, True
         elif index is not None:
             session = older[index]
         elif number in changes.merged_into:
@@ -60,7 +61,7 @@ def found_users(state: DeviceState, before: list[Owned], changes: SessionChanges
             session = changes.sessions.get(number, session)
         if session_user(session, state.timeline) == user_id:
             continue
-        if session is not current and changes.sessions.get(number) is not session:
+        if not is_own:
             session = copy(session)  # it may be shared with the committed state
             if index is not None:
                 older[index] = session
@@ -87,7 +88,6 @@ def _session_record(
     device_id: str, session: Session, timeline: Timeline, merged_into: str | None, bounce_ms: int
 ) -> SessionRecord:
     assert session.first is not None
-    assert session.last is not None
     duration_ms = session.end_ms - session.start_ms
     active_count = session.event_count - session.passive_count
     return SessionRecord(

@@ -84,14 +84,21 @@ def add_to_session(
     if action == "end":
         session.ended = True
         close(session, "end_event", changes)
-    if event.session_id is None:
-        session = merge_neighbours(sessions, session, rules, changes)
-    if session is not state.current:
+    merged = merge_neighbours(sessions, session, rules, changes) if event.session_id is None else None
+    if merged is not None:
+        session = merged
+        state.cold_changed = True
+    elif not _is_current(state, session):
         state.cold_changed = True
     elif session.start_ms < t_ms:  # its start has not moved: it is the newest still, the others are as before
         return session, cause
-    _evict(state, sessions, rules.remembered, changes)
+    _evict(state, sessions, session, rules.remembered, changes)
     return session, cause
+
+
+def _is_current(state: DeviceState, session: Session) -> bool:
+    """Whether it is the device's newest session, the fork's own. Numbers are unique among remembered ones."""
+    return state.current is not None and session.number == state.current.number
 
 
 def _distance_ms(session: Session, t_ms: int) -> int:
@@ -128,8 +135,8 @@ def _place(
     own_user = event.user_id
     if rules.split_on_user_change and own_user is not None and reach:
         free = [s for s in reach if s.user_id is None or s.user_id == own_user]
-        in_order = t_ms >= state.newest_ms and action != "passive"
-        if in_order and (nearest := _nearest(reach, t_ms)) not in free:
+        nearest = _nearest(reach, t_ms) if t_ms >= state.newest_ms and action != "passive" else None
+        if nearest is not None and nearest.user_id not in (None, own_user):
             return nearest, cause or "user_changed"
         if not free:  # it is beside the session of another, which goes on
             return None, cause or "user_changed"
@@ -179,6 +186,7 @@ def _open(
     elif cause == "gap" and is_late(state.newest_ms - t_ms, rules):
         cause = "late"
     state.opened += 1
+    named = EventRef(t_ms, event.id, event.type)
     session = Session(
         id=event.session_id or session_id(event.device_id, t_ms, state.opened),
         number=state.opened,
@@ -187,8 +195,18 @@ def _open(
         client=event.session_id is not None,
         cause=cause,
         fixed_start=fixed_start,
+        ended=False,
+        closed=None,
+        revision=0,
+        event_count=1,
+        passive_count=0,
+        touched=state.event_count + 1,
+        views=b"",
+        user_id=event.user_id,
+        user_at_ms=0 if event.user_id is None else t_ms,
+        last=named,
+        first=named,
     )
-    _join(session, event, t_ms, state.event_count + 1)
     return session, cause
 
 
@@ -202,16 +220,14 @@ def _extend(
 ) -> Session:
     """The session with the event in it; a copy where it is an older one, shared with the committed state."""
     session = _own(state, sessions, target)
-    first = session.first
     if session.closed is not None:
         changes.add(session)
         if not session.ended:
             session.closed = None  # it goes on
-    _join(session, event, t_ms, state.event_count + 1)
+    if _join(session, event, t_ms, state.event_count + 1):
+        state.cold_changed = True
     if event.session_id is not None:
         session.client = True
-    if session.first is not first:
-        state.cold_changed = True
     return session
 
 
@@ -220,11 +236,11 @@ def _own(state: DeviceState, sessions: list[Session], target: Session) -> Sessio
 
     Older sessions are shared with the committed state and never changed.
     """
-    if target is state.current:
+    if _is_current(state, target):
         return target
     owned = copy(target)
     for index, session in enumerate(sessions):
-        if session is target:
+        if session.number == target.number:
             sessions[index] = owned
     return owned
 
@@ -242,7 +258,7 @@ def _count(
     But where sessions split by user, the event's own user is that of a session without one: no event of
     another may join it then.
     """
-    if target is not state.current:
+    if not _is_current(state, target):
         older = list(state.older)
         target = _own(state, older, target)
         state.older = tuple(older)
@@ -257,29 +273,37 @@ def _count(
     return target
 
 
-def _join(session: Session, event: Event, t_ms: int, touched: int) -> None:
+def _join(session: Session, event: Event, t_ms: int, touched: int) -> bool:
+    """Add the event to the session, which is the fork's own; whether it is now the first one."""
     session.event_count += 1
     session.touched = touched
     if t_ms >= session.end_ms:
         session.end_ms = t_ms
         session.last = EventRef(t_ms, event.id, event.type)
-    if t_ms < session.start_ms or session.first is None:
+    is_first = t_ms < session.start_ms
+    if is_first:
         session.start_ms = t_ms
         session.first = EventRef(t_ms, event.id, event.type)
     if event.user_id is not None and (session.user_id is None or t_ms >= session.user_at_ms):
         session.user_id = event.user_id
         session.user_at_ms = t_ms
+    return is_first
 
 
-def _evict(state: DeviceState, sessions: list[Session], remembered: int, changes: SessionChanges) -> None:
-    """Keep the newest session and the others most recently touched; the rest is evicted, and closed."""
+def _evict(
+    state: DeviceState, sessions: list[Session], grown: Session, remembered: int, changes: SessionChanges
+) -> None:
+    """Keep the newest session and the others most recently touched; the rest is evicted, and closed.
+
+    ``grown`` is the session that the event is in.
+    """
     newest = max(sessions, key=_by_end)
-    others = sorted([s for s in sessions if s is not newest], key=_by_touch, reverse=True)
+    others = sorted([s for s in sessions if s.number != newest.number], key=_by_touch, reverse=True)
     # The current one is changed in place. An older one, shared with the committed state, can come to be it
-    # without having been joined: where two ends are equal and the other's start moved back.
-    for session in state.older:
-        if session is newest:
-            newest = copy(newest)
+    # without having been joined or changed: where two ends are equal and the other's start moved back.
+    is_own = newest.number in changes.sessions or newest.number == grown.number
+    if not is_own and not _is_current(state, newest):
+        newest = copy(newest)
     state.current = newest
     state.older = tuple(others[: remembered - 1])
     for evicted in others[remembered - 1 :]:

@@ -11,7 +11,7 @@ that does not agree with its device's state is stale, and is dropped when it fir
 
 Layout of a device's record: one byte schema version, in the hot one the times of its two timers (eight bytes
 each, big-endian ms, 0 for none: a restore fills the timers without decoding the rest), then a MessagePack
-array.
+array. What of it is read, and what is refused: docs/architecture.md, Stored records.
 """
 
 import struct
@@ -19,7 +19,18 @@ from typing import Literal
 
 from msgspec import Struct, json, msgpack
 
-from worker.model.state import DeviceState, EventRef, Link, Meta, Session, Timeline
+from worker.core.duplicates import ENTRY_BYTES
+from worker.core.views import are_views
+from worker.model.state import (
+    GREATEST_STORED,
+    DeviceState,
+    EventRef,
+    Link,
+    Meta,
+    Session,
+    Stored,
+    Timeline,
+)
 
 SCHEMA_VERSION = 2
 
@@ -37,22 +48,22 @@ _TIMER_PREFIXES: dict[TimerKind, bytes] = {"close": b"tc", "expire": b"tf"}
 _TIME_BYTES = 8
 
 
-class _Hot(Struct, array_like=True, gc=False):
-    newest_ms: int
-    opened: int
-    event_count: int
+class _Hot(Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    newest_ms: Stored
+    opened: Stored
+    event_count: Stored
     current: Session | None
-    link_count: int
+    link_count: Stored
     newest_link: Link | None
     recent_ids: bytes | None  # None, which is a byte, where there are none
 
 
-class _Cold(Struct, array_like=True, gc=False):
-    first_seen_ms: int
+class _Cold(Struct, array_like=True, gc=False, forbid_unknown_fields=True):
+    first_seen_ms: Stored
     current_first: EventRef | None
     older: tuple[Session, ...]
     links: tuple[Link, ...]  # left empty when the hot record's newest link is the only one
-    links_since_ms: int
+    links_since_ms: Stored
 
 
 _encoder = msgpack.Encoder()
@@ -123,10 +134,22 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         )
     h = _hot_decoder.decode(memoryview(hot)[_HOT_PREFIX_BYTES:])
     c = _cold_decoder.decode(memoryview(cold)[1:])
-    if h.current is not None:
-        h.current.first = c.current_first
     _, close_at_ms, expire_at_ms = _TIMES.unpack_from(hot)
     links = c.links if h.link_count > 1 else (h.newest_link,) if h.newest_link is not None else ()
+    if max(close_at_ms, expire_at_ms) > GREATEST_STORED or len(links) != h.link_count:
+        raise ValueError("a timer's time is out of range, or the links are not as many as is said")
+    recent_ids = h.recent_ids or b""
+    if len(recent_ids) % ENTRY_BYTES:
+        raise ValueError(f"{len(recent_ids)} bytes of recent ids, which have {ENTRY_BYTES} each")
+    if (h.current is None) != (c.current_first is None):
+        raise ValueError("the current session is in one record, and its first event not in the other")
+    if h.current is not None:
+        if h.current.first is not None:
+            raise ValueError("the current session's first event is in the hot record")
+        h.current.first = c.current_first
+        _check(h.current)
+    for session in c.older:
+        _check(session)
     return DeviceState(
         newest_ms=h.newest_ms,
         opened=h.opened,
@@ -139,8 +162,16 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         first_seen_ms=c.first_seen_ms,
         cold_changed=False,
         armed=(close_at_ms, expire_at_ms),
-        recent_ids=h.recent_ids or b"",
+        recent_ids=recent_ids,
     )
+
+
+def _check(session: Session) -> None:
+    """Raise ValueError for what no session is."""
+    if session.first is None:
+        raise ValueError("an older session has no first event")
+    if not are_views(session.views):
+        raise ValueError(f"{len(session.views)} bytes of views")
 
 
 def times_of(hot: bytes) -> tuple[int, int]:

@@ -16,10 +16,10 @@ _pack = Struct(">I").pack
 
 
 def with_view(views: bytes, view_id: str) -> bytes:
-    """The views and this one; the very same object where it is among them, or they are full.
+    """The views and this one; the same where it is among them, or they are full.
 
     >>> one = with_view(b"", "v1")
-    >>> with_view(one, "v1") is one, view_count(with_view(one, "v2"))
+    >>> with_view(one, "v1") == one, view_count(with_view(one, "v2"))
     (True, 2)
     """
     view = _pack(crc32(view_id.encode()))
@@ -27,6 +27,11 @@ def with_view(views: bytes, view_id: str) -> bytes:
     while at > 0 and at % _HASH_BYTES:  # found across two hashes
         at = views.find(view, at + 1)
     return views if at >= 0 or len(views) == _FULL_BYTES else views + view
+
+
+def are_views(views: bytes) -> bool:
+    """Whether the bytes can be views: whole hashes, and no more than the bound."""
+    return len(views) <= _FULL_BYTES and len(views) % _HASH_BYTES == 0
 
 
 def view_count(views: bytes) -> int:

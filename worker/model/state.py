@@ -3,28 +3,40 @@
 Times are held event times in ms (docs/input.md, Time). A state that has been committed is never
 changed in place: the core works on forks, so that an abort loses nothing and leaves nothing behind.
 The bytes in store and changelog are made by ``core.state_codec``; change a struct here and
-``SCHEMA_VERSION`` there decides who may still read it.
+``SCHEMA_VERSION`` there decides who may still read it: also another word of ``SessionCause`` or
+``CloseReason`` is another format.
 """
 
-from typing import Self
+from typing import Annotated, Self
 
+import msgspec
 from msgspec import Struct
 
 from worker.model.outputs import CloseReason, SessionCause
 
+GREATEST_STORED = 2**53 - 1
+"""The greatest time or count in a stored record; the least is 0. Sums of two and of any options fit 64 bits.
 
-class EventRef(Struct, frozen=True, array_like=True, gc=False):
+Times are below 1e14 plus durations of options, and a count comes so far after 285 years of a million a
+second.
+"""
+
+Stored = Annotated[int, msgspec.Meta(ge=0, le=GREATEST_STORED)]
+"""A time or count of a stored record. The bounds hold where records are decoded."""
+
+
+class EventRef(Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """The first or last event of a session, by event time."""
 
-    at_ms: int
+    at_ms: Stored
     id: str
     type: str
 
 
-class Link(Struct, frozen=True, array_like=True, gc=False):
+class Link(Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """From ``since_ms`` on the device belongs to the user; to nobody where that is None."""
 
-    since_ms: int
+    since_ms: Stored
     user_id: str | None
 
 
@@ -39,7 +51,7 @@ class Timeline(Struct, frozen=True, gc=False):
     since_ms: int = 0
 
 
-class Session(Struct, array_like=True, gc=False):
+class Session(Struct, array_like=True, gc=False, forbid_unknown_fields=True):
     """A stretch of one device's activity.
 
     ``fixed_start``: opened by an event that nothing older may join. ``ended``: closed by an event of its own,
@@ -47,27 +59,27 @@ class Session(Struct, array_like=True, gc=False):
     how often it was published. ``touched`` counts the device's events: the value at the last one that joined.
     ``passive_count`` are the events among ``event_count`` whose type is passive, ``views`` the distinct views
     of the others, packed by ``core.views``. ``user_id`` is that of the newest event that has one, at
-    ``user_at_ms``.
+    ``user_at_ms``. No field has a default: a record with fewer is none.
     """
 
     id: str
-    number: int
-    start_ms: int
-    end_ms: int
+    number: Stored
+    start_ms: Stored
+    end_ms: Stored
     client: bool
     cause: SessionCause
-    fixed_start: bool = False
-    ended: bool = False
-    closed: CloseReason | None = None
-    revision: int = 0
-    event_count: int = 0
-    passive_count: int = 0
-    touched: int = 0
-    views: bytes = b""
-    user_id: str | None = None
-    user_at_ms: int = 0
-    last: EventRef | None = None
-    first: EventRef | None = None  # kept with the cold part: it hardly ever changes after the opening
+    fixed_start: bool
+    ended: bool
+    closed: CloseReason | None
+    revision: Stored
+    event_count: Stored
+    passive_count: Stored
+    touched: Stored
+    views: bytes
+    user_id: str | None
+    user_at_ms: Stored
+    last: EventRef
+    first: EventRef | None  # kept with the cold part: it hardly ever changes after the opening
 
 
 class DeviceState(Struct, gc=False):
@@ -116,8 +128,8 @@ class ExpiryClock(Struct, frozen=True, gc=False):
     ``records``: see ``core.expiry``. The default is the clock of a partition without records.
     """
 
-    at_ms: int = 0
-    records: int = 0
+    at_ms: Stored = 0
+    records: Stored = 0
 
 
 class Meta(Struct, frozen=True, kw_only=True):
@@ -133,7 +145,7 @@ class Meta(Struct, frozen=True, kw_only=True):
     incarnation: str
     raw_topic: str
     next_offsets: dict[str, int]
-    watermark_ms: int = 0
+    watermark_ms: Stored = 0
     expiry: ExpiryClock = ExpiryClock()
     partitions: int = 0
     partitioner: str = ""
