@@ -1,6 +1,9 @@
 # Worker and collector, alone: locked dependencies, no compiler, no package manager's leftovers, no root.
 # Its root file system may be read-only; all it writes lies in /var/lib/sessionizer.
 
+FROM rust:1.95-slim-bookworm AS rust
+
+
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
@@ -11,10 +14,18 @@ RUN python -m venv /opt/sessionizer \
  && /opt/sessionizer/bin/pip install --require-hashes -r requirements-run.lock \
  && pip install --require-hashes -r requirements-build.lock
 
+# The compiler and a linker for it stay in this stage; Python's full image would have the linker, too.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+COPY --from=rust /usr/local/rustup /usr/local/rustup
+COPY --from=rust /usr/local/cargo /usr/local/cargo
+ENV RUSTUP_HOME=/usr/local/rustup CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:$PATH
+
 COPY LICENSE README.md pyproject.toml ./
 COPY sessionizer_entry.py ./
+COPY native native
 COPY worker worker
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+RUN python native/install.py --wheel dist \
+ && pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
  && /opt/sessionizer/bin/pip install --no-deps --no-index dist/*.whl \
  && /opt/sessionizer/bin/pip uninstall --yes pip setuptools
 

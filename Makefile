@@ -19,7 +19,7 @@ help: ## List the targets
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv with the locked dependencies and this checkout (once)
-	@:
+	@$(BIN)/python native/install.py
 
 $(STAMP): requirements.lock pyproject.toml
 	@[[ -n "$(PYTHON)" ]] || { echo "make: Python 3.11 or newer is needed: install it, or name it with PYTHON=" >&2; exit 1; }
@@ -29,6 +29,16 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(STAMP)
 
+# The program runs without it, so `setup` only tries; this says what is wrong, and fails.
+.PHONY: native
+native: $(STAMP) ## Build and install the native engine (needs cargo 1.85 or newer)
+	@$(BIN)/python native/install.py --must
+
+.PHONY: wheels
+wheels: $(STAMP) ## Build the wheels of the program and of its native engine into dist/
+	@$(BIN)/python native/install.py --wheel dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
 .PHONY: demo
 demo: setup ## Show the worker at work on made-up traffic, without Kafka or Docker
 	@$(BIN)/sessionizer demo
@@ -37,16 +47,22 @@ demo: setup ## Show the worker at work on made-up traffic, without Kafka or Dock
 live: setup ## Show your own clicks as sessions: broker, collector, worker and a page, in one process
 	@$(BIN)/sessionizer demo --web
 
+# Cargo's own checks run where setup could build the native engine.
+IF_NATIVE = if $(BIN)/python native/install.py --check; then
+CARGO = cd native && cargo
+
 # Each has a broker of its own, half a gigabyte; on two cores three are best, since many tests wait.
 PROCESSES ?= 3
 .PHONY: test
 test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
+	@$(if $(ARGS),,$(IF_NATIVE) $(CARGO) test --quiet; fi)
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 .PHONY: lint
-lint: setup ## Check style and formatting
+lint: setup ## Check style and formatting, of the Rust code where cargo is
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(IF_NATIVE) $(CARGO) fmt --check && cargo clippy --quiet --workspace --all-targets -- --deny warnings; fi
 
 .PHONY: types
 types: setup ## Check types, strictly
@@ -95,4 +111,4 @@ lock: ## Resolve the dependencies again into the three requirements locks
 	"$$directory/bin/python" -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8'; \
 	"$$directory/bin/"$(COMPILE) $(UPGRADE) --extra collect --extra demo --extra dev -o requirements.lock pyproject.toml; \
 	"$$directory/bin/"$(COMPILE) --extra collect --extra demo --constraint requirements.lock --no-annotate -o requirements-run.lock pyproject.toml; \
-	"$$directory/bin/"$(COMPILE) --build-deps-for wheel --only-build-deps --constraint requirements.lock --no-annotate -o requirements-build.lock pyproject.toml
+	MATURIN_NO_INSTALL_RUST=1 "$$directory/bin/"$(COMPILE) --build-deps-for wheel --only-build-deps --constraint requirements.lock --no-annotate -o requirements-build.lock pyproject.toml native/python/pyproject.toml
