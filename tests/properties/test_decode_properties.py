@@ -80,7 +80,7 @@ def test_splitting_quickly_finds_what_splitting_does(value: bytes, most: int) ->
     text = value.strip(b" \t\n\r")
     found = split_quickly(text, most)
 
-    assert found is None or found == split_elements(text, most, levels=100)
+    assert found is None or found == split_elements(text, most)
 
 
 @settings(max_examples=500)
@@ -149,7 +149,7 @@ def test_splitting_finds_what_the_parser_finds(text: bytes) -> None:
     except msgspec.DecodeError:
         return
 
-    elements, rest, rest_index = split_elements(text, most=100, levels=100)
+    elements, rest, rest_index = split_elements(text, most=100)
 
     assert elements == expected
     assert (rest, rest_index) == (b"", None)

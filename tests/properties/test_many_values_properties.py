@@ -25,6 +25,9 @@ pieces = st.sampled_from(
         GOOD,
         BEFORE_DATA + b"[[1]",
         b"[2]]" + AFTER_DATA,
+        b'{"data":[[1]',
+        b"[2]]," + GOOD[1:],
+        b"[2],3]," + GOOD[1:],
         BEFORE_USER + b"]",
         b"[" + AFTER_USER,
         GOOD.replace(b'{"a":1}', b'{"a":[1]}'),
@@ -56,6 +59,8 @@ def same(one: DecodedValue, other: DecodedValue) -> bool:
 @given(st.lists(values, max_size=8))
 @example([b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]", TWO_ARRAYS])
 @example([b"[" + BEFORE_USER + b"]", b"[" + AFTER_USER + b"]", TWO_ARRAYS])
+@example([b'[{"data":[[1]', b"[2]]," + GOOD[1:] + b"]", TWO_ARRAYS])
+@example([b'[{"a":{"data":[[1]', b"[2]]," + GOOD[1:] + b"]", TWO_ARRAYS])
 @example([b"[]", TWO_ARRAYS])
 @example([b"[" + GOOD + b"]" + SEPARATOR + b"[]", b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]"])
 def test_values_read_together_come_out_as_if_read_alone(batch: list[bytes | None]) -> None:

@@ -78,7 +78,7 @@ def test_a_dead_letter_of_a_whole_value_has_no_index() -> None:
     key, value, timestamp_ms = only_letter(record(7, b"hello", received_at=-1))
     assert (key, timestamp_ms) == (None, None)
     assert value == (
-        b'{"reason":"malformed_json","detail":"the value is not valid JSON","topic":"events.raw",'
+        b'{"reason":"malformed_json","detail":"not valid JSON","topic":"events.raw",'
         b'"partition":0,"offset":7,"payload":"hello"}'
     )
 

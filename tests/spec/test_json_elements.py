@@ -8,14 +8,14 @@ from worker.core.json_elements import names_as_sent, nests_deeper, split_element
 def test_splitting_accounts_for_every_byte_but_commas_and_white_space() -> None:
     text = b'[ {"a":"],"} , x ,, [1,[2]] ] tail '
 
-    elements, rest, rest_index = split_elements(text, most=10, levels=10)
+    elements, rest, rest_index = split_elements(text, most=10)
 
     assert elements == [b'{"a":"],"}', b"x", b"", b"[1,[2]]"]
     assert (rest, rest_index) == (b"tail", None)
 
 
 def test_splitting_stops_after_one_more_than_allowed() -> None:
-    assert len(split_elements(b"[1,2,3,4,5]", most=2, levels=10).elements) == 3
+    assert len(split_elements(b"[1,2,3,4,5]", most=2).elements) == 3
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import re
 
 from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, field, json
 
-from worker.core.json_elements import WHITE_SPACE, split_elements
+from worker.core.json_elements import WHITE_SPACE, nests_deeper, split_elements
 
 _BOM = b"\xef\xbb\xbf"
 _MOST_SENT_AT_BYTES = 64
+_LEVELS_OF_ENVELOPE = 2
 _Property = Raw | UnsetType
 
 
@@ -60,7 +61,9 @@ _up_to_array = re.compile(
 
 
 def read_form(text: bytes, most_events: int, most_depth: int) -> Body:
-    """The body's form. Never raises. More than ``most_events`` need not be found, nor what is nested deeper.
+    """The body's form. Never raises. More than ``most_events`` need not be found.
+
+    An envelope is broken in which something nests deeper than ``most_depth``.
 
     >>> read_form(b'{"batch":[{"id":"e1"}],"sentAt":"2026-01-01T00:00:00Z"}', 500, 64)
     Body(value=b'[{"id":"e1"}]', write_key=b'', sent_at=b'2026-01-01T00:00:00Z')
@@ -68,17 +71,17 @@ def read_form(text: bytes, most_events: int, most_depth: int) -> Body:
     if text.startswith(b"[") or not (b'"events"' in text or b'"batch"' in text):
         return Body(text)
     bare = text.removeprefix(_BOM).strip(WHITE_SPACE)
-    try:
-        found = _read_object(bare)
-    except (DecodeError, RecursionError):
-        return _read_broken(bare, most_events, most_depth) or Body(text)
+    levels = most_depth + _LEVELS_OF_ENVELOPE
+    found = _object_of(bare, levels)
+    if found is None:
+        return _read_broken(bare, most_events, levels) or Body(text)
     values = [value for value in (found.events, found.batch) if value is not UNSET]
     if len(values) != 1 or _is_event(found):
         return Body(text)
     return _envelope(bytes(values[0]), found)
 
 
-def _read_broken(text: bytes, most_events: int, most_depth: int) -> Body | None:
+def _read_broken(text: bytes, most_events: int, levels: int) -> Body | None:
     """An envelope that is no JSON, of which the array is found; None for anything else.
 
     What follows the array is left with it, unless it ends the envelope as it should: then only an element is
@@ -88,9 +91,9 @@ def _read_broken(text: bytes, most_events: int, most_depth: int) -> Body | None:
     if start is None:
         return None
     value = text[start.end() :]
-    rest = split_elements(value, most_events, most_depth).rest
-    before = _object_of(start[1].rstrip(b",") + b"}")
-    after = _object_of(b"{" + rest.removeprefix(b","))
+    rest = split_elements(value, most_events).rest
+    before = _object_of(start[1].rstrip(b",") + b"}", levels)
+    after = _object_of(b"{" + rest.removeprefix(b","), levels)
     if before is None or _is_event(before) or (after is not None and _is_event(after)):
         return None
     if after is None:
@@ -101,10 +104,12 @@ def _read_broken(text: bytes, most_events: int, most_depth: int) -> Body | None:
     return _envelope(value.removesuffix(rest), before)
 
 
-def _object_of(text: bytes) -> _Object | None:
+def _object_of(text: bytes, levels: int) -> _Object | None:
+    if nests_deeper(text, levels):  # so that the parser's stack decides nothing
+        return None
     try:
         return _read_object(text)
-    except (DecodeError, RecursionError):
+    except DecodeError:
         return None
 
 
@@ -127,5 +132,5 @@ def _text_of(value: _Property) -> bytes:
         return b""
     try:
         return str(_read_scalar(value)).encode()
-    except (DecodeError, RecursionError):
+    except DecodeError:
         return b""

@@ -14,8 +14,9 @@ from collections.abc import Callable, Generator, Sequence
 
 from msgspec import DecodeError, Raw, json
 
-from worker.core.event_checks import EventChecks, is_json, is_utf8
+from worker.core.event_checks import MALFORMED, EventChecks, is_json, is_utf8
 from worker.core.fast_path import FastPath
+from worker.core.field_values import Refusal
 from worker.core.json_elements import (
     WHITE_SPACE,
     Elements,
@@ -35,6 +36,8 @@ KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
 """So much of a value over the limit is kept in its rejection; the detail has the hash of all of it."""
 
 _BOM = b"\xef\xbb\xbf"
+
+_CUT_OFF: Refusal = "malformed_json", "ends too early"
 
 _Read = Callable[[Sequence[bytes], list[Event], list[Rejection]], None]
 
@@ -126,12 +129,12 @@ class Decoder:
             detail = f"the value has more than {self._limits.max_events} events"
             return _refused("too_many_events", detail, value)
         if parts.rest_index is not None and not parts.elements:
-            return _refused(*self._why_not_split(parts.rest), value)
+            return _refused(*self._why_not_split(parts), value)
         return parts
 
     def _decoded(self, parts: Elements, events: list[Event], rejections: list[Rejection]) -> DecodedValue:
         if parts.rest or parts.rest_index is not None:
-            rejections.append(Rejection(*self._why_not_split(parts.rest), parts.rest_index, parts.rest))
+            rejections.append(Rejection(*self._why_not_split(parts), parts.rest_index, parts.rest))
         return DecodedValue(events, rejections)
 
     def _read_one_by_one(
@@ -153,17 +156,17 @@ class Decoder:
                     return Elements([bytes(element) for element in self._read_elements(text)], b"", None)
             elif is_json(text):
                 return Elements([text], b"", None)
-        except (DecodeError, RecursionError):
+        except (DecodeError, RecursionError):  # of what nests too deep for the parser, all is found below
             pass
-        return split_quickly(text, most) or split_elements(text, most, self._limits.max_depth)
+        return split_quickly(text, most) or split_elements(text, most)
 
-    def _why_not_split(self, rest: bytes) -> tuple[Reason, str]:
-        if not is_utf8(rest):
+    def _why_not_split(self, parts: Elements) -> tuple[Reason, str]:
+        if not is_utf8(parts.rest):
             return "not_utf8", "not UTF-8, and cannot be split into events"
         most = self._limits.max_depth
-        if nests_deeper(rest, most):
+        if nests_deeper(parts.rest, most):
             return "too_deep", f"nests deeper than {most} levels, and cannot be split into events"
-        return "malformed_json", "cut off or not valid JSON from here on, and cannot be split into events"
+        return _CUT_OFF if parts.cut_off else MALFORMED
 
 
 def _refused(reason: Reason, detail: str, value: bytes) -> DecodedValue:
@@ -178,4 +181,4 @@ def _why_no_events(text: bytes) -> tuple[Reason, str]:
         return "malformed_json", "the value looks like UTF-16 or UTF-32, or is binary; send UTF-8"
     if is_json(text):
         return "not_an_event_array", "expected an array of events or one event object"
-    return "malformed_json", "the value is not valid JSON"
+    return MALFORMED

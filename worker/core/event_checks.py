@@ -6,7 +6,7 @@ event that comes out obeys every rule, and its ``data`` and ``extra`` are the se
 
 The order of the checks is fixed, so that the reason for an element never changes:
 
-1. structure: ``not_utf8``, ``too_deep``, ``malformed_json``, ``not_an_object``;
+1. structure: ``not_utf8``, ``too_deep`` (by its brackets alone), ``malformed_json``, ``not_an_object``;
 2. the required fields in the order ``id``, ``type``, ``device_id``, ``timestamp``: ``conflicting_alias``,
    ``missing_field``, ``wrong_type``, ``empty_field``, ``too_long``, ``control_character``,
    ``blocked_device_id``, ``timestamp_out_of_range``;
@@ -18,12 +18,11 @@ The order of the checks is fixed, so that the reason for an element never change
 A refusal is returned and not raised: a value can hold thousands, and raising costs more than the check does.
 """
 
-import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from msgspec import DecodeError, Raw, json
 
+from worker.core.characters import holds_control, is_blank
 from worker.core.field_values import ALIASES, KINDS, Refusal, json_of, kind_of, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
 from worker.core.placeholders import NULL_WORDS, device_check, plain_word, user_check
@@ -44,10 +43,10 @@ _NOT_AN_OBJECT: dict[str, Refusal] = {
     kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
 }
 _NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *_OPTIONAL_IDS)
+MALFORMED: Refusal = "malformed_json", "not valid JSON"
 _NOTHING: Refusal = "malformed_json", "not valid JSON: nothing between two commas"
 NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
-_control_character = re.compile("[\x00-\x1f\x7f-\x9f]")  # the Unicode category Cc
 _any_json = json.Decoder(Raw).decode
 _any_string = json.Decoder(str).decode
 _properties_of = json.Decoder(dict[str, Raw]).decode
@@ -63,7 +62,10 @@ def is_utf8(text: bytes) -> bool:
 
 
 def is_json(text: bytes) -> bool:
-    """Whether the bytes are one JSON value, their UTF-8 aside. Raises RecursionError where it nests deep."""
+    """Whether the bytes are one JSON value, their UTF-8 aside.
+
+    Raises RecursionError where the stack has no room for it, which is deeper than elements may nest.
+    """
     try:
         _any_json(text)
     except DecodeError:
@@ -71,24 +73,14 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-def holds_control(text: str) -> bool:
-    """Whether a character of the text is of the Unicode category Cc."""
-    return not text.isprintable() and _control_character.search(text) is not None
-
-
 def not_an_object(element: bytes) -> Refusal:
     """Why valid JSON is refused that is no object."""
     return _NOT_AN_OBJECT[kind_of(element)]
 
 
-@lru_cache(1024)
-def refusal_of_complaint(complaint: str) -> Refusal:
-    """Why broken JSON is refused: what the parser says of it, which names a place and never a value."""
-    if "truncated" in complaint:
-        fault = "it ends too early, or an escape is half a surrogate pair"
-    else:
-        fault = complaint.removeprefix("JSON is malformed: ")
-    return "malformed_json", f"not valid JSON: {fault}"
+def refusal_of_malformed(element: bytes) -> Refusal:
+    """Why an element is refused that is no JSON, in words that are no parser's."""
+    return MALFORMED if element else _NOTHING
 
 
 class EventChecks:
@@ -129,34 +121,15 @@ class EventChecks:
         """The element's properties by name; the last of a repeated name wins."""
         if not element.isascii() and not is_utf8(element):
             return NOT_UTF8
-        most = self._limits.max_depth
+        if nests_deeper(element, self._limits.max_depth):
+            return self.too_deep  # before the parser sees it, which has limits of its own
         try:
             if element[:1] == b"{":
-                properties = _properties_of(element)
-            else:
-                _any_json(element)
-                properties = None
-        except DecodeError as error:
-            return self.refusal_of_malformed(element, error)
-        except RecursionError:
-            return self.too_deep
-        if nests_deeper(element, most) and (
-            # What a repeated name replaced does not count.
-            properties is None
-            or any(
-                len(value) >= most and nests_deeper(bytes(value), most - 1) for value in properties.values()
-            )
-        ):
-            return self.too_deep
-        if properties is None:
-            return not_an_object(element)
-        return properties
-
-    def refusal_of_malformed(self, element: bytes, error: DecodeError) -> Refusal:
-        """Why an element is refused that is UTF-8, and of which the parser complains."""
-        if nests_deeper(element, self._limits.max_depth):
-            return self.too_deep
-        return refusal_of_complaint(str(error)) if element else _NOTHING
+                return _properties_of(element)
+            _any_json(element)
+        except DecodeError:
+            return refusal_of_malformed(element)
+        return not_an_object(element)
 
     def _pop_required(self, properties: dict[str, Raw], field: str) -> str | Refusal:
         found = properties.pop(field, NO_JSON)
@@ -169,7 +142,7 @@ class EventChecks:
 
     def required_text(self, text: str, field: str) -> str | Refusal:
         """The text of a required field, or why it may not be its text."""
-        if not text or text.isspace():
+        if is_blank(text):
             return "empty_field", f"{field}: is empty"
         return self._allowed_text(text, field)
 
@@ -224,13 +197,13 @@ class EventChecks:
             event.data = Raw(json_text)
         if properties:
             most = self._limits.max_object_bytes
-            if len(element) > most and (size_bytes := _extra_bytes(properties)) > most:
-                # Measured first: to put 90,000 properties together takes most of the time.
-                at_least = "at least " if may_have_escaped_names(element) else ""
-                return "too_long", f"extra: {at_least}{size_bytes} bytes, at most {most} are allowed"
+            # Measured first: to put 90,000 properties together takes most of the time.
+            if len(element) > most and _least_extra_bytes(properties) > most:
+                return "too_long", f"extra: more than {most} bytes"
             extra = _extra(properties, element)
+            if len(extra) > most:
+                return "too_long", f"extra: more than {most} bytes"
             event.extra = Raw(extra)
-            return _refusal_of_size("extra", len(extra), most)
         return None
 
     def refusal_of_data(self, data: bytes) -> Refusal | None:
@@ -260,8 +233,8 @@ def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:
     return ("too_long", f"{field}: {size} bytes, at most {most} are allowed") if size > most else None
 
 
-def _extra_bytes(properties: dict[str, Raw]) -> int:
-    """The size of ``_extra``, the least where a name has escapes: names, values, four characters for each."""
+def _least_extra_bytes(properties: dict[str, Raw]) -> int:
+    """The least size of ``_extra``: names, values, four characters for each. Escapes in names are longer."""
     return 4 * len(properties) + 1 + len("".join(properties).encode()) + sum(map(len, properties.values()))
 
 

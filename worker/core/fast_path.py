@@ -16,7 +16,13 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import EventChecks
 from worker.core.field_values import Refusal
-from worker.core.json_elements import WHITE_SPACE, is_crowded, may_have_escaped_names, nests_deeper
+from worker.core.json_elements import (
+    WHITE_SPACE,
+    is_crowded,
+    may_have_escaped_names,
+    nests_deeper,
+    opening_brackets,
+)
 from worker.core.normalization import normalize
 from worker.core.outcomes import sort_outcomes
 from worker.core.placeholders import FIRST_OF_NULL_WORDS, NULL_WORDS, plain_word, user_check
@@ -80,6 +86,8 @@ class FastPath:
 
         unproven = self._unproven_texts(events, value)
         refused = self._refused_data(events)
+        if self._may_nest_too_deep(events, value, data_is_flat=not refused):
+            return None
         if extras is not None:
             unproven |= self._unproven_extras(events, extras)
         if unproven or refused:
@@ -89,6 +97,17 @@ class FastPath:
     def unproven(self, events: list[Event], value: bytes) -> set[int]:
         """Take placeholders out of the events; the indexes of those that may break a rule."""
         return self._unproven_texts(events, value).union(self._refused_data(events))
+
+    def _may_nest_too_deep(self, events: list[Event], value: bytes, *, data_is_flat: bool) -> bool:
+        """Whether an event may be too deep, if only by what a repeated name replaced. False is certain."""
+        most = self._limits.max_depth
+        is_array = value.startswith(b"[")
+        more = opening_brackets(value) - is_array - len(events)  # than one an event
+        if more < most:  # too deep is what has so many and one more
+            return False
+        if data_is_flat and is_array and more - sum(event.data is not NO_JSON for event in events) < most - 1:
+            return False
+        return nests_deeper(value, most + is_array)
 
     def _read_normalized(self, value: bytes) -> tuple[list[Event], list[bytes]]:
         """The events and each one's ``extra``. Raises as the decoders do where they are not to be read so."""
@@ -176,9 +195,9 @@ class FastPath:
         most_colons = max([data.count(b":") for data in joined.split(b"\0")])
         return longest <= self._limits.max_object_bytes and most_colons <= self._limits.max_properties
 
-    def _refused_data(self, events: list[Event]) -> dict[int, Refusal | None]:
-        """Take out ``null``; why each other ``data`` is refused, by index. None where that is not sure."""
-        refused: dict[int, Refusal | None] = {}
+    def _refused_data(self, events: list[Event]) -> dict[int, Refusal]:
+        """Take out ``null``; why each other ``data`` is refused, by index."""
+        refused: dict[int, Refusal] = {}
         if self._surely_fine_data(events):
             return refused
         for event in events:
@@ -187,42 +206,28 @@ class FastPath:
         if self._surely_fine_data(events):
             return refused
         for index, event in enumerate(events):
-            if event.data is not NO_JSON:
-                try:
-                    if refusal := self._checks.refusal_of_data(bytes(event.data)):
-                        refused[index] = refusal
-                except RecursionError:
-                    refused[index] = None
+            if event.data is not NO_JSON and (refusal := self._checks.refusal_of_data(bytes(event.data))):
+                refused[index] = refusal
         return refused
 
     def _unproven_extras(self, events: list[Event], extras: list[bytes]) -> set[int]:
         """Give the events their ``extra``; the indexes of those that may break a rule."""
         unproven = set()
-        limits = self._limits
+        most = self._limits.max_object_bytes
         for index, (event, extra) in enumerate(zip(events, extras, strict=True)):
             if extra:
                 event.extra = Raw(extra)
-                if len(extra) > limits.max_object_bytes or nests_deeper(extra, limits.max_depth):
+                if len(extra) > most:
                     unproven.add(index)
         return unproven
 
     def _validated(
-        self, events: list[Event], value: bytes, unproven: set[int], refused: dict[int, Refusal | None]
-    ) -> DecodedValue | None:
+        self, events: list[Event], value: bytes, unproven: set[int], refused: dict[int, Refusal]
+    ) -> DecodedValue:
         """Validate the unproven events with care. Others are ``refused`` for their data, or kept."""
-        try:
-            elements = self._read_elements(value) if value.startswith(b"[") else [value.strip(WHITE_SPACE)]
-        except RecursionError:
-            return None
-        outcomes: dict[int, Event | Refusal] = {}
-        to_validate = {}
-        for index in unproven.union(refused):
-            element = bytes(elements[index])
-            refusal = None if index in unproven else refused[index]
-            if refusal is None or nests_deeper(element, self._limits.max_depth):
-                to_validate[index] = element  # what is too deep is not refused for its data
-            else:
-                outcomes[index] = refusal
+        elements = self._read_elements(value) if value.startswith(b"[") else [value.strip(WHITE_SPACE)]
+        outcomes: dict[int, Event | Refusal] = {**refused}
+        to_validate = {index: bytes(elements[index]) for index in unproven}
         validated = self._quick_checks.validate_all(list(to_validate.values()), RefusalCache())
         outcomes.update(zip(to_validate, validated, strict=True))
 

@@ -23,6 +23,8 @@ _KIND_BY_FIRST_BYTE = {
 }
 _INTEGER, _NUMBER = "an integer", "a number with a fraction or exponent"
 KINDS = frozenset({*_KIND_BY_FIRST_BYTE.values(), _INTEGER, _NUMBER})
+_MOST_TIMESTAMP_DIGITS = len(str(TIMESTAMP_LIMIT_MS))
+_MOST_EXPONENT_DIGITS = 18
 _any_string = json.Decoder(str).decode
 
 
@@ -52,7 +54,7 @@ def text_of(json_text: bytes, field: str) -> str | Refusal:
 
 
 def timestamp_of(found: Raw | None) -> int | Refusal:
-    """Event time in ms: an integer, or a float without fraction, in the range of ms since the epoch."""
+    """Event time in ms: a number without fraction, exactly as it is written, in the range of milliseconds."""
     if found is None:
         return "missing_field", "timestamp: is missing"
     json_text = bytes(found)
@@ -64,15 +66,32 @@ def timestamp_of(found: Raw | None) -> int | Refusal:
     if kind not in {_INTEGER, _NUMBER}:
         return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {kind}"
     shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
-    number: int | float
-    # Floats hold every integer below 2**53. Of 5,000 digits float() makes infinity, where int() raises.
-    number = int(json_text) if kind == _INTEGER and len(json_text) <= 20 else float(json_text)
-    if number % 1 > 0:  # an infinite number gives nan here, which is no fraction
+    negative, digits, zeros = _parts_of_number(json_text)
+    if zeros < 0:
         return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {shown}"
-    if not OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
-        allowed = "1e11 <= timestamp < 1e14 (milliseconds since the epoch)"
-        return "timestamp_out_of_range", f"timestamp: {shown} is outside {allowed}"
-    return int(number)
+    if not negative and len(digits) + zeros <= _MOST_TIMESTAMP_DIGITS:  # 5,000 digits cost no conversion
+        number: int = int(digits or b"0") * 10**zeros
+        if OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
+            return number
+    allowed = "1e11 <= timestamp < 1e14 (milliseconds since the epoch)"
+    return "timestamp_out_of_range", f"timestamp: {shown} is outside {allowed}"
+
+
+def _parts_of_number(json_text: bytes) -> tuple[bool, bytes, int]:
+    """Whether a JSON number is negative, its digits without zeros around, and how many zeros follow them.
+
+    The digits times ten to the power of the zeros are its value, exactly. Less than no zeros mean a fraction.
+    Nothing has neither digits nor zeros. An exponent beyond any text's length counts as one of that length.
+    """
+    mantissa, _, exponent = json_text.lower().partition(b"e")
+    whole, _, fraction = mantissa.partition(b".")
+    significant = (whole.lstrip(b"-") + fraction).lstrip(b"0")
+    digits = significant.rstrip(b"0")
+    if not digits:
+        return json_text.startswith(b"-"), b"", 0
+    size = int(exponent.lstrip(b"+-").lstrip(b"0")[:_MOST_EXPONENT_DIGITS] or b"0")
+    power = -size if exponent.startswith(b"-") else size
+    return json_text.startswith(b"-"), digits, power - len(fraction) + len(significant) - len(digits)
 
 
 def kind_of(json_text: bytes) -> str:

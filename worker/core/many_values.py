@@ -6,8 +6,9 @@ leave to it; a property test holds the two together.
 
 Why the proof holds: the values are joined by a comma and line breaks, which JSON allows in no string, and
 each begins with ``[`` and ends with ``]``. So a join stands between two top-level arrays, where it belongs,
-or between two arrays inside an event, where only ``data`` can hold it, and then it is found there. If it is
-in no ``data`` every value is whole arrays, and if there are as many arrays as values each is one.
+or between two arrays inside an event, as a value of ``data`` or of what a repeated name replaced. Then there
+are brackets that neither arrays nor events nor their ``data`` account for. If there are none every value is
+whole arrays, and if there are as many arrays as values each is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,8 @@ from itertools import chain
 from msgspec import DecodeError, json
 
 from worker.core.fast_path import FastPath
-from worker.model.events import DecodedValue, Event
+from worker.core.json_elements import opening_brackets
+from worker.model.events import NO_JSON, DecodedValue, Event
 from worker.model.rules import InputRules
 
 SEPARATOR = b",\n\r\t \n"
@@ -51,10 +53,11 @@ class ManyValues:
         if max(map(len, batches)) > self._limits.max_events:
             return left
         unproven = self._fast_path.unproven(events, joined)
+        unknown = opening_brackets(joined) - 1 - len(batches) - len(events)
         if not unproven:
-            return [DecodedValue(batch) for batch in batches]
-        # ``data`` that holds an array is always doubted, so a separator is in none of the others.
-        if any(SEPARATOR in bytes(events[index].data) for index in unproven):
+            flat = sum([event.data is not NO_JSON for event in events])
+            return [DecodedValue(batch) for batch in batches] if unknown == flat else left
+        if unknown != sum([bytes(event.data)[:1] == b"{" for event in events]):
             return left
         decoded: list[DecodedValue | None] = []
         start = 0

@@ -16,15 +16,15 @@ from functools import lru_cache
 
 from msgspec import DecodeError, Raw, Struct, json
 
+from worker.core.characters import holds_control, is_blank
 from worker.core.event_checks import (
     HOLDS_CONTROL,
     MISSING,
     NOT_UTF8,
     EventChecks,
-    holds_control,
     is_utf8,
     not_an_object,
-    refusal_of_complaint,
+    refusal_of_malformed,
 )
 from worker.core.field_values import Refusal, json_of, text_of, timestamp_of
 from worker.core.json_elements import nests_deeper
@@ -81,12 +81,16 @@ class QuickChecks:
         outcomes: list[Event | Refusal] = []
         found: Event | Refusal | None
         for element in elements:
-            short = len(element) <= most  # and so not too deep
+            short = len(element) <= 2 * most  # and so not too deep, for each level is closed
             # The order is that of the careful checks.
             if not all_utf8 and not element.isascii() and not _is_utf8(element):
                 found = NOT_UTF8
             elif refusals.anything and (found := refusals.find(element, short)):
                 pass
+            elif not short and nests_deeper(element, most):
+                found = self._checks.too_deep
+                if refusals.room:
+                    refusals.add_refused(element, found)
             else:
                 first = element[:1]
                 try:
@@ -96,28 +100,18 @@ class QuickChecks:
                         found = _INTEGER
                     else:
                         _any_json(element)
-                        if short or not nests_deeper(element, most):
-                            found = _NO_OBJECTS.get(first) or not_an_object(element)
-                        else:
-                            found = self._checks.too_deep
+                        found = _NO_OBJECTS.get(first) or not_an_object(element)
                         if refusals.room:
                             refusals.add_refused(element, found)
                 except DecodeError as error:
-                    if short and element:
-                        found = refusal_of_complaint(str(error))
-                    else:
-                        found = self._checks.refusal_of_malformed(element, error)
+                    found = refusal_of_malformed(element)
                     if refusals.room:
-                        refusals.add_broken(element, found, short)
-                except RecursionError:
-                    found = self._checks.too_deep
+                        refusals.add_broken(element, found, str(error), short)
             outcomes.append(found)
         return outcomes
 
     def _validate_object(self, element: bytes, refusals: RefusalCache) -> Event | Refusal:
-        checks, most = self._checks, self._limits.max_depth
-        if len(element) > 2 * most + 1 and nests_deeper(element, most):  # valid JSON closes each level
-            return checks.validate(element)  # what a repeated name replaced does not count
+        checks = self._checks
         fields = _fields_of(element)
         # To ask for a tuple is five times as fast here as to ask for a Struct.
         event_id = self._text(fields.id, fields.event_id, "id")
@@ -160,7 +154,7 @@ class QuickChecks:
             if isinstance(number, tuple):
                 return number
             text = number
-        if text and len(text) <= self.surely_short_chars and not text.isspace():
+        if len(text) <= self.surely_short_chars and not is_blank(text):
             return text if text.isprintable() or not holds_control(text) else HOLDS_CONTROL[field]
         return self._checks.required_text(text, field)
 

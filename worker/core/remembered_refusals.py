@@ -84,8 +84,8 @@ class RefusalCache:
             return self._by_beginning.get(element[:_BEGINNING_BYTES].translate(SHAPES))
         return None
 
-    def add_broken(self, element: bytes, refusal: Refusal, short: bool) -> None:
-        """Cache the refusal of broken JSON.
+    def add_broken(self, element: bytes, refusal: Refusal, complaint: str, short: bool) -> None:
+        """Cache the refusal of broken JSON, and for what the parser's complaint names the place of its fault.
 
         The parser says the same of all that is alike up to the fault; what is not ``short`` must be alike in
         whole, to nest alike.
@@ -94,7 +94,7 @@ class RefusalCache:
             if element[:1] not in MAY_BEGIN_JSON:
                 self._add(self._by_first_byte, element[:1], refusal)
                 return
-            fault = _place_of_fault(refusal[1])
+            fault = _place_of_fault(complaint)
             beginning = element[:_BEGINNING_BYTES]
             if fault and int(fault[1]) < _BEGINNING_BYTES - LOOKAHEAD_BYTES and _BACKSLASH not in beginning:
                 self._add(self._by_beginning, beginning.translate(SHAPES), refusal)
