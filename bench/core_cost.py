@@ -1,7 +1,8 @@
 """What each stage of the worker costs in memory, without a broker: where to look before changing anything.
 
-Decides how the stages are separated; the code under measurement is the worker's own. Records are taken as a
-task takes them: slices of 256 KiB, drafts of 4,000 events. Measured is the CPU time of this process, the
+The stages are the calls of the engine (``worker.engine.protocol``) and what the task does between them; the
+code under measurement is the worker's own. Records are taken as a task takes them: steps of 256 KiB, drafts
+of 4,000 events. Measured is the CPU time of this process, the
 least of several passes; beside it stands the naive script's own loop over the same values, so that figures of
 different machines and minutes can be compared as ratios.
 """
@@ -19,26 +20,26 @@ from rich.table import Table
 from bench.naive import Device, enrich
 from testing.events import Shape, records
 from worker.adapters.memory_store import MemoryStore
-from worker.core.decode import Decoder
-from worker.core.encode import encode_step
-from worker.core.pipeline import decode_records, process
+from worker.core.partitioner import Partitioning
 from worker.core.state_codec import SCHEMA_VERSION
-from worker.model.events import InputRecord, PlainRecord
+from worker.engine.protocol import Engine, EngineOptions
+from worker.engine.readable import ReadableEngine
+from worker.model.events import PlainRecord
+from worker.model.output_records import Outgoing
+from worker.model.outputs import OutputRecord
+from worker.model.records import ListedRecords, Records
 from worker.model.rules import Rules
-from worker.model.state import Checkpoint, Meta
+from worker.model.state import Checkpoint, Meta, StateRecord
 from worker.model.topics import OUTPUTS
-from worker.ports import StateRecord
-from worker.task.commit_policy import MemoryBudget
-from worker.task.device_cache import DeviceCache
-from worker.task.draft import Draft
-from worker.task.input_stage import slices
+from worker.task.stored_devices import stored_devices
 
 TOPIC = "raw"
-SLICE_BYTES = 256 * 1024
+STEP_BYTES = 256 * 1024
 FETCHED_RECORDS = 1_000
 DRAFT_EVENTS = 4_000
 BATCH_BYTES = 512 * 1024
-STAGES = ("decode", "states", "process", "encode", "draft", "records", "append", "keep")
+REMEMBERED_DEVICES = 128 * 1024
+STAGES = ("read", "store", "step", "draft", "append", "committed")
 
 
 class Stopwatch:
@@ -64,58 +65,61 @@ class Pass:
 
     def __init__(self, rules: Rules) -> None:
         self.watch = Stopwatch()
-        self._rules = rules
-        self._decoder = Decoder(rules.input, rules.identity)
         self._store = MemoryStore()
-        self._devices = DeviceCache(self._store, MemoryBudget(256 * 1024 * 1024, 0))
-        self._draft = Draft(
-            Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic=TOPIC, next_offsets={}), 0.0
+        options = EngineOptions(
+            partition=0,
+            rules=rules,
+            partitioning=Partitioning(partitions=1, repartitions=False),
+            output_partitions=dict.fromkeys(OUTPUTS, 1),
         )
+        self._engine: Engine = ReadableEngine(options)
+        self._engine.begin(Meta(schema=SCHEMA_VERSION, incarnation="", raw_topic=TOPIC, next_offsets={}))
+        self._next_offset = 0
 
     def run(self, load: Sequence[PlainRecord]) -> None:
         """Take all of it, a fetch at a time."""
         for start in range(0, len(load), FETCHED_RECORDS):
-            for piece in slices(load[start : start + FETCHED_RECORDS], SLICE_BYTES):
-                self._step(piece)
-                if self._draft.events >= DRAFT_EVENTS:
+            records = ListedRecords(load[start : start + FETCHED_RECORDS])
+            place = 0
+            while place < len(records):
+                place = self._step(records, place)
+                if self._engine.counters.events >= DRAFT_EVENTS:
                     self._commit()
         self._commit()
 
-    def _step(self, piece: Sequence[InputRecord]) -> None:
-        watch, draft = self.watch, self._draft
+    def _step(self, records: Records, place: int) -> int:
+        watch, engine = self.watch, self._engine
         watch.start()
-        decoded = decode_records(piece, self._decoder)
-        watch.stop("decode")
-        states = self._devices.states_of(decoded.device_ids, draft.states)
-        watch.stop("states")
-        result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
-        watch.stop("process")
-        encoded = encode_step(result)
-        watch.stop("encode")
-        draft.add_step(TOPIC, piece[-1].offset + 1, len(piece), result, encoded)
-        watch.stop("draft")
+        reading = engine.read(records, place, STEP_BYTES)
+        watch.stop("read")
+        found = stored_devices(self._store, reading.unknown)
+        watch.stop("store")
+        engine.step(found)
+        watch.stop("step")
+        self._next_offset = reading.next_offset
+        return reading.end
 
     def _commit(self) -> None:
-        watch, draft = self.watch, self._draft
+        watch, engine = self.watch, self._engine
         watch.start()
-        state_records, timer_records = draft.state_records(), draft.timer_records()
-        watch.stop("records")
-        for role in OUTPUTS:
-            _append(draft.outputs(role))
-        _append([(key, value, None) for key, value in state_records])
+        drafted = engine.draft({TOPIC: self._next_offset})
+        watch.stop("draft")
+        for outgoing in drafted.outgoing:
+            _append(outgoing)
+        _append([(key, value, None) for key, value in drafted.states])
         watch.stop("append")
-        self._write([*state_records, *timer_records])
+        self._write([*drafted.states, *drafted.timers])
         watch.start()
-        self._devices.keep(draft.committed_states())
-        self._draft = Draft(draft.meta(), 0.0)
-        watch.stop("keep")
+        engine.committed(REMEMBERED_DEVICES)
+        engine.begin(drafted.meta)
+        watch.stop("committed")
 
     def _write(self, changed: list[StateRecord]) -> None:
         checkpoint = Checkpoint(schema=SCHEMA_VERSION, incarnation="", changelog_offset=0, written_at_ms=0)
         self._store.write(changed, checkpoint)
 
 
-def _append(outputs: Sequence[tuple[bytes | None, bytes | None, int | None]]) -> None:
+def _append(outputs: Outgoing | Sequence[OutputRecord]) -> None:
     batch = BatchBuilder(BATCH_BYTES, 0, is_transactional=True)
     for key, value, timestamp_ms in outputs:
         if batch.append(timestamp=timestamp_ms, key=key, value=value) is None:

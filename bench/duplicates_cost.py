@@ -23,7 +23,7 @@ from worker.model.state import ExpiryClock
 
 DEVICES = 60
 REMEMBERED = (10, 100, 500)
-STAGES = ("process", "records", "all")
+STAGES = ("step", "draft", "all")
 
 
 def rules_of(remembered: int) -> Rules:

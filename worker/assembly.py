@@ -23,15 +23,15 @@ from worker.adapters.system_clock import SystemClock
 from worker.config import Config
 from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
+from worker.engine.readable import ReadableEngine
 from worker.errors import Fatal, PartitionsAdded
 from worker.model.topics import OUTPUTS
 from worker.ports import StateStore, TaskPorts
 from worker.process_limits import resident_mb
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
-from worker.task.input_stage import InputStage, PartitionerCheck
 from worker.task.layout import Layout, TaskTopics
-from worker.task.output_partitions import OutputPartitions
 from worker.task.partition_task import PartitionTask, ProcessServices, Topology
+from worker.task.partitioner_check import PartitionerCheck
 from worker.task.startup import StartQueue
 from worker.task.wall_clock import WallClock
 from worker.task.worker import Worker
@@ -125,8 +125,14 @@ def _worker(
     make_store: Callable[[int], StateStore],
 ) -> Worker:
     rules = config.rules
-    services = ProcessServices(memory, WallClock(clock, rules.session), StartQueue(clock))
-    decoder, partitioner_check = Decoder(rules.input, rules.identity), PartitionerCheck(layout.partitioning)
+    services = ProcessServices(
+        memory,
+        WallClock(clock, rules.session),
+        StartQueue(clock),
+        PartitionerCheck(layout.partitioning),
+    )
+    decoder = Decoder(rules.input, rules.identity)
+    topology = Topology(layout, rules, lambda options: ReadableEngine(options, decoder))
     policy = CommitPolicy(
         interval_s=config.kafka.commit_interval_ms / 1000,
         # Half of the transaction's own deadline; and well within the minute after which a partition is stuck.
@@ -162,8 +168,6 @@ def _worker(
         partitions = layout.partitioning.partitions
         if partition >= partitions:
             raise PartitionsAdded(layout.topics.raw, partitions, "this worker started", "more")
-        input_stage = InputStage(partition, layout, decoder, partitioner_check)
-        topology = Topology(layout, rules, input_stage, OutputPartitions(partition, layout))
         return PartitionTask(partition, topology, make_ports(partition), services, policy, MAX_STORE_AGE_S)
 
     return Worker(

@@ -11,12 +11,10 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from worker.model.events import InputRecord
+from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
-from worker.model.state import Checkpoint, GroupOffset
-
-StateRecord = tuple[bytes, bytes | None]
-"""(key, value) of store and changelog; None deletes the key."""
+from worker.model.state import Checkpoint, GroupOffset, StateRecord
 
 
 class Clock(Protocol):
@@ -149,7 +147,9 @@ class Transaction(Protocol):
         """Open a transaction. Raises TransactionLost also where an earlier answer was lost."""
         ...
 
-    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+    async def send(
+        self, topic: str, records: Outgoing | Sequence[OutputRecord], partition: int | None = None
+    ) -> None:
         """Send records in order to this partition of the topic, or to ``partition``."""
         ...
 

@@ -14,26 +14,25 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from worker.adapters.file_lines import LineFile
-from worker.adapters.file_records import FileRecord, longest_line_bytes, record_on
+from worker.adapters.file_records import longest_line_bytes, record_on
 from worker.adapters.files import LinesOut
 from worker.adapters.stores import Stores
 from worker.config import Config
-from worker.core.closing import run_timers
-from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES, Decoder
-from worker.core.encode import encode_step
-from worker.core.expiry import clock_ms
-from worker.core.pipeline import DecodedRecords, decode_records, process
-from worker.core.state_codec import SCHEMA_VERSION, hot_key
+from worker.core.decode import KEPT_OF_TOO_LARGE_BYTES
+from worker.core.partitioner import Partitioning
+from worker.core.state_codec import SCHEMA_VERSION, hot_key, timer_key
+from worker.engine.protocol import Counters, Engine, EngineOptions
+from worker.engine.readable import ReadableEngine
 from worker.errors import Fatal, StateCorrupted
-from worker.model.events import DecodedValue
-from worker.model.outputs import OutputRecord
-from worker.model.state import Checkpoint, Meta
+from worker.model.events import InputRecord, Rejection
+from worker.model.output_records import Outgoing
+from worker.model.records import ListedRecords, Records
+from worker.model.state import Checkpoint, Meta, StateRecord
 from worker.model.topics import OUTPUTS
-from worker.ports import StateRecord, StateStore
+from worker.ports import StateStore
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
-from worker.task.device_cache import DeviceCache
-from worker.task.draft import Draft
 from worker.task.session_share import add_types, most_frequent
+from worker.task.stored_devices import stored_devices
 from worker.task.timers import TIMERS_A_DRAFT
 
 OUTPUT_FILES = [spec.file_name for spec in OUTPUTS.values()]
@@ -146,7 +145,7 @@ async def replay(
 class _Step(NamedTuple):
     """Some records of one file, and the bytes of all files that were read up to them."""
 
-    records: Sequence[FileRecord]
+    records: Records
     read_bytes: int
 
 
@@ -155,79 +154,72 @@ class _Replay:
 
     def __init__(self, config: Config, store: StateStore, outputs: LinesOut, budget: MemoryBudget) -> None:
         self.figures = Figures()
-        self._rules = config.rules
-        self._decoder = Decoder(config.input, config.identity)
         self._store = store
         self._outputs = outputs
+        self._budget = budget
         self._max_events = CommitPolicy().events
-        self._devices = DeviceCache(store, budget)
         self._commits = 0
-        self._draft = Draft(_NO_META, 0.0)
+        options = EngineOptions(
+            partition=0,
+            rules=config.rules,
+            partitioning=Partitioning(partitions=1, repartitions=False),
+            output_partitions=dict.fromkeys(OUTPUTS, 1),
+        )
+        self._engine: Engine = ReadableEngine(options)
+        self._engine.begin(_NO_META)
 
     def process(self, step: _Step) -> None:
         """Add a step to the draft, and commit it when it is full."""
-        draft = self._draft
-        decoded = self._decoded(step.records)
-        states = self._devices.states_of(decoded.device_ids, draft.states)
-        result = process(decoded, states, draft.watermark_ms, draft.expiry, self._rules)
-        last = step.records[-1]
-        draft.add_step(last.topic, last.offset + 1, len(step.records), result, encode_step(result))
-        for device_id, state in result.states.items():
-            before = states.get(device_id)
-            self.figures.devices += before is None
-            self.figures.devices_linked += bool(state.timeline.links) and not (
-                before and before.timeline.links
-            )
-        if draft.is_full(self._max_events, _DRAFT_BYTES, TIMERS_A_DRAFT):
+        place = 0
+        while place < len(step.records):
+            reading = self._engine.read(step.records, place, _STEP_BYTES)
+            self._engine.step(stored_devices(self._store, reading.unknown))
+            place = reading.end
+        if self._engine.counters.fullness(self._max_events, _DRAFT_BYTES, TIMERS_A_DRAFT) >= 1:
             self.commit()
-
-    def _decoded(self, records: Sequence[FileRecord]) -> DecodedRecords:
-        if all(record.refusal is None for record in records):
-            return decode_records(records, self._decoder)
-        decode = self._decoder.decode
-        values = [
-            decode(record.value) if record.refusal is None else DecodedValue((), (record.refusal,))
-            for record in records
-        ]
-        device_ids = frozenset([event.device_id for value in values for event in value.events])
-        return DecodedRecords(records, values, device_ids)
 
     def commit(self) -> None:
         """Write the draft: outputs to their files, states to the store."""
-        draft = self._draft
+        drafted = self._engine.draft({})
         upserts: list[StateRecord] = []
-        for role, spec in OUTPUTS.items():
-            records = draft.outputs(role)
+        for outgoing in drafted.outgoing:
+            role = outgoing.role
             if role in _UPSERTS:
-                upserts += [(_UPSERTS[role] + (key or b""), value) for key, value, _ in records]
+                upserts += [(_UPSERTS[role] + (key or b""), value) for key, value, _ in outgoing]
             else:
-                self._outputs.write(spec.file_name, _values(records))
+                self._outputs.write(OUTPUTS[role].file_name, _values(outgoing))
         self._commits += 1
         checkpoint = Checkpoint(
             schema=SCHEMA_VERSION, incarnation="", changelog_offset=self._commits, written_at_ms=0
         )
-        self._store.write([*draft.state_records(), *upserts], checkpoint)
-        self._devices.keep(draft.committed_states())
+        self._store.write([*drafted.states, *upserts], checkpoint)
+        self._engine.committed(self._budget.devices_per_task)
+        self._count(drafted.counters)
+        self._engine.begin(drafted.meta)
+
+    def _count(self, counters: Counters) -> None:
         figures = self.figures
-        figures.records += draft.records
-        figures.events += draft.events
-        figures.enriched += len(draft.outputs("enriched"))
-        figures.dead_letters += draft.dead_letters_by_reason
-        figures.sessions += draft.sessions_opened
-        figures.events_without_session += draft.without_session.total()
-        add_types(figures.types_without_session, draft.without_session)
-        figures.duplicates_flagged += draft.duplicates_flagged
-        figures.duplicates_dropped += draft.duplicates_dropped
-        self._draft = Draft(draft.meta(), 0.0)
+        figures.records += counters.records
+        figures.events += counters.events
+        figures.enriched += counters.enriched
+        figures.dead_letters += counters.dead_letters_by_reason
+        figures.sessions += counters.sessions_opened
+        figures.devices += counters.devices_added
+        figures.devices_linked += counters.devices_identified
+        figures.events_without_session += counters.without_session.total()
+        add_types(figures.types_without_session, counters.without_session)
+        figures.duplicates_flagged += counters.duplicates_flagged
+        figures.duplicates_dropped += counters.duplicates_dropped
 
     def end(self) -> None:
-        """Commit the last draft, close every session, and write the last records of sessions and devices."""
+        """Commit the last draft, close every session, and write the last records of sessions and devices.
+
+        At the end of time a timer of every device has fired.
+        """
         self.commit()
         for keys in self._pages(hot_key("")):
-            device_ids = [key[1:].decode() for key in keys]
-            states = self._devices.states_of(device_ids, {})
-            result = run_timers(states, clock_ms(self._draft.expiry, self._rules), _NEVER_MS, self._rules)
-            self._draft.add_timers(result, publish_identities=self._rules.publish_identities)
+            unknown = self._engine.due([timer_key("close", _NEVER_MS, key[1:]) for key in keys])
+            self._engine.run_timers(stored_devices(self._store, unknown), _NEVER_MS)
             self.commit()
         for role, prefix in _UPSERTS.items():
             for keys in self._pages(prefix):
@@ -251,19 +243,23 @@ def _steps(config: Config, paths: Sequence[Path]) -> Iterator[_Step]:
     files_bytes = 0
     for path in paths:
         topic = path.name if names[path.name] == 1 else str(path)
-        records: list[FileRecord] = []
+        records: list[InputRecord] = []
+        refusals: dict[int, Rejection] = {}
         size_bytes = 0
         with LineFile(path, max_bytes, KEPT_OF_TOO_LARGE_BYTES) as file:
             for offset, line in enumerate(file):
-                records.append(record_on(line, topic, offset, max_bytes))
+                record = record_on(line, topic, offset, max_bytes)
+                if record.refusal is not None:
+                    refusals[len(records)] = record.refusal
+                records.append(record)
                 size_bytes += len(line.text)
                 if size_bytes >= _STEP_BYTES:
-                    yield _Step(records, files_bytes + file.position_bytes)
-                    records, size_bytes = [], 0
+                    yield _Step(ListedRecords(records, refusals), files_bytes + file.position_bytes)
+                    records, refusals, size_bytes = [], {}, 0
             files_bytes += file.position_bytes
         if records:
-            yield _Step(records, files_bytes)
+            yield _Step(ListedRecords(records, refusals), files_bytes)
 
 
-def _values(records: Sequence[OutputRecord]) -> Iterator[bytes]:
-    return (value for _, value, _ in records if value is not None)
+def _values(outgoing: Outgoing) -> Iterator[bytes]:
+    return (value for _, value, _ in outgoing if value is not None)

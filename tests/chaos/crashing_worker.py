@@ -18,14 +18,14 @@ from worker.adapters.kafka.poller import Poller
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.adapters.rocksdb_store import RocksDBStore
 from worker.cli.main import main
-from worker.task.input_stage import InputStage
+from worker.engine.readable import ReadableEngine
 
 EXIT_CODE = 137
 """The exit code that a shell gives to a process that SIGKILL has ended."""
 
 _PLACES: dict[str, tuple[Any, str]] = {
     "fetch": (Poller, "poll"),
-    "decode": (InputStage, "process"),
+    "decode": (ReadableEngine, "read"),
     "append": (KafkaTransaction, "send"),
     "acknowledged": (KafkaTransaction, "acknowledged"),
     "add offsets": (KafkaTransaction, "add_offsets"),

@@ -11,7 +11,8 @@ from tests.simulation.store import Disk, FakeStateStore
 from tests.simulation.world import World
 from worker.adapters.memory_store import MemoryStore
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
-from worker.ports import StateRecord, StateStore
+from worker.model.state import StateRecord
+from worker.ports import StateStore
 
 T = TypeVar("T")
 MIB = 1024 * 1024

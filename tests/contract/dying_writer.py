@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from worker.adapters.rocksdb_store import RocksDBMemory, RocksDBStore
-from worker.model.state import Checkpoint
-from worker.ports import StateRecord
+from worker.model.state import Checkpoint, StateRecord
 
 KEYS = [b"key-%d" % number for number in range(20)]
 ONLY_AT_EVEN = b"only at even writes"

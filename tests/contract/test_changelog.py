@@ -14,7 +14,7 @@ from tests.conftest import Kafka
 from tests.contract.cluster import delete_records, make_topics, write_in_transaction
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.errors import Fatal, TransactionLost
-from worker.ports import StateRecord
+from worker.model.state import StateRecord
 
 
 class Log:

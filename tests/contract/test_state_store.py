@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.driven_store import Driven, MakeStore, in_memory, on_rocksdb, simulated
 from tests.contract.dying_writer import checkpoint_of
-from worker.ports import StateRecord
+from worker.model.state import StateRecord
 
 
 @pytest.fixture(params=[in_memory, on_rocksdb, simulated])

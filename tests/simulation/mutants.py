@@ -13,40 +13,47 @@ from tests.simulation.topics import topics_of
 from tests.simulation.transaction import FakeTransaction
 from tests.simulation.world import until
 from worker.core.state_codec import TimerKind, whole_range
+from worker.engine.draft import Draft
+from worker.engine.readable import ReadableEngine
 from worker.errors import TransactionLost
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers
 from worker.ports import TaskPorts
 from worker.task.commit_policy import CommitPolicy, DraftLimits
-from worker.task.draft import Draft
 from worker.task.failures import FailureStreak
+from worker.task.open_draft import OpenDraft
 from worker.task.partition_task import PartitionTask, ProcessServices, TaskState, Topology
 from worker.task.restore import Restored, checkpoint_at
 from worker.task.startup import Start, Startup
 from worker.task.timers import TimerService
 
 
+def draft_of(task: PartitionTask) -> Draft:
+    """What the task's engine, which is the readable one, has drafted."""
+    assert isinstance(task._engine, ReadableEngine)
+    return task._engine._open()
+
+
 class WritesTheStoreBeforeTheCommit(PartitionTask):
     """A crash between the two leaves a store that is ahead of its changelog."""
 
-    async def _commit(self, draft: Draft) -> None:
-        transaction, topics, records = self._transaction, self._topics, draft.state_records()
+    async def _commit(self, draft: OpenDraft) -> None:
+        transaction, topics, drafted = self._transaction, self._topics, self._engine.draft(draft.next_offsets)
         await transaction.begin()
-        for topic, partition, outputs in self._output_partitions.records_of(draft):
-            await transaction.send(topic, outputs, partition)
-        for partition, repartitioned in draft.to_repartition.items():
-            await transaction.forward(topics.repartition, partition, repartitioned)
-        await transaction.send(topics.changelog, [(key, value, None) for key, value in records])
+        for outgoing in drafted.outgoing:
+            await transaction.send(topics.outputs[outgoing.role], outgoing, outgoing.partition)
+        for partition, leaving in drafted.leaving.items():
+            await transaction.forward(topics.repartition, partition, leaving)
+        await transaction.send(topics.changelog, [(key, value, None) for key, value in drafted.states])
         next_offsets = await transaction.acknowledged()
-        await transaction.add_offsets(draft.next_offsets, draft.incarnation)
-        meta = draft.meta()
-        timer_records = draft.timer_records()
-        checkpoint = checkpoint_at(next_offsets[topics.changelog], meta.incarnation, self._clock)
-        self._store.write([*records, *timer_records], checkpoint)
+        await transaction.add_offsets(drafted.meta.next_offsets, drafted.meta.incarnation)
+        changelog_offset = next_offsets[topics.changelog]
+        checkpoint = checkpoint_at(changelog_offset, drafted.meta.incarnation, self._clock)
+        self._store.write([*drafted.states, *drafted.timers], checkpoint)
         await transaction.commit()
-        self._committed = meta
-        self._timers.written(timer_records)
-        self._devices.keep(draft.committed_states())
+        self._committed = drafted.meta
+        self._timers.written(drafted.timers)
+        self._engine.committed(self._memory.devices_per_task)
         self._failures.committed()
 
 
@@ -85,7 +92,7 @@ class KeepsTheWatermarkOfALostDraft(PartitionTask):
 
     async def _transaction_lost(self, error: TransactionLost) -> None:
         if self._draft is not None:
-            self.kept_ms = max(self.kept_ms, self._draft.watermark_ms)
+            self.kept_ms = max(self.kept_ms, draft_of(self).watermark_ms)
         await super()._transaction_lost(error)
 
     async def _start(self) -> None:
@@ -99,9 +106,10 @@ class KeepsTheStatesOfALostDraft(PartitionTask):
     """The same events are then counted into them again."""
 
     def _drop_uncommitted(self) -> None:
-        states = {} if self._draft is None else self._draft.states
+        states = {} if self._draft is None else draft_of(self).states
         super()._drop_uncommitted()
-        self._devices.keep(states)
+        assert isinstance(self._engine, ReadableEngine)
+        self._engine._devices.keep(states, self._memory.devices_per_task)
 
 
 class KeepsLiveStatesOverALoss(PartitionTask):
@@ -192,7 +200,7 @@ class ClosesByTheClockWhileLagging(PartitionTask):
     """The next events of those sessions may be in the records that are not read yet."""
 
     async def run(self) -> None:
-        self._timers = EagerTimerService(self._rules, self._source, self._store, self._clock, self._devices)
+        self._timers = EagerTimerService(self._rules, self._source, self._store, self._clock)
         await super().run()
 
 
@@ -207,7 +215,7 @@ class KeepsFiredTimersOverALoss(PartitionTask):
     """They have had no effect: the sessions that they closed were in the draft that was dropped."""
 
     def _drop_uncommitted(self) -> None:
-        fired = [] if self._draft is None else self._draft.fired
+        fired = [] if self._draft is None else draft_of(self).fired
         checkpoint = self._store.checkpoint() if fired else None  # a damaged store would raise
         super()._drop_uncommitted()
         if checkpoint is not None:

@@ -24,12 +24,13 @@ from worker.core.decode import Decoder
 from worker.core.expiry import clock_ms
 from worker.core.partitioner import Partitioning
 from worker.core.state_codec import META_KEY, decode_meta, due_range
+from worker.engine.protocol import Engine, EngineOptions
+from worker.engine.readable import ReadableEngine
 from worker.ports import TaskPorts
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
-from worker.task.input_stage import InputStage, PartitionerCheck
 from worker.task.layout import Layout, TaskTopics
-from worker.task.output_partitions import OutputPartitions
 from worker.task.partition_task import PartitionTask, ProcessServices, TaskState, Topology
+from worker.task.partitioner_check import PartitionerCheck
 from worker.task.startup import StartQueue
 from worker.task.wall_clock import WallClock
 
@@ -40,10 +41,16 @@ _POLICY = CommitPolicy(
 _MAX_STORE_AGE_S = 3.5 * 86_400
 
 
+def readable_engine(options: EngineOptions) -> Engine:
+    """The worker's own, with a decoder for all of them."""
+    return ReadableEngine(options, DECODER)
+
+
 class Parts(Struct, frozen=True):
-    """The classes that workers are made of: the task, and the ports that a mutant may replace."""
+    """What workers are made of: the task, its engine, and the ports that a mutant may replace."""
 
     task: type[PartitionTask] = PartitionTask
+    engine: Callable[[EngineOptions], Engine] = readable_engine
     transaction: type[FakeTransaction] = FakeTransaction
     source: type[FakeSource] = FakeSource
     changelog: type[FakeChangelog] = FakeChangelog
@@ -91,10 +98,12 @@ class RunningTask:
         few.share_between(250)  # memory for 4 devices, so that states come from the store too
         clock = FakeClock(client)
         layout = Layout(topics, deployment.output_counts, partitioning)
-        input_stage = InputStage(partition, layout, DECODER, PartitionerCheck(partitioning))
-        topology = Topology(layout, RULES, input_stage, OutputPartitions(partition, layout))
+        topology = Topology(layout, RULES, parts.engine)
         services = ProcessServices(
-            few, WallClock(clock, RULES.session), StartQueue(clock, places=sys.maxsize)
+            few,
+            WallClock(clock, RULES.session),
+            StartQueue(clock, places=sys.maxsize),
+            PartitionerCheck(partitioning),
         )
         ports = TaskPorts(
             source=self.source,

@@ -9,32 +9,34 @@ from typing import Any, cast
 from msgspec import structs
 
 from tests.simulation.broker import Entry
+from tests.simulation.mutants import draft_of
 from tests.simulation.process import DECODER
 from tests.simulation.source import FakeInput, FakeSource
 from tests.simulation.topics import REPARTITION_TOPIC
 from tests.simulation.transaction import FakeTransaction
+from worker.core.decode import Decoder
 from worker.core.pipeline import decode_records
 from worker.core.repartition import arrived, divide, misplaced_devices
-from worker.model.events import InputRecord
+from worker.engine.input_stage import InputBatch, InputStage
+from worker.engine.protocol import Drafted, EngineOptions
+from worker.engine.readable import ReadableEngine
+from worker.model.records import Records
 from worker.model.repartition import RecordWithHeaders, RepartitionedRecord
-from worker.task.draft import Draft
-from worker.task.input_stage import InputBatch, InputStage, PartitionerCheck
-from worker.task.layout import Layout
+from worker.task.open_draft import OpenDraft
 from worker.task.partition_task import PartitionTask, Topology
 
 
 class ForwardsInATransactionOfItsOwn(PartitionTask):
     """A crash between the two leaves the raw offset where it was: the events are forwarded again."""
 
-    async def _commit(self, draft: Draft) -> None:
-        repartitioned, draft.to_repartition = draft.to_repartition, {}
-        if repartitioned:
+    async def _transact(self, drafted: Drafted) -> int:
+        if drafted.leaving:
             await self._transaction.begin()
-            for partition, records in repartitioned.items():
+            for partition, records in drafted.leaving.items():
                 await self._transaction.forward(self._topics.repartition, partition, records)
             await self._transaction.acknowledged()
             await self._transaction.commit()
-        await super()._commit(draft)
+        return await super()._transact(structs.replace(drafted, leaving={}))
 
 
 class RepartitionsWhatALostDraftHeld(PartitionTask):
@@ -44,13 +46,13 @@ class RepartitionsWhatALostDraftHeld(PartitionTask):
 
     def _drop_uncommitted(self) -> None:
         if self._draft is not None:
-            self.lost = self._draft.to_repartition
+            self.lost = draft_of(self).to_repartition
         super()._drop_uncommitted()
 
-    def _open_draft(self, *, nothing_pending: bool) -> Draft:
+    def _open_draft(self, *, nothing_pending: bool) -> OpenDraft:
         draft = super()._open_draft(nothing_pending=nothing_pending)
         for partition, records in self.lost.items():
-            draft.to_repartition.setdefault(partition, []).extend(records)
+            draft_of(self).to_repartition.setdefault(partition, []).extend(records)
         self.lost = {}
         return draft
 
@@ -58,7 +60,7 @@ class RepartitionsWhatALostDraftHeld(PartitionTask):
 class KeepsNoOffsetOfTheRepartitionTopic(PartitionTask):
     """After the next restore the whole repartition topic is processed again."""
 
-    async def _commit(self, draft: Draft) -> None:
+    async def _commit(self, draft: OpenDraft) -> None:
         if REPARTITION_TOPIC in draft.next_offsets:
             draft.next_offsets = {**draft.next_offsets, REPARTITION_TOPIC: 0}
         await super()._commit(draft)
@@ -76,21 +78,27 @@ class RepartitionsWhatHasArrived(PartitionTask):
     """It has another partitioner configured, and does not keep what arrived."""
 
     def __init__(self, partition: int, topology: Topology, *others: Any) -> None:
-        topology = structs.replace(topology, input_stage=_SuspiciousInputStage(partition, topology.layout))
+        topology = structs.replace(topology, make_engine=_SuspiciousEngine)
         super().__init__(partition, topology, *others)
 
 
-class _SuspiciousInputStage(InputStage):
-    def __init__(self, partition: int, layout: Layout) -> None:
-        super().__init__(partition, layout, DECODER, PartitionerCheck(layout.partitioning))
-        self._other = structs.replace(layout.partitioning, partitioner="crc32")
+class _SuspiciousEngine(ReadableEngine):
+    def __init__(self, options: EngineOptions) -> None:
+        super().__init__(options, DECODER)
+        self._input_stage = _SuspiciousInputStage(options, DECODER)
 
-    def process(self, records: Sequence[InputRecord]) -> InputBatch:
-        if records[0].topic != REPARTITION_TOPIC:
-            return super().process(records)
+
+class _SuspiciousInputStage(InputStage):
+    def __init__(self, options: EngineOptions, decoder: Decoder) -> None:
+        super().__init__(options, decoder)
+        self._other = structs.replace(options.partitioning, partitioner="crc32")
+
+    def process(self, records: Records, start: int, end: int) -> InputBatch:
+        if records.topic != REPARTITION_TOPIC:
+            return super().process(records, start, end)
         other = self._other
-        came = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", records)]
-        decoded = decode_records(came, DECODER)
+        listed = cast("Sequence[RecordWithHeaders]", records.between(start, end))
+        decoded = decode_records([arrived(record) for record in listed], DECODER)
         misplaced = misplaced_devices(decoded.device_ids, self._partition, other.partition_of)
         return InputBatch(*divide(decoded, misplaced, other.partition_of, DECODER.elements))
 
@@ -114,8 +122,9 @@ class ReadsUndecidedRecords(FakeSource):
 class ProcessesAgainAfterARebalance(PartitionTask):
     """The client goes back to the committed offset, and the task processes those records again."""
 
-    def _step(self, records: Sequence[InputRecord]) -> None:
+    def _step(self, records: Records, place: int) -> int:
         draft = self._draft or self._open_draft(nothing_pending=False)
-        topic = records[0].topic
-        draft.next_offsets[topic] = min(draft.next_offsets[topic], records[0].offset)
-        super()._step(records)
+        if not place:
+            topic = records.topic
+            draft.next_offsets[topic] = min(draft.next_offsets[topic], records.first_offset)
+        return super()._step(records, place)

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 
 from tests.simulation.client import Client
 from worker.errors import StateCorrupted
-from worker.model.state import Checkpoint
-from worker.ports import StateRecord
+from worker.model.state import Checkpoint, StateRecord
 
 
 class Disk:

@@ -12,6 +12,7 @@ from tests.simulation.client import REQUEST_TIMEOUT_S, Client
 from tests.simulation.topics import topics_of
 from tests.simulation.world import Request, RequestOutcome
 from worker.errors import TransactionLost
+from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
 
@@ -49,7 +50,9 @@ class FakeTransaction:
         assert not self.open
         self.open, self.sent, self.events = True, [], 0
 
-    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+    async def send(
+        self, topic: str, records: Outgoing | Sequence[OutputRecord], partition: int | None = None
+    ) -> None:
         place = topic, self.partition if partition is None else partition
         self.events += len(records) if topic in _EVENTS else 0
         await self._send(place, [(record, ()) for record in records])

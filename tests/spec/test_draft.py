@@ -10,10 +10,9 @@ from worker.core.closing import run_timers
 from worker.core.duplicates import ENTRY_BYTES
 from worker.core.encode import encode_step
 from worker.core.state_codec import META_KEY, cold_key, decode_meta, decode_state, hot_key
+from worker.engine.draft import Draft
 from worker.model.rules import InputRules, Rules
-from worker.model.state import DeviceState, ExpiryClock, Meta
-from worker.ports import StateRecord
-from worker.task.draft import Draft
+from worker.model.state import DeviceState, ExpiryClock, Meta, StateRecord
 
 BASE = Meta(
     schema=2, incarnation="b2f1", raw_topic="events.raw", next_offsets={"events.raw": 10}, watermark_ms=5
@@ -21,16 +20,16 @@ BASE = Meta(
 
 
 def test_an_empty_draft_moves_nothing() -> None:
-    draft = Draft(BASE, opened_at=0.0)
-    assert draft.meta() == BASE
-    assert [key for key, _ in draft.state_records()] == [META_KEY]
+    draft = Draft(BASE)
+    assert draft.meta(BASE.next_offsets) == BASE
+    assert [key for key, _ in draft.state_records(BASE)] == [META_KEY]
 
 
-def test_offsets_watermark_and_expiry_clock_are_those_of_the_last_step() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+def test_watermark_and_expiry_clock_are_those_of_the_last_step() -> None:
+    draft = Draft(BASE)
     add(draft, record(10, click("d1", at="10:00:00")))
     add(draft, record(14, click("d1", at="10:01:00")), record(15, b"broken"))
-    assert draft.meta() == structs.replace(
+    assert draft.meta({"events.raw": 16}) == structs.replace(
         BASE,
         next_offsets={"events.raw": 16},
         watermark_ms=ms("10:01:00"),
@@ -41,12 +40,12 @@ def test_offsets_watermark_and_expiry_clock_are_those_of_the_last_step() -> None
 def test_the_base_it_was_opened_on_is_not_changed() -> None:
     """An abort drops the draft and goes on from the base."""
     base = structs.replace(BASE, next_offsets={"events.raw": 10})
-    add(Draft(base, opened_at=0.0), record(10, click("d1")))
+    add(Draft(base), record(10, click("d1")))
     assert base == BASE
 
 
 def test_outputs_are_in_order_of_arrival() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     add(draft, record(10, [click("d1", id="a"), click("d2", id="b")]))
     add(draft, record(11, [click("d1", id="c")]))
     assert [key for key, _, _ in draft.outputs("enriched")] == [b"d1", b"d2", b"d1"]
@@ -58,20 +57,21 @@ def test_outputs_are_in_order_of_arrival() -> None:
 
 
 def test_it_counts_every_outcome_and_has_the_place_of_the_newest_dead_letter() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     add(draft, record(10, [click("d1", user="ann"), {"id": "bad"}]), record(11, None))
     add(draft, record(12, {"id": "bad"}), record(13, click("d1")))
-    assert (draft.records, draft.events) == (4, 5)
-    assert (draft.sessions_opened, draft.devices_linked) == (1, 1)
-    assert draft.dead_letters_by_reason == {"missing_field": 2, "tombstone": 1}
-    assert draft.last_dead_letter == "events.raw/0/12"
+    counters = draft.counters
+    assert (counters.records, counters.events, counters.enriched) == (4, 5, 2)
+    assert (counters.sessions_opened, counters.devices_linked) == (1, 1)
+    assert counters.dead_letters_by_reason == {"missing_field": 2, "tombstone": 1}
+    assert counters.last_dead_letter == "events.raw/0/12"
 
 
 def test_a_device_is_written_once_as_it_is_at_the_end() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     add(draft, record(10, click("d1", at="10:00:00")))
     add(draft, record(11, click("d1", at="10:05:00")))
-    records = draft.state_records()
+    records = draft.state_records(BASE)
     assert [key for key, _ in records] == [hot_key("d1"), cold_key("d1"), META_KEY]
     state = stored(records, "d1")
     assert state.event_count == 2
@@ -79,57 +79,61 @@ def test_a_device_is_written_once_as_it_is_at_the_end() -> None:
 
 
 def test_the_meta_record_is_the_last_one_so_that_a_reader_of_it_has_read_the_rest() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     add(draft, record(10, [click("d1"), click("d2")]))
-    key, value = draft.state_records()[-1]
+    meta = draft.meta({"events.raw": 11})
+    key, value = draft.state_records(meta)[-1]
     assert key == META_KEY
-    assert decode_meta(value or b"") == draft.meta()
+    assert decode_meta(value or b"") == meta
 
 
 def test_after_the_commit_an_unchanged_cold_record_is_not_written_again() -> None:
-    first = Draft(BASE, opened_at=0.0)
+    first = Draft(BASE)
     add(first, record(10, click("d1", at="10:00:00")))
-    first.state_records()
+    first.state_records(BASE)
     committed = known(first.committed_states())
-    second = Draft(first.meta(), opened_at=1.0)
+    second = Draft(first.meta({"events.raw": 11}))
     events: list[RawEvent] = [click("d1", at="10:01:00")]
     result = step(record(11, events), states=committed)
-    second.add_step("events.raw", 12, 1, result, encode_step(result))
-    assert [key for key, _ in second.state_records()] == [hot_key("d1"), META_KEY]
+    second.add_step(1, result, encode_step(result))
+    assert [key for key, _ in second.state_records(BASE)] == [hot_key("d1"), META_KEY]
 
 
 def test_a_cold_change_is_written_also_when_a_later_step_of_the_draft_changed_nothing_cold() -> None:
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     add(draft, record(10, click("d1", at="10:00:00", user="ann")))
     add(draft, record(11, click("d1", at="10:01:00", user="ann")))
-    assert cold_key("d1") in dict(draft.state_records())
+    assert cold_key("d1") in dict(draft.state_records(BASE))
 
 
 def test_dropped_duplicates_are_counted_and_are_among_the_events() -> None:
     """Else a draft of nothing else would never be full, and no figure would show them."""
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     batch = [click("d1", id="a"), click("d1", id="b"), click("d1", id="a")]
     for duplicates in ("drop", "flag"):
         rules = Rules(input=InputRules(duplicates=duplicates))
         result = published(*batch, rules=rules)
-        draft.add_step("events.raw", 11, 1, result, encode_step(result))
-    assert (draft.events, draft.duplicates_dropped, draft.duplicates_flagged) == (6, 1, 1)
+        draft.add_step(1, result, encode_step(result))
+    assert (draft.counters.events, draft.counters.enriched) == (6, 5)
+    assert (draft.counters.duplicates_dropped, draft.counters.duplicates_flagged) == (1, 1)
     assert len(draft.outputs("enriched")) == 5
 
 
 def test_what_devices_remember_of_ids_fills_a_draft_once_a_device() -> None:
     """It is written with each of them, so a few thousand devices may be many megabytes."""
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     rules = Rules(input=InputRules(duplicates="flag"))
     states: dict[str, DeviceState] = {}
     sizes = []
     for _ in range(2):
-        outputs_before = draft.output_bytes
+        outputs_before = draft.counters.output_bytes
         result = published(click("d1", id="a"), click("d1", id="b"), states=states, rules=rules)
         encoded = encode_step(result)
-        draft.add_step("events.raw", 11, 1, result, encoded)
+        draft.add_step(1, result, encoded)
         sizes.append(
-            draft.output_bytes - outputs_before - sum(len(v or b"") for _, v, _ in encoded["enriched"])
+            draft.counters.output_bytes
+            - outputs_before
+            - sum(len(v or b"") for _, v, _ in encoded["enriched"])
         )
         states = result.states
     assert sizes == [2 * ENTRY_BYTES, 0]
@@ -139,21 +143,21 @@ def test_ids_fill_a_draft_too_where_only_a_timer_or_a_repeated_event_changed_the
     rules = Rules(input=InputRules(duplicates="flag"))
     states = published(click("d1", id="a"), rules=rules).states
     closed = run_timers(states, 0, ms("23:00:00"), rules)
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     draft.add_timers(closed, publish_identities=True)
-    assert draft.output_bytes == ENTRY_BYTES
+    assert draft.counters.output_bytes == ENTRY_BYTES
 
-    draft = Draft(BASE, opened_at=0.0)
+    draft = Draft(BASE)
     result = published(click("d1", id="a"), states=states, rules=rules)
     encoded = encode_step(result)
-    draft.add_step("events.raw", 11, 1, result, encoded)
-    assert draft.output_bytes - sum(len(v or b"") for _, v, _ in encoded["enriched"]) == ENTRY_BYTES
+    draft.add_step(1, result, encoded)
+    assert draft.counters.output_bytes - sum(len(v or b"") for _, v, _ in encoded["enriched"]) == ENTRY_BYTES
 
 
 def add(draft: Draft, *raw: Record) -> None:
     """One step on what the draft holds."""
     result = step(*raw, states=known(draft.states), watermark_ms=draft.watermark_ms, expiry=draft.expiry)
-    draft.add_step("events.raw", raw[-1].offset + 1, len(raw), result, encode_step(result))
+    draft.add_step(len(raw), result, encode_step(result))
 
 
 def known(states: Mapping[str, DeviceState | None]) -> dict[str, DeviceState]:
@@ -168,8 +172,13 @@ def stored(records: list[StateRecord], device_id: str) -> DeviceState:
 
 
 def test_a_draft_of_few_large_outputs_is_full_too() -> None:
-    draft = Draft(BASE, opened_at=0.0)
-    assert not draft.is_full(events=10, output_bytes=100_000, timers=10)
+    draft = Draft(BASE)
+    assert not is_full(draft, output_bytes=100_000)
     add(draft, record(10, b"\xff" * 100_000))
-    assert draft.is_full(events=10, output_bytes=100_000, timers=10)
-    assert not draft.is_full(events=10, output_bytes=1_000_000, timers=10)
+    assert is_full(draft, output_bytes=100_000)
+    assert not is_full(draft, output_bytes=1_000_000)
+
+
+def is_full(draft: Draft, output_bytes: int) -> bool:
+    """Whether it is full at so many bytes, or ten of anything else."""
+    return draft.counters.fullness(events=10, output_bytes=output_bytes, timers=10) >= 1

@@ -11,8 +11,9 @@ from worker.core.decode import Decoder
 from worker.core.partitioner import Partitioning
 from worker.core.pipeline import decode_records
 from worker.core.repartition import misplaced_devices
+from worker.engine.input_stage import MisplacedKeys
 from worker.model.rules import IdentityRules, InputRules
-from worker.task.input_stage import PartitionerCheck
+from worker.task.partitioner_check import PartitionerCheck
 
 CONFIGURED = Partitioning(partitions=4, partitioner="murmur2")
 OTHER = Partitioning(partitions=4, partitioner="crc32")
@@ -38,7 +39,7 @@ def logged_after(
         decoded = decode_records([raw], DECODER)
         misplaced = misplaced_devices(decoded.device_ids, partition, configured.partition_of)
         if misplaced:
-            check.count(decoded, misplaced, partition)
+            check.add(*MisplacedKeys(partition, configured).count(decoded, misplaced))
     return logged
 
 
@@ -100,7 +101,7 @@ def test_records_that_came_where_they_belong_and_refused_ones_do_not_count(
     records = [record(n, [click(d)], key=d) for n, d in enumerate([*at_home[:200], *strays[:200]])]
     decoded = decode_records([*records, record(400, b"broken", key="d1")], DECODER)
     misplaced = misplaced_devices(decoded.device_ids, 0, CONFIGURED.partition_of)
-    PartitionerCheck(CONFIGURED).count(decoded, misplaced, 0)
+    PartitionerCheck(CONFIGURED).add(*MisplacedKeys(0, CONFIGURED).count(decoded, misplaced))
     assert len(logged) == 1
 
 
@@ -113,5 +114,5 @@ def test_a_batch_of_several_devices_goes_by_the_first_as_its_key_does(
     records = [record(n, [click(first), click(strays[-1])], key=first) for n, first in enumerate(strays)]
     check = PartitionerCheck(CONFIGURED)
     for _ in range(3):
-        check.count(decode_records(records, DECODER), frozenset(strays), 0)
+        check.add(*MisplacedKeys(0, CONFIGURED).count(decode_records(records, DECODER), frozenset(strays)))
     assert len(logged) == 1

@@ -5,9 +5,9 @@ from collections import Counter
 from tests.builders import click, record
 from tests.core_step import step
 from worker.core.encode import encode_step
+from worker.engine.draft import Draft
 from worker.model.rules import SessionRules
 from worker.model.state import Meta
-from worker.task.draft import Draft
 from worker.task.session_share import KEPT_TYPES, SessionShare, add_types, most_frequent
 from worker.task.status import TaskStatistics
 from worker.telemetry import EventsWithoutSession
@@ -37,11 +37,11 @@ def test_events_in_no_session_are_counted_by_type_and_those_in_one_are_not() -> 
 
 
 def test_a_committed_draft_adds_its_events_in_no_session_to_the_figures() -> None:
-    draft, statistics = Draft(META, 0.0), TaskStatistics()
+    draft, statistics = Draft(META), TaskStatistics()
     for offset in range(2):
         result = step(record(offset, click("d1")), rules=ONLY_PAGEVIEWS)
-        draft.add_step("events.raw", offset + 1, 1, result, encode_step(result))
-    statistics.add(draft, 0.0, None)
+        draft.add_step(1, result, encode_step(result))
+    statistics.add(draft.counters, 0.0, None)
     assert (statistics.events_without_session, statistics.types_without_session) == (2, {"page_view": 2})
 
 

@@ -7,10 +7,10 @@ from tests.core_step import DECODER, NO_RECORDS
 from tests.record_times import RECORD_TIMES_MS
 from worker.core.encode import encode_step
 from worker.core.pipeline import decode_records, process
+from worker.engine.draft import Draft
 from worker.model.events import OLDEST_TIMESTAMP_MS
 from worker.model.rules import InputRules, Rules
 from worker.model.state import Meta
-from worker.task.draft import Draft
 from worker.task.status import TaskStatistics, Totals, percentile
 
 META = Meta(schema=1, incarnation="b2f1", raw_topic="raw", next_offsets={"raw": 10}, watermark_ms=5)
@@ -43,9 +43,9 @@ def test_an_event_that_was_refused_or_dropped_is_not_enriched() -> None:
     rules = Rules(input=InputRules(duplicates="drop"))
     records = [record(10, [click("d1", id="a"), {"id": "bad"}, click("d1", id="a")]), record(11, click("d2"))]
     result = process(decode_records(records, DECODER), {}, 0, NO_RECORDS, rules)
-    draft = Draft(META, 0.0)
-    draft.add_step("raw", 12, 2, result, encode_step(result))
-    statistics.add(draft, 0.0, None)
+    draft = Draft(META)
+    draft.add_step(2, result, encode_step(result))
+    statistics.add(draft.counters, 0.0, None)
     assert (statistics.events, statistics.enriched) == (4, 2)
 
 
@@ -71,19 +71,19 @@ def test_a_share_of_the_values_is_not_above_the_percentile() -> None:
 
 
 def test_a_delay_begins_at_the_first_record_with_a_timestamp() -> None:
-    draft = Draft(META, 0.0)
-    assert draft.received_ms is None
+    draft = Draft(META)
+    assert draft.counters.received_ms is None
     for timestamp_ms in (-1, 1_780_000_000_500, 1_780_000_000_300, 1_780_000_000_400):
         draft.note_received(timestamp_ms)
-    assert draft.received_ms == 1_780_000_000_300
+    assert draft.counters.received_ms == 1_780_000_000_300
 
 
 def test_a_record_time_that_cannot_be_one_in_milliseconds_is_no_beginning_of_a_delay() -> None:
-    draft = Draft(META, 0.0)
+    draft = Draft(META)
     for timestamp_ms in RECORD_TIMES_MS:
         draft.note_received(timestamp_ms)
-    assert draft.received_ms == OLDEST_TIMESTAMP_MS
+    assert draft.counters.received_ms == OLDEST_TIMESTAMP_MS
     for timestamp_ms in (-(2**63), 0, 1_780_000_000, 10**14, 2**63 - 1):
-        fresh = Draft(META, 0.0)
+        fresh = Draft(META)
         fresh.note_received(timestamp_ms)
-        assert fresh.received_ms is None
+        assert fresh.counters.received_ms is None

@@ -8,7 +8,7 @@ import pytest
 from tests.contract.dying_writer import checkpoint_of
 from worker.adapters.memory_store import MemoryStore
 from worker.core.state_codec import timer_key
-from worker.ports import StateRecord
+from worker.model.state import StateRecord
 from worker.task.timers import TimerIndex
 
 

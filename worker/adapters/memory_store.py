@@ -7,8 +7,7 @@ checkpoint move together, as in every store.
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from worker.model.state import Checkpoint
-from worker.ports import StateRecord
+from worker.model.state import Checkpoint, StateRecord
 
 
 class MemoryStore:

@@ -27,8 +27,7 @@ from rocksdict import (
 )
 
 from worker.errors import Fatal, StateCorrupted
-from worker.model.state import Checkpoint
-from worker.ports import StateRecord
+from worker.model.state import Checkpoint, StateRecord
 
 _CHECKPOINT_KEY = b"k"
 _BLOOM_BITS = 10.0

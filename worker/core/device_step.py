@@ -32,7 +32,8 @@ class StepResult(Struct):
     ``dead_letters`` holds (letter, the raw record, payload). ``sessions`` and ``identities`` may hold a
     session or device more than once: its last record counts. An identity is None where the device expired and
     is new again. ``states`` has the new state of every device that had an event. ``without_session`` counts
-    the enriched events that are in no session, by type.
+    the enriched events that are in no session, by type; ``devices_identified`` the devices that had no user
+    before.
     """
 
     watermark_ms: int
@@ -44,7 +45,9 @@ class StepResult(Struct):
     states: dict[str, DeviceState] = {}
     sessions_opened: int = 0
     sessions_closed: int = 0
+    devices_added: int = 0
     devices_linked: int = 0
+    devices_identified: int = 0
     without_session: Counter[str] = field(default_factory=Counter)
     duplicates_flagged: int = 0
     duplicates_dropped: int = 0
@@ -172,6 +175,7 @@ class DeviceStep:
         if is_linked:
             flags.append("linked")
             result.devices_linked += 1
+            result.devices_identified += not timeline.links
         changes_identity = is_linked or (is_earliest and bool(state.timeline.links))
         self._publish(event, state, t_ms, owners, changes_identity)
 
@@ -213,7 +217,9 @@ class DeviceStep:
         """The state of a device that is new, or new again: the former one is ``expired`` and ends here."""
         result, rules = self._result, self._rules
         armed = (0, 0)
-        if expired is not None:
+        if expired is None:
+            result.devices_added += 1
+        else:
             armed = expired.armed
             result.sessions += close_expired(device_id, expired, rules, self._changes)
             if rules.publish_identities and expired.timeline.links:

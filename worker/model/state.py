@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from worker.model.outputs import CloseReason, SessionCause
 
+StateRecord = tuple[bytes, bytes | None]
+"""(key, value) of store and changelog; None deletes the key."""
+
 GREATEST_STORED = 2**53 - 1
 """The greatest time or count in a stored record; the least is 0. Sums of two and of any options fit 64 bits.
 

@@ -8,8 +8,7 @@ and sizes are arguments. Invariant: a draft may always hold one record, so every
 
 from msgspec import Struct
 
-BYTES_A_DEVICE = 2_000
-"""A state in memory with its dict entry: 1.1 KB with one session, 2.6 KB with four (measured 2026-11-24)."""
+from worker.engine.device_cache import BYTES_A_DEVICE
 
 BYTES_A_DRAFTED_EVENT = 700
 """An encoded output with its tuple and its share of a drafted state (measured 2026-11-24)."""
@@ -19,7 +18,7 @@ _FEWEST_DEVICES = 1_000
 _FEWEST_EVENTS = 500
 
 _LEAST_SHARE = 1 / 4096
-"""Of 4,000 events about one; slices of 64 bytes, which is a record each."""
+"""Of 4,000 events about one; steps of 64 bytes, which is a record each."""
 
 _GROWTH = 1.25
 _QUICK_IN_A_ROW = 8
@@ -117,7 +116,7 @@ class DraftLimits:
         self._quick = 0  # full drafts in a row
 
     def part_of(self, most: int) -> int:
-        """How much of ``most`` may be taken at once: of bytes in a slice, of timers; at least 1."""
+        """How much of ``most`` may be taken at once: of bytes in a step, of timers; at least 1."""
         return max(1, int(most * self._share))
 
     def is_full(self, fullness: float) -> bool:

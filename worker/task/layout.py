@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from worker.core.partitioner import Partitioning
+from worker.engine.protocol import EngineOptions
+from worker.model.rules import Rules
 from worker.model.topics import Role
 
 
@@ -59,3 +61,17 @@ class Layout(Struct, frozen=True):
     topics: TaskTopics
     partitions: Mapping[str, int]
     partitioning: Partitioning
+
+    def engine_options(self, partition: int, rules: Rules) -> EngineOptions:
+        """What the engine of that partition is made for."""
+        raw_partitions = self.partitioning.partitions
+        return EngineOptions(
+            partition=partition,
+            rules=rules,
+            partitioning=self.partitioning,
+            output_partitions={
+                role: self.partitions.get(topic, raw_partitions)
+                for role, topic in self.topics.outputs.items()
+            },
+            repartition_topic=self.topics.repartition,
+        )

@@ -13,36 +13,35 @@ methods only, so a simulation can step it. Invariants:
    it is committed with the next draft, or alone when nothing comes. So the log may be emptied up to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 
 from msgspec import Struct
 
 from worker import telemetry
-from worker.core.encode import encode_step
-from worker.core.pipeline import process
+from worker.engine.protocol import Counters, Drafted, Engine, EngineOptions
 from worker.errors import StateCorrupted, TransactionLost
-from worker.model.events import InputRecord
+from worker.model.records import ListedRecords, Records
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Lag, TaskPorts
 from worker.task.commit_policy import CommitPolicy, DraftLimits, MemoryBudget
-from worker.task.device_cache import DeviceCache
-from worker.task.draft import Draft
 from worker.task.failures import FailureStreak
-from worker.task.input_stage import InputStage, from_offset, slices
 from worker.task.layout import Layout
 from worker.task.offset_checks import reject_recreated_changelog
-from worker.task.output_partitions import OutputPartitions
+from worker.task.open_draft import OpenDraft
+from worker.task.partitioner_check import PartitionerCheck
 from worker.task.restore import checkpoint_at
 from worker.task.startup import StartQueue, Startup
 from worker.task.status import Progress, TaskStatistics
+from worker.task.stored_devices import stored_devices
 from worker.task.timers import TIMERS_A_DRAFT, TimerService
 from worker.task.wall_clock import WallClock
 
 _IDLE_WAIT_S = 2.0  # how often an idle partition looks at the time; there may be hundreds of them
 _FLUSH_INTERVAL_S = 300.0
-_SLICE_BYTES = 256 * 1024
+_STEP_BYTES = 256 * 1024
 
 
 class TaskState(Enum):
@@ -70,8 +69,7 @@ class Topology(Struct, frozen=True):
 
     layout: Layout
     rules: Rules
-    input_stage: InputStage
-    output_partitions: OutputPartitions
+    make_engine: Callable[[EngineOptions], Engine]
 
 
 class ProcessServices(Struct, frozen=True):
@@ -80,6 +78,7 @@ class ProcessServices(Struct, frozen=True):
     memory: MemoryBudget
     wall_clock: WallClock
     start_queue: StartQueue
+    partitioner_check: PartitionerCheck
 
 
 class PartitionTask:
@@ -100,8 +99,6 @@ class PartitionTask:
         self.statistics = TaskStatistics()
         self._topics = topology.layout.topics
         self._rules = topology.rules
-        self._input_stage = topology.input_stage
-        self._output_partitions = topology.output_partitions
         self._source = ports.source
         self._transaction = ports.transaction
         self._changelog = ports.changelog
@@ -110,14 +107,17 @@ class PartitionTask:
         self._memory = services.memory
         self._wall_clock = services.wall_clock
         self._start_queue = services.start_queue
+        self._partitioner_check = services.partitioner_check
         self._policy = policy
-        self._devices = DeviceCache(self._store, self._memory)
-        self._timers = TimerService(self._rules, self._source, self._store, self._wall_clock, self._devices)
+        options = topology.layout.engine_options(partition, topology.rules)
+        self._make_engine = partial(topology.make_engine, options)
+        self._engine = self._make_engine()
+        self._timers = TimerService(self._rules, self._source, self._store, self._wall_clock)
         self._startup = Startup(partition, topology.layout, ports, services.start_queue, max_store_age_s)
         self._failures = FailureStreak(partition, self._topics)
         self._limits = DraftLimits(policy.slow_s)
         self._committed: Meta | None = None
-        self._draft: Draft | None = None
+        self._draft: OpenDraft | None = None
         self._stopping = False
         self._abandoned = False
         self._next_flush = 0.0
@@ -201,7 +201,7 @@ class PartitionTask:
         if start is None:
             return
         if start.is_changed:
-            await self._commit(Draft(start.meta, self._clock.monotonic()))
+            await self._commit(self._begin(start.meta))
         else:
             self._committed = start.meta
         telemetry.emit(start.event)
@@ -216,13 +216,15 @@ class PartitionTask:
     async def _consume(self) -> None:
         while not self._abandoned:
             caught_up = self._source.lag().caught_up
-            records = await self._source.next_records(self._wait_s())
-            if caught_up and records:
-                self._wall_clock.arrived(records[-1], self._topics.timed_by_brokers)
-            if not records and self._draft is None and self._is_something_due():
+            listed = await self._source.next_records(self._wait_s())
+            if caught_up and listed:
+                self._wall_clock.arrived(listed[-1], self._topics.timed_by_brokers)
+            if not listed and self._draft is None and self._is_something_due():
                 self._open_draft(nothing_pending=True)
-            for part in slices(records, self._limits.part_of(_SLICE_BYTES)):
-                self._step(part)
+            records = ListedRecords(listed)
+            place = 0
+            while place < len(records):
+                place = self._step(records, place)
                 if self._is_full():
                     await self._commit_draft()
                 await self._clock.sleep(0)
@@ -235,33 +237,39 @@ class PartitionTask:
             now = self._clock.monotonic()
             if self._draft is None and now >= self._last_transaction_at + self._policy.silence_s:
                 assert self._committed is not None
-                await self._commit(Draft(self._committed, now))
+                await self._commit(self._begin(self._committed))
             if self._clock.monotonic() >= self._next_flush:
                 await self._flush_store()
 
-    def _step(self, records: Sequence[InputRecord]) -> None:
-        """Take records of one topic through all stages into the draft. Nothing is sent yet."""
-        draft = self._draft or self._open_draft(nothing_pending=False)
-        topic = records[0].topic
-        records = from_offset(records, draft.next_offsets[topic])
-        if not records:
-            return
-        batch = self._input_stage.process(records)
-        states = self._devices.states_of(batch.decoded.device_ids, draft.states)
-        result = process(batch.decoded, states, draft.watermark_ms, draft.expiry, self._rules)
-        draft.add_step(topic, records[-1].offset + 1, len(records), result, encode_step(result))
-        draft.add_repartitioned(batch.to_repartition)
-        if batch.decoded.records:  # of the repartition topic: as they were first received
-            draft.note_received(batch.decoded.records[0].timestamp)
+    def _step(self, records: Records, place: int) -> int:
+        """Take records of one input from ``place`` on into the draft; the place of the next. Sends nothing.
 
-    def _open_draft(self, *, nothing_pending: bool) -> Draft:
+        Left out is what is in the draft already: a fetch that runs during a rebalance begins again at the
+        committed offset.
+        """
+        draft = self._draft or self._open_draft(nothing_pending=False)
+        place = max(place, records.place_of(draft.next_offsets[records.topic]))
+        if place == len(records):
+            return place
+        reading = self._engine.read(records, place, self._limits.part_of(_STEP_BYTES))
+        self._engine.step(stored_devices(self._store, reading.unknown))
+        draft.next_offsets[records.topic] = reading.next_offset
+        return reading.end
+
+    def _open_draft(self, *, nothing_pending: bool) -> OpenDraft:
         """A new draft, which begins with the timers that are due."""
         assert self._committed is not None
-        draft = self._draft = Draft(self._committed, self._clock.monotonic())
-        timers = self._limits.part_of(TIMERS_A_DRAFT)
-        result = self._timers.run_due(draft, timers, nothing_pending=nothing_pending)
-        draft.add_timers(result, publish_identities=self._rules.publish_identities)
+        draft = self._draft = self._begin(self._committed)
+        most = self._limits.part_of(TIMERS_A_DRAFT)
+        fired, now_ms = self._timers.due(self._committed, most, nothing_pending=nothing_pending)
+        if fired:
+            unknown = self._engine.due(fired)
+            self._engine.run_timers(stored_devices(self._store, unknown), now_ms)
         return draft
+
+    def _begin(self, base: Meta) -> OpenDraft:
+        self._engine.begin(base)
+        return OpenDraft(base, self._clock.monotonic())
 
     def _is_something_due(self) -> bool:
         """Whether a transaction is due although no record came."""
@@ -294,49 +302,55 @@ class PartitionTask:
         draft = self._draft
         if draft is None:
             return 0.0 if self._is_something_due() else _IDLE_WAIT_S
-        lag, repartitioning = self._source.lag().records, bool(draft.to_repartition)
+        lag, repartitioning = self._source.lag().records, self._engine.counters.events_repartitioned > 0
         due_at = self._policy.due_at(draft.opened_at, lag, repartitioning=repartitioning)
         return max(0.0, due_at - self._clock.monotonic())
 
     def _is_full(self) -> bool:
-        return self._draft is not None and self._limits.is_full(self._fullness(self._draft))
+        return self._draft is not None and self._limits.is_full(self._fullness(self._engine.counters))
 
-    def _fullness(self, draft: Draft) -> float:
+    def _fullness(self, counters: Counters) -> float:
         events = min(self._policy.events, self._memory.events_per_draft)
-        return draft.fullness(events, self._memory.bytes_per_draft, TIMERS_A_DRAFT)
+        return counters.fullness(events, self._memory.bytes_per_draft, TIMERS_A_DRAFT)
 
     async def _commit_draft(self) -> None:
-        if self._draft is not None and not self._draft.is_empty:
+        if self._draft is not None and not self._draft.is_empty(self._engine.counters):
             await self._commit(self._draft)
         self._draft = None
 
-    async def _commit(self, draft: Draft) -> None:
-        """One transaction: outputs, changelog, offsets; then the store. A failure before leaves no trace."""
+    async def _commit(self, draft: OpenDraft) -> None:
+        """One transaction, then the store. A failure before leaves no trace."""
         started = self._clock.monotonic()
-        state_records, timer_records = draft.state_records(), draft.timer_records()
-        await self._transaction.begin()
-        for topic, partition, records in self._output_partitions.records_of(draft):
-            await self._transaction.send(topic, records, partition)
-        for partition, repartitioned in draft.to_repartition.items():
-            await self._transaction.forward(self._topics.repartition, partition, repartitioned)
-        await self._transaction.send(self._topics.changelog, [(k, value, None) for k, value in state_records])
-        next_offsets = await self._transaction.acknowledged()
-        await self._transaction.add_offsets(draft.next_offsets, draft.incarnation)
-        await self._transaction.commit()
+        drafted = self._engine.draft(draft.next_offsets)
+        changelog_offset = await self._transact(drafted)
         self._last_transaction_at = self._clock.monotonic()
-        self._committed = draft.meta()
-        changelog_offset = next_offsets[self._topics.changelog]
+        self._committed = drafted.meta
         reject_recreated_changelog(self.partition, self._store.checkpoint(), changelog_offset)
         checkpoint = checkpoint_at(changelog_offset, self._committed.incarnation, self._clock)
-        self._store.write([*state_records, *timer_records], checkpoint)
-        self._timers.written(timer_records)
-        self._devices.keep(draft.committed_states())
+        self._store.write([*drafted.states, *drafted.timers], checkpoint)
+        self._timers.written(drafted.timers)
+        self._engine.committed(self._memory.devices_per_task)
         self._failures.committed()
-        seconds = self._clock.monotonic() - started
-        self._limits.committed(self._fullness(draft), seconds)
-        delay_ms = None if draft.received_ms is None else self._wall_clock.wall_ms() - draft.received_ms
-        self.statistics.add(draft, seconds, delay_ms)
+        counters, seconds = drafted.counters, self._clock.monotonic() - started
+        self._limits.committed(self._fullness(counters), seconds)
+        delay_ms = None if counters.received_ms is None else self._wall_clock.wall_ms() - counters.received_ms
+        self.statistics.add(counters, seconds, delay_ms)
+        self._partitioner_check.add(counters.misplaced_keys, counters.explained_keys)
         self._wall_clock.committed(self.partition, self._committed)
+
+    async def _transact(self, drafted: Drafted) -> int:
+        """Commit outputs, changelog and offsets; the changelog's offset after what was written."""
+        topics, transaction = self._topics, self._transaction
+        await transaction.begin()
+        for outgoing in drafted.outgoing:
+            await transaction.send(topics.outputs[outgoing.role], outgoing, outgoing.partition)
+        for partition, leaving in drafted.leaving.items():
+            await transaction.forward(topics.repartition, partition, leaving)
+        await transaction.send(topics.changelog, [(key, value, None) for key, value in drafted.states])
+        next_offsets = await transaction.acknowledged()
+        await transaction.add_offsets(drafted.meta.next_offsets, drafted.meta.incarnation)
+        await transaction.commit()
+        return next_offsets[topics.changelog]
 
     async def _flush_store(self) -> None:
         """Make the store survive a kill, and renew its checkpoint's time: a quiet store must not grow old."""
@@ -351,9 +365,10 @@ class PartitionTask:
     async def _transaction_lost(self, error: TransactionLost) -> None:
         """Drop draft and producer, and make sure that the partition is still assigned before fencing."""
         self.statistics.transactions_lost += 1
-        events = 0 if self._draft is None else self._draft.events
-        if self._draft is not None and error.timed_out:
-            self._limits.timed_out(self._fullness(self._draft))
+        counters = None if self._draft is None else self._engine.counters
+        if counters is not None and error.timed_out:
+            self._limits.timed_out(self._fullness(counters))
+        events = 0 if counters is None else counters.events
         self._failures.transaction_lost(error, events, log=not self._abandoned)
         self._enter(TaskState.RESTORING)  # at once: the records that the source has returned are lost
         self._drop_uncommitted()
@@ -365,12 +380,13 @@ class PartitionTask:
         self._failures.state_corrupted(error)
         self._enter(TaskState.RESTORING)
         self._drop_uncommitted()
+        self._engine = self._make_engine()  # it may have raised this
         await self._store.wipe()
 
     def _drop_uncommitted(self) -> None:
         """Leave nothing of the draft. States in memory go too, because the outcome may be unknown."""
         self._draft = None
-        self._devices.clear()
+        self._engine.abandon()
         self._transaction.discard()
 
     def _enter(self, state: TaskState) -> None:

@@ -22,8 +22,8 @@ from worker.core.state_codec import (
     times_of,
 )
 from worker.errors import Fatal, StateCorrupted
-from worker.model.state import Checkpoint, Meta
-from worker.ports import Changelog, Clock, StateRecord, StateStore
+from worker.model.state import Checkpoint, Meta, StateRecord
+from worker.ports import Changelog, Clock, StateStore
 from worker.task.offset_checks import reject_if_fenced
 
 

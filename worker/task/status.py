@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from worker.engine.protocol import Counters
 from worker.ports import Lag
-from worker.task.draft import Draft
 from worker.task.session_share import add_types
 
 # --- what was done ---
@@ -42,21 +42,21 @@ class TaskStatistics:
         """Events that were enriched: neither refused nor dropped as duplicates."""
         return self.events - self.dead_letters.total() - self.duplicates_dropped
 
-    def add(self, draft: Draft, commit_seconds: float, delay_ms: float | None) -> None:
-        """Count one committed draft. ``delay_ms``: from its first record's timestamp to now."""
-        self.records += draft.records
-        self.events += draft.events - draft.events_repartitioned  # those are counted where they arrive
-        self.events_repartitioned += draft.events_repartitioned
+    def add(self, counters: Counters, commit_seconds: float, delay_ms: float | None) -> None:
+        """Count one committed counters. ``delay_ms``: from its first record's timestamp to now."""
+        self.records += counters.records
+        self.events += counters.events - counters.events_repartitioned  # those are counted where they arrive
+        self.events_repartitioned += counters.events_repartitioned
         self.transactions += 1
-        self.sessions_opened += draft.sessions_opened
-        self.sessions_closed += draft.sessions_closed
-        self.devices_linked += draft.devices_linked
-        self.events_without_session += draft.without_session.total()
-        add_types(self.types_without_session, draft.without_session)
-        self.duplicates_flagged += draft.duplicates_flagged
-        self.duplicates_dropped += draft.duplicates_dropped
-        self.dead_letters.update(draft.dead_letters_by_reason)
-        self.last_dead_letter = draft.last_dead_letter or self.last_dead_letter
+        self.sessions_opened += counters.sessions_opened
+        self.sessions_closed += counters.sessions_closed
+        self.devices_linked += counters.devices_linked
+        self.events_without_session += counters.without_session.total()
+        add_types(self.types_without_session, counters.without_session)
+        self.duplicates_flagged += counters.duplicates_flagged
+        self.duplicates_dropped += counters.duplicates_dropped
+        self.dead_letters.update(counters.dead_letters_by_reason)
+        self.last_dead_letter = counters.last_dead_letter or self.last_dead_letter
         self.commit_ms.append(commit_seconds * 1000)
         if delay_ms is not None:
             self.delay_ms.append(delay_ms)

@@ -1,4 +1,4 @@
-"""Finds the timers that are due and runs them on top of a draft: sessions close, devices expire.
+"""Finds the timers that are due, by which sessions close and devices expire.
 
 Decides which instant counts. Sessions close by the committed watermark, and by the wall clock where the
 partition is caught up, so that the last session of a quiet stream closes; devices expire by the expiry clock.
@@ -10,14 +10,11 @@ burst takes several transactions, and heartbeats go on between them.
 from collections.abc import Sequence
 from typing import Protocol
 
-from worker.core.closing import TimerResult, run_timers
 from worker.core.expiry import clock_ms
-from worker.core.state_codec import TimerKind, device_of_timer, due_range, kind_of_timer, whole_range
+from worker.core.state_codec import TimerKind, due_range, kind_of_timer, whole_range
 from worker.model.rules import Rules
-from worker.model.state import Meta
-from worker.ports import Source, StateRecord, StateStore
-from worker.task.device_cache import DeviceCache
-from worker.task.draft import Draft
+from worker.model.state import Meta, StateRecord
+from worker.ports import Source, StateStore
 
 TIMERS_A_DRAFT = 1_000
 
@@ -33,13 +30,10 @@ class TimeOfDay(Protocol):
 class TimerService:
     """The timers of one task."""
 
-    def __init__(
-        self, rules: Rules, source: Source, store: StateStore, clock: TimeOfDay, devices: DeviceCache
-    ) -> None:
+    def __init__(self, rules: Rules, source: Source, store: StateStore, clock: TimeOfDay) -> None:
         self._rules = rules
         self._source = source
         self._clock = clock
-        self._devices = devices
         self._index = TimerIndex(store)
 
     def is_due(self, committed: Meta | None) -> bool:
@@ -51,20 +45,17 @@ class TimerService:
             "expire", clock_ms(committed.expiry, self._rules)
         )
 
-    def run_due(self, draft: Draft, most: int = TIMERS_A_DRAFT, *, nothing_pending: bool) -> TimerResult:
-        """Run the timers that are due on top of an empty draft, at most ``most`` of them.
+    def due(
+        self, committed: Meta, most: int = TIMERS_A_DRAFT, *, nothing_pending: bool
+    ) -> tuple[list[bytes], int]:
+        """The keys of the timers that are due, at most ``most``, and the instant by which sessions close.
 
         ``nothing_pending``: every record that the source has returned was processed.
         """
-        expiry_ms = clock_ms(draft.expiry, self._rules)
-        now_ms = self._closing_time_ms(draft.watermark_ms, nothing_pending=nothing_pending)
+        now_ms = self._closing_time_ms(committed.watermark_ms, nothing_pending=nothing_pending)
         fired = self._index.due("close", now_ms, most)
-        fired += self._index.due("expire", expiry_ms, most - len(fired))
-        device_ids = dict.fromkeys(map(device_of_timer, fired))
-        states = self._devices.states_of(device_ids, draft.states)
-        result = run_timers(states, expiry_ms, now_ms, self._rules)
-        result.fired = fired
-        return result
+        fired += self._index.due("expire", clock_ms(committed.expiry, self._rules), most - len(fired))
+        return fired, now_ms
 
     def written(self, timer_records: Sequence[StateRecord]) -> None:
         """These timers were written to the store."""

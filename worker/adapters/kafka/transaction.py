@@ -44,6 +44,7 @@ from worker.adapters.kafka.client_internals.producer import (
 )
 from worker.adapters.kafka.client_internals.protocol import PRODUCE
 from worker.errors import TransactionLost
+from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
 
@@ -132,7 +133,9 @@ class KafkaTransaction:
             await producer.begin_transaction()
             self._in_transaction = True
 
-    async def send(self, topic: str, records: Sequence[OutputRecord], partition: int | None = None) -> None:
+    async def send(
+        self, topic: str, records: Outgoing | Sequence[OutputRecord], partition: int | None = None
+    ) -> None:
         """Send records to this partition of the topic, or to the one given, in batches, in order."""
         await self._send_all(topic, self._partition if partition is None else partition, records)
 
@@ -145,7 +148,7 @@ class KafkaTransaction:
         self,
         topic: str,
         partition: int,
-        records: Sequence[OutputRecord],
+        records: Outgoing | Sequence[OutputRecord],
         headers: Sequence[Headers] | None = None,
     ) -> None:
         """``headers``: those of each record; None where no record has any."""
