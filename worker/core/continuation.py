@@ -10,12 +10,11 @@ An event of the user in force changes neither the timeline nor whose any session
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
 from worker.core.sessions import action_of
 from worker.core.views import with_view
 from worker.model.events import Event
-from worker.model.outputs import EnrichedEvent
+from worker.model.outputs import EnrichedEvent, SessionSource, UserSource
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, EventRef
 
@@ -49,8 +48,8 @@ class Continuation:
             return event
         # The newest link is in force from the session's end on: a session without an own user is its user's.
         linked_user = links[-1].user_id if links else None
-        linked_source: Literal["event", "device"] | None = None if linked_user is None else "device"
-        source: Literal["client", "assigned"] = "client" if session.client else "assigned"
+        linked_source: UserSource | None = None if linked_user is None else "device"
+        source: SessionSource = "client" if session.client else "assigned"
         if self._max_duration_ms and not session.client:
             limit_ms = min(limit_ms, session.start_ms + self._max_duration_ms)
         newest_ms, event_types, reach_ms = state.newest_ms, self._event_types, self._reach_ms

@@ -16,7 +16,6 @@ from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import MALFORMED, EventChecks, is_json, is_utf8
 from worker.core.fast_path import FastPath
-from worker.core.field_values import Refusal
 from worker.core.json_elements import (
     WHITE_SPACE,
     Elements,
@@ -29,7 +28,8 @@ from worker.core.many_values import ManyValues, groups
 from worker.core.outcomes import sort_outcomes
 from worker.core.quick_checks import QuickChecks
 from worker.core.quick_split import split_quickly
-from worker.model.events import CutValue, DecodedValue, Event, Reason, Rejection
+from worker.core.refusals import Refusal, refuse
+from worker.model.events import CutValue, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules
 
 KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
@@ -37,7 +37,7 @@ KEPT_OF_TOO_LARGE_BYTES = 64 * 1024
 
 _BOM = b"\xef\xbb\xbf"
 
-_CUT_OFF: Refusal = "malformed_json", "ends too early"
+_CUT_OFF = refuse("ends_too_early")
 
 _Read = Callable[[Sequence[bytes], list[Event], list[Rejection]], None]
 
@@ -57,7 +57,7 @@ class Decoder:
     def decode(self, value: bytes | None) -> DecodedValue:
         """The events in a value, and what of it was refused. Never raises."""
         if value is None:
-            return _refused("tombstone", "the record has no value", b"")
+            return _refused(refuse("tombstone"), b"")
         if len(value) > self._limits.max_value_bytes or isinstance(value, CutValue):
             return self._too_large(value)
         return self._fast_path.decode_plain(value) or self._decode_split(value, self._many_elements.read)
@@ -67,9 +67,8 @@ class Decoder:
             size_bytes, sha256 = value.size_bytes, value.sha256
         else:
             size_bytes, sha256 = len(value), hashlib.sha256(value).hexdigest()
-        found = f"the value has {size_bytes} bytes, at most {self._limits.max_value_bytes} are allowed"
-        detail = f"{found}; the sha256 of all of it is {sha256}"
-        return _refused("too_large", detail, value[:KEPT_OF_TOO_LARGE_BYTES])
+        refusal = refuse("too_large", size=size_bytes, most=self._limits.max_value_bytes, all=sha256)
+        return _refused(refusal, value[:KEPT_OF_TOO_LARGE_BYTES])
 
     def decode_many(self, values: Sequence[bytes | None]) -> list[DecodedValue]:
         """What ``decode`` makes of each value. Small ones share a call of the parser. Never raises."""
@@ -121,15 +120,14 @@ class Decoder:
         """The elements of a value and what is left of it; or why all of it is refused."""
         text = value.removeprefix(_BOM).strip(WHITE_SPACE)
         if not text:
-            return _refused("empty_value", "the value is empty", value)
+            return _refused(refuse("empty_value"), value)
         if text[:1] not in {b"[", b"{"} or b"\0" in text[:4]:  # NUL: UTF-16 or UTF-32
-            return _refused(*_why_no_events(text), value)
+            return _refused(_why_no_events(text), value)
         parts = self._split(text)
         if len(parts.elements) > self._limits.max_events:
-            detail = f"the value has more than {self._limits.max_events} events"
-            return _refused("too_many_events", detail, value)
+            return _refused(refuse("too_many_events", most=self._limits.max_events), value)
         if parts.rest_index is not None and not parts.elements:
-            return _refused(*self._why_not_split(parts), value)
+            return _refused(self._why_not_split(parts), value)
         return parts
 
     def _decoded(self, parts: Elements, events: list[Event], rejections: list[Rejection]) -> DecodedValue:
@@ -160,25 +158,25 @@ class Decoder:
             pass
         return split_quickly(text, most) or split_elements(text, most)
 
-    def _why_not_split(self, parts: Elements) -> tuple[Reason, str]:
+    def _why_not_split(self, parts: Elements) -> Refusal:
         if not is_utf8(parts.rest):
-            return "not_utf8", "not UTF-8, and cannot be split into events"
+            return refuse("rest_not_utf8")
         most = self._limits.max_depth
         if nests_deeper(parts.rest, most):
-            return "too_deep", f"nests deeper than {most} levels, and cannot be split into events"
+            return refuse("rest_too_deep", most=most)
         return _CUT_OFF if parts.cut_off else MALFORMED
 
 
-def _refused(reason: Reason, detail: str, value: bytes) -> DecodedValue:
-    return DecodedValue((), (Rejection(reason, detail, None, value),))
+def _refused(refusal: Refusal, value: bytes) -> DecodedValue:
+    return DecodedValue((), (Rejection(*refusal, None, value),))
 
 
-def _why_no_events(text: bytes) -> tuple[Reason, str]:
+def _why_no_events(text: bytes) -> Refusal:
     """Why a text is refused that begins like no array or object."""
     if not is_utf8(text):
-        return "not_utf8", "the value is not UTF-8"
+        return refuse("value_not_utf8")
     if b"\0" in text[:4]:
-        return "malformed_json", "the value looks like UTF-16 or UTF-32, or is binary; send UTF-8"
+        return refuse("value_binary")
     if is_json(text):
-        return "not_an_event_array", "expected an array of events or one event object"
+        return refuse("not_events")
     return MALFORMED

@@ -8,7 +8,6 @@ than the timers would.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from msgspec import Struct, field
 
@@ -21,7 +20,7 @@ from worker.core.session_changes import SessionChanges
 from worker.core.session_records import Owned, found_users, identity_record, owners_of, session_records
 from worker.core.sessions import action_of, add_to_session, is_late
 from worker.model.events import TIMESTAMP_LIMIT_MS, Event, InputRecord
-from worker.model.outputs import DeadLetter, EnrichedEvent, Flag, IdentityRecord, SessionRecord
+from worker.model.outputs import DeadLetter, EnrichedEvent, Flag, IdentityRecord, SessionRecord, UserSource
 from worker.model.rules import Rules
 from worker.model.state import DeviceState, ExpiryClock, Session
 
@@ -149,7 +148,7 @@ class DeviceStep:
         # Whose the sessions were before: a session that finds another user is published again.
         has_user = event.user_id is not None or unlinks
         owners = owners_of(state) if rules.publish_sessions and has_user else None
-        user_source: Literal["event", "device"] | None
+        user_source: UserSource | None
         if event.user_id is None:
             user = user_at(timeline, t_ms)
             user_source = None if user is None else "device"

@@ -23,29 +23,26 @@ from collections.abc import Callable
 from msgspec import DecodeError, Raw, json
 
 from worker.core.characters import holds_control, is_blank
-from worker.core.field_values import ALIASES, KINDS, Refusal, json_of, kind_of, text_of, timestamp_of
+from worker.core.field_values import ALIASES, KINDS, json_of, kind_of, text_of, timestamp_of
 from worker.core.json_elements import is_flat, may_have_escaped_names, names_as_sent, nests_deeper
 from worker.core.placeholders import NULL_WORDS, device_check, plain_word, user_check
-from worker.model.events import NO_JSON, Event
+from worker.core.refusals import Refusal, refuse
+from worker.model.events import NO_JSON, OPTIONAL_IDS, REQUIRED_TEXTS, Event
 from worker.model.rules import IdentityRules, InputRules
 
-_OPTIONAL_IDS = ("user_id", "session_id", "view_id")
-MISSING: dict[str, Refusal] = {
-    "id": ("missing_field", "id: is missing (or event_id)"),
-    "type": ("missing_field", "type: is missing (or event)"),
-    "device_id": ("missing_field", "device_id: is missing"),
+MISSING = {
+    field: refuse("missing_or_alias", field=field, other=ALIASES[field])
+    if field in ALIASES
+    else refuse("missing", field=field)
+    for field in REQUIRED_TEXTS
 }
-HOLDS_CONTROL: dict[str, Refusal] = {
-    field: ("control_character", f"{field}: holds a control character")
-    for field in (*MISSING, *_OPTIONAL_IDS)
-}
-_NOT_AN_OBJECT: dict[str, Refusal] = {
-    kind: ("not_an_object", f"expected an event object, got {kind}") for kind in KINDS
-}
-_NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *_OPTIONAL_IDS)
-MALFORMED: Refusal = "malformed_json", "not valid JSON"
-_NOTHING: Refusal = "malformed_json", "not valid JSON: nothing between two commas"
-NOT_UTF8: Refusal = "not_utf8", "the event holds bytes that are not UTF-8"
+HOLDS_CONTROL = {field: refuse("holds_control", field=field) for field in (*REQUIRED_TEXTS, *OPTIONAL_IDS)}
+_NOT_AN_OBJECT = {kind: refuse("not_object", got=kind) for kind in KINDS}
+_NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *OPTIONAL_IDS)
+MALFORMED = refuse("malformed")
+_NOTHING = refuse("nothing")
+NOT_UTF8 = refuse("not_utf8")
+_BLOCKED_DEVICE = refuse("blocked_device", field="device_id")
 _UNDERSCORE, _BACKSLASH = b"_\\"  # a number is looked for in bytes at a fifth of the cost of a byte
 _any_json = json.Decoder(Raw).decode
 _any_string = json.Decoder(str).decode
@@ -88,7 +85,7 @@ class EventChecks:
 
     def __init__(self, limits: InputRules, identity: IdentityRules) -> None:
         self._limits = limits
-        self.too_deep: Refusal = "too_deep", f"the event nests deeper than {limits.max_depth} levels"
+        self.too_deep = refuse("too_deep", most=limits.max_depth)
         self._is_no_user = user_check(identity)
         self.is_no_device = device_check(identity)
         """Whether a text is a placeholder instead of a device."""
@@ -113,7 +110,7 @@ class EventChecks:
         if isinstance(timestamp, tuple):
             return timestamp
         event = Event(event_id, event_type, device_id, timestamp)
-        user_id, session_id, view_id = (properties.pop(name, NO_JSON) for name in _OPTIONAL_IDS)
+        user_id, session_id, view_id = (properties.pop(name, NO_JSON) for name in OPTIONAL_IDS)
         refusal = self.validate_ids(event, user_id, session_id, view_id)
         return refusal or self._refusal_of_rest(event, properties, element) or event
 
@@ -143,7 +140,7 @@ class EventChecks:
     def required_text(self, text: str, field: str) -> str | Refusal:
         """The text of a required field, or why it may not be its text."""
         if is_blank(text):
-            return "empty_field", f"{field}: is empty"
+            return refuse("empty", field=field)
         return self._allowed_text(text, field)
 
     def _allowed_text(self, text: str, field: str) -> str | Refusal:
@@ -154,9 +151,7 @@ class EventChecks:
 
     def refusal_of_device(self, device_id: str) -> Refusal | None:
         """Why an id is refused that is a text as it should be."""
-        if self.is_no_device(device_id):
-            return "blocked_device_id", "device_id: is a placeholder that stands for many devices"
-        return None
+        return _BLOCKED_DEVICE if self.is_no_device(device_id) else None
 
     def validate_ids(self, event: Event, user_id: Raw, session_id: Raw, view_id: Raw) -> Refusal | None:
         """Give the event the optional ids of these JSON texts, which may be ``NO_JSON``; or why not."""
@@ -199,29 +194,27 @@ class EventChecks:
             most = self._limits.max_object_bytes
             # Measured first: to put 90,000 properties together takes most of the time.
             if len(element) > most and _least_extra_bytes(properties) > most:
-                return "too_long", f"extra: more than {most} bytes"
+                return refuse("extra_too_long", field="extra", most=most)
             extra = _extra(properties, element)
             if len(extra) > most:
-                return "too_long", f"extra: more than {most} bytes"
+                return refuse("extra_too_long", field="extra", most=most)
             event.extra = Raw(extra)
         return None
 
     def refusal_of_data(self, data: bytes) -> Refusal | None:
         """Why ``data`` (valid JSON, not null) is no object within the rules, None where it is one."""
         if not data.startswith(b"{"):
-            return "data_not_object", f"data: expected an object, got {kind_of(data)}"
+            return refuse("data_kind", field="data", got=kind_of(data))
         if not is_flat(data):  # also in what a repeated name replaced, for data goes out as it was sent
-            allowed = "values are strings, numbers, booleans or null"
-            return "data_nested", f"data: a property holds an object or an array; {allowed}"
+            return refuse("data_nested", field="data")
         properties = _properties_of(data)
         if _UNDERSCORE in data or _BACKSLASH in data:  # an underscore may be written \u005f
             for place, name in enumerate(properties, 1):
                 if name.startswith("_"):
-                    allowed = "names that begin with _ are reserved"
-                    return "data_reserved_name", f"data: the name of property number {place}: {allowed}"
-        if len(properties) > self._limits.max_properties:
-            found = f"data: {len(properties)} properties, at most {self._limits.max_properties} are allowed"
-            return "data_too_many_properties", found
+                    return refuse("data_reserved", field="data", size=place)
+        most = self._limits.max_properties
+        if len(properties) > most:
+            return refuse("data_properties", field="data", size=len(properties), most=most)
         return _refusal_of_size("data", len(data), self._limits.max_object_bytes)
 
 
@@ -230,7 +223,7 @@ def _is_null_word(text: str) -> bool:
 
 
 def _refusal_of_size(field: str, size: int, most: int) -> Refusal | None:
-    return ("too_long", f"{field}: {size} bytes, at most {most} are allowed") if size > most else None
+    return refuse("too_long", field=field, size=size, most=most) if size > most else None
 
 
 def _least_extra_bytes(properties: dict[str, Raw]) -> int:

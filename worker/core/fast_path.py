@@ -15,7 +15,6 @@ import re
 from msgspec import DecodeError, Raw, json
 
 from worker.core.event_checks import EventChecks
-from worker.core.field_values import Refusal
 from worker.core.json_elements import (
     WHITE_SPACE,
     is_crowded,
@@ -27,6 +26,7 @@ from worker.core.normalization import normalize
 from worker.core.outcomes import sort_outcomes
 from worker.core.placeholders import FIRST_OF_NULL_WORDS, NULL_WORDS, plain_word, user_check
 from worker.core.quick_checks import QuickChecks
+from worker.core.refusals import Refusal
 from worker.core.remembered_refusals import RefusalCache
 from worker.model.events import NO_JSON, DecodedValue, Event, Rejection
 from worker.model.rules import IdentityRules, InputRules

@@ -6,10 +6,8 @@ is no such value is a refusal, whose detail names the field and the fault and ne
 
 from msgspec import Raw, json
 
-from worker.model.events import NO_JSON, OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS, Reason
-
-Refusal = tuple[Reason, str]
-"""The rule that an element breaks, and the detail for its sender."""
+from worker.core.refusals import Refusal, refuse
+from worker.model.events import NO_JSON, OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 
 ALIASES = {"id": "event_id", "type": "event"}
 
@@ -22,9 +20,14 @@ _KIND_BY_FIRST_BYTE = {
     b"n": "null",
 }
 _INTEGER, _NUMBER = "an integer", "a number with a fraction or exponent"
-KINDS = frozenset({*_KIND_BY_FIRST_BYTE.values(), _INTEGER, _NUMBER})
+KINDS = (*dict.fromkeys(_KIND_BY_FIRST_BYTE.values()), _INTEGER, _NUMBER)
+"""What a JSON value can be, in words."""
+NO_INTEGER_FIELD = "type"
+"""The one text of which an integer is none."""
 _MOST_TIMESTAMP_DIGITS = len(str(TIMESTAMP_LIMIT_MS))
 _MOST_EXPONENT_DIGITS = 18
+_TIMESTAMP = "timestamp"
+_NO_TIMESTAMP = refuse("missing", field=_TIMESTAMP)
 _any_string = json.Decoder(str).decode
 
 
@@ -40,23 +43,23 @@ def json_of(found: Raw, other: Raw, field: str) -> bytes | Refusal:
     one, again = bytes(found), bytes(other)
     if one == again or ((text := _id_text(one)) is not None and text == _id_text(again)):
         return again
-    return "conflicting_alias", f"{field}: and its other name {ALIASES[field]} are both there and differ"
+    return refuse("conflicting_alias", field=field, other=ALIASES[field])
 
 
 def text_of(json_text: bytes, field: str) -> str | Refusal:
     """The field's text. An integer will do for ids, which only ``type`` is not."""
-    if field != "type" or json_text[:1] == b'"':
+    if field != NO_INTEGER_FIELD or json_text[:1] == b'"':
         text = _id_text(json_text)
         if text is not None:
             return text
-    allowed = "a string" if field == "type" else "a string or an integer"
-    return "wrong_type", f"{field}: expected {allowed}, got {kind_of(json_text)}"
+    rule = "no_text" if field == NO_INTEGER_FIELD else "no_id"
+    return refuse(rule, field=field, got=kind_of(json_text))
 
 
 def timestamp_of(found: Raw | None) -> int | Refusal:
     """Event time in ms: a number without fraction, exactly as it is written, in the range of milliseconds."""
     if found is None:
-        return "missing_field", "timestamp: is missing"
+        return _NO_TIMESTAMP
     json_text = bytes(found)
     if json_text.isdigit() and len(json_text) <= 20:  # nearly all are so
         plain = int(json_text)
@@ -64,17 +67,16 @@ def timestamp_of(found: Raw | None) -> int | Refusal:
             return plain
     kind = kind_of(json_text)
     if kind not in {_INTEGER, _NUMBER}:
-        return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {kind}"
+        return refuse("timestamp_kind", field=_TIMESTAMP, got=kind)
     shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
     negative, digits, zeros = _parts_of_number(json_text)
     if zeros < 0:
-        return "wrong_type", f"timestamp: expected a whole number of milliseconds, got {shown}"
+        return refuse("timestamp_fraction", field=_TIMESTAMP, shown=shown)
     if not negative and len(digits) + zeros <= _MOST_TIMESTAMP_DIGITS:  # 5,000 digits cost no conversion
         number: int = int(digits or b"0") * 10**zeros
         if OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
             return number
-    allowed = "1e11 <= timestamp < 1e14 (milliseconds since the epoch)"
-    return "timestamp_out_of_range", f"timestamp: {shown} is outside {allowed}"
+    return refuse("timestamp_range", field=_TIMESTAMP, shown=shown)
 
 
 def _parts_of_number(json_text: bytes) -> tuple[bool, bytes, int]:

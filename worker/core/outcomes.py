@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import Raw
 
-from worker.core.field_values import Refusal
+from worker.core.refusals import Refusal
 from worker.model.events import Event, Rejection
 
 

@@ -18,10 +18,12 @@ from worker.core.characters import (
 )
 from worker.model.rules import IdentityRules
 
-_SPACES_AND_QUOTES = characters_of(ASCII_WHITE_SPACE) + "\"'`"
-_AROUND = _SPACES_AND_QUOTES + "()[]{}<>"
+AROUND_FORMS = characters_of(ASCII_WHITE_SPACE) + "\"'`"
+"""What does not count around a form that names nobody."""
+AROUND_WORDS = AROUND_FORMS + "()[]{}<>"
+"""What does not count around a word."""
 
-FIRST_OF_NULL_WORDS = frozenset({"", *"nNuU", *_AROUND, *map(chr, AS_COMPARED)})
+FIRST_OF_NULL_WORDS = frozenset({"", *"nNuU", *AROUND_WORDS, *map(chr, AS_COMPARED)})
 """First characters that a text may have whose plain word is one of ``NULL_WORDS``."""
 
 NULL_WORDS = frozenset({"", "null", "undefined", "none", "nan"})
@@ -33,8 +35,10 @@ _PUNCTUATION_OR_SPACE = ASCII_WHITE_SPACE + r"!-/:-@\[-`{-~"
 _PUNCTUATION = f"[{_PUNCTUATION_OR_SPACE}]"
 _LETTER, _LETTER_OR_DIGIT = r"[A-Za-z\x80-\U0010ffff]", r"[0-9A-Za-z_\x80-\U0010ffff]"
 _NO_NAME = r"[^0-9A-Za-z\x80-\U0010ffff]*+"
-_NO_VALUE = "(?:null|undefined|none|nan|nil)"
-_BEGINNINGS_OF_NO_VALUE = frozenset({"nul", "und", "non", "nan", "nil"})
+NO_VALUE_WORDS = ("null", "undefined", "none", "nan", "nil")
+"""Plain words that name nobody also where they are repeated."""
+_NO_VALUE = f"(?:{'|'.join(NO_VALUE_WORDS)})"
+_BEGINNINGS_OF_NO_VALUE = frozenset([word[:3] for word in NO_VALUE_WORDS])
 _FIRST_OF_FORMS = frozenset("0nu!#$%&'*+,-./:;=?@\\^_`|~")
 """How a plain word with a form begins; a text of which something was stripped may have one, too."""
 _ZEROS = f"[0{_PUNCTUATION_OR_SPACE}]*+"
@@ -56,13 +60,18 @@ def plain_word(text: str) -> str:
     It is without invisible characters, and without white space, quotes and brackets around. Letters of ASCII
     are in lower case.
     """
-    return in_lower_case((text if text.isascii() else as_compared(text)).strip(_AROUND))
+    return in_lower_case((text if text.isascii() else as_compared(text)).strip(AROUND_WORDS))
+
+
+def plain_words(words: Iterable[str]) -> set[str]:
+    """These words in the form in which ids are compared with them, and the empty one."""
+    return {"", *map(plain_word, words)}
 
 
 def placeholder_check(words: Iterable[str], *, forms: bool) -> Callable[[str], bool]:
     """A function that tells whether an id names nobody: by these words and, if ``forms``, by known forms."""
-    blocked = frozenset({"", *map(plain_word, words)})
-    around = _AROUND  # what is near is found sooner: this is asked of nearly every event
+    blocked = frozenset(plain_words(words))
+    around = AROUND_WORDS  # what is near is found sooner: this is asked of nearly every event
     first_of_forms, beginnings = _FIRST_OF_FORMS, _BEGINNINGS_OF_NO_VALUE
 
     def names_nobody(text: str) -> bool:
@@ -72,7 +81,7 @@ def placeholder_check(words: Iterable[str], *, forms: bool) -> Callable[[str], b
         word = inner.lower() if inner.isascii() else in_lower_case(inner)
         if word in blocked:
             return True
-        if inner is text:  # the very same object: nothing was stripped
+        if inner == text:  # nothing was stripped
             first = word[0]
             if first not in first_of_forms or (first in "nu" and word[:3] not in beginnings):
                 return False
@@ -99,7 +108,7 @@ def _has_form(text: str, word: str) -> bool:
         return False
     if _repeats_no_value(word):
         return True
-    text = text.strip(_SPACES_AND_QUOTES)
+    text = text.strip(AROUND_FORMS)
     if _names_a_variable(text):
         return True
     found = _template(text)

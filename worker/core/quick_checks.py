@@ -26,8 +26,9 @@ from worker.core.event_checks import (
     not_an_object,
     refusal_of_malformed,
 )
-from worker.core.field_values import Refusal, json_of, text_of, timestamp_of
+from worker.core.field_values import json_of, text_of, timestamp_of
 from worker.core.json_elements import nests_deeper
+from worker.core.refusals import Refusal
 from worker.core.remembered_refusals import RefusalCache
 from worker.model.events import NO_JSON, Event
 from worker.model.rules import InputRules

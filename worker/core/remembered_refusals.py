@@ -8,7 +8,7 @@ below (property tests hold them); no more than some hundred refusals are cached.
 
 import re
 
-from worker.core.field_values import Refusal
+from worker.core.refusals import Refusal
 
 _BEGINNING_BYTES = 12
 """What the parser says of a fault early in so many bytes it says of all elements that begin alike."""

@@ -7,7 +7,7 @@ attributes of ``InputRecord`` is one.
 from collections.abc import Sequence
 from typing import Annotated, Literal, Protocol
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, structs
 
 NO_JSON = Raw(b"")
 """Stands for an absent ``data`` or ``extra``; one object, so that encoders can omit it by identity."""
@@ -116,6 +116,13 @@ class Event(Struct, gc=False, forbid_unknown_fields=True):
     view_id: str | None = None
     data: Raw = NO_JSON
     extra: Raw = NO_JSON
+
+
+_FIELDS = structs.fields(Event)
+REQUIRED_TEXTS = tuple([field.encode_name for field in _FIELDS if field.type == RequiredText])
+"""The texts that an event must have."""
+OPTIONAL_IDS = tuple([field.encode_name for field in _FIELDS if field.type == str | None])
+"""The ids that an event may have."""
 
 
 class Rejection(Struct, frozen=True, gc=False):

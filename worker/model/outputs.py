@@ -14,6 +14,9 @@ from worker.model.rules import InputRules
 Flag = Literal["new_device", "session_start", "linked", "out_of_order", "late", "clock_skew", "duplicate"]
 SessionCause = Literal["first", "client", "event_type", "user_changed", "max_duration", "late", "gap"]
 CloseReason = Literal["inactivity", "end_event", "superseded", "max_duration"]
+UserSource = Literal["event", "device"]
+SessionSource = Literal["client", "assigned"]
+SessionStatus = Literal["open", "closed", "merged"]
 
 
 class EnrichedEvent(Struct, gc=False, omit_defaults=True):
@@ -31,9 +34,9 @@ class EnrichedEvent(Struct, gc=False, omit_defaults=True):
     device_id: str
     timestamp: int  # ms, as given: never corrected
     user_id: str | None = None  # the event's own, else the one the device is linked to at that time
-    user_source: Literal["event", "device"] | None = None
+    user_source: UserSource | None = None
     session_id: str | None = None
-    session_source: Literal["client", "assigned"] | None = None
+    session_source: SessionSource | None = None
     session_start: int | None = None  # ms, the session's first event time as known now
     session_number: int | None = None  # which of the device's sessions, in order of their opening; from 1
     event_number: int | None = None  # which of the session's events, in order of arrival; from 1
@@ -59,9 +62,6 @@ class DeadLetter(Struct, frozen=True, omit_defaults=True):
     payload_base64: str | None = None  # instead of payload where that is not UTF-8, or shorter so
 
 
-SessionStatus = Literal["open", "closed", "merged"]
-
-
 class EventName(Struct, frozen=True, gc=False):
     """An event, named."""
 
@@ -78,7 +78,7 @@ class SessionRecord(Struct, gc=False, omit_defaults=True):
 
     session_id: str
     device_id: str
-    session_source: Literal["client", "assigned"]
+    session_source: SessionSource
     session_number: int
     session_cause: SessionCause
     start: int  # ms, its first event's time
