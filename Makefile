@@ -58,6 +58,10 @@ test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not 
 	@$(if $(ARGS),,$(IF_NATIVE) $(CARGO) test --quiet; fi)
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup native ## Compare both readings of changed values (VALUES=10000000 FROM=0, the first seed)
+	@$(BIN)/python -m tests.native.fuzz --values $(or $(VALUES),10000000) --from $(or $(FROM),0) $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check style and formatting, of the Rust code where cargo is
 	@$(BIN)/ruff check .

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "core": {"model"},
     "ports": {"model"},
     "errors": set(),
-    "native": set(),
+    "native": {"model", "core"},
     "engine": {"model", "core", "errors"},
     "config": {"model"},
     "collect": {"model", "core", "ports", "config"},

@@ -4,3 +4,13 @@
 //! Invariant: the same input gives the same output as the readable engine, whatever the input is; nothing is
 //! allocated that is larger than the bytes at hand justify.
 #![forbid(unsafe_code)]
+
+pub mod decode;
+pub mod event_rules;
+pub mod json_elements;
+pub mod json_scan;
+mod names;
+pub mod placeholders;
+pub mod refusals;
+pub mod tables;
+pub mod timestamps;

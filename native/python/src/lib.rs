@@ -4,14 +4,23 @@
 //! engine, and no panic leaves a call.
 #![forbid(unsafe_code)]
 
+mod failures;
+mod value_reader;
+
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 mod sessionizer_native {
     use super::*;
 
+    #[pymodule_export]
+    use super::failures::EngineFailed;
+    #[pymodule_export]
+    use super::value_reader::ValueReader;
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::failures::keep_places();
         module.add("SOURCES", env!("SESSIONIZER_SOURCES"))
     }
 }

@@ -1,0 +1,27 @@
+//! Panics, which never leave a call: each becomes `EngineFailed`, with the place in the source.
+//!
+//! It must not know what was called. Invariant: whoever catches the error drops the object that was called, for
+//! its state may be half changed.
+
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+
+use pyo3::create_exception;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+create_exception!(sessionizer_native, EngineFailed, PyRuntimeError);
+
+thread_local! {
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps the place of each panic for `caught`, instead of writing it to standard error.
+pub fn keep_places() {
+    set_hook(Box::new(|panic| PLACE.set(panic.to_string().replace('\n', " "))));
+}
+
+/// The result of the work, or EngineFailed where it panicked.
+pub fn caught<T>(work: impl FnOnce() -> T) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| EngineFailed::new_err(PLACE.take()))
+}
