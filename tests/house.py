@@ -190,6 +190,7 @@ def breaches(path: str, source: str) -> list[str]:
     if path.startswith("worker/"):
         found += _of_layers(path, tree)
         found += _of_client_border(path, tree)
+        found += _of_identity(path, tree)
     return found
 
 
@@ -274,6 +275,15 @@ def _of_layers(path: str, tree: ast.AST) -> Iterator[str]:
         elif layer in _PURE and top not in CORE_LIBRARY:
             remedy = CORE_REMEDIES.get(top, "its list in CORE_LIBRARY (tests/house.py): computing only")
             yield f"{path}:{one.line} imports {top}: the {layer} has {remedy}"
+
+
+def _of_identity(path: str, tree: ast.AST) -> Iterator[str]:
+    """Nothing may depend on which object it is: another engine has others."""
+    asked = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    for node in asked if layer_of(path) in _PURE else ():
+        for kind, other in zip(node.ops, map(ast.unparse, node.comparators), strict=True):
+            if isinstance(kind, ast.Is | ast.IsNot) and other not in ("None", "NO_JSON"):
+                yield f"{path}:{node.lineno} asks whether it is {other}: compare values or numbers"
 
 
 def _of_client_border(path: str, tree: ast.AST) -> Iterator[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.configurations import File, faults
 from worker.config import Config, ConfigError, load
-from worker.config.options import EXAMPLES
+from worker.config.options import ANY_COUNT, BOUNDS, EXAMPLES
 from worker.config.values import OPTIONS, convert, default_of
 from worker.model.rules import InputRules, SessionRules
 
@@ -307,3 +307,10 @@ def test_every_table_and_list_has_an_example_that_is_a_right_value() -> None:
 
 def is_table_or_list(kind: object) -> bool:
     return typing.get_origin(kind) in {dict, tuple}
+
+
+def test_places_within_a_value_fit_32_bits_and_sums_of_durations_64() -> None:
+    """An engine with numbers of fixed width rests on it (docs/architecture.md, Stored records)."""
+    assert BOUNDS["input.max_value_bytes"][1] < 2**31
+    assert all(most < 2**31 for _, most in (*BOUNDS.values(), ANY_COUNT))
+    assert BOUNDS["state.retention_days"][1] * 86_400_000 < 2**42

@@ -22,6 +22,13 @@ def test_of_several_other_inputs_the_oldest_ends_the_piece() -> None:
     assert oldest_piece([[1_000, 2_500, 2_501], [9_000], [1_500]]) == (0, 2)
 
 
+def test_times_at_the_end_of_64_bits_are_as_far_apart_as_any() -> None:
+    last = 2**63 - 1
+    assert oldest_piece([[last - PIECE_MS - 1, last - PIECE_MS, last], [last]]) == (0, 3)
+    assert oldest_piece([[-(2**63), -(2**63) + PIECE_MS + 1], [-(2**63)]]) == (0, 1)
+    assert oldest_piece([[last - 1, last], [last - 1]]) == (0, 2)
+
+
 def test_of_equal_ones_the_raw_topic_comes_first() -> None:
     assert oldest_piece([[1_000], [1_000]]) == (0, 1)
 

@@ -59,6 +59,20 @@ def test_without_a_time_of_arrival_every_clock_is_believed() -> None:
     assert "clock_skew" not in event.flags
 
 
+@pytest.mark.parametrize("max_future_ms", [0, 300_000, 2**31 - 1])
+@pytest.mark.parametrize("received_at", [10**14 - 1, 10**14, 2**63 - 2**31, 2**63 - 1])
+def test_a_record_of_the_far_future_holds_no_event_and_moves_no_clock_beyond_it(
+    received_at: int, max_future_ms: int
+) -> None:
+    """Where integers have 64 bits, its time plus what is believed must not begin again below 0."""
+    newest = 10**14 - 1
+    event = click("d1", at=newest)
+    result = step(record(0, event, received_at=received_at), rules=SessionRules(max_future_ms=max_future_ms))
+    assert (result.watermark_ms, result.expiry.at_ms, result.states["d1"].newest_ms) == (newest,) * 3
+    assert result.enriched[0].received_at == received_at
+    assert "clock_skew" not in result.enriched[0].flags
+
+
 @pytest.mark.parametrize(("record_time", "received_at"), [(99_999_999_999, None), (10**11, 10**11)])
 def test_a_record_time_that_is_no_time_in_milliseconds_counts_as_none(
     record_time: int, received_at: int | None

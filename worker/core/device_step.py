@@ -67,6 +67,7 @@ class DeviceStep:
         self._extend_session = Continuation(rules, result.enriched).extend_session
         self._duplicates = None if rules.input.duplicates == "keep" else Duplicates(rules)
         self._expires_after_ms = expires_after_ms(rules)
+        self._max_future_ms = rules.session.max_future_ms
         self.watermark_ms = result.watermark_ms
         self.expiry = result.expiry
 
@@ -82,8 +83,9 @@ class DeviceStep:
         rules, forks, extend_session = self._rules, self._result.states, self._extend_session
         self.received_at = received_at
         limit_ms = TIMESTAMP_LIMIT_MS  # no event is of that time or later
-        if received_at is not None:  # any 64-bit integer: a sum of 64 bits has to saturate
-            limit_ms = min(limit_ms, received_at + rules.session.max_future_ms)
+        if received_at is not None and received_at + self._max_future_ms < limit_ms:
+            # The time of a record is any 64-bit integer: where integers have 64 bits, this sum saturates.
+            limit_ms = received_at + self._max_future_ms
         expiry_ms, newest_ms = clock_ms(self.expiry, rules), 0
         found, processed = None, len(self._result.enriched)
         if self._duplicates is not None:
@@ -102,17 +104,19 @@ class DeviceStep:
                     if found is None and state.recent_ids:  # of a time when duplicates were looked for
                         state.recent_ids = b""
             left: Event | None = event
-            seen = 0 if state is None else state.event_count
+            is_plain = False
             if state is not None and expiry_ms <= state.newest_ms + self._expires_after_ms:
+                seen = state.event_count
                 left = extend_session(event, following, state, limit_ms, received_at)
-            if state is not None and state.event_count > seen:  # plain ones, up to the one that is left
-                event, t_ms = left, state.newest_ms
-            else:
+                if state.event_count > seen:  # it was plain, and all others up to the one that is left
+                    is_plain, t_ms = True, state.newest_ms
+            if not is_plain:
                 t_ms = event.timestamp if event.timestamp <= limit_ms else limit_ms
                 if state is None or is_expired(state.newest_ms, t_ms, expiry_ms, rules):
                     state = self._begin_device(event.device_id, state, t_ms)
                 self.enrich(event, state, t_ms)
-                event = next(following, None)
+                left = next(following, None)
+            event = left
             if t_ms > newest_ms:
                 newest_ms = t_ms
             if received_at is not None and t_ms > self.watermark_ms:

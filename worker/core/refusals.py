@@ -10,6 +10,7 @@ hash).
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from worker.model.events import Reason
 
@@ -83,6 +84,7 @@ REFUSALS: Mapping[str, Refusal] = {
 """Name of a rule -> its words."""
 
 
+@lru_cache(1024)  # elements of one value are mostly refused alike
 def refuse(rule: str, **named: str | int) -> Refusal:
     """The refusal for breaking that rule, with what its detail names.
 

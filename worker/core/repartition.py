@@ -191,7 +191,8 @@ def oldest_piece(waiting: Sequence[Sequence[int]]) -> tuple[int, int]:
     """
     first_ms, index = min((times_ms[0], index) for index, times_ms in enumerate(waiting) if times_ms)
     others_ms = [times_ms[0] for other, times_ms in enumerate(waiting) if times_ms and other != index]
-    last_ms = min(others_ms, default=first_ms) + PIECE_MS
+    # Times of records are any 64-bit integers: the sum is bounded as they are.
+    last_ms = min(min(others_ms, default=first_ms) + PIECE_MS, GREATEST_RECORD_TIME_MS)
     times_ms = waiting[index]
     if not others_ms:
         return index, len(times_ms)

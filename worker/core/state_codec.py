@@ -147,9 +147,11 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         if h.current.first is not None:
             raise ValueError("the current session's first event is in the hot record")
         h.current.first = c.current_first
-        _check(h.current)
+        if not are_views(h.current.views):
+            raise ValueError(f"{len(h.current.views)} bytes of views")
     for session in c.older:
-        _check(session)
+        if session.first is None or not are_views(session.views):
+            raise ValueError("an older session without its first event, or with views that are none")
     return DeviceState(
         newest_ms=h.newest_ms,
         opened=h.opened,
@@ -164,14 +166,6 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
         armed=(close_at_ms, expire_at_ms),
         recent_ids=recent_ids,
     )
-
-
-def _check(session: Session) -> None:
-    """Raise ValueError for what no session is."""
-    if session.first is None:
-        raise ValueError("an older session has no first event")
-    if not are_views(session.views):
-        raise ValueError(f"{len(session.views)} bytes of views")
 
 
 def times_of(hot: bytes) -> tuple[int, int]:

@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Protocol
 from msgspec import Meta, Raw, Struct, structs
 
 NO_JSON = Raw(b"")
-"""Stands for an absent ``data`` or ``extra``; one object, so that encoders can omit it by identity."""
+"""Stands for an absent value, as no JSON text is empty. It is the only empty one, so that an encoder can omit
+it by its identity.
+"""
 
 OLDEST_TIMESTAMP_MS = 100_000_000_000
 """1e11. Below it a number of milliseconds is really one of seconds, or none (docs/input.md, Time)."""
