@@ -17,7 +17,7 @@ from itertools import chain
 from msgspec import DecodeError, json
 
 from worker.core.fast_path import FastPath
-from worker.core.json_elements import opening_brackets
+from worker.core.json_elements import brackets_outside_strings, opening_brackets
 from worker.model.events import NO_JSON, DecodedValue, Event
 from worker.model.rules import InputRules
 
@@ -53,12 +53,15 @@ class ManyValues:
         if max(map(len, batches)) > self._limits.max_events:
             return left
         unproven = self._fast_path.unproven(events, joined)
-        unknown = opening_brackets(joined) - 1 - len(batches) - len(events)
-        if not unproven:
-            flat = sum([event.data is not NO_JSON for event in events])
-            return [DecodedValue(batch) for batch in batches] if unknown == flat else left
-        if unknown != sum([bytes(event.data)[:1] == b"{" for event in events]):
+        if unproven:
+            objects = sum([bytes(event.data)[:1] == b"{" for event in events])
+        else:
+            objects = sum([event.data is not NO_JSON for event in events])
+        known = 1 + len(batches) + len(events) + objects
+        if opening_brackets(joined) != known and opening_brackets(brackets_outside_strings(joined)) != known:
             return left
+        if not unproven:
+            return [DecodedValue(batch) for batch in batches]
         decoded: list[DecodedValue | None] = []
         start = 0
         for batch in batches:
