@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.properties.raw_values import decoder, limits, values
 from tests.reference.json_text import depth, split
-from tests.reference.reading import Reader, Refusal
+from tests.reference.values import Reader, Refusal
 from worker.core import json_elements
 from worker.core.json_elements import nests_deeper, split_elements
 from worker.core.placeholders import NULL_WORDS, device_check, plain_word, user_check
