@@ -9,6 +9,7 @@ from tests.vectors.names import names
 from tests.vectors.outputs import outputs
 from tests.vectors.readings import readings
 from tests.vectors.states import states
+from tests.vectors.tables import tables
 
 MADE: Mapping[str, Callable[[], Vectors]] = {
     "characters": characters,
@@ -17,5 +18,6 @@ MADE: Mapping[str, Callable[[], Vectors]] = {
     "outputs": outputs,
     "readings": readings,
     "states": states,
+    "tables": tables,
 }
 """Name of a file, without its ending -> what makes its vectors."""

@@ -7,6 +7,7 @@
 
 pub mod decode;
 pub mod event_rules;
+pub mod given_tables;
 pub mod json_elements;
 pub mod json_scan;
 mod names;

@@ -10,10 +10,6 @@ use crate::timestamps::Times;
 /// The recursion of the parser is as deep as this at most.
 const MOST_LEVELS: usize = 1_000;
 
-/// The texts that an event must have, and the ids that it may have, in the order in which they are judged.
-pub const REQUIRED_TEXTS: [Field; 3] = [Field::Id, Field::Type, Field::DeviceId];
-pub const OPTIONAL_IDS: [Field; 3] = [Field::UserId, Field::SessionId, Field::ViewId];
-
 /// Of what is accepted and kept, by the names of the options.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -10,9 +10,9 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyString};
 use sessionizer_engine::decode::{Decoded, decode, refuse_too_large};
 use sessionizer_engine::event_rules::Piece;
-use sessionizer_engine::placeholders::{Compared, Comparison, Words};
-use sessionizer_engine::refusals::{Field, Refusal, Rule, Template};
-use sessionizer_engine::tables::{Limits, OPTIONAL_IDS, REQUIRED_TEXTS, Tables};
+use sessionizer_engine::given_tables::Given;
+use sessionizer_engine::refusals::Refusal;
+use sessionizer_engine::tables::{Limits, Tables};
 use sessionizer_engine::timestamps::Times;
 
 use crate::failures::caught;
@@ -57,92 +57,37 @@ struct ComparedAs {
     character: Option<char>,
 }
 
-impl TablesOfPython {
-    fn tables(&self) -> Result<Tables, String> {
-        let template = |name: &&str| {
-            let found = self.refusals.get(*name).ok_or_else(|| format!("no words for the rule {name}"))?;
-            Template::new(&found[0], &found[1])
-        };
-        let mut white_space: Vec<u32> = self.white_space.chars().map(u32::from).collect();
-        white_space.sort_unstable();
-        self.check_fields()?;
-        Tables {
-            limits: self.limits(),
-            times: Times { oldest: self.oldest_timestamp_ms, limit: self.timestamp_limit_ms },
-            templates: Rule::NAMES.iter().map(template).collect::<Result<_, _>>()?,
-            kinds: self.kinds.clone(),
-            aliases: self.aliases()?,
-            no_integer_field: field(&self.no_integer_field)?,
-            comparison: self.comparison(),
-            blocked_users: words(&self.blocked_user_words),
-            blocked_devices: words(&self.blocked_device_words),
-            null_words: words(&self.null_words),
-            blocked_forms: self.blocked_forms,
-            white_space,
-        }
-        .checked()
-    }
-
-    fn limits(&self) -> Limits {
-        Limits {
-            max_value_bytes: self.max_value_bytes,
-            max_events: self.max_events,
-            max_text_bytes: self.max_text_bytes,
-            max_object_bytes: self.max_object_bytes,
-            max_properties: self.max_properties,
-            max_depth: self.max_depth,
-            kept_of_too_large_bytes: self.kept_of_too_large_bytes,
+impl From<TablesOfPython> for Given {
+    fn from(found: TablesOfPython) -> Given {
+        Given {
+            limits: Limits {
+                max_value_bytes: found.max_value_bytes,
+                max_events: found.max_events,
+                max_text_bytes: found.max_text_bytes,
+                max_object_bytes: found.max_object_bytes,
+                max_properties: found.max_properties,
+                max_depth: found.max_depth,
+                kept_of_too_large_bytes: found.kept_of_too_large_bytes,
+            },
+            times: Times { oldest: found.oldest_timestamp_ms, limit: found.timestamp_limit_ms },
+            refusals: found.refusals,
+            kinds: found.kinds,
+            required_texts: found.required_texts,
+            optional_ids: found.optional_ids,
+            no_integer_field: found.no_integer_field,
+            aliases: found.aliases,
+            blocked_user_words: found.blocked_user_words,
+            blocked_device_words: found.blocked_device_words,
+            blocked_forms: found.blocked_forms,
+            null_words: found.null_words,
+            no_value_words: found.no_value_words,
+            white_space: found.white_space,
+            ascii_white_space: found.ascii_white_space,
+            around_words: found.around_words,
+            around_forms: found.around_forms,
+            as_compared: found.as_compared.into_iter().map(|each| (each.code, each.character)).collect(),
         }
     }
-
-    /// An engine that reads other texts and ids than the tables name is refused.
-    fn check_fields(&self) -> Result<(), String> {
-        for (known, names) in [(REQUIRED_TEXTS, &self.required_texts), (OPTIONAL_IDS, &self.optional_ids)] {
-            if known.map(Field::name)[..] != names[..] {
-                return Err(format!("the engine knows other fields than {}", names.join(", ")));
-            }
-        }
-        Ok(())
-    }
-
-    fn aliases(&self) -> Result<Vec<(Field, String)>, String> {
-        let mut aliases = Vec::new();
-        for known in REQUIRED_TEXTS {
-            aliases.extend(self.aliases.get(known.name()).map(|alias| (known, alias.clone())));
-        }
-        if aliases.len() == self.aliases.len() {
-            Ok(aliases)
-        } else {
-            Err("an alias of an unknown field".to_owned())
-        }
-    }
-
-    fn comparison(&self) -> Comparison {
-        let compared: Vec<Compared> = self
-            .as_compared
-            .iter()
-            .map(|each| Compared {
-                first: each.code,
-                last: each.code,
-                as_byte: each.character.and_then(|found| u8::try_from(found).ok()),
-            })
-            .collect();
-        Comparison::new(
-            &compared,
-            self.around_words.as_bytes(),
-            self.around_forms.as_bytes(),
-            self.ascii_white_space.as_bytes(),
-            self.no_value_words.iter().map(String::as_bytes),
-        )
-    }
-}
-
-fn field(name: &str) -> Result<Field, String> {
-    Field::by_name(name).ok_or_else(|| format!("the engine knows no field {name}"))
-}
-
-fn words(words: &[String]) -> Words {
-    Words::new(words.iter().map(String::as_bytes))
 }
 
 /// Reads values by the given tables. Holds no state but memory that is used again.
@@ -157,7 +102,7 @@ pub struct ValueReader {
 impl ValueReader {
     #[new]
     fn new(py: Python<'_>, tables: TablesOfPython) -> PyResult<Self> {
-        let tables = tables.tables().map_err(PyValueError::new_err)?;
+        let tables = Given::from(tables).tables().map_err(PyValueError::new_err)?;
         let reasons =
             tables.templates.iter().map(|each| PyString::intern(py, &each.reason).unbind()).collect();
         Ok(ValueReader { tables, decoded: Decoded::default(), reasons })
