@@ -8,7 +8,8 @@
 //! The order: structure; `id`, `type`, `device_id`, `timestamp`; `user_id`, `session_id`, `view_id`; `data`;
 //! `extra`.
 
-use crate::json_scan::{Cursor, Fault, Kind, Span, Str, Value, unescape};
+use crate::json_scan::{Cursor, Fault, Kind, Span, Str, Value};
+use crate::json_strings::unescape;
 use crate::names::Names;
 use crate::refusals::{Field, Refusal, Rule};
 use crate::tables::Tables;
@@ -137,12 +138,12 @@ impl EventRules<'_> {
     fn id_text(&mut self, value: &Value) -> Option<Text> {
         match value.kind {
             Kind::Integer => Some(Text { piece: Piece::Sent(value.span), plain: true }),
-            Kind::String if value.escaped => {
+            Kind::String if value.is_escaped() => {
                 let start = self.own.len();
                 unescape(value.inside().of(self.text), self.own);
                 Some(Text { piece: Piece::Own(Span::new(start, self.own.len())), plain: false })
             }
-            Kind::String => Some(Text { piece: Piece::Sent(value.inside()), plain: value.plain }),
+            Kind::String => Some(Text { piece: Piece::Sent(value.inside()), plain: value.is_plain() }),
             _ => None,
         }
     }
@@ -233,11 +234,11 @@ impl EventRules<'_> {
             Kind::Object => {}
             kind => return Err(Refusal::of_kind(Rule::DataKind, field, kind)),
         }
-        if !value.flat {
+        if value.is_nested() {
             return Err(Refusal::of(Rule::DataNested, field));
         }
         let mut count = value.names as usize;
-        if value.reserved || count > limits.max_properties {
+        if value.may_be_reserved() || count > limits.max_properties {
             count = self.distinct_names(&value)?;
         }
         if count > limits.max_properties {

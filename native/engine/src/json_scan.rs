@@ -4,6 +4,8 @@
 //! has to, asks before. Invariants: the time is linear in the bytes that are read, nothing is allocated, and the
 //! recursion is as deep as the caller allows.
 
+use crate::json_strings::{escaped_character, next_special};
+
 /// A part of a text, as places of its bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -61,31 +63,50 @@ pub struct Str {
 }
 
 /// A value with its bytes, from the first to the last.
+///
+/// It is small, so that it is handed over in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Value {
-    pub kind: Kind,
     pub span: Span,
-    /// Of a string.
-    pub escaped: bool,
-    /// Of a string: `Str::plain`.
-    pub plain: bool,
-    /// Of an object: whether it holds no other one and no array.
-    pub flat: bool,
     /// Of an object: its properties, repeated ones included.
     pub names: u32,
-    /// Of an object: whether a name begins with an underscore, or may when it is read.
-    pub reserved: bool,
+    pub kind: Kind,
+    facts: u8,
 }
 
+const ESCAPED: u8 = 1;
+const PLAIN: u8 = 2;
+const NESTED: u8 = 4;
+const RESERVED: u8 = 8;
+
 impl Value {
-    /// The value between a string's quotes.
+    /// What is between a string's quotes.
     pub fn inside(&self) -> Span {
         Span { start: self.span.start + 1, end: self.span.end - 1 }
     }
 
+    /// Of a string.
+    pub fn is_escaped(&self) -> bool {
+        self.facts & ESCAPED != 0
+    }
+
+    /// Of a string: `Str::plain`.
+    pub fn is_plain(&self) -> bool {
+        self.facts & PLAIN != 0
+    }
+
+    /// Of an object: whether it holds another one, or an array.
+    pub fn is_nested(&self) -> bool {
+        self.facts & NESTED != 0
+    }
+
+    /// Of an object: whether a name begins with an underscore, or may when it is read.
+    pub fn may_be_reserved(&self) -> bool {
+        self.facts & RESERVED != 0
+    }
+
     fn new(kind: Kind, start: usize, end: usize) -> Self {
-        let span = Span::new(start, end);
-        Value { kind, span, escaped: false, plain: false, flat: true, names: 0, reserved: false }
+        Value { span: Span::new(start, end), names: 0, kind, facts: 0 }
     }
 }
 
@@ -105,97 +126,6 @@ pub fn trimmed(text: &[u8], start: usize, end: usize) -> Span {
     Span::new(span.0, span.1)
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGHS: u64 = 0x80 * ONES;
-
-/// A word whose lowest byte with its highest bit set is where `word` has its first byte below `limit`.
-fn below(word: u64, limit: u8) -> u64 {
-    word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGHS
-}
-
-/// From `place` on: where the first quote, backslash or control character is, or the end; and whether all before
-/// it are bytes from 0x20 to 0x7e. Eight bytes at a time.
-#[inline]
-fn next_special(text: &[u8], mut place: usize) -> (usize, bool) {
-    let mut odd = 0;
-    while let Some(eight) = text[place..].first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let special = below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1) | below(word, 0x20);
-        let beyond = (word | word.wrapping_add(ONES)) & HIGHS;
-        if special != 0 {
-            let bit = special.trailing_zeros();
-            odd |= beyond & ((1 << bit) - 1);
-            return (place + (bit / 8) as usize, odd == 0);
-        }
-        odd |= beyond;
-        place += 8;
-    }
-    while let Some(&byte) = text.get(place) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        odd |= u64::from(byte >= 0x7f);
-        place += 1;
-    }
-    (place, odd == 0)
-}
-
-/// The four hexadecimal digits at `place`.
-fn hex(text: &[u8], place: usize) -> Result<u32, Fault> {
-    let mut code = 0;
-    for at in place..place + 4 {
-        let digit = text.get(at).ok_or(Fault::Invalid)?;
-        code = code * 16 + (*digit as char).to_digit(16).ok_or(Fault::Invalid)?;
-    }
-    Ok(code)
-}
-
-/// The character of the escape `\u` whose digits begin at `place`, and the place behind it.
-///
-/// Half of a surrogate pair is no character.
-fn escaped_character(text: &[u8], place: usize) -> Result<(char, usize), Fault> {
-    let first = hex(text, place)?;
-    if let Some(character) = char::from_u32(first) {
-        return Ok((character, place + 4));
-    }
-    for (at, expected) in [(place + 4, b'\\'), (place + 5, b'u')] {
-        if *text.get(at).ok_or(Fault::Invalid)? != expected {
-            return Err(Fault::Invalid);
-        }
-    }
-    let second = hex(text, place + 6)?;
-    if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
-        return Err(Fault::Invalid);
-    }
-    let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-    Ok((char::from_u32(code).ok_or(Fault::Invalid)?, place + 10))
-}
-
-/// Appends the text of a valid string, what is between its quotes, to `into`.
-pub fn unescape(string: &[u8], into: &mut Vec<u8>) {
-    let mut place = 0;
-    while let Some(found) = memchr::memchr(b'\\', &string[place..]) {
-        into.extend_from_slice(&string[place..place + found]);
-        place += found + 2;
-        into.push(match string[place - 1] {
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'u' => {
-                // A valid string has characters only.
-                let (character, behind) = escaped_character(string, place).unwrap_or(('?', string.len()));
-                into.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                place = behind;
-                continue;
-            }
-            itself => itself,
-        });
-    }
-    into.extend_from_slice(&string[place..]);
-}
-
 /// A place in a text, and what is read from there on.
 pub struct Cursor<'t> {
     text: &'t [u8],
@@ -208,13 +138,6 @@ impl<'t> Cursor<'t> {
     }
 
     #[inline]
-    pub fn skip_space(&mut self) {
-        while self.text.get(self.place).is_some_and(|&byte| is_space(byte)) {
-            self.place += 1;
-        }
-    }
-
-    #[inline]
     pub fn peek(&self) -> Result<u8, Fault> {
         self.text.get(self.place).copied().ok_or(Fault::Invalid)
     }
@@ -222,8 +145,13 @@ impl<'t> Cursor<'t> {
     /// The next byte behind white space, which stays to be read.
     #[inline]
     fn next_token(&mut self) -> Result<u8, Fault> {
-        self.skip_space();
-        self.peek()
+        loop {
+            let byte = self.peek()?;
+            if byte > b' ' || !is_space(byte) {
+                return Ok(byte);
+            }
+            self.place += 1;
+        }
     }
 
     /// The string at this place, which has its opening quote.
@@ -311,7 +239,7 @@ impl<'t> Cursor<'t> {
             b'"' => {
                 let string = self.string()?;
                 let mut value = Value::new(Kind::String, start, self.place);
-                (value.escaped, value.plain) = (string.escaped, string.plain);
+                value.facts = if string.plain { PLAIN } else { 0 } | if string.escaped { ESCAPED } else { 0 };
                 return Ok(value);
             }
             b'{' => return self.object(levels),
@@ -342,15 +270,18 @@ impl<'t> Cursor<'t> {
 
     fn object(&mut self, levels: usize) -> Result<Value, Fault> {
         let start = self.place;
-        let mut found = Value::new(Kind::Object, start, start);
         let text = self.text;
+        let (mut names, mut facts) = (0, 0);
         self.properties(levels, |name, value| {
-            found.names += 1;
-            found.reserved |= matches!(text[name.span.start as usize], b'_' | b'\\');
-            found.flat &= !matches!(value.kind, Kind::Object | Kind::Array);
+            names += 1;
+            if matches!(text[name.span.start as usize], b'_' | b'\\') {
+                facts |= RESERVED;
+            }
+            if matches!(value.kind, Kind::Object | Kind::Array) {
+                facts |= NESTED;
+            }
         })?;
-        found.span = Span::new(start, self.place);
-        Ok(found)
+        Ok(Value { span: Span::new(start, self.place), names, kind: Kind::Object, facts })
     }
 
     /// Reads the object at this place, and hands its properties over in their order.

@@ -10,6 +10,7 @@ pub mod event_rules;
 pub mod given_tables;
 pub mod json_elements;
 pub mod json_scan;
+mod json_strings;
 mod names;
 pub mod placeholders;
 pub mod refusals;

@@ -5,7 +5,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::json_scan::{Span, Str, unescape};
+use crate::json_scan::{Span, Str};
+use crate::json_strings::unescape;
 
 /// So few names are compared with each other, without a table.
 const FEW: usize = 12;
