@@ -6,6 +6,7 @@ import pytest
 
 from tests.builders import RawEvent, click
 from tests.core_step import enriched, remembered, step
+from worker.core.state_codec import decode_state, encode_cold, encode_hot
 from worker.model.rules import SessionRules
 
 
@@ -56,6 +57,39 @@ def test_a_session_that_becomes_the_newest_without_being_joined_is_not_changed_i
     copied = deepcopy(committed)
     step(click("d1", at="09:50:00", session="b"), click("d1", at="10:10:00"), states=committed)
     assert committed == copied
+
+
+def test_a_session_that_closes_and_becomes_the_newest_at_once_counts_what_was_published() -> None:
+    """A launch closes "a"; the session that it opens takes in the newest one, and so begins before "a"."""
+    rules = SessionRules(event_types={"launch": "start"})
+    states = step(
+        click("d1", at="10:49:00"),
+        click("d1", at="10:50:00"),
+        click("d1", at="10:47:00", session="a"),
+        click("d1", at="10:50:00", session="a"),
+        rules=rules,
+    ).states
+    result = step(click("d1", at="10:45:00", type="launch"), states=states, rules=rules)
+    current, closed = result.states["d1"].current, result.sessions[0]
+    assert current is not None
+    assert (current.id, current.closed) == (closed.session_id, closed.close_reason) == ("a", "superseded")
+    assert current.revision == closed.revision
+
+
+def test_a_merge_into_the_newest_session_is_written_whole() -> None:
+    """Two sessions that another user kept apart merge when the option is off; the newest keeps its number."""
+    apart = SessionRules(split_on_user_change=True)
+    states = step(
+        click("d1", at="10:00:00", user="ann"),
+        click("d1", at="10:20:00", user="ann"),
+        click("d1", at="10:10:00", user="bob"),
+        rules=apart,
+    ).states
+    states["d1"].cold_changed = False
+    assert len(states["d1"].older) == 1
+    state = step(click("d1", at="10:21:00"), click("d1", at="10:20:30"), states=states).states["d1"]
+    assert (state.older, state.cold_changed) == ((), True)
+    assert decode_state(encode_hot(state), encode_cold(state)).older == ()
 
 
 @pytest.mark.parametrize(
