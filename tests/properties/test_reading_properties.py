@@ -6,17 +6,28 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from testing.golden import golden_cases, input_bytes
 from tests.properties.raw_values import decoder, limits, values
 from tests.reference.json_text import depth, split
 from tests.reference.values import Reader, Refusal
 from worker.core import json_elements
+from worker.core.decode import Decoder
 from worker.core.json_elements import nests_deeper, split_elements
 from worker.core.placeholders import NULL_WORDS, device_check, plain_word, user_check
 from worker.model.events import NO_JSON, DecodedValue, Event
-from worker.model.rules import IdentityRules
+from worker.model.rules import IdentityRules, InputRules
 
-rules = IdentityRules()
-reader = Reader(limits, user_check(rules), device_check(rules), lambda text: plain_word(text) in NULL_WORDS)
+
+def reader_of(input_rules: InputRules) -> Reader:
+    rules = IdentityRules()
+    return Reader(
+        input_rules, user_check(rules), device_check(rules), lambda text: plain_word(text) in NULL_WORDS
+    )
+
+
+reader = reader_of(limits)
+MOST_BYTES = 20_000
+"""The reference reads byte by byte, and recurses into what nests."""
 
 BRACKETS = [
     "[",
@@ -78,6 +89,18 @@ def test_a_value_has_the_outcomes_of_the_reference(value: bytes) -> None:
         ([], []),
         expected,
     ]
+
+
+@pytest.mark.parametrize("kind", ["element", "tail", "value"])
+def test_each_golden_case_has_the_outcomes_of_the_reference(kind: str) -> None:
+    for name, case in golden_cases(kind).items():
+        text = input_bytes(case)
+        if text is None or len(text) > MOST_BYTES:
+            continue
+        value = {"element": b"[%b,1]", "tail": b"[1,%b", "value": b"%b"}[kind] % text
+        input_rules = InputRules(**case.get("limits", {}))
+        found = outcomes(Decoder(input_rules, IdentityRules()).decode(value))
+        assert found == reader_of(input_rules).read(value), name
 
 
 @settings(max_examples=1000)
