@@ -2,6 +2,7 @@
 
 import pytest
 
+from worker.core.partitioner import Partitioning
 from worker.core.state_codec import (
     TimerKind,
     device_of_timer,
@@ -12,7 +13,11 @@ from worker.core.state_codec import (
     timer_key,
     whole_range,
 )
-from worker.model.state import DeviceState
+from worker.engine.protocol import EngineOptions
+from worker.engine.readable import ReadableEngine
+from worker.errors import StateCorrupted
+from worker.model.rules import Rules
+from worker.model.state import DeviceState, Meta
 
 KINDS: list[TimerKind] = ["close", "expire"]
 
@@ -25,6 +30,21 @@ def test_a_key_says_its_kind_time_and_device(kind: TimerKind, at_ms: int, device
 
     assert (kind_of_timer(key), device_of_timer(key)) == (kind, device)
     assert int.from_bytes(key[2:10], "big") == at_ms
+
+
+@pytest.mark.parametrize(
+    "key", [b"", b"m", b"tc", b"tx" + bytes(8) + b"d1", b"tc" + bytes(7), b"tf" + bytes(8) + b"\xff"]
+)
+def test_a_key_of_no_timer_shows_that_the_store_is_unusable(key: bytes) -> None:
+    with pytest.raises(ValueError):
+        device_of_timer(key)
+    partitioning = Partitioning(partitions=1)
+    engine = ReadableEngine(
+        EngineOptions(partition=0, rules=Rules(), partitioning=partitioning, output_partitions={})
+    )
+    engine.begin(Meta(schema=2, incarnation="", raw_topic="raw", next_offsets={}))
+    with pytest.raises(StateCorrupted, match="a timer's key does not decode"):
+        engine.due([timer_key("close", 1, b"d1"), key])
 
 
 def test_the_bytes_of_a_key_stay_for_stores_outlive_releases() -> None:

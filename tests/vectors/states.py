@@ -12,6 +12,7 @@ from worker.core.state_codec import (
     TimerKind,
     cold_key,
     decode_state,
+    device_of_timer,
     due_range,
     encode_cold,
     encode_hot,
@@ -65,6 +66,7 @@ def states() -> Vectors:
             for at_ms in (1, 258, 1_772_445_600_000, GREATEST_STORED)
             for device in ("d1", "gerät")
         ],
+        "no_timer": [{"key": key} for key in _no_timers()],
         "moved_timers": [_moved(*case) for case in MOVES],
         "meta": [_meta(meta) for meta in METAS],
     }
@@ -294,6 +296,15 @@ MOVES: Sequence[tuple[tuple[int, int], tuple[int, int] | None, bool]] = (
     ((0, 9), (0, 12), False),
 )
 """The times that the store has, those of the state (None: the device has expired), whether a timer fired."""
+
+
+def _no_timers() -> Iterator[str]:
+    """Keys that are refused."""
+    for key in ("", "6d", "7463", f"7478{'00' * 8}6431", f"7463{'00' * 7}", f"7466{'00' * 8}ff"):
+        try:
+            device_of_timer(bytes.fromhex(key))
+        except ValueError:
+            yield key
 
 
 def _moved(armed: tuple[int, int], times: tuple[int, int] | None, fired: bool) -> Vector:

@@ -217,8 +217,11 @@ def kind_of_timer(key: bytes) -> TimerKind:
 
 
 def device_of_timer(key: bytes) -> str:
-    """The device whose timer has that key."""
-    return key[2 + _TIME_BYTES :].decode()
+    """The device whose timer has that key. Raises ValueError for the key of no timer."""
+    device_id = key[2 + _TIME_BYTES :].decode()
+    if len(key) < 2 + _TIME_BYTES or key[:2] not in _TIMER_PREFIXES.values():
+        raise ValueError(f"{key.hex()} is the key of no timer")
+    return device_id
 
 
 def restored_timers(

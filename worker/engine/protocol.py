@@ -120,7 +120,10 @@ class Engine(Protocol):
         ...
 
     def due(self, fired: Sequence[bytes]) -> Sequence[str]:
-        """Take the keys of timers that have fired; the devices of them whose states ``run_timers`` needs."""
+        """Take the keys of timers that have fired; the devices of them whose states ``run_timers`` needs.
+
+        Raises StateCorrupted for keys of no timer.
+        """
         ...
 
     def run_timers(self, found: Sequence[StoredDevice | None], now_ms: int) -> None:

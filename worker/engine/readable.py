@@ -20,6 +20,7 @@ from worker.engine.draft import Draft
 from worker.engine.input_stage import InputBatch, InputStage
 from worker.engine.output_partitions import OutputPartitions
 from worker.engine.protocol import Counters, Drafted, EngineOptions, Reading, StoredDevice
+from worker.errors import StateCorrupted
 from worker.model.output_records import Outgoing
 from worker.model.records import Records
 from worker.model.state import DeviceState, Meta
@@ -72,7 +73,10 @@ class ReadableEngine:
 
     def due(self, fired: Sequence[bytes]) -> Sequence[str]:
         """Take the keys of timers that have fired."""
-        device_ids = list(dict.fromkeys(map(device_of_timer, fired)))
+        try:
+            device_ids = list(dict.fromkeys(map(device_of_timer, fired)))
+        except ValueError as error:
+            raise StateCorrupted(f"a timer's key does not decode: {error}") from error
         known, unknown = self._devices.known(device_ids, self._open().states)
         self._due = _Due(fired, device_ids, known, unknown)
         return unknown
