@@ -12,6 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from tests.engines import twin
 from tests.simulation.changelog import FakeChangelog
 from tests.simulation.client import Client, FakeClock, KilledError
 from tests.simulation.group import Group
@@ -42,7 +43,7 @@ _MAX_STORE_AGE_S = 3.5 * 86_400
 
 
 def readable_engine(options: EngineOptions) -> Engine:
-    """The worker's own, with a decoder for all of them."""
+    """The readable one alone, whose insides a mutant may change."""
     return ReadableEngine(options, DECODER)
 
 
@@ -50,7 +51,7 @@ class Parts(Struct, frozen=True):
     """What workers are made of: the task, its engine, and the ports that a mutant may replace."""
 
     task: type[PartitionTask] = PartitionTask
-    engine: Callable[[EngineOptions], Engine] = readable_engine
+    engine: Callable[[EngineOptions], Engine] = twin
     transaction: type[FakeTransaction] = FakeTransaction
     source: type[FakeSource] = FakeSource
     changelog: type[FakeChangelog] = FakeChangelog

@@ -93,9 +93,9 @@ class _SuspiciousInputStage(InputStage):
         super().__init__(options, decoder)
         self._other = structs.replace(options.partitioning, partitioner="crc32")
 
-    def process(self, records: Records, start: int, end: int) -> InputBatch:
+    def process(self, records: Records, start: int, end: int, most_keys: int = 0) -> InputBatch:
         if records.topic != REPARTITION_TOPIC:
-            return super().process(records, start, end)
+            return super().process(records, start, end, most_keys)
         other = self._other
         listed = cast("Sequence[RecordWithHeaders]", records.between(start, end))
         decoded = decode_records([arrived(record) for record in listed], DECODER)

@@ -6,9 +6,13 @@ import pytest
 from msgspec import json
 
 from testing.golden import Case, golden_cases, input_bytes, repeated
+from tests.builders import Record
+from tests.driven_engine import DrivenEngine
+from tests.engines import twin
 from worker.core.decode import Decoder
+from worker.core.partitioner import Partitioning
 from worker.model.events import DecodedValue, Event, Rejection
-from worker.model.rules import IdentityRules, InputRules
+from worker.model.rules import IdentityRules, InputRules, Rules
 
 PLACES = {"alone": (0, 0), "first": (0, 2), "middle": (1, 1), "last": (2, 0)}
 BROKEN = {"malformed_json", "not_utf8", "too_deep"}
@@ -135,3 +139,17 @@ def test_a_value_has_its_outcome(case: Case) -> None:
     for rejection, wanted in zip(decoded.rejections, expected, strict=True):
         if "payload" in wanted:
             assert rejection.payload == wanted["payload"].encode()
+
+
+def test_two_engines_make_the_same_of_every_case() -> None:
+    by_limits: dict[str, list[bytes | None]] = {}
+    for kind in ("element", "tail", "value"):
+        for case in golden_cases(kind).values():
+            given = input_bytes(case)
+            value = given if kind == "value" else b"[%b" % (given or b"") + b"]" * (kind == "element")
+            by_limits.setdefault(json.encode(case.get("limits", {})).decode(), []).append(value)
+    for limits, values in by_limits.items():
+        rules = Rules(input=InputRules(**json.decode(limits)))
+        driven = DrivenEngine(twin, rules, Partitioning(partitions=4))
+        driven.take([Record("events.raw", 0, number, -1, None, value) for number, value in enumerate(values)])
+        assert driven.commit().counters.records == len(values)

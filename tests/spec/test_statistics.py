@@ -70,20 +70,21 @@ def test_a_share_of_the_values_is_not_above_the_percentile() -> None:
     assert percentile([float(n) for n in range(100)], 0.99) == 99.0
 
 
-def test_a_delay_begins_at_the_first_record_with_a_timestamp() -> None:
+def test_a_delay_begins_at_the_earliest_record_with_a_timestamp() -> None:
     draft = Draft(META)
     assert draft.counters.received_ms is None
-    for timestamp_ms in (-1, 1_780_000_000_500, 1_780_000_000_300, 1_780_000_000_400):
-        draft.note_received(timestamp_ms)
+    draft.note_received([-1])
+    assert draft.counters.received_ms is None
+    draft.note_received([1_780_000_000_500, -1, 1_780_000_000_300])
+    draft.note_received([1_780_000_000_400])
     assert draft.counters.received_ms == 1_780_000_000_300
 
 
 def test_a_record_time_that_cannot_be_one_in_milliseconds_is_no_beginning_of_a_delay() -> None:
     draft = Draft(META)
-    for timestamp_ms in RECORD_TIMES_MS:
-        draft.note_received(timestamp_ms)
+    draft.note_received(RECORD_TIMES_MS)
     assert draft.counters.received_ms == OLDEST_TIMESTAMP_MS
     for timestamp_ms in (-(2**63), 0, 1_780_000_000, 10**14, 2**63 - 1):
         fresh = Draft(META)
-        fresh.note_received(timestamp_ms)
+        fresh.note_received([timestamp_ms])
         assert fresh.counters.received_ms is None

@@ -46,6 +46,7 @@ class Draft:
         self._all: dict[Role, list[OutputRecord]] = {}
         self._last_of_key: dict[Role, dict[bytes | None, OutputRecord]] = {}
         self._expired_armed: dict[str, tuple[int, int]] = {}
+        self._recent_ids_bytes = 0  # of the states
 
     def outputs(self, role: Role) -> Sequence[OutputRecord]:
         """The records for the output topic of that role, in order."""
@@ -87,13 +88,12 @@ class Draft:
         for role, outputs in encoded.items():
             self.add_outputs(role, outputs)
 
-    def note_received(self, timestamp_ms: int) -> None:
-        """Note when a record was received, where its timestamp can be one in ms."""
+    def note_received(self, timestamps_ms: Iterable[int]) -> None:
+        """Note when the earliest of some records was received, by those timestamps that can be in ms."""
+        possible = [each for each in timestamps_ms if OLDEST_TIMESTAMP_MS <= each < TIMESTAMP_LIMIT_MS]
         known_ms = self.counters.received_ms
-        if OLDEST_TIMESTAMP_MS <= timestamp_ms < TIMESTAMP_LIMIT_MS and (
-            known_ms is None or timestamp_ms < known_ms
-        ):
-            self.counters.received_ms = timestamp_ms
+        if possible and (known_ms is None or min(possible) < known_ms):
+            self.counters.received_ms = min(possible)
 
     def add_repartitioned(self, records: Iterable[RepartitionedRecord]) -> None:
         """Add records that belong to other partitions."""
@@ -118,10 +118,15 @@ class Draft:
                 self.add_outputs("identities", [(device_id.encode(), None, None)])
 
     def _add_states(self, states: Mapping[str, DeviceState]) -> None:
-        """Recent ids are written with any change of their device, once a draft."""
-        known = self.states
-        self.counters.output_bytes += sum([len(states[new].recent_ids) for new in states if new not in known])
-        known.update(states)
+        """Recent ids are written with any change of their device, once a draft, as they are at its end."""
+        drafted = self.states
+        added_bytes = sum([len(state.recent_ids) for state in states.values()])
+        if added_bytes or self._recent_ids_bytes:
+            known = [before for device_id in states if (before := drafted.get(device_id)) is not None]
+            added_bytes -= sum([len(before.recent_ids) for before in known])
+            self._recent_ids_bytes += added_bytes
+            self.counters.output_bytes += added_bytes
+        drafted.update(states)
 
     def meta(self, next_offsets: Mapping[str, int]) -> Meta:
         """The meta record that is committed with it."""

@@ -44,8 +44,11 @@ class InputStage:
         self._decoder = decoder
         self._keys = MisplacedKeys(options.partition, options.partitioning)
 
-    def process(self, records: Records, start: int, end: int) -> InputBatch:
-        """Decode and divide the records from place ``start`` on and before ``end``. Never raises on input."""
+    def process(self, records: Records, start: int, end: int, most_keys: int = ENOUGH_KEYS) -> InputBatch:
+        """Decode and divide the records from place ``start`` on and before ``end``. Never raises on input.
+
+        At most ``most_keys`` misplaced keys are counted.
+        """
         listed = records.between(start, end)
         if records.topic == self._repartition_topic:
             originals = [arrived(record) for record in cast("Sequence[RecordWithHeaders]", listed)]
@@ -60,7 +63,7 @@ class InputStage:
         misplaced = misplaced_devices(decoded.device_ids, self._partition, self._partition_of)
         if not misplaced:
             return InputBatch(decoded)
-        counted = self._keys.count(decoded, misplaced)
+        counted = self._keys.count(decoded, misplaced, most_keys)
         divided = divide(decoded, misplaced, self._partition_of, self._decoder.elements)
         return InputBatch(*divided, *counted)
 
@@ -93,13 +96,15 @@ class MisplacedKeys:
             repartitions=False,
         )
 
-    def count(self, decoded: DecodedRecords, misplaced: frozenset[str]) -> tuple[int, int]:
+    def count(
+        self, decoded: DecodedRecords, misplaced: frozenset[str], most: int = ENOUGH_KEYS
+    ) -> tuple[int, int]:
         """How many keyed records have a misplaced first device, and how many of them the other explains.
 
-        No more than ``ENOUGH_KEYS`` are looked at.
+        No more than ``most`` are counted.
         """
         counted = explained = 0
-        if self._other.partitions < 2:
+        if self._other.partitions < 2 or most <= 0:
             return 0, 0
         for record, value in zip(decoded.records, decoded.values, strict=True):
             if record.key is None or not value.events:
@@ -108,6 +113,6 @@ class MisplacedKeys:
             if device_id in misplaced and record.key == device_id.encode():
                 counted += 1
                 explained += self._other.partition_of(device_id) == self._partition
-                if counted == ENOUGH_KEYS:
+                if counted == most:
                     break
         return counted, explained

@@ -57,9 +57,9 @@ class Counters(Struct, kw_only=True):
     ``events`` are those that were enriched, refused, dropped or sent to other partitions
     (``events_repartitioned``). ``output_bytes``: of outputs that are no upserts, of what is sent to other
     partitions, and of devices' recent ids. ``timers`` have fired. ``without_session``: enriched events in no
-    session, by type. ``devices_identified``: devices that had no user before. ``received_ms``: when the first
-    of its records was received. ``misplaced_keys``: records whose key is a device of another partition, of
-    each step at most ``ENOUGH_KEYS``; ``explained_keys`` of them lie where the other partitioner puts them.
+    session, by type. ``devices_identified``: devices that had no user before. ``received_ms``: when the
+    earliest of its records was received. ``misplaced_keys``: records whose key is a device of another
+    partition, at most ``ENOUGH_KEYS``; ``explained_keys`` of them lie where the other partitioner puts them.
     """
 
     records: int = 0

@@ -19,7 +19,7 @@ from worker.engine.device_cache import DeviceCache, stored_states
 from worker.engine.draft import Draft
 from worker.engine.input_stage import InputBatch, InputStage
 from worker.engine.output_partitions import OutputPartitions
-from worker.engine.protocol import Counters, Drafted, EngineOptions, Reading, StoredDevice
+from worker.engine.protocol import ENOUGH_KEYS, Counters, Drafted, EngineOptions, Reading, StoredDevice
 from worker.errors import StateCorrupted
 from worker.model.output_records import Outgoing
 from worker.model.records import Records
@@ -96,8 +96,9 @@ class ReadableEngine:
     def read(self, records: Records, start: int, most_bytes: int) -> Reading:
         """Decode some records, and look up what is remembered of their devices."""
         end = records.end_of(start, most_bytes)
-        batch = self._input_stage.process(records, start, end)
-        known, unknown = self._devices.known(batch.decoded.device_ids, self._open().states)
+        draft = self._open()
+        batch = self._input_stage.process(records, start, end, ENOUGH_KEYS - draft.counters.misplaced_keys)
+        known, unknown = self._devices.known(batch.decoded.device_ids, draft.states)
         self._read = _Read(end - start, batch, known, unknown)
         last_offset = records.last_offset if end == len(records) else records.between(end - 1, end)[0].offset
         return Reading(unknown, end, last_offset + 1)
@@ -113,7 +114,8 @@ class ReadableEngine:
         draft.add_repartitioned(batch.to_repartition)
         draft.counters.misplaced_keys += batch.misplaced_keys
         draft.counters.explained_keys += batch.explained_keys
-        draft.note_received(batch.decoded.records[0].timestamp)  # where repartitioned: as first received
+        # Where they were repartitioned: as they were first received.
+        draft.note_received([record.timestamp for record in batch.decoded.records])
 
     # --- the transaction ---
 
