@@ -86,7 +86,7 @@ def test_an_event_is_its_own_users_until_newer_links_have_pushed_its_time_out(
     assert user_at(timeline, t_ms) == (user_id if t_ms >= timeline.since_ms else None)
 
 
-@given(many_sightings, st.integers(1, 60), many_users | st.none(), st.integers(MAX_LINKS, 12))
+@given(many_sightings, st.integers(1, 60), many_users | st.none(), st.integers(MAX_LINKS + 1, 12))
 def test_what_lies_before_the_links_that_are_kept_is_nobodys_and_nothing_there_changes_the_timeline(
     sightings: list[Sighting], before_ms: int, user_id: str | None, logins: int
 ) -> None:

@@ -189,6 +189,20 @@ def test_a_poll_ends_when_it_has_brought_enough() -> None:
     assert offsets == list(range(50))
 
 
+def test_polls_end_while_a_huge_value_is_skipped_so_that_heartbeats_go_on() -> None:
+    budget = ReadBudget(most_value_bytes=MIB)
+    records = reading(batch_of([b"a", b"b" * 64 * MIB, b"c"], ZSTD), budget)
+    values: list[bytes | None] = []
+    polls, was_all = 0, False
+    while not was_all:
+        budget.begin_poll(MIB)
+        taken, was_all = records.next_records(10**9)
+        values += [record.value for record in taken]
+        polls += 1
+    assert values == [b"a", b"b" * KEPT_OF_TOO_LARGE_BYTES, b"c"]
+    assert polls >= 8
+
+
 def test_half_unpacked_batches_wait_for_one_another_and_all_of_them_are_read() -> None:
     budget = ReadBudget(unfinished_bytes=12 * MIB)
     answer = batch_of([b"a" * 100_000] * 50, ZSTD)  # its window is 5 MB

@@ -9,7 +9,7 @@ than a piece, and whose value is over the limit, only the beginning is ever held
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 from aiokafka.errors import CorruptRecordException
@@ -22,6 +22,7 @@ from worker.model.events import CutValue
 from worker.model.repartition import Headers
 
 PIECE_BYTES = 1024 * 1024
+_SKIPPED_AT_ONCE_BYTES = 8 * PIECE_BYTES  # some 30 ms of decompression and hash, in which nothing else runs
 _READ_BYTES = 256 * 1024
 _LOG_OVERHEAD_BYTES = 12
 _MAGIC_AT, _ATTRIBUTES_AT, _COUNT_AT, _HEADER_BYTES = 16, 22, 57, 61
@@ -43,7 +44,10 @@ class Record(Struct, frozen=True):
 
 
 class Piece(Struct, frozen=True):
-    """Some records of a batch, in order. ``is_last`` of the batch."""
+    """Some records of a batch, in order. ``is_last`` of the batch.
+
+    Without records it is a part of a large record that was skipped: whoever has other work does it now.
+    """
 
     records: Iterable[Any]
     size_bytes: int
@@ -138,9 +142,8 @@ class CompressedBatch:
             if record_bytes <= max(PIECE_BYTES, most_value_bytes) + KEPT_OF_TOO_LARGE_BYTES:
                 yield self._piece(reader.read(record_bytes), 1, is_last=not left)
             else:
-                yield Piece(
-                    (self._large_record(reader, record_bytes, most_value_bytes),), record_bytes, not left
-                )
+                record = yield from self._large_record(reader, record_bytes, most_value_bytes)
+                yield Piece((record,), 0, not left)
         if reader.fill(1):
             raise DamagedBatchError("something follows the batch's last record")
 
@@ -157,7 +160,9 @@ class CompressedBatch:
         batch = b"".join([header, records])
         return Piece(DefaultRecordBatch(batch), len(records), is_last, batch)
 
-    def _large_record(self, reader: "_Reader", record_bytes: int, most_value_bytes: int) -> Record:
+    def _large_record(
+        self, reader: "_Reader", record_bytes: int, most_value_bytes: int
+    ) -> Generator[Piece, None, Record]:
         """The next record, without what nobody can use of it.
 
         That is all headers, the end of a value over the limit, and a key larger than what is kept of such a
@@ -172,7 +177,7 @@ class CompressedBatch:
         if 0 <= key_bytes <= KEPT_OF_TOO_LARGE_BYTES:
             key = reader.read(key_bytes)
         else:
-            reader.skip(max(0, key_bytes))
+            yield from reader.skip(max(0, key_bytes))
         value_bytes = reader.varint()
         if reader.position + max(0, value_bytes) > end:
             raise DamagedBatchError("a record's value is longer than the record")
@@ -180,11 +185,11 @@ class CompressedBatch:
         if value_bytes > max(most_value_bytes, KEPT_OF_TOO_LARGE_BYTES):
             beginning = reader.read(KEPT_OF_TOO_LARGE_BYTES)
             digest = hashlib.sha256(beginning)
-            reader.skip(value_bytes - len(beginning), digest)
+            yield from reader.skip(value_bytes - len(beginning), digest)
             value = CutValue.of(beginning, value_bytes, digest.hexdigest())
         elif value_bytes >= 0:
             value = reader.read(value_bytes)
-        reader.skip(end - reader.position)
+        yield from reader.skip(end - reader.position)
         header = self._header
         own_time = header.first_timestamp + timestamp_delta
         timestamp = header.max_timestamp if header.timestamp_type else own_time
@@ -217,15 +222,20 @@ class _Reader:
         self.position += size_bytes
         return taken
 
-    def skip(self, size_bytes: int, digest: Any = None) -> None:
-        """Read so many bytes, add them to ``digest``, keep none."""
+    def skip(self, size_bytes: int, digest: Any = None) -> Iterator[Piece]:
+        """Read so many bytes, add them to ``digest``, keep none; tell of it from time to time."""
         if size_bytes < 0:
             raise DamagedBatchError("a record is longer than it says")
+        untold = 0
         while size_bytes:
             part = self.read(min(size_bytes, _READ_BYTES))
             size_bytes -= len(part)
+            untold += len(part)
             if digest is not None:
                 digest.update(part)
+            if untold >= _SKIPPED_AT_ONCE_BYTES:
+                yield Piece((), untold, is_last=False)
+                untold = 0
 
     def varint(self) -> int:
         """The next number, zigzag."""

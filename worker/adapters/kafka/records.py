@@ -106,7 +106,7 @@ class FetchedRecords(PiecewiseRecords):
         return self.next_piece()
 
     def read_pieces(self) -> Iterator[list[FetchedRecord]]:
-        """The records in pieces; an empty one where the next batch waits for memory."""
+        """The records in pieces; an empty one where the next batch waits for memory, or a poll shall end."""
         batches = self.batches
         while batches.has_next():
             batch = batches.next_batch()
@@ -136,7 +136,10 @@ class FetchedRecords(PiecewiseRecords):
         while not budget.admit(self, stream.held_bytes + 2 * PIECE_BYTES):
             yield []
         for piece in batch.pieces(stream, budget.most_value_bytes):
-            if records := self._records_of(piece.records, piece.batch):
+            if not piece.records:  # a poll ends here, so that heartbeats go on
+                budget.count(0, piece.size_bytes)
+                yield []
+            elif records := self._records_of(piece.records, piece.batch):
                 self.next_fetch_offset = batch.next_offset if piece.is_last else records[-1].offset + 1
                 budget.count(len(records), piece.size_bytes)
                 if piece.is_last:

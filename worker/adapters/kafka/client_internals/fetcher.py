@@ -83,7 +83,7 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
 
     @abstractmethod
     def read_pieces(self) -> Iterator[list[Any]]:
-        """The records in pieces; an empty one where there is no memory for the next. Called once."""
+        """The records in pieces; an empty one where the poll is to end without one. Called once."""
 
     @abstractmethod
     def next_records(self, most_records: int) -> tuple[list[Any], bool]:
