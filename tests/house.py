@@ -87,7 +87,7 @@ LIBRARIES: dict[str, set[str]] = {
         *("assembly", "model", "core", "engine", "ports", "config", "telemetry", "library_log", "adapters"),
         *("task", "demo", "replay", "collect", "collector", "live", "native"),
     },
-    "sessionizer_native": {"native"},
+    "sessionizer_native": {"native", "adapters"},
     "httptools": {"adapters"},
     "prometheus_client": {"collector"},
     "uvloop": {"collector"},

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,11 @@ from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
 from tests.contract.place import Place
 from tests.contract.raw_topic import Raw
+from tests.native_parts import Reader
+from worker.adapters.kafka.records import FetchedRecords
+
+if TYPE_CHECKING:
+    from sessionizer_native import BatchWriter
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +58,21 @@ def network(proxied_broker: tuple[LocalBroker, int], topic_prefix: str) -> BadNe
 
 
 @pytest.fixture
-def raw(kafka: Kafka, topic_prefix: str) -> Raw:
+def records() -> Reader:
+    """What makes records of what is fetched; where both ways are tried, a file has its own."""
+    return FetchedRecords
+
+
+@pytest.fixture
+def batch_writer() -> "type[BatchWriter] | None":
+    """What puts batches together; the same."""
+    return None
+
+
+@pytest.fixture
+def raw(kafka: Kafka, topic_prefix: str, records: Reader) -> Raw:
     """An empty raw topic of one partition."""
-    raw = Raw(kafka.bootstrap_servers, topic_prefix)
+    raw = Raw(kafka.bootstrap_servers, topic_prefix, records=records)
     asyncio.run(make_topics(raw.servers, raw.topic))
     return raw
 
@@ -68,8 +86,8 @@ def raw_of_two(kafka: Kafka, topic_prefix: str) -> Raw:
 
 
 @pytest.fixture
-def place(kafka: Kafka, topic_prefix: str) -> Place:
+def place(kafka: Kafka, topic_prefix: str, batch_writer: "type[BatchWriter] | None") -> Place:
     """The topics of one test."""
-    place = Place(kafka.bootstrap_servers, topic_prefix)
+    place = Place(kafka.bootstrap_servers, topic_prefix, batch_writer)
     asyncio.run(place.make_topics())
     return place

@@ -6,10 +6,14 @@ Makes and watches; asserts nothing.
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from testing.wait import eventually
 from tests.contract.cluster import committed_offset, is_settled, make_topics, visible
 from worker.adapters.kafka.transaction import KafkaTransaction, ProducerOptions
+
+if TYPE_CHECKING:
+    from sessionizer_native import BatchWriter
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Place:
 
     servers: str
     prefix: str
+    batch_writer: "type[BatchWriter] | None" = None
 
     @property
     def outputs(self) -> str:
@@ -52,7 +57,7 @@ class Place:
         self, name: str = "0", **options: int
     ) -> contextlib.AbstractAsyncContextManager[KafkaTransaction]:
         """That of a worker in this group."""
-        return transaction_of(self.servers, self.group, name, **options)
+        return transaction_of(self.servers, self.group, name, self.batch_writer, **options)
 
     async def all_visible(self) -> tuple[list[bytes | None], list[bytes | None], int | None]:
         """What everybody sees: values of outputs and changelog, and the group's offset in the raw topic."""
@@ -77,7 +82,11 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def transaction_of(
-    servers: str, group: str, name: str = "0", **options: int
+    servers: str,
+    group: str,
+    name: str = "0",
+    batch_writer: "type[BatchWriter] | None" = None,
+    **options: int,
 ) -> AsyncIterator[KafkaTransaction]:
     """A transactional producer of partition 0, not fenced; discarded at the end. One ``name``, one id."""
     transaction = KafkaTransaction(
@@ -85,7 +94,11 @@ async def transaction_of(
         transactional_id=f"{group}/{name}",
         group_id=group,
         partition=0,
-        options=ProducerOptions(compression="none", **{"transaction_timeout_ms": 20_000, **options}),
+        options=ProducerOptions(
+            compression="none",
+            batch_writer=batch_writer,
+            **{"transaction_timeout_ms": 20_000, **options},
+        ),
     )
     try:
         yield transaction

@@ -8,9 +8,11 @@ from itertools import count
 from testing.wait import eventually
 from tests.contract.cluster import reader, write, write_in_transaction
 from tests.contract.place import transaction_of
+from tests.native_parts import Reader
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.membership import GroupMember
 from worker.adapters.kafka.poller import FetchLimits
+from worker.adapters.kafka.records import FetchedRecords, use_fetched_records
 from worker.adapters.kafka.source import InputTopics, KafkaSource, StartFrom
 from worker.adapters.system_clock import SystemClock
 from worker.model.events import InputRecord
@@ -29,7 +31,9 @@ class Raw:
         *,
         repartitioned: bool = False,
         most_value_bytes: int = 8 * 1024 * 1024,
+        records: Reader = FetchedRecords,
     ) -> None:
+        self._records = records
         self._most_value_bytes = most_value_bytes
         self._request_timeout_ms = request_timeout_ms
         self.servers = servers
@@ -76,6 +80,7 @@ class Raw:
         session_timeout_ms: int = 6_000,
     ) -> ConsumerGroup:
         """A member of the group, not yet started."""
+        use_fetched_records(self._records)
         return ConsumerGroup(
             client={
                 "bootstrap_servers": self.servers,

@@ -105,7 +105,8 @@ PARTS = [
     Part(
         "consumer.fetcher:PartitionRecords",
         "_tp _records _value_deserializer _check_crcs _isolation_level _records_iterator _unpack_records "
-        "_aborted_producers _consume_aborted_up_to _contains_abort_marker next_fetch_offset",
+        "_aborted_transactions _aborted_producers "
+        "_consume_aborted_up_to _contains_abort_marker next_fetch_offset",
         "94aa0da0dbec",
     ),
     Part("record.memory_records:MemoryRecords", "size_in_bytes has_next next_batch", COMPILED),
@@ -124,7 +125,9 @@ PARTS = [
     Part("producer.producer:AIOKafkaProducer.stop", "_closed _sender", "43ef97147111"),
     Part("producer.producer:AIOKafkaProducer.send_batch", "", "bf42b0f0c5c0"),
     Part(
-        "producer.message_accumulator:BatchBuilder", "_builder _relative_offset record_count", "8050802ca751"
+        "producer.message_accumulator:BatchBuilder",
+        "_builder _relative_offset record_count size close closed _set_producer_state _build",
+        "8050802ca751",
     ),
     Part("producer.message_accumulator:MessageBatch", "_drain_waiter", "36a7b1dac89d"),
     Part("producer.message_accumulator:MessageAccumulator", "_batches", "562530971ca9"),
@@ -132,6 +135,7 @@ PARTS = [
     Part("producer.sender:BaseHandler", "", "41fc76293ab9"),
     Part("producer.transaction_manager:TransactionManager", "_transaction_waiter", "d0932794d69a"),
     Part("record.default_records:DefaultRecordBatchBuilder", "append", COMPILED),
+    Part("codec", "gzip_encode snappy_encode lz4_encode zstd_encode", "12a1cbf0e829"),
     # produce_requests.py
     Part("client:AIOKafkaClient.ready", "_get_conn", "79d9637f40fc"),
     Part("producer.message_accumulator:MessageAccumulator._append_batch", "", "4762abfc42cb"),

@@ -20,10 +20,17 @@ from tests.contract.raw_topic import (
     offsets,
     take,
 )
+from tests.native_parts import READERS, Reader
 from worker.errors import TransactionLost
 from worker.model.state import GroupOffset
 
 # --- where it begins ---
+
+
+@pytest.fixture(params=READERS)
+def records(request: pytest.FixtureRequest) -> Reader:
+    """Both ways to read what is fetched."""
+    return READERS[request.param]
 
 
 def test_nothing_is_returned_before_the_first_seek(raw: Raw) -> None:

@@ -16,6 +16,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
+from tests.native_parts import READERS, Reader
 from worker.adapters.kafka.fetched_batches import PIECE_BYTES, CompressedBatch, FetchedBatches
 from worker.adapters.kafka.read_budget import ReadBudget
 from worker.adapters.kafka.records import FetchedRecords, UnreadableError
@@ -25,6 +26,17 @@ from worker.model.events import CutValue
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 CODECS = [0, GZIP, SNAPPY, LZ4, ZSTD]
 MIB = 1024 * 1024
+
+
+class Chosen:
+    """Who reads: every test here runs with each."""
+
+    reader: Reader = FetchedRecords
+
+
+@pytest.fixture(autouse=True, params=READERS)
+def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chosen, "reader", READERS[request.param])
 
 
 def batch_of(values: Sequence[bytes | None], codec: int, first_offset: int = 0, key: bytes = b"k") -> bytes:
@@ -57,7 +69,7 @@ def joined(parts: list[list[tuple[object, ...]]]) -> list[tuple[object, ...]]:
 
 def reading(answer: bytes, budget: ReadBudget, partition: int = 0) -> FetchedRecords:
     """What the client makes of an answer for one partition."""
-    return FetchedRecords(
+    return Chosen.reader(
         TopicPartition("t", partition),
         FetchedBatches(answer),
         [],

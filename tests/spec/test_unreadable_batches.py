@@ -11,18 +11,26 @@ from aiokafka import TopicPartition
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 
 from tests.batch_builder import Built, built_batch
+from tests.native_parts import READERS, Reader
 from worker.adapters.kafka.client_internals.fetcher import PiecewiseFetchResult
 from worker.adapters.kafka.decompression import GZIP, ZSTD
 from worker.adapters.kafka.fetched_batches import FetchedBatches
-from worker.adapters.kafka.records import (
-    FetchedRecord,
-    FetchedRecords,
-    UnreadableError,
-)
+from worker.adapters.kafka.records import FetchedRecord, FetchedRecords, UnreadableError
 
 PLACE = TopicPartition("events.raw", 3)
 CAFE = bytes.fromhex("636166e9")
 GOOD = built_batch(Built(b"one"), Built(b"two"), base_offset=10)
+
+
+class Chosen:
+    """Who reads: every test here runs with each."""
+
+    reader: Reader = FetchedRecords
+
+
+@pytest.fixture(autouse=True, params=READERS)
+def _reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chosen, "reader", READERS[request.param])
 
 
 class Assigned:
@@ -46,7 +54,7 @@ class Fetch:
 
     def __init__(self, answer: bytes, at: int) -> None:
         self.assigned = Assigned(at)
-        records = FetchedRecords(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
+        records = Chosen.reader(PLACE, FetchedBatches(answer), [], at, None, None, True, 1)
         self.result = PiecewiseFetchResult(
             PLACE, partition_records=records, assignment=self.assigned, backoff=0.1
         )

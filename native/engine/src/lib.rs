@@ -11,6 +11,7 @@ pub mod given_tables;
 pub mod json_elements;
 pub mod json_scan;
 mod json_strings;
+pub mod kafka;
 mod names;
 pub mod placeholders;
 pub mod refusals;

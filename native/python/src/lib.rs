@@ -4,7 +4,9 @@
 //! engine, and no panic leaves a call.
 #![forbid(unsafe_code)]
 
+mod batches;
 mod failures;
+mod records;
 mod value_reader;
 
 use pyo3::prelude::*;
@@ -14,7 +16,11 @@ mod sessionizer_native {
     use super::*;
 
     #[pymodule_export]
-    use super::failures::EngineFailed;
+    use super::batches::{Batch, BatchWriter};
+    #[pymodule_export]
+    use super::failures::{EngineFailed, panic_here};
+    #[pymodule_export]
+    use super::records::{Fetch, Records};
     #[pymodule_export]
     use super::value_reader::ValueReader;
 

@@ -25,7 +25,7 @@ from worker.adapters.kafka.login import login_in
 from worker.adapters.kafka.membership import GroupMember, Membership
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.poller import FETCH_WAIT_MS, Fetched, FetchLimits, Poller
-from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError, use_fetched_records
+from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.adapters.kafka.source import FetchProgress, InputTopics, KafkaInput, KafkaSource
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
@@ -48,7 +48,10 @@ _STALLED_S = 2.0
 
 
 class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
-    """Implements ``ports.Group`` and ``source.Fetcher``: the membership, and the loop that fetches."""
+    """Implements ``ports.Group`` and ``source.Fetcher``: the membership, and the loop that fetches.
+
+    ``records.use_fetched_records`` is called before it starts.
+    """
 
     def __init__(
         self,
@@ -109,7 +112,6 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
 
     async def start(self) -> None:
         """Connect and join. Raises Fatal when no broker answers."""
-        use_fetched_records()
         self._consumer = AIOKafkaConsumer(**self._options)
         try:
             await self._consumer.start()

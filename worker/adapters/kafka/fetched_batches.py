@@ -60,6 +60,7 @@ class FetchedBatches:
     """Replaces the client's ``MemoryRecords``: the batches, without an incomplete last one."""
 
     def __init__(self, answer: bytes) -> None:
+        self.answer = answer
         self._answer = memoryview(answer)
         self._position = 0
         self.batch: bytes | memoryview = b""

@@ -26,16 +26,21 @@ def records_with_any_header_name(batch: bytes | memoryview) -> list[Record]:
     for _ in range(count):
         size_bytes, position = read_varint(buffer, position)
         end = position + size_bytes
-        time_delta, position = read_varint(buffer, position + 1)  # behind its attributes, which are unused
+        _, position = read_varint(buffer, position)  # its attributes, which are unused
+        time_delta, position = read_varint(buffer, position)
         offset_delta, position = read_varint(buffer, position)
         key, position = _bytes_at(buffer, position)
         value, position = _bytes_at(buffer, position)
         headers: list[tuple[str, bytes]] = []
         left, position = read_varint(buffer, position)
+        if left < 0:
+            raise ValueError("a negative number of headers")
         for _ in range(left):
             name, position = _bytes_at(buffer, position)
+            if name is None:
+                raise ValueError("a header without a name")
             header_value, position = _bytes_at(buffer, position)
-            headers.append(((name or b"").decode(errors="replace"), cast("bytes", header_value)))
+            headers.append((name.decode(errors="replace"), cast("bytes", header_value)))
         if position != end or end > len(buffer):
             raise ValueError("a record's length is not that of its fields")
         timestamp_ms = last_ms if attributes & _LOG_APPEND_TIME else first_ms + time_delta

@@ -40,6 +40,11 @@ class ReadBudget:
         self._waiting = False
 
     @property
+    def left(self) -> tuple[int, int]:
+        """(records, bytes) that may still be decompressed for this poll, but at least one of each."""
+        return max(1, self._records_left), max(1, self._bytes_left)
+
+    @property
     def poll_is_full(self) -> bool:
         """Whether no more should be decompressed for this poll."""
         return self._bytes_left <= 0 or self._records_left <= 0

@@ -10,7 +10,7 @@ larger than a piece starts only when the budget admits it; an error in a batch i
 its place, raised when everything before it was returned, and nothing is skipped.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -63,7 +63,7 @@ class FetchedRecords(PiecewiseRecords):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         budget = self.deserializer
-        self._budget = budget if isinstance(budget, ReadBudget) else ReadBudget()
+        self.budget = budget if isinstance(budget, ReadBudget) else ReadBudget()
         self._leftover: list[FetchedRecord] = []  # of a piece that held more than was asked for
         self._after_leftover = 0
 
@@ -73,7 +73,7 @@ class FetchedRecords(PiecewiseRecords):
         Without records and not the last: the poll is full, or the next batch waits for memory.
         """
         taken: list[FetchedRecord] = []
-        while len(taken) < most_records and not self._budget.poll_is_full:
+        while len(taken) < most_records and not self.budget.poll_is_full:
             try:
                 piece = self._next_piece_or_leftover()
             except Exception as error:
@@ -96,7 +96,7 @@ class FetchedRecords(PiecewiseRecords):
     def close(self) -> None:
         """Drop what is partly decompressed, and free its share of the budget."""
         super().close()
-        self._budget.release(self)
+        self.budget.release(self)
 
     def _next_piece_or_leftover(self) -> list[FetchedRecord] | None:
         if self._leftover:
@@ -109,29 +109,39 @@ class FetchedRecords(PiecewiseRecords):
         """The records in pieces; an empty one where the next batch waits for memory, or a poll shall end."""
         batches = self.batches
         while batches.has_next():
-            batch = batches.next_batch()
-            if self.checks_crcs and not batch.validate_crc():
-                raise DamagedBatchError("its checksum (CRC) is not that of its content")
-            if self.is_to_be_skipped(batch):
-                self.next_fetch_offset = batch.next_offset
-                continue
-            if isinstance(batch, CompressedBatch):
-                yield from self._decompressed(batch)
-            elif piece := self._records_of(batch, batches.batch):
-                self.next_fetch_offset = batch.next_offset
-                self._budget.count(len(piece), len(batches.batch))
-                yield piece
-            self.next_fetch_offset = batch.next_offset  # beyond what compaction took from its end
+            yield from self.read_batch(batches)
 
-    def _decompressed(self, batch: CompressedBatch) -> Iterator[list[FetchedRecord]]:
+    def read_batch(self, batches: FetchedBatches) -> Iterator[list[FetchedRecord]]:
+        """The records of the next batch, which there is, in pieces."""
+        batch = self.checked_batch(batches)
+        if self.is_to_be_skipped(batch):
+            self.next_fetch_offset = batch.next_offset
+            return
+        if isinstance(batch, CompressedBatch):
+            yield from self.decompressed(batch)
+        elif piece := self.records_of(batch, batches.batch):
+            self.next_fetch_offset = batch.next_offset
+            self.budget.count(len(piece), len(batches.batch))
+            yield piece
+        self.next_fetch_offset = batch.next_offset  # beyond what compaction took from its end
+
+    def checked_batch(self, batches: FetchedBatches) -> Any:
+        """The next batch, which there is. Raises DamagedBatchError where its checksum is wrong."""
+        batch = batches.next_batch()
+        if self.checks_crcs and not batch.validate_crc():
+            raise DamagedBatchError("its checksum (CRC) is not that of its content")
+        return batch
+
+    def decompressed(self, batch: CompressedBatch) -> Iterator[list[FetchedRecord]]:
+        """The records of a compressed batch, which is not to be skipped."""
         whole = batch.whole_piece()
         if whole is not None:
-            if records := self._records_of(whole.records, whole.batch):
+            if records := self.records_of(whole.records, whole.batch):
                 self.next_fetch_offset = batch.next_offset
-                self._budget.count(len(records), whole.size_bytes)
+                self.budget.count(len(records), whole.size_bytes)
                 yield records
             return
-        budget = self._budget
+        budget = self.budget
         stream = batch.stream()
         while not budget.admit(self, stream.held_bytes + 2 * PIECE_BYTES):
             yield []
@@ -139,7 +149,7 @@ class FetchedRecords(PiecewiseRecords):
             if not piece.records:  # a poll ends here, so that heartbeats go on
                 budget.count(0, piece.size_bytes)
                 yield []
-            elif records := self._records_of(piece.records, piece.batch):
+            elif records := self.records_of(piece.records, piece.batch):
                 self.next_fetch_offset = batch.next_offset if piece.is_last else records[-1].offset + 1
                 budget.count(len(records), piece.size_bytes)
                 if piece.is_last:
@@ -147,7 +157,7 @@ class FetchedRecords(PiecewiseRecords):
                 yield records
         budget.release(self)
 
-    def _records_of(self, records: Iterable[Any], batch: bytes | memoryview) -> list[FetchedRecord]:
+    def records_of(self, records: Iterable[Any], batch: bytes | memoryview) -> list[FetchedRecord]:
         """The records from the position on; ``batch`` is what they are parsed from."""
         try:
             return self._from_position(records)
@@ -173,6 +183,6 @@ class FetchedRecords(PiecewiseRecords):
         ]
 
 
-def use_fetched_records() -> None:
+def use_fetched_records(records: Callable[..., FetchedRecords] = FetchedRecords) -> None:
     """Let every consumer of this process return these records from now on."""
-    use_piecewise_records(FetchedBatches, FetchedRecords)
+    use_piecewise_records(FetchedBatches, records)

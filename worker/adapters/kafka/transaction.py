@@ -18,8 +18,7 @@ The guards (against aiokafka 0.14, read in its source and reproduced in tests/co
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from itertools import islice, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -33,8 +32,8 @@ from worker.adapters.kafka.answers import (
     client_refusal,
     grants_of,
 )
+from worker.adapters.kafka.batches import filled_batches, native_batches
 from worker.adapters.kafka.client_internals.producer import (
-    append_records,
     close_producer,
     knows_topic,
     look_at_exception,
@@ -48,18 +47,24 @@ from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
 
+if TYPE_CHECKING:
+    from sessionizer_native import BatchWriter
+
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
 _DISCARD_S = 2.0
-_NO_HEADERS: Headers = []
 
 
 class ProducerOptions(Struct, frozen=True, kw_only=True):
-    """How a producer compresses, and how long the brokers leave its transactions open."""
+    """How a producer compresses, and how long the brokers leave its transactions open.
+
+    ``batch_writer``: the native engine's class that puts batches together, where it does.
+    """
 
     compression: str
     transaction_timeout_ms: int
     request_timeout_ms: int = 10_000
+    batch_writer: "type[BatchWriter] | None" = None
 
 
 class KafkaTransaction:
@@ -155,11 +160,13 @@ class KafkaTransaction:
         if not records:
             return
         async with self._lost_on_failure(f"send to {topic}", topic) as producer:
-            sent = 0
-            while sent < len(records):
-                batch = producer.create_batch()
-                rest = repeat(_NO_HEADERS) if headers is None else islice(headers, sent, None)
-                sent += append_records(batch, islice(records, sent, None), rest)
+            options = self._options
+            if options.batch_writer is None:
+                batches = filled_batches(producer.create_batch, records, headers)
+            else:
+                writer = options.batch_writer(_BATCH_BYTES)
+                batches = native_batches(writer, options.compression, records, headers)
+            for batch in batches:
                 await self._send_batch(producer, batch, topic, partition)
 
     async def _send_batch(self, producer: AIOKafkaProducer, batch: Any, topic: str, partition: int) -> None:

@@ -7,7 +7,7 @@ budget. Invariant: positions, errors and aborted transactions are handled as in 
 import asyncio
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -77,6 +77,8 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
         self.topic_partition: TopicPartition = self._tp
         self.batches: Any = self._records
         self.checks_crcs = bool(self._check_crcs)
+        self.reads_committed = self._isolation_level == READ_COMMITTED
+        self.aborted_transactions: list[tuple[int, int]] = list(self._aborted_transactions)
         # The client hands a consumer's deserializer to nobody but this object, which needs none.
         self.deserializer: object = self._value_deserializer
         self.compressed_bytes = int(self.batches.size_in_bytes())
@@ -100,7 +102,7 @@ class PiecewiseRecords(PartitionRecords):  # type: ignore[misc]  # the client is
 
     def is_to_be_skipped(self, batch: Any) -> bool:
         """Whether it is a marker, or of an aborted transaction; the rule is the client's own."""
-        if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
+        if self.reads_committed and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
             if batch.is_control_batch and self._contains_abort_marker(batch):
                 self._aborted_producers.discard(batch.producer_id)
@@ -147,7 +149,7 @@ class PiecewiseFetchResult(FetchResult):  # type: ignore[misc]  # the client is 
         return records
 
 
-def use_piecewise_records(batches: type, records: type[PiecewiseRecords]) -> None:
+def use_piecewise_records(batches: type, records: Callable[..., PiecewiseRecords]) -> None:
     """Let every consumer of this process read answers with these classes from now on.
 
     The client names its own classes where it makes them. Held by test_source.py and test_changelog.py.

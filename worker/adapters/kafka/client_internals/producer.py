@@ -8,12 +8,25 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers
+
+if TYPE_CHECKING:
+    from sessionizer_native import Batch
+
+TRANSACTIONAL = 0x10
+CODECS: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
+    "gzip": (1, gzip_encode),
+    "snappy": (2, snappy_encode),
+    "lz4": (3, lz4_encode),
+    "zstd": (4, zstd_encode),
+}
+"""Name of a compression -> its number in a batch's attributes, and what compresses."""
 
 
 def append_records(batch: Any, records: Iterable[OutputRecord], headers: Iterable[Headers]) -> int:
@@ -30,6 +43,51 @@ def append_records(batch: Any, records: Iterable[OutputRecord], headers: Iterabl
         count += 1
     batch._relative_offset = count
     return count
+
+
+class NativeBatch:
+    """A batch that the native engine has filled, as the client's sender and accumulator ask it.
+
+    The client offers no other way to send bytes that were put together elsewhere: it takes whatever has the
+    methods of its ``BatchBuilder``. Codecs are the client's own. Held by test_transaction.py.
+    """
+
+    def __init__(self, filled: "Batch", compression: str, *, is_transactional: bool) -> None:
+        self._filled = filled
+        self._compression = compression
+        self._attributes = TRANSACTIONAL if is_transactional else 0
+        self._producer = (-1, -1, 0)
+        self._built: bytes | None = None
+
+    def record_count(self) -> int:
+        """The number of records in it."""
+        return len(self._filled)
+
+    def size(self) -> int:
+        """Its size in bytes; before it is built, that of what will be compressed."""
+        return self._filled.size_bytes if self._built is None else len(self._built)
+
+    def close(self) -> None:
+        """Nothing: it is full."""
+
+    def closed(self) -> bool:
+        """Always: nothing can be added."""
+        return True
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        self._producer = (producer_id, producer_epoch, base_sequence)
+
+    def _build(self) -> bytes:
+        if self._built is None:
+            self._built = self._build_once()
+        return self._built
+
+    def _build_once(self) -> bytes:
+        if self._compression == "none":
+            return self._filled.build(self._producer, self._attributes)
+        number, encode = CODECS[self._compression]
+        packed = encode(self._filled.records())
+        return self._filled.build(self._producer, self._attributes | number, packed)
 
 
 def watch_answers(

@@ -1,0 +1,84 @@
+"""The records that consumers return, found in an answer by the native engine.
+
+Decides nothing of its own: what the engine cannot read, or says is damaged, is read as without it, which says
+what is wrong. Compressed batches are decompressed in pieces as without it, and the pieces are read by the
+engine. Knows no rule of Kafka's batches. Invariant: the records, their order, the position and the errors are
+those of ``FetchedRecords`` (tests/properties/test_native_batches_properties.py).
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from worker.adapters.kafka.decompression import DamagedBatchError
+from worker.adapters.kafka.fetched_batches import CompressedBatch, FetchedBatches
+from worker.adapters.kafka.records import FetchedRecord, FetchedRecords, use_fetched_records
+
+if TYPE_CHECKING:
+    from sessionizer_native import Fetch, Records
+
+
+class NativeFetchedRecords(FetchedRecords):
+    """The records of one fetch of one partition. ``fetch``: the engine's class that reads an answer."""
+
+    def __init__(self, fetch: "type[Fetch]", *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._fetch = fetch
+
+    def read_pieces(self) -> Iterator[list[FetchedRecord]]:
+        """The records in pieces; an empty one where the next batch waits for memory."""
+        answer: bytes = self.batches.answer
+        fetch = self._fetch(
+            answer,
+            self.next_fetch_offset,
+            self.aborted_transactions,
+            read_committed=self.reads_committed,
+            check_crcs=self.checks_crcs,
+        )
+        while True:
+            records, size_bytes, stop, place = fetch.read(*self.budget.left)
+            if found := self._fetched(records):
+                self.next_fetch_offset = fetch.position
+                self.budget.count(len(found), size_bytes)
+                yield found
+            self.next_fetch_offset = fetch.position
+            if stop == "end":
+                return
+            if place is not None:
+                yield from self._read_otherwise(FetchedBatches(answer[place[0] : place[1]]), stop)
+                fetch.pass_batch(self.next_fetch_offset)
+
+    def records_of(self, records: Iterable[Any], batch: bytes | memoryview) -> list[FetchedRecord]:
+        """The records from the position on; ``batch`` is what they are parsed from, if anything."""
+        if batch:
+            fetch = self._fetch(bytes(batch), self.next_fetch_offset, read_committed=False, check_crcs=False)
+            found, _, stop, _ = fetch.read(sys.maxsize, sys.maxsize)
+            if stop == "end":
+                return self._fetched(found)
+        return super().records_of(records, batch)
+
+    def _read_otherwise(self, batches: FetchedBatches, stop: str) -> Iterator[list[FetchedRecord]]:
+        """The records of the one batch at which the engine stopped, which is not to be skipped."""
+        if stop == "other":
+            yield from self.read_batch(batches)
+            return
+        batch = self.checked_batch(batches) if stop == "damaged" else batches.next_batch()
+        if batch.is_control_batch:
+            raise DamagedBatchError("the marker of a transaction has no valid form")
+        if isinstance(batch, CompressedBatch):
+            yield from self.decompressed(batch)
+        elif found := super().records_of(batch, batches.batch):
+            self.next_fetch_offset = batch.next_offset
+            self.budget.count(len(found), len(batches.batch))
+            yield found
+        self.next_fetch_offset = batch.next_offset
+
+    def _fetched(self, records: "Records") -> list[FetchedRecord]:
+        topic, partition = self.topic_partition
+        return [FetchedRecord(topic, partition, *fields) for fields in records.tuples()]
+
+
+def use_native_records(fetch: "type[Fetch]") -> None:
+    """Let every consumer of this process read its answers with the native engine from now on."""
+    use_fetched_records(partial(NativeFetchedRecords, fetch))
