@@ -20,7 +20,7 @@ from typing import Literal
 from msgspec import Struct, json, msgpack
 
 from worker.core.duplicates import ENTRY_BYTES
-from worker.core.views import are_views
+from worker.core.views import FULL_BYTES, HASH_BYTES
 from worker.model.state import (
     GREATEST_STORED,
     DeviceState,
@@ -136,22 +136,24 @@ def decode_state(hot: bytes, cold: bytes) -> DeviceState:
     c = _cold_decoder.decode(memoryview(cold)[1:])
     _, close_at_ms, expire_at_ms = _TIMES.unpack_from(hot)
     links = c.links if h.link_count > 1 else (h.newest_link,) if h.newest_link is not None else ()
-    if max(close_at_ms, expire_at_ms) > GREATEST_STORED or len(links) != h.link_count:
+    if close_at_ms > GREATEST_STORED or expire_at_ms > GREATEST_STORED or len(links) != h.link_count:
         raise ValueError("a timer's time is out of range, or the links are not as many as is said")
     recent_ids = h.recent_ids or b""
     if len(recent_ids) % ENTRY_BYTES:
         raise ValueError(f"{len(recent_ids)} bytes of recent ids, which have {ENTRY_BYTES} each")
     if (h.current is None) != (c.current_first is None):
         raise ValueError("the current session is in one record, and its first event not in the other")
+    sessions = c.older
     if h.current is not None:
         if h.current.first is not None:
             raise ValueError("the current session's first event is in the hot record")
         h.current.first = c.current_first
-        if not are_views(h.current.views):
-            raise ValueError(f"{len(h.current.views)} bytes of views")
-    for session in c.older:
-        if session.first is None or not are_views(session.views):
-            raise ValueError("an older session without its first event, or with views that are none")
+        sessions = (*sessions, h.current)
+    for session in sessions:
+        if session.first is None:
+            raise ValueError("an older session has no first event")
+        if (size := len(session.views)) and (size % HASH_BYTES or size > FULL_BYTES):
+            raise ValueError(f"{size} bytes of views")
     return DeviceState(
         newest_ms=h.newest_ms,
         opened=h.opened,

@@ -10,8 +10,9 @@ from zlib import crc32
 MAX_VIEWS = 128
 """The most views of a session that are kept: a count of 128 means 128 or more."""
 
-_HASH_BYTES = 4
-_FULL_BYTES = MAX_VIEWS * _HASH_BYTES
+HASH_BYTES = 4
+FULL_BYTES = MAX_VIEWS * HASH_BYTES
+"""Views are so many bytes at most, and whole hashes."""
 _pack = Struct(">I").pack
 
 
@@ -24,19 +25,14 @@ def with_view(views: bytes, view_id: str) -> bytes:
     """
     view = _pack(crc32(view_id.encode()))
     at = views.find(view)
-    while at > 0 and at % _HASH_BYTES:  # found across two hashes
+    while at > 0 and at % HASH_BYTES:  # found across two hashes
         at = views.find(view, at + 1)
-    return views if at >= 0 or len(views) == _FULL_BYTES else views + view
-
-
-def are_views(views: bytes) -> bool:
-    """Whether the bytes can be views: whole hashes, and no more than the bound."""
-    return len(views) <= _FULL_BYTES and len(views) % _HASH_BYTES == 0
+    return views if at >= 0 or len(views) == FULL_BYTES else views + view
 
 
 def view_count(views: bytes) -> int:
     """How many views these are."""
-    return len(views) // _HASH_BYTES
+    return len(views) // HASH_BYTES
 
 
 def united(views: bytes, others: bytes) -> bytes:
@@ -46,6 +42,6 @@ def united(views: bytes, others: bytes) -> bytes:
     b'aaaabbbbcccc'
     """
     hashes = [
-        both[at : at + _HASH_BYTES] for both in (views, others) for at in range(0, len(both), _HASH_BYTES)
+        both[at : at + HASH_BYTES] for both in (views, others) for at in range(0, len(both), HASH_BYTES)
     ]
-    return b"".join(dict.fromkeys(hashes))[:_FULL_BYTES]
+    return b"".join(dict.fromkeys(hashes))[:FULL_BYTES]
