@@ -6,9 +6,11 @@ from typing import Any
 
 from tests.asgi_client import Answered, ask
 from tests.memory_producer import MemoryProducer
+from tests.native.twin_decoder import TwinDecoder
 from worker.adapters.system_clock import SystemClock
 from worker.collect.application import Application
 from worker.collect.observer import EventOutcome
+from worker.collect.storage import smaller_limits
 from worker.collect.write_keys import WriteKeys
 from worker.config.key_entries import WriteKey
 from worker.config.options import Collect, Config, Input
@@ -59,7 +61,8 @@ class Api:
         self.clock = SystemClock()
         config = Config(collect=Collect(**{"anonymous": not keys, **options}), input=limits or Input())
         self.keys = WriteKeys(keys)
-        self.application = Application(config, self.producer, self.keys, self.clock, self.reports)
+        decoder = TwinDecoder(smaller_limits(config), config.identity)
+        self.application = Application(config, self.producer, self.keys, self.clock, self.reports, decoder)
 
     def ask(self, path: str = "/v1/events", body: Any = b"", **request: Any) -> Answered:
         return asyncio.run(ask(self.application, path, body, **request))

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "collector": {
         *("model", "errors", "config", "telemetry", "adapters", "collect", "lifecycle", "watchdog"),
-        *("health", "log_output", "process_limits", "preflight", "signals"),
+        *("health", "log_output", "process_limits", "preflight", "signals", "native"),
     },
     "asgi": {"config", "errors", "telemetry", "collector", "log_output"},
     "processes": {"lifecycle", "config", "errors", "telemetry", "health", "signals"},

@@ -118,6 +118,9 @@ class ValueReader:
     def decode(self, value: bytes | None) -> _Outcomes:
         """The events of a value and its rejections, with the fields of ``Event`` and ``Rejection``."""
 
+    def elements(self, value: bytes) -> list[bytes]:
+        """The elements of a value, in order, whether they are events or refused."""
+
     def refuse_cut(self, beginning: bytes, size_bytes: int, sha256: str) -> _Outcomes:
         """The rejection of a value that is larger than its reader holds."""
 

@@ -16,6 +16,7 @@ from msgspec import structs
 
 from worker.collect import answers
 from worker.collect.answers import Answer, Header, header_list
+from worker.collect.batches import BatchDecoder
 from worker.collect.endpoint import EventsEndpoint
 from worker.collect.head_facts import HeadFacts, Request, SentHead, facts_of, header_values
 from worker.collect.observer import Observer
@@ -47,13 +48,20 @@ class Application:
     """
 
     def __init__(
-        self, config: Config, producer: RawProducer, keys: KeySource, clock: Clock, observer: Observer
+        self,
+        config: Config,
+        producer: RawProducer,
+        keys: KeySource,
+        clock: Clock,
+        observer: Observer,
+        decoder: BatchDecoder | None = None,
     ) -> None:
+        """``decoder`` validates what comes, by ``smaller_limits``; the readable one where none is given."""
         self._producer = producer
         self._clock = clock
         self._observer = observer
         self._most_body_bytes = smaller_limits(config).max_value_bytes
-        self._endpoint = EventsEndpoint(config, producer, keys, clock, observer)
+        self._endpoint = EventsEndpoint(config, producer, keys, clock, observer, decoder)
         self._routes = self._routes_with(config.collect.paths)
         self._request_ids = map((os.urandom(6).hex().encode() + b"-%x").__mod__, itertools.count(1))
         self.draining = False

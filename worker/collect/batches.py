@@ -7,11 +7,11 @@ worker makes of them the events that it would have made of the value, and of the
 refusals.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from typing import Protocol
 
 from msgspec import Struct, structs
 
-from worker.core.decode import Decoder
 from worker.model.events import DecodedValue, Event, Rejection
 
 CONTEXT_NAME = b"collector"
@@ -24,6 +24,19 @@ _UNSURE_BYTES = 16
 
 _OPENING = b"[   "
 """The beginning of an array. A NUL among the first four bytes of a value would make it look like UTF-16."""
+
+
+class BatchDecoder(Protocol):
+    """Validates the elements of a value, as ``core.decode.Decoder`` does."""
+
+    def decode(self, value: bytes) -> DecodedValue:
+        """The events in a value, and what of it was refused. Never raises."""
+
+    def decode_in_steps(self, value: bytes) -> Generator[int, None, DecodedValue]:
+        """The same, in steps of a few ms. Each gives the number of elements."""
+
+    def elements(self, value: bytes) -> list[bytes]:
+        """The JSON texts of a value's elements, in order, whether they became events or were refused."""
 
 
 class DeviceEvents(Struct, frozen=True, gc=False):
@@ -39,7 +52,7 @@ class DeviceEvents(Struct, frozen=True, gc=False):
 
 
 def split(
-    value: bytes, decoded: DecodedValue, decoder: Decoder, context: bytes, most_bytes: int
+    value: bytes, decoded: DecodedValue, decoder: BatchDecoder, context: bytes, most_bytes: int
 ) -> list[DeviceEvents]:
     """One record a device, in the order in which the devices first appear. ``decoded`` is of this value.
 
@@ -64,7 +77,7 @@ def split(
 
 
 def refuse_too_long(
-    value: bytes, decoded: DecodedValue, decoder: Decoder, context: bytes, most_extra_bytes: int
+    value: bytes, decoded: DecodedValue, decoder: BatchDecoder, context: bytes, most_extra_bytes: int
 ) -> DecodedValue:
     """The same, with those events refused whose ``extra`` is over its limit when they have the context."""
     spare_bytes = most_extra_bytes - len(context) - len(CONTEXT_NAME) - _UNSURE_BYTES
@@ -87,7 +100,7 @@ def refuse_too_long(
     return DecodedValue(events, sorted(rejections, key=_place))
 
 
-def forwarded(value: bytes, decoded: DecodedValue, decoder: Decoder) -> list[DeviceEvents]:
+def forwarded(value: bytes, decoded: DecodedValue, decoder: BatchDecoder) -> list[DeviceEvents]:
     """The refused bytes of a value, as values of which the worker refuses the same, and nothing else."""
     rejections = decoded.rejections
     if not decoded.events and len(rejections) == 1 and rejections[0].index is None:

@@ -11,6 +11,7 @@ import uuid
 
 from worker.collect import answers
 from worker.collect.answers import Answer, RequestRefused
+from worker.collect.batches import BatchDecoder
 from worker.collect.event_context import EventContext
 from worker.collect.forms import read_form
 from worker.collect.head_facts import Request
@@ -35,7 +36,13 @@ class EventsEndpoint:
     """
 
     def __init__(
-        self, config: Config, producer: RawProducer, keys: KeySource, clock: Clock, observer: Observer
+        self,
+        config: Config,
+        producer: RawProducer,
+        keys: KeySource,
+        clock: Clock,
+        observer: Observer,
+        decoder: BatchDecoder | None = None,
     ) -> None:
         self._keys = keys
         self._without_key = ANONYMOUS if config.collect.anonymous else None
@@ -44,7 +51,7 @@ class EventsEndpoint:
         self._rates = RateLimits()
         self._context = EventContext(config.collect) if config.collect.context else None
         self._idempotent = IdempotentAnswers(clock.monotonic)
-        self._storage = EventStorage(config, producer, self._rates, clock, observer)
+        self._storage = EventStorage(config, producer, self._rates, clock, observer, decoder)
         self.pending_bytes = 0
         self.drained = False
 

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from worker.collect import answers
 from worker.collect.answers import Answer, RefusedElement, RequestRefused
-from worker.collect.batches import DeviceEvents, forwarded, refuse_too_long, split
+from worker.collect.batches import BatchDecoder, DeviceEvents, forwarded, refuse_too_long, split
 from worker.collect.deliveries import answer_to, too_large_count
 from worker.collect.observer import Observer
 from worker.collect.rate_limits import RateLimits
@@ -64,10 +64,12 @@ class EventStorage:
         rates: RateLimits,
         clock: Clock,
         observer: Observer,
+        decoder: BatchDecoder | None = None,
     ) -> None:
+        """``decoder`` is one for ``smaller_limits``; the readable one where none is given."""
         self._limits = smaller_limits(config)
         self._rates = rates
-        self._decoder = Decoder(self._limits, config.identity)
+        self._decoder = decoder or Decoder(self._limits, config.identity)
         self._forwards_refused = config.collect.refused == "forward"
         self._producer = producer
         self._clock = clock

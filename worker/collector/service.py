@@ -18,12 +18,14 @@ from worker.adapters.key_file import KeyFile
 from worker.adapters.system_clock import SystemClock
 from worker.collect.answers import Header, protocol_refusal
 from worker.collect.application import Application, trace_of
+from worker.collect.storage import smaller_limits
 from worker.collect.write_keys import WriteKey, WriteKeys
 from worker.collector.figures import Figures, Moment
 from worker.collector.kafka_watch import KafkaWatch
 from worker.config import Config
 from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.lifecycle import in_background
+from worker.native.chosen_decoder import chosen_decoder
 from worker.process_limits import resident_mb
 
 _ASK_AGAIN_S = 3.0
@@ -62,7 +64,8 @@ class Service:
         self._keys, self._keys_loaded = WriteKeys(), 0
         self._key_file = KeyFile(config.collect, self._replace_keys, _log_invalid)
         self._producer = KafkaRawProducer(config, clock)
-        self.application = Application(config, self._producer, self._keys, clock, self.figures)
+        decoder = chosen_decoder(smaller_limits(config), config.identity, _log_failed_engine)
+        self.application = Application(config, self._producer, self._keys, clock, self.figures, decoder)
 
     @asynccontextmanager
     async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
@@ -188,6 +191,10 @@ class Service:
     def uptime_s(self) -> float:
         """Seconds since it was made."""
         return round(self._clock.monotonic() - self._started_s, 1)
+
+
+def _log_failed_engine(reason: str) -> None:
+    telemetry.emit(telemetry.EngineFailed(reason=reason))
 
 
 def _log_invalid(reason: str) -> None:

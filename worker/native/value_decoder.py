@@ -34,6 +34,11 @@ class ValueDecoder:
             [Rejection(*refused) for refused in rejections],
         )
 
+    def elements(self, value: bytes) -> list[bytes]:
+        """The JSON texts of a value's elements, in order. Raises the library's EngineFailed."""
+        found: list[bytes] = self._reader.elements(value)
+        return found
+
 
 def _raw(json_text: bytes | None) -> Raw:
     return NO_JSON if json_text is None else Raw(json_text)

@@ -154,6 +154,20 @@ class RequestFailed(LogEvent, frozen=True, kw_only=True):
     reason: str
 
 
+class EngineFailed(LogEvent, frozen=True, kw_only=True):
+    """The native engine failed, which is a bug in it. Until the next start the readable one does its work,
+    with the same results, at a higher cost.
+
+    Alert: always.
+
+    Remedy: report it with ``reason``, which has the place in its source. Nothing is lost and nothing differs.
+    """
+
+    NAME = "engine.failed"
+    LEVEL = "warning"
+    reason: str
+
+
 class AuthenticationFailed(LogEvent, frozen=True, kw_only=True):
     """A broker, or the token endpoint, refused the login. ``attempt`` counts since the last login that was
     accepted; only 1, 2, 4, 8 ... are logged. It is tried again after ``retry_in_s``, or as soon as a file of

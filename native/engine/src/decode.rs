@@ -17,12 +17,11 @@ use crate::json_scan::{Cursor, Kind, Span, is_space, trimmed};
 use crate::refusals::{Field, Refusal, Rule};
 use crate::tables::Tables;
 
-/// An event and the element that it was.
+/// An event, and its place in the batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Accepted {
     pub event: Event,
     pub index: u32,
-    pub element: Span,
 }
 
 /// What was refused: an element, a whole value, or what follows the end of an array.
@@ -37,6 +36,8 @@ pub struct Rejection {
 /// All that was in one value. Pieces are of the value or of `own`.
 #[derive(Default)]
 pub struct Decoded {
+    /// Each is in one of the two lists. Where the whole value is refused it may still have been split.
+    pub elements: Vec<Span>,
     pub events: Vec<Accepted>,
     pub rejections: Vec<Rejection>,
     pub own: Vec<u8>,
@@ -45,13 +46,10 @@ pub struct Decoded {
 
 impl Decoded {
     fn clear(&mut self) {
+        self.elements.clear();
         self.events.clear();
         self.rejections.clear();
         self.own.clear();
-    }
-
-    fn count(&self) -> usize {
-        self.events.len() + self.rejections.len()
     }
 
     fn refuse(&mut self, refusal: Refusal, index: Option<usize>, payload: Span) {
@@ -65,9 +63,10 @@ impl Decoded {
     }
 
     fn add(&mut self, outcome: Result<Event, Refusal>, element: Span) {
-        let index = self.count();
+        let index = self.elements.len();
+        self.elements.push(element);
         match outcome {
-            Ok(event) => self.events.push(Accepted { event, index: index as u32, element }),
+            Ok(event) => self.events.push(Accepted { event, index: index as u32 }),
             Err(refusal) => self.refuse(refusal, Some(index), element),
         }
     }
@@ -210,13 +209,13 @@ impl Batch<'_> {
             }
             let start = place;
             let Some((end, ending)) = self.read_element(start) else {
-                return Rest::From(Span::new(start, self.text.len()), Some(self.decoded.count()));
+                return Rest::From(Span::new(start, self.text.len()), Some(self.decoded.elements.len()));
             };
-            if ending == Ending::Closing && end == start && self.decoded.count() > 0 {
+            if ending == Ending::Closing && end == start && !self.decoded.elements.is_empty() {
                 // A comma before the closing bracket ends nothing well.
-                return Rest::From(Span::new(start, self.text.len()), Some(self.decoded.count()));
+                return Rest::From(Span::new(start, self.text.len()), Some(self.decoded.elements.len()));
             }
-            if self.decoded.count() > self.tables.limits.max_events {
+            if self.decoded.elements.len() > self.tables.limits.max_events {
                 return Rest::TooMany;
             }
             if ending == Ending::Closing {

@@ -125,6 +125,12 @@ impl ValueReader {
         self.outcomes(py, value.unwrap_or_default())
     }
 
+    /// The elements of a value, in order, whether they are events or refused.
+    fn elements<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Vec<Bytes<'py>>> {
+        caught(|| decode(&self.tables, Some(value), &mut self.decoded))?;
+        Ok(self.decoded.elements.iter().map(|element| PyBytes::new(py, element.of(value))).collect())
+    }
+
     /// The same of a value of which only the beginning is held.
     fn refuse_cut<'py>(
         &mut self,
