@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.records import FetchedRecord
 from worker.adapters.kafka.source import Fetcher, FetchProgress, InputTopics, KafkaSource
+from worker.model.records import ListedRecords
 from worker.model.repartition import Headers
 
 RAW, REPARTITION = "events.raw", "g.repartition"
@@ -65,7 +66,7 @@ class ScriptedSource:
         """A fetch of the raw topic: a record for each time."""
         first = self.raw.position or 0
         records = [fetched(RAW, first + n, time_ms) for n, time_ms in enumerate(times_ms)]
-        self.raw.deliver(records, bytes_each * len(records))
+        self.raw.deliver(ListedRecords(records), bytes_each * len(records))
 
     def bring_repartitioned(self, *times_ms: int) -> None:
         """A fetch of the repartition topic: a record for each time at which it was first received, long
@@ -76,7 +77,7 @@ class ScriptedSource:
             fetched(REPARTITION, first + n, 9_000_000 + n, [("origin-timestamp", b"%d" % time_ms)])
             for n, time_ms in enumerate(times_ms)
         ]
-        self.repartition.deliver(records, 10 * len(records))
+        self.repartition.deliver(ListedRecords(records), 10 * len(records))
 
     async def next(self) -> list[tuple[str, int]]:
         """(topic, offset) of what the source gives at once or waits for a moment."""

@@ -10,9 +10,9 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from worker.model.events import InputRecord
 from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
+from worker.model.records import Records
 from worker.model.repartition import Headers, RepartitionedRecord
 from worker.model.state import Checkpoint, GroupOffset, StateRecord
 
@@ -55,8 +55,8 @@ class Source(Protocol):
     Those of one input come in order, each offset at most once after a seek.
     """
 
-    async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
-        """The next records of one input; empty after ``timeout_s`` seconds, or when ``wake`` was called.
+    async def next_records(self, timeout_s: float) -> Records:
+        """The next records of one input; none after ``timeout_s`` seconds, or when ``wake`` was called.
 
         Where several inputs have records, the oldest come first, to about a second. Raises TransactionLost
         where the log does not hold the next offset (start again), Fatal where nobody can read what is there.

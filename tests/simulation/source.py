@@ -11,8 +11,9 @@ from tests.simulation.broker import Broker, Entry, TopicPartition
 from tests.simulation.client import Client
 from tests.simulation.world import until
 from worker.adapters.kafka.records import FetchedRecord
-from worker.core.repartition import oldest_piece, origin_timestamp_ms
+from worker.core.repartition import oldest_piece, origin_timestamps_ms
 from worker.errors import TransactionLost
+from worker.model.records import NO_RECORDS, ListedRecords, Records
 from worker.model.state import GroupOffset
 from worker.ports import Lag
 
@@ -63,7 +64,7 @@ class FakeInput:
 
     def times_ms(self) -> list[int]:
         if self._repartitioned:
-            return [origin_timestamp_ms(record) for record in self.waiting]
+            return origin_timestamps_ms(self.waiting)
         return [record.timestamp for record in self.waiting]
 
     def take(self, count: int) -> list[FetchedRecord]:
@@ -97,7 +98,7 @@ class FakeSource:
         self._still_assigned = still_assigned
         self._woken = False
 
-    async def next_records(self, timeout_s: float) -> Sequence[FetchedRecord]:
+    async def next_records(self, timeout_s: float) -> Records:
         self._client.check()
         world = self._client.world
         deadline = world.now + timeout_s
@@ -105,7 +106,7 @@ class FakeSource:
         await until(lambda: self._woken or world.now >= deadline or self._records_left() > 0)
         self._woken = False
         if not self._is_positioned():
-            return []
+            return NO_RECORDS
         for fetching in self.inputs:
             if len(self.inputs) == 1 or world.random.random() < FETCHED_IN_TIME:
                 fetching.fetch(world.random.randint(1, LONGEST_FETCH))
@@ -117,7 +118,7 @@ class FakeSource:
         if self.lag().records == 0:
             positions = tuple(read.position or 0 for read in self.inputs)
             world.fully_read.add((self._partition, positions))
-        return taken
+        return ListedRecords(taken)
 
     def wake(self) -> None:
         self._woken = True

@@ -11,6 +11,7 @@ from tests.scripted_source import RAW, REPARTITION, ScriptedFetcher, ScriptedSou
 from worker.adapters.kafka.offsets import Offsets
 from worker.adapters.kafka.source import InputTopics, KafkaSource
 from worker.errors import Fatal
+from worker.model.records import ListedRecords
 
 # --- in which pieces ---
 
@@ -59,7 +60,7 @@ def test_a_seek_drops_what_waited_and_goes_on_at_its_offsets() -> None:
 
 def test_a_producers_word_of_an_earlier_time_is_not_believed_of_the_raw_topic() -> None:
     async def scenario(f: ScriptedSource) -> None:
-        f.raw.deliver([fetched(RAW, 0, 90_000, [("origin-timestamp", b"1000")])], 10)
+        f.raw.deliver(ListedRecords([fetched(RAW, 0, 90_000, [("origin-timestamp", b"1000")])]), 10)
         f.bring_repartitioned(50_000)
         assert await f.next() == [(REPARTITION, 0)]
 
@@ -79,7 +80,7 @@ def test_a_wait_ends_with_what_a_fetch_brings_and_not_before() -> None:
 
 def test_a_wait_for_which_there_is_no_time_ends_at_once_with_nothing() -> None:
     async def scenario(f: ScriptedSource) -> None:
-        assert await f.source.next_records(0.0) == ()
+        assert not await f.source.next_records(0.0)
 
     run(scenario)
 
@@ -285,5 +286,5 @@ def test_what_is_in_open_transactions_is_counted_apart() -> None:
 def test_an_input_goes_on_behind_the_last_record_that_came() -> None:
     source = KafkaSource(ScriptedFetcher(), cast("Offsets", None), 3, InputTopics([RAW], "earliest"))
     source.seek({RAW: 4})
-    source.inputs[0].deliver([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)], 30)
+    source.inputs[0].deliver(ListedRecords([fetched(RAW, offset, 1_000) for offset in (4, 5, 9)]), 30)
     assert source.inputs[0].position == 10

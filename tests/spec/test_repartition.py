@@ -15,7 +15,7 @@ from worker.core.repartition import (
     arrived,
     divide,
     misplaced_devices,
-    origin_timestamp_ms,
+    origin_timestamps_ms,
     with_origin_indexes,
 )
 from worker.model.events import InputRecord
@@ -119,7 +119,7 @@ def test_what_arrives_has_the_place_and_time_of_the_raw_record() -> None:
     assert (record.topic, record.partition, record.offset) == ("events.raw", HERE, 7)
     assert record.timestamp == 1_772_445_600_000
     assert ids(decode_records([record], DECODER)) == ["b"]
-    assert origin_timestamp_ms(through_the_topic(leaving)) == 1_772_445_600_000
+    assert origin_timestamps_ms([through_the_topic(leaving)]) == [1_772_445_600_000]
 
 
 def test_an_event_that_is_refused_after_its_way_names_its_place_in_the_raw_batch() -> None:
@@ -189,7 +189,7 @@ def test_a_time_of_origin_that_is_no_number_is_not_believed() -> None:
     odd = FetchedRecord(
         "g.repartition", 1, 5, 1_772_445_600_000, None, b"[]", [("origin-timestamp", b"noon")]
     )
-    assert origin_timestamp_ms(odd) == 1_772_445_600_000
+    assert origin_timestamps_ms([odd]) == [1_772_445_600_000]
 
 
 COMPLETE: dict[str, Any] = {
@@ -215,7 +215,7 @@ def test_every_time_that_a_raw_record_can_have_arrives(time_ms: int) -> None:
         came = through_the_topic(leaving)
         record = arrived(came)
         assert isinstance(record, ArrivedRecord)
-        assert (record.timestamp, origin_timestamp_ms(came)) == (time_ms, time_ms)
+        assert (record.timestamp, origin_timestamps_ms([came])) == (time_ms, [time_ms])
 
 
 def without(name: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import pytest
 
 from worker import log_output
 from worker.model.events import PlainRecord
+from worker.model.records import ListedRecords, Records
 from worker.model.rules import SessionRules
 from worker.task.wall_clock import WallClock
 
@@ -17,14 +18,14 @@ BY_BROKERS = {"repartition"}
 pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
-def by_broker(timestamp_ms: int) -> PlainRecord:
+def by_broker(timestamp_ms: int) -> Records:
     """A record that a broker gave its time."""
-    return PlainRecord("repartition", 0, 7, timestamp_ms, None, b"[]")
+    return ListedRecords([PlainRecord("repartition", 0, 7, timestamp_ms, None, b"[]")])
 
 
-def by_producer(timestamp_ms: int) -> PlainRecord:
+def by_producer(timestamp_ms: int) -> Records:
     """A record whose producer set its time."""
-    return PlainRecord("raw", 0, 7, timestamp_ms, None, b"[]")
+    return ListedRecords([PlainRecord("raw", 0, 7, timestamp_ms, None, b"[]")])
 
 
 class Machine:

@@ -7,6 +7,7 @@ is written where they were found; what has arrived is never sent on again.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from msgspec import structs
 
@@ -103,8 +104,12 @@ def _headers_of(record: InputRecord) -> Headers:
     ]
 
 
-def origin_timestamp_ms(record: RecordWithHeaders) -> int:
-    """When a record of the repartition topic was first received; its own timestamp where it does not say."""
+def origin_timestamps_ms(records: Iterable[InputRecord]) -> list[int]:
+    """When records of the repartition topic were first received; where they do not say, their own times."""
+    return [_origin_timestamp_ms(record) for record in cast("Iterable[RecordWithHeaders]", records)]
+
+
+def _origin_timestamp_ms(record: RecordWithHeaders) -> int:
     for name, value in record.headers:
         if name == _TIMESTAMP and _is_record_time(value):
             return int(value)

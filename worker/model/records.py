@@ -14,7 +14,7 @@ from worker.model.events import InputRecord, Rejection
 
 
 class Records(Protocol):
-    """Records in order, at least one. A place is a position among them."""
+    """Records in order. A place is a position among them. Topic and offsets are only known of some."""
 
     def __len__(self) -> int:
         """How many they are."""
@@ -128,6 +128,9 @@ class ListedRecords:
         """The same as ``Records``."""
         refusals = {place - start: found for place, found in self.refusals.items() if start <= place < end}
         return ListedRecords(self._records[start:end], refusals)
+
+
+NO_RECORDS = ListedRecords(())
 
 
 def _offset_of(record: InputRecord) -> int:

@@ -22,7 +22,7 @@ from msgspec import Struct
 from worker import telemetry
 from worker.engine.protocol import Counters, Drafted, Engine, EngineOptions
 from worker.errors import StateCorrupted, TransactionLost
-from worker.model.records import ListedRecords, Records
+from worker.model.records import Records
 from worker.model.rules import Rules
 from worker.model.state import Meta
 from worker.ports import Lag, TaskPorts
@@ -216,12 +216,11 @@ class PartitionTask:
     async def _consume(self) -> None:
         while not self._abandoned:
             caught_up = self._source.lag().caught_up
-            listed = await self._source.next_records(self._wait_s())
-            if caught_up and listed:
-                self._wall_clock.arrived(listed[-1], self._topics.timed_by_brokers)
-            if not listed and self._draft is None and self._is_something_due():
+            records = await self._source.next_records(self._wait_s())
+            if caught_up and records:
+                self._wall_clock.arrived(records, self._topics.timed_by_brokers)
+            if not records and self._draft is None and self._is_something_due():
                 self._open_draft(nothing_pending=True)
-            records = ListedRecords(listed)
             place = 0
             while place < len(records):
                 place = self._step(records, place)

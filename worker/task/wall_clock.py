@@ -10,7 +10,7 @@ earlier of the two, because a session that closes late harms nobody.
 from collections.abc import Collection
 
 from worker import telemetry
-from worker.model.events import InputRecord
+from worker.model.records import Records
 from worker.model.rules import SessionRules
 from worker.model.state import Meta
 from worker.ports import Clock
@@ -50,12 +50,13 @@ class WallClock:
         self._compare("brokers", ahead_ms, _TOLERANCE_MS)
         return wall_ms - ahead_ms if ahead_ms > _TOLERANCE_MS else wall_ms
 
-    def arrived(self, record: InputRecord, timed_by_brokers: Collection[str]) -> None:
-        """Compare clocks with a record that arrived now. Brokers set the times in ``timed_by_brokers``."""
-        if record.timestamp < 0:
+    def arrived(self, records: Records, timed_by_brokers: Collection[str]) -> None:
+        """Compare clocks with the last of records that arrived now; brokers timed ``timed_by_brokers``."""
+        timestamp_ms = records.times_ms()[-1]
+        if timestamp_ms < 0:
             return
-        offset_ms = record.timestamp - round(self._clock.monotonic() * 1000)
-        if record.topic in timed_by_brokers:  # the record that took the least time to arrive says most
+        offset_ms = timestamp_ms - round(self._clock.monotonic() * 1000)
+        if records.topic in timed_by_brokers:  # the record that took the least time to arrive says most
             known = self._brokers_offset_ms
             self._brokers_offset_ms = offset_ms if known is None else max(known, offset_ms)
             return

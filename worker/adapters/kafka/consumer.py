@@ -29,6 +29,7 @@ from worker.adapters.kafka.records import UNREADABLE_TIMES, UnreadableError
 from worker.adapters.kafka.source import FetchProgress, InputTopics, KafkaInput, KafkaSource
 from worker.adapters.kafka.topic_watch import TopicWatch
 from worker.errors import Fatal, TransactionLost
+from worker.model.records import ListedRecords
 from worker.ports import Clock
 
 _BUFFERED_BYTES = 16 * 1024 * 1024
@@ -313,7 +314,7 @@ class ConsumerGroup(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
                 # The fetch was sent before a rebalance or a seek, and may begin at the committed offset.
                 self._restore_position(each)
             else:
-                each.deliver(records, size_bytes)
+                each.deliver(ListedRecords(records), size_bytes)
                 self._unreadable_times.pop(topic_partition, None)
 
     def _count_unreadable(self, error: UnreadableError) -> None:

@@ -9,17 +9,17 @@ aborted and compacted records), and never past a record that was not delivered.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from aiokafka import TopicPartition
 from msgspec import Struct
 
 from worker.adapters.kafka.offsets import Offsets
-from worker.core.repartition import oldest_piece, origin_timestamp_ms
+from worker.core.repartition import oldest_piece, origin_timestamps_ms
 from worker.errors import Fatal, TransactionLost
-from worker.model.events import InputRecord
+from worker.model.records import NO_RECORDS, Records
 from worker.model.state import GroupOffset
 from worker.ports import Lag
 
@@ -86,13 +86,13 @@ class KafkaInput:
         """``repartitioned``: its records bear the time when another partition received them."""
         self._source = source
         self.topic_partition = topic_partition
-        self._received_ms: Callable[[Any], int] = origin_timestamp_ms if repartitioned else _timestamp_ms
+        self._repartitioned = repartitioned
         # The next offset to come from the client; None before the first seek.
         self.position: int | None = None
-        self._fetches: deque[tuple[Sequence[InputRecord], int]] = deque()  # records and their bytes
+        self._fetches: deque[tuple[Records, int]] = deque()  # records and their bytes
         self.buffered_bytes = 0
         self._paused = False
-        self._times_ms: list[int] | None = None  # of the oldest fetch, once asked for
+        self._times_ms: Sequence[int] | None = None  # of the oldest fetch, once asked for
         self.buffered_records = 0
 
     # --- for the group ---
@@ -102,12 +102,12 @@ class KafkaInput:
         fits = not self._fetches or self.buffered_bytes < most_bytes
         return self.position is not None and fits and not self._paused and not self._source.has_failed
 
-    def deliver(self, records: Sequence[InputRecord], size_bytes: int) -> None:
+    def deliver(self, records: Records, size_bytes: int) -> None:
         """Buffer the records of a fetch, which hold so many bytes."""
         self._fetches.append((records, size_bytes))
         self.buffered_records += len(records)
         self.buffered_bytes += size_bytes
-        self.position = records[-1].offset + 1
+        self.position = records.last_offset + 1
         self._source.wake()
 
     def advance_to(self, position: int | None) -> None:
@@ -126,7 +126,7 @@ class KafkaInput:
     def drop_buffered(self) -> None:
         """Buffer nothing until the task asks again: what was buffered is fetched once more then."""
         if self._fetches:
-            self.seek(self._fetches[0][0][0].offset)
+            self.seek(self._fetches[0][0].first_offset)
         self._paused = True
 
     # --- for the source ---
@@ -145,29 +145,30 @@ class KafkaInput:
     def next_offset(self) -> int:
         """Where to go on after what was returned, past everything that holds no record."""
         if self._fetches:
-            return self._fetches[0][0][0].offset
+            return self._fetches[0][0].first_offset
         return self.position or 0
 
-    def times_ms(self) -> list[int]:
+    def times_ms(self) -> Sequence[int]:
         """When the records of the oldest buffered fetch were first received."""
         if self._times_ms is None:
-            self._times_ms = [self._received_ms(record) for record in self._fetches[0][0]]
+            records = self._fetches[0][0]
+            self._times_ms = origin_timestamps_ms(records) if self._repartitioned else records.times_ms()
         return self._times_ms
 
-    def pop_fetch(self) -> Sequence[InputRecord]:
+    def pop_fetch(self) -> Records:
         """Remove and return the oldest buffered fetch."""
         return self.pop(len(self._fetches[0][0]))
 
-    def pop(self, count: int) -> Sequence[InputRecord]:
+    def pop(self, count: int) -> Records:
         """Remove and return the first ``count`` records of the oldest buffered fetch, which has as many."""
         records, size_bytes = self._fetches.popleft()
         # Kept for what is left, so that a fetch returned in many pieces is looked through once.
         self._times_ms = self._times_ms[count:] if self._times_ms and count < len(records) else None
         if count < len(records):
-            left = records[count:]
+            left = records.part(count, len(records))
             left_bytes = size_bytes * len(left) // len(records)
             self._fetches.appendleft((left, left_bytes))
-            records, size_bytes = records[:count], size_bytes - left_bytes
+            records, size_bytes = records.part(0, count), size_bytes - left_bytes
         self.buffered_records -= len(records)
         self.buffered_bytes -= size_bytes
         return records
@@ -189,7 +190,7 @@ class KafkaSource:
         self._arrived = asyncio.Event()
         self._idle_since_s: float | None = None  # None while the task asks
 
-    async def next_records(self, timeout_s: float) -> Sequence[InputRecord]:
+    async def next_records(self, timeout_s: float) -> Records:
         """The next records of one input: a fetch, or its first part."""
         self._idle_since_s = None
         for each in self.inputs:
@@ -199,7 +200,7 @@ class KafkaSource:
         finally:
             self._idle_since_s = asyncio.get_running_loop().time()
 
-    async def _next_records(self, timeout_s: float) -> Sequence[InputRecord]:
+    async def _next_records(self, timeout_s: float) -> Records:
         is_buffered = any(each.buffered_records for each in self.inputs)
         if not self._failure and not (is_buffered and self._has_the_oldest()):
             self._arrived.clear()
@@ -304,13 +305,9 @@ class KafkaSource:
             for each in self.inputs
         )
 
-    def _next_piece(self) -> Sequence[InputRecord]:
+    def _next_piece(self) -> Records:
         buffered = [each for each in self.inputs if each.buffered_records]
         if len(buffered) <= 1:  # as nearly always
-            return buffered[0].pop_fetch() if buffered else ()
+            return buffered[0].pop_fetch() if buffered else NO_RECORDS
         place, count = oldest_piece([each.times_ms() for each in buffered])
         return buffered[place].pop(count)
-
-
-def _timestamp_ms(record: InputRecord) -> int:
-    return record.timestamp
