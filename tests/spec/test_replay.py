@@ -70,6 +70,17 @@ def test_every_time_that_a_raw_record_may_have_is_taken_and_one_below_1e11_count
     assert ["clock_skew" in event.get("flags", ()) for event in enriched] == held
 
 
+@pytest.mark.parametrize("levels", [600, 601, 2_000])
+def test_what_nests_deeper_than_600_levels_is_no_wrapper_whatever_the_stack(
+    replay: ReplayDirectory, levels: int
+) -> None:
+    deep = b"[" * (levels - 2) + b"]" * (levels - 2)
+    replay.lines(b'{"received_at":null,"value":[%b,%b]}' % (text(click("d1")), deep))
+    assert len(replay.enriched()) == (levels <= 600)
+    (letter,) = replay.read("dead-letters.ndjson")
+    assert (letter["reason"], letter.get("index")) == ("too_deep", 1 if levels <= 600 else 0)
+
+
 @pytest.mark.parametrize(
     ("received_at", "reason"),
     [("2026-03-02", "wrong_type"), (1.5, "wrong_type"), (2**63, "timestamp_out_of_range")],

@@ -11,9 +11,11 @@ from typing import Annotated
 from msgspec import DecodeError, Meta, Raw, Struct, json
 
 from worker.adapters.file_lines import Line
+from worker.core.json_elements import WHITE_SPACE, nests_deeper
 from worker.model.events import GREATEST_RECORD_TIME_MS, LEAST_RECORD_TIME_MS, PlainRecord, Reason, Rejection
 
-_WHITE_SPACE = b" \t\n\r"
+_MOST_LEVELS = 600
+"""What nests deeper is no wrapper. An event may nest 500 levels, and the parser's stack has room for 900."""
 
 
 class FileRecord(PlainRecord, frozen=True, gc=False):
@@ -55,11 +57,11 @@ def record_on(line: Line, topic: str, offset: int, most_bytes: int) -> FileRecor
         found = f"the line has {line.size_bytes} bytes, at most {most_bytes} are allowed"
         detail = f"{found}; the sha256 of all of it is {line.sha256}"
         return _refused(topic, offset, "too_large", detail, text)
-    if text.lstrip(_WHITE_SPACE)[:1] != b"{":
+    if text.lstrip(WHITE_SPACE)[:1] != b"{" or nests_deeper(text, _MOST_LEVELS):
         return FileRecord(topic, 0, offset, -1, None, text, None)
     try:
         wrapper = _read_wrapper(text)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    except (DecodeError, UnicodeDecodeError):
         return FileRecord(topic, 0, offset, -1, None, text, None)
     try:
         received_at = _read_time(wrapper.received_at)

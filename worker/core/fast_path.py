@@ -105,8 +105,8 @@ class FastPath:
         more = opening_brackets(value) - is_array - len(events)  # than one an event
         if more < most:  # too deep is what has so many and one more
             return False
-        if data_is_flat and is_array and more - sum(event.data is not NO_JSON for event in events) < most - 1:
-            return False
+        if data_is_flat and more - sum(event.data is not NO_JSON for event in events) < most:
+            return False  # flat data is no part of what is too deep: its bracket is one more
         return nests_deeper(value, most + is_array)
 
     def _read_normalized(self, value: bytes) -> tuple[list[Event], list[bytes]]:

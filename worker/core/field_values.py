@@ -69,13 +69,14 @@ def timestamp_of(found: Raw | None) -> int | Refusal:
     if kind not in {_INTEGER, _NUMBER}:
         return refuse("timestamp_kind", field=_TIMESTAMP, got=kind)
     shown = json_text.decode() if len(json_text) <= 40 else json_text[:40].decode() + "..."
-    negative, digits, zeros = _parts_of_number(json_text)
-    if zeros < 0:
-        return refuse("timestamp_fraction", field=_TIMESTAMP, shown=shown)
-    if not negative and len(digits) + zeros <= _MOST_TIMESTAMP_DIGITS:  # 5,000 digits cost no conversion
-        number: int = int(digits or b"0") * 10**zeros
-        if OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
-            return number
+    if kind == _NUMBER:  # of the integers that are in the range none comes so far
+        negative, digits, zeros = _parts_of_number(json_text)
+        if zeros < 0:
+            return refuse("timestamp_fraction", field=_TIMESTAMP, shown=shown)
+        if not negative and len(digits) + zeros <= _MOST_TIMESTAMP_DIGITS:  # no power of 10**18 is tried
+            number: int = int(digits or b"0") * 10**zeros
+            if OLDEST_TIMESTAMP_MS <= number < TIMESTAMP_LIMIT_MS:
+                return number
     return refuse("timestamp_range", field=_TIMESTAMP, shown=shown)
 
 
