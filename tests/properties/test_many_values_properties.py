@@ -16,6 +16,7 @@ from worker.model.rules import IdentityRules, InputRules
 
 decoder = Decoder(InputRules(max_events=3), IdentityRules())
 GOOD = msgspec.json.encode(click("d1", user="anonymous", data={"a": 1}))
+ODD_DATA = GOOD.replace(b'{"a":1}', b"1")
 BEFORE_DATA, AFTER_DATA = GOOD.split(b'{"a":1}')
 BEFORE_USER, AFTER_USER = GOOD.split(b"nym")
 TWO_ARRAYS = b"[" + GOOD + b"],[" + GOOD + b"]"  # makes up for the array that two values have in common
@@ -60,6 +61,13 @@ def same(one: DecodedValue, other: DecodedValue) -> bool:
 @example([b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]", TWO_ARRAYS])
 @example([b"[" + BEFORE_USER + b"]", b"[" + AFTER_USER + b"]", TWO_ARRAYS])
 @example([b'[{"data":[[1]', b"[2]]," + GOOD[1:] + b"]", TWO_ARRAYS])
+@example(
+    [
+        b'[{"data":[[1]',
+        b"[2]]," + GOOD[1:] + b"]",
+        b"[" + ODD_DATA + b"," + ODD_DATA + b"],[" + ODD_DATA + b"]",
+    ]
+)
 @example([b'[{"a":{"data":[[1]', b"[2]]," + GOOD[1:] + b"]", TWO_ARRAYS])
 @example([b"[]", TWO_ARRAYS])
 @example([b"[" + GOOD + b"]" + SEPARATOR + b"[]", b"[" + BEFORE_DATA + b"[[1]", b"[2]]" + AFTER_DATA + b"]"])

@@ -288,6 +288,15 @@ def test_what_a_repeated_name_replaced_is_nested_too(before: int, depth: int) ->
         )
 
 
+def test_data_that_is_refused_hides_no_depth() -> None:
+    sent = [EVENT[:-1] + b',"data":1}'] * 70
+    deep = EVENT[:-1] + b',"data":' + b"[" * 64 + b"]" * 64 + b',"data":1}'
+
+    decoded = decode(batch(*sent, deep))
+
+    assert [one.reason for one in decoded.rejections] == ["data_not_object"] * 70 + ["too_deep"]
+
+
 @pytest.mark.parametrize("levels", [20_000, 200_000])
 def test_after_an_element_of_any_depth_the_splitting_goes_on(levels: int) -> None:
     deep = b"[1," * levels + b'"]"' + b"]" * levels
