@@ -4,26 +4,19 @@ Where the native library is not installed, there is one: ``.ci/run`` fails there
 """
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
 
-from worker.adapters.kafka.native_records import NativeFetchedRecords
+from worker.adapters.kafka.native_records import records_by
 from worker.adapters.kafka.records import FetchedRecords
 from worker.native.library import native_library
-
-if TYPE_CHECKING:
-    from sessionizer_native import BatchWriter
+from worker.native.parts import NativeParts
 
 Reader = Callable[..., FetchedRecords]
 
-LIBRARY = native_library().module
+WITHOUT = NativeParts(None)
+IMPLEMENTATIONS: dict[str, NativeParts] = {"python": WITHOUT}
 
-READERS: dict[str, Reader] = {"python": FetchedRecords}
+if (_library := native_library().module) is not None:
+    IMPLEMENTATIONS["native"] = NativeParts(_library, must=True)
+
+READERS: dict[str, Reader] = {name: records_by(native) for name, native in IMPLEMENTATIONS.items()}
 """What makes records of an answer to a fetch."""
-
-BATCH_WRITERS: dict[str, "type[BatchWriter] | None"] = {"python": None}
-"""What puts batches together; None: the client's own builder."""
-
-if LIBRARY is not None:
-    READERS["native"] = partial(NativeFetchedRecords, LIBRARY.Fetch)
-    BATCH_WRITERS["native"] = LIBRARY.BatchWriter

@@ -19,6 +19,7 @@ from worker.config import Config
 from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.health import BEAT_S, HealthFile
 from worker.lifecycle import exit_code, in_background
+from worker.native.parts import native_parts
 from worker.preflight import check_machine, warn_of_options
 from worker.process_limits import collect_garbage_seldom, keep_files_private, raise_file_limit
 from worker.task.status import Standstill
@@ -44,6 +45,7 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None 
     default it asks once, and without checking them.
     """
     check_machine(config)
+    native = native_parts(config.engine.implementation)
     started = time.monotonic()
     directory = StateDirectory(config.state.directory, config.kafka.group_id)
     directory.lock()
@@ -52,7 +54,7 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None 
         found = await (ask or _names_of(config))()
         if found is None:
             return
-        group, worker = assembled(config, layout_of(config, found), directory, instance_id)
+        group, worker = assembled(config, layout_of(config, found), directory, instance_id, native)
         telemetry.emit(
             telemetry.WorkerStarted(
                 version=__version__,
@@ -60,6 +62,7 @@ async def run_worker(config: Config, stop: asyncio.Event, ask: AskTopics | None 
                 group_instance_id=instance_id,
                 raw_topic=config.topics.raw,
                 state_directory=str(directory.path),
+                native=native.library is not None,
             )
         )
         await group.start()

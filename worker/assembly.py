@@ -13,6 +13,7 @@ from msgspec import Struct
 from worker.adapters.kafka.changelog import KafkaChangelog
 from worker.adapters.kafka.consumer import ConsumerGroup
 from worker.adapters.kafka.membership import GroupMember
+from worker.adapters.kafka.native_records import use_native_records
 from worker.adapters.kafka.poller import FetchLimits
 from worker.adapters.kafka.security import client_options
 from worker.adapters.kafka.source import InputTopics
@@ -26,6 +27,7 @@ from worker.core.partitioner import Partitioning
 from worker.engine.readable import ReadableEngine
 from worker.errors import Fatal, PartitionsAdded
 from worker.model.topics import OUTPUTS
+from worker.native.parts import NativeParts
 from worker.ports import StateStore, TaskPorts
 from worker.process_limits import resident_mb
 from worker.task.commit_policy import CommitPolicy, MemoryBudget
@@ -84,7 +86,11 @@ def layout_of(config: Config, found: FoundTopics) -> Layout:
 
 
 def assembled(
-    config: Config, layout: Layout, directory: StateDirectory, group_instance_id: str | None
+    config: Config,
+    layout: Layout,
+    directory: StateDirectory,
+    group_instance_id: str | None,
+    native: NativeParts,
 ) -> tuple[ConsumerGroup, Worker]:
     """A worker, and its consumer group, which is not joined yet."""
     clock = SystemClock()
@@ -111,9 +117,49 @@ def assembled(
     def make_store(partition: int) -> StateStore:
         return stores.of_partition(directory, partition)
 
+    use_native_records(native)
     memory = MemoryBudget(stores.live_states_bytes, _DRAFTS_BYTES)
-    worker = _worker(config, layout, group, clock, memory, make_store)
+    make_ports = _port_maker(config, layout, group, clock, make_store, native)
+    worker = _worker(config, layout, group, clock, memory, make_ports)
     return group, worker
+
+
+def _port_maker(
+    config: Config,
+    layout: Layout,
+    group: ConsumerGroup,
+    clock: SystemClock,
+    make_store: Callable[[int], StateStore],
+    native: NativeParts,
+) -> Callable[[int], TaskPorts]:
+    client = client_options(config.kafka)
+
+    def make_ports(partition: int) -> TaskPorts:
+        return TaskPorts(
+            source=group.source(partition),
+            transaction=KafkaTransaction(
+                client=client,
+                transactional_id=f"{config.kafka.group_id}/{partition}",
+                group_id=config.kafka.group_id,
+                partition=partition,
+                options=ProducerOptions(
+                    compression=config.kafka.compression,
+                    transaction_timeout_ms=config.kafka.transaction_timeout_ms,
+                    native=native,
+                ),
+            ),
+            changelog=KafkaChangelog(
+                client=client,
+                topic=layout.topics.changelog,
+                partition=partition,
+                fetch_bytes=_RESTORE_FETCH_BYTES,
+            ),
+            store=make_store(partition),
+            clock=clock,
+            new_incarnation=lambda: secrets.token_hex(8),
+        )
+
+    return make_ports
 
 
 def _worker(
@@ -122,7 +168,7 @@ def _worker(
     group: ConsumerGroup,
     clock: SystemClock,
     memory: MemoryBudget,
-    make_store: Callable[[int], StateStore],
+    make_ports: Callable[[int], TaskPorts],
 ) -> Worker:
     rules = config.rules
     services = ProcessServices(
@@ -138,31 +184,6 @@ def _worker(
         # Half of the transaction's own deadline; and well within the minute after which a partition is stuck.
         slow_s=min(config.kafka.transaction_timeout_ms / 4000, _SLOW_S),
     )
-    client = client_options(config.kafka)
-
-    def make_ports(partition: int) -> TaskPorts:
-        return TaskPorts(
-            source=group.source(partition),
-            transaction=KafkaTransaction(
-                client=client,
-                transactional_id=f"{config.kafka.group_id}/{partition}",
-                group_id=config.kafka.group_id,
-                partition=partition,
-                options=ProducerOptions(
-                    compression=config.kafka.compression,
-                    transaction_timeout_ms=config.kafka.transaction_timeout_ms,
-                ),
-            ),
-            changelog=KafkaChangelog(
-                client=client,
-                topic=layout.topics.changelog,
-                partition=partition,
-                fetch_bytes=_RESTORE_FETCH_BYTES,
-            ),
-            store=make_store(partition),
-            clock=clock,
-            new_incarnation=lambda: secrets.token_hex(8),
-        )
 
     def make_task(partition: int) -> PartitionTask:
         partitions = layout.partitioning.partitions

@@ -5,7 +5,6 @@ import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +14,9 @@ from tests.contract.bad_network import BadNetwork
 from tests.contract.cluster import make_topics
 from tests.contract.place import Place
 from tests.contract.raw_topic import Raw
-from tests.native_parts import Reader
+from tests.native_parts import WITHOUT, Reader
 from worker.adapters.kafka.records import FetchedRecords
-
-if TYPE_CHECKING:
-    from sessionizer_native import BatchWriter
+from worker.native.parts import NativeParts
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +61,9 @@ def records() -> Reader:
 
 
 @pytest.fixture
-def batch_writer() -> "type[BatchWriter] | None":
+def native() -> NativeParts:
     """What puts batches together; the same."""
-    return None
+    return WITHOUT
 
 
 @pytest.fixture
@@ -86,8 +83,8 @@ def raw_of_two(kafka: Kafka, topic_prefix: str) -> Raw:
 
 
 @pytest.fixture
-def place(kafka: Kafka, topic_prefix: str, batch_writer: "type[BatchWriter] | None") -> Place:
+def place(kafka: Kafka, topic_prefix: str, native: NativeParts) -> Place:
     """The topics of one test."""
-    place = Place(kafka.bootstrap_servers, topic_prefix, batch_writer)
+    place = Place(kafka.bootstrap_servers, topic_prefix, native)
     asyncio.run(place.make_topics())
     return place

@@ -6,14 +6,12 @@ Makes and watches; asserts nothing.
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from testing.wait import eventually
 from tests.contract.cluster import committed_offset, is_settled, make_topics, visible
+from tests.native_parts import WITHOUT
 from worker.adapters.kafka.transaction import KafkaTransaction, ProducerOptions
-
-if TYPE_CHECKING:
-    from sessionizer_native import BatchWriter
+from worker.native.parts import NativeParts
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Place:
 
     servers: str
     prefix: str
-    batch_writer: "type[BatchWriter] | None" = None
+    native: NativeParts = WITHOUT
 
     @property
     def outputs(self) -> str:
@@ -57,7 +55,7 @@ class Place:
         self, name: str = "0", **options: int
     ) -> contextlib.AbstractAsyncContextManager[KafkaTransaction]:
         """That of a worker in this group."""
-        return transaction_of(self.servers, self.group, name, self.batch_writer, **options)
+        return transaction_of(self.servers, self.group, name, self.native, **options)
 
     async def all_visible(self) -> tuple[list[bytes | None], list[bytes | None], int | None]:
         """What everybody sees: values of outputs and changelog, and the group's offset in the raw topic."""
@@ -85,7 +83,7 @@ async def transaction_of(
     servers: str,
     group: str,
     name: str = "0",
-    batch_writer: "type[BatchWriter] | None" = None,
+    native: NativeParts = WITHOUT,
     **options: int,
 ) -> AsyncIterator[KafkaTransaction]:
     """A transactional producer of partition 0, not fenced; discarded at the end. One ``name``, one id."""
@@ -96,7 +94,7 @@ async def transaction_of(
         partition=0,
         options=ProducerOptions(
             compression="none",
-            batch_writer=batch_writer,
+            native=native,
             **{"transaction_timeout_ms": 20_000, **options},
         ),
     )

@@ -8,27 +8,24 @@ What a network can do to it is in ``test_transaction_on_a_bad_network``.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 import pytest
 
 from testing.wait import eventually
 from tests.contract.cluster import visible
 from tests.contract.place import Place, write_all
-from tests.native_parts import BATCH_WRITERS
+from tests.native_parts import IMPLEMENTATIONS
 from worker.adapters.kafka.transaction import KafkaTransaction
 from worker.errors import TransactionLost
-
-if TYPE_CHECKING:
-    from sessionizer_native import BatchWriter
+from worker.native.parts import NativeParts
 
 HALF_MIB = 512 * 1024
 
 
-@pytest.fixture(params=BATCH_WRITERS)
-def batch_writer(request: pytest.FixtureRequest) -> "type[BatchWriter] | None":
+@pytest.fixture(params=IMPLEMENTATIONS)
+def native(request: pytest.FixtureRequest) -> NativeParts:
     """Both ways to put batches together."""
-    return BATCH_WRITERS[request.param]
+    return IMPLEMENTATIONS[request.param]
 
 
 # --- all or nothing ---

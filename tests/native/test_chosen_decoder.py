@@ -12,6 +12,7 @@ from worker.core.decode import Decoder
 from worker.model.events import DecodedValue
 from worker.model.rules import IdentityRules, InputRules
 from worker.native.chosen_decoder import SurvivingDecoder, chosen_decoder
+from worker.native.parts import NativeParts
 from worker.native.value_decoder import ValueDecoder
 
 IDENTITY = IdentityRules()
@@ -48,8 +49,10 @@ def result_of(steps: Generator[int, None, DecodedValue]) -> DecodedValue:
             return decoded
 
 
-def test_the_native_engine_reads_where_it_is_installed() -> None:
-    assert isinstance(chosen_decoder(InputRules(), IDENTITY, pytest.fail), SurvivingDecoder)
+def test_the_native_engine_reads_where_it_is_used() -> None:
+    installed, unused = NativeParts(sessionizer_native), NativeParts(None)
+    assert isinstance(chosen_decoder(InputRules(), IDENTITY, installed), SurvivingDecoder)
+    assert isinstance(chosen_decoder(InputRules(), IDENTITY, unused), Decoder)
 
 
 @pytest.mark.parametrize("way", ["decode", "decode_in_steps", "elements"])

@@ -8,9 +8,9 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.native_parts import BATCH_WRITERS, READERS, Reader
+from tests.native_parts import IMPLEMENTATIONS, READERS, Reader
 from tests.properties.fetched_answers import Answer, answers
-from worker.adapters.kafka.batches import filled_batches, native_batches
+from worker.adapters.kafka.batches import Packing, filled_batches, native_batches
 from worker.adapters.kafka.fetched_batches import FetchedBatches
 from worker.adapters.kafka.read_budget import ReadBudget
 from worker.adapters.kafka.records import UnreadableError
@@ -90,6 +90,7 @@ def test_both_write_the_same_batches(
         return BatchBuilder(most_bytes, CODECS[compression], is_transactional=True)
 
     client = built(filled_batches(create_batch, records, headers))
-    for writer in BATCH_WRITERS.values():
-        if writer is not None:
-            assert built(native_batches(writer(most_bytes), compression, records, headers)) == client
+    for native in IMPLEMENTATIONS.values():
+        if native.library is not None:
+            packing = Packing(most_bytes, compression)
+            assert built(native_batches(native, packing, records, headers)) == client

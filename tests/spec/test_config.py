@@ -114,7 +114,7 @@ def test_all_faults_of_file_and_environment_are_reported_at_once(file: File) -> 
         "prod.toml: session.remembered = 1: expected 2 to 64",
         (
             "prod.toml: unknown section [nothing]: expected one of kafka, topics, input, session, identity, "
-            "state, log, health, collect, live"
+            "state, engine, log, health, collect, live"
         ),
         'SESSIONIZER_LOG_LEVEL = "loud": expected one of debug, info, warning, error',
         'SESSIONIZER_SESSION_SPLIT_ON_USER_CHANGE = "yes": expected true or false',

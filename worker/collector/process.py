@@ -96,7 +96,7 @@ async def serve(config: Config, sockets: Sockets) -> None:
     signals.listen(drain.asked, on_stop=drain.note, on_reload=reload)
     beside = (watch(), _log_certificates(config, server))
     async with in_background(drain.asked, *beside), service.running(drain.asked):
-        _log_start(config, sockets)
+        _log_start(config, sockets, native=service.is_native)
         probed = asyncio.create_task(admin.serve())
         # Until then connections wait in the queue: one of several processes that starts again answers no 503.
         await service.first_ready(drain.asked)
@@ -158,7 +158,7 @@ def _server(config: Config, service: Service, sockets: Sockets) -> HttpServer:
     )
 
 
-def _log_start(config: Config, sockets: Sockets) -> None:
+def _log_start(config: Config, sockets: Sockets, *, native: bool) -> None:
     listen, admin = address_of(config.collect.listen), address_of(config.collect.admin_listen)
     assert listen is not None, "the configuration is checked"
     telemetry.emit(
@@ -168,5 +168,6 @@ def _log_start(config: Config, sockets: Sockets) -> None:
             admin_listen=address_in_use(sockets.admin, admin) if admin else None,
             tls=bool(config.collect.tls_certfile),
             raw_topic=config.topics.raw,
+            native=native,
         )
     )

@@ -26,6 +26,7 @@ from worker.config import Config
 from worker.errors import BrokersAway, Fatal, LoginRefused
 from worker.lifecycle import in_background
 from worker.native.chosen_decoder import chosen_decoder
+from worker.native.parts import native_parts
 from worker.process_limits import resident_mb
 
 _ASK_AGAIN_S = 3.0
@@ -64,7 +65,9 @@ class Service:
         self._keys, self._keys_loaded = WriteKeys(), 0
         self._key_file = KeyFile(config.collect, self._replace_keys, _log_invalid)
         self._producer = KafkaRawProducer(config, clock)
-        decoder = chosen_decoder(smaller_limits(config), config.identity, _log_failed_engine)
+        native = native_parts(config.engine.implementation)
+        self.is_native = native.library is not None
+        decoder = chosen_decoder(smaller_limits(config), config.identity, native)
         self.application = Application(config, self._producer, self._keys, clock, self.figures, decoder)
 
     @asynccontextmanager
@@ -191,10 +194,6 @@ class Service:
     def uptime_s(self) -> float:
         """Seconds since it was made."""
         return round(self._clock.monotonic() - self._started_s, 1)
-
-
-def _log_failed_engine(reason: str) -> None:
-    telemetry.emit(telemetry.EngineFailed(reason=reason))
 
 
 def _log_invalid(reason: str) -> None:

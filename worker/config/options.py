@@ -109,6 +109,12 @@ class State(Struct, frozen=True, kw_only=True):
     retention_days: int = 396
 
 
+class Engine(Struct, frozen=True, kw_only=True):
+    """Who does what has two implementations: ``auto``: the native library where it is installed."""
+
+    implementation: Literal["auto", "native", "python"] = "auto"
+
+
 class Log(Struct, frozen=True, kw_only=True):
     """How the log is written. ``format`` ``auto``: ``console`` on a terminal, else ``json``.
 
@@ -180,6 +186,7 @@ class Config(Struct, frozen=True, kw_only=True):
     session: SessionRules = SessionRules()
     identity: IdentityRules = IdentityRules()
     state: State = State()
+    engine: Engine = Engine()
     log: Log = Log()
     health: Health = Health()
     collect: Collect = Collect()
@@ -235,6 +242,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "session": SessionRules,
     "identity": IdentityRules,
     "state": State,
+    "engine": Engine,
     "log": Log,
     "health": Health,
     "collect": Collect,

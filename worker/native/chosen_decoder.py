@@ -1,4 +1,4 @@
-"""Which reading of values a process uses: the native one where it is installed, else the readable one.
+"""Which reading of values a process uses: the native one where the library is used, else the readable one.
 
 Decides that, and what follows where the native one fails: from then on the readable one reads. Must not know
 what values are read for. Invariant: a value has an outcome whatever the native engine does, and the same one
@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from worker.core.decode import Decoder
 from worker.model.events import DecodedValue
 from worker.model.rules import IdentityRules, InputRules
-from worker.native.library import native_library
+from worker.native.parts import NativeParts
 from worker.native.value_decoder import ValueDecoder
 
 
@@ -55,10 +55,10 @@ class SurvivingDecoder:
 
 
 def chosen_decoder(
-    limits: InputRules, identity: IdentityRules, failed: Callable[[str], None]
+    limits: InputRules, identity: IdentityRules, native: NativeParts
 ) -> Decoder | SurvivingDecoder:
     """A decoder for these rules."""
-    library, readable = native_library().module, Decoder(limits, identity)
+    library, readable = native.library, Decoder(limits, identity)
     if library is None:
         return readable
-    return SurvivingDecoder(ValueDecoder(library, limits, identity), readable, failed)
+    return SurvivingDecoder(ValueDecoder(library, limits, identity), readable, native.failed)

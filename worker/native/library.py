@@ -14,10 +14,11 @@ REMEDY = "pip install 'sessionizer[native]', or in a checkout: make native"
 
 
 class NativeLibrary(Struct, frozen=True):
-    """The module, or why there is none."""
+    """The module, or why there is none. ``is_unusable``: one is installed, and must not be used."""
 
     module: ModuleType | None
     missing_because: str = ""
+    is_unusable: bool = False
 
 
 def native_library() -> NativeLibrary:
@@ -27,7 +28,7 @@ def native_library() -> NativeLibrary:
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "sessionizer_native":
             return NativeLibrary(None, "it is not installed")
-        return NativeLibrary(None, f"it cannot be loaded: {error}")
+        return NativeLibrary(None, f"it cannot be loaded: {error}", is_unusable=True)
     return accepted(sessionizer_native, expected_hash())
 
 
@@ -37,5 +38,7 @@ def accepted(module: ModuleType, expected: str | None) -> NativeLibrary:
     if expected is None or built_from == expected:
         return NativeLibrary(module)
     return NativeLibrary(
-        None, f"it was built from other sources ({built_from}) than this program's ({expected})"
+        None,
+        f"it was built from other sources ({built_from}) than this program's ({expected})",
+        is_unusable=True,
     )

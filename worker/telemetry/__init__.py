@@ -41,6 +41,7 @@ from worker.telemetry.worker_events import CredentialsReloaded as CredentialsRel
 from worker.telemetry.worker_events import CredentialsUnusable as CredentialsUnusable
 from worker.telemetry.worker_events import DeadLettersWritten as DeadLettersWritten
 from worker.telemetry.worker_events import EngineFailed as EngineFailed
+from worker.telemetry.worker_events import EngineNotUsed as EngineNotUsed
 from worker.telemetry.worker_events import EventsWithoutSession as EventsWithoutSession
 from worker.telemetry.worker_events import LibraryWarning as LibraryWarning
 from worker.telemetry.worker_events import LogLinesLost as LogLinesLost

@@ -9,7 +9,8 @@ from worker.telemetry.log_event import LogEvent
 
 class CollectStarted(LogEvent, frozen=True, kw_only=True):
     """The collector listens. ``listen`` and ``admin_listen`` are the addresses in effect (``admin_listen`` is
-    null where there is none). It answers 503 until the brokers have named the raw topic.
+    null where there is none). ``native``: the native library is used (``engine.implementation``). It answers
+    503 until the brokers have named the raw topic.
 
     Alert: several a minute from one collector.
 
@@ -22,6 +23,7 @@ class CollectStarted(LogEvent, frozen=True, kw_only=True):
     admin_listen: str | None
     tls: bool
     raw_topic: str
+    native: bool
 
 
 class CollectStatus(LogEvent, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from worker.telemetry.log_event import LogEvent
 
 
 class WorkerStarted(LogEvent, frozen=True, kw_only=True):
-    """The process has started and is about to join its consumer group.
+    """The process has started and is about to join its consumer group. ``native``: the native library is used
+    (``engine.implementation``).
 
     Alert: several a minute from one worker.
 
@@ -20,6 +21,19 @@ class WorkerStarted(LogEvent, frozen=True, kw_only=True):
     group_instance_id: str | None
     raw_topic: str
     state_directory: str
+    native: bool
+
+
+class EngineNotUsed(LogEvent, frozen=True, kw_only=True):
+    """A native library is installed, and is not used: it was built for another version, or cannot be loaded.
+    Everything is done without it, with the same results.
+
+    Remedy: install the ``sessionizer-native`` of the same version; in a checkout ``make native``.
+    """
+
+    NAME = "engine.not_used"
+    LEVEL = "warning"
+    reason: str
 
 
 class WorkerStopped(LogEvent, frozen=True, kw_only=True):
@@ -155,8 +169,8 @@ class RequestFailed(LogEvent, frozen=True, kw_only=True):
 
 
 class EngineFailed(LogEvent, frozen=True, kw_only=True):
-    """The native engine failed, which is a bug in it. Until the next start the readable one does its work,
-    with the same results, at a higher cost.
+    """The native library failed, which is a bug in it. Until the next start Python does its work, with the
+    same results, at a higher cost; a worker with ``engine.implementation = "native"`` tries it again.
 
     Alert: always.
 

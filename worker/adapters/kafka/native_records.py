@@ -7,27 +7,37 @@ those of ``FetchedRecords`` (tests/properties/test_native_batches_properties.py)
 """
 
 import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from worker.adapters.kafka.decompression import DamagedBatchError
 from worker.adapters.kafka.fetched_batches import CompressedBatch, FetchedBatches
 from worker.adapters.kafka.records import FetchedRecord, FetchedRecords, use_fetched_records
+from worker.native.parts import NativeParts
 
 if TYPE_CHECKING:
     from sessionizer_native import Fetch, Records
 
 
 class NativeFetchedRecords(FetchedRecords):
-    """The records of one fetch of one partition. ``fetch``: the engine's class that reads an answer."""
+    """The records of one fetch of one partition."""
 
-    def __init__(self, fetch: "type[Fetch]", *arguments: Any) -> None:
+    def __init__(self, native: NativeParts, library: ModuleType, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._fetch = fetch
+        self._native = native
+        self._failure: type[Exception] = library.EngineFailed
+        self._fetch: type[Fetch] = library.Fetch
 
     def read_pieces(self) -> Iterator[list[FetchedRecord]]:
-        """The records in pieces; an empty one where the next batch waits for memory."""
+        """The records in pieces; an empty one where the next batch waits for memory, or a poll shall end."""
+        try:
+            yield from self._read()
+        except self._failure as error:  # what was not handed out is fetched again
+            self._native.failed(str(error))
+            raise
+
+    def _read(self) -> Iterator[list[FetchedRecord]]:
         answer: bytes = self.batches.answer
         fetch = self._fetch(
             answer,
@@ -79,6 +89,18 @@ class NativeFetchedRecords(FetchedRecords):
         return [FetchedRecord(topic, partition, *fields) for fields in records.tuples()]
 
 
-def use_native_records(fetch: "type[Fetch]") -> None:
-    """Let every consumer of this process read its answers with the native engine from now on."""
-    use_fetched_records(partial(NativeFetchedRecords, fetch))
+def records_by(native: NativeParts) -> Callable[..., FetchedRecords]:
+    """What makes records of a fetch: natively, for as long as the library is used."""
+
+    def made(*arguments: Any) -> FetchedRecords:
+        library = native.library
+        if library is None:
+            return FetchedRecords(*arguments)
+        return NativeFetchedRecords(native, library, *arguments)
+
+    return made
+
+
+def use_native_records(native: NativeParts) -> None:
+    """Let every consumer of this process read its answers so from now on."""
+    use_fetched_records(records_by(native))

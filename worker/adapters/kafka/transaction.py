@@ -17,8 +17,8 @@ The guards (against aiokafka 0.14, read in its source and reproduced in tests/co
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,7 +32,7 @@ from worker.adapters.kafka.answers import (
     client_refusal,
     grants_of,
 )
-from worker.adapters.kafka.batches import filled_batches, native_batches
+from worker.adapters.kafka.batches import Packing, filled_batches, native_batches
 from worker.adapters.kafka.client_internals.producer import (
     close_producer,
     knows_topic,
@@ -46,9 +46,7 @@ from worker.errors import TransactionLost
 from worker.model.output_records import Outgoing
 from worker.model.outputs import OutputRecord
 from worker.model.repartition import Headers, RepartitionedRecord
-
-if TYPE_CHECKING:
-    from sessionizer_native import BatchWriter
+from worker.native.parts import NativeParts
 
 _BATCH_BYTES = 512 * 1024
 _MOST_RECORDS_A_PRODUCER = 2**30
@@ -58,13 +56,13 @@ _DISCARD_S = 2.0
 class ProducerOptions(Struct, frozen=True, kw_only=True):
     """How a producer compresses, and how long the brokers leave its transactions open.
 
-    ``batch_writer``: the native engine's class that puts batches together, where it does.
+    ``native``: puts batches together, where it is used.
     """
 
     compression: str
     transaction_timeout_ms: int
     request_timeout_ms: int = 10_000
-    batch_writer: "type[BatchWriter] | None" = None
+    native: NativeParts = NativeParts(None)
 
 
 class KafkaTransaction:
@@ -161,11 +159,12 @@ class KafkaTransaction:
             return
         async with self._lost_on_failure(f"send to {topic}", topic) as producer:
             options = self._options
-            if options.batch_writer is None:
+            batches: Iterable[Any]
+            if options.native.library is None:
                 batches = filled_batches(producer.create_batch, records, headers)
             else:
-                writer = options.batch_writer(_BATCH_BYTES)
-                batches = native_batches(writer, options.compression, records, headers)
+                packing = Packing(_BATCH_BYTES, options.compression)
+                batches = native_batches(options.native, packing, records, headers)
             for batch in batches:
                 await self._send_batch(producer, batch, topic, partition)
 
