@@ -185,10 +185,10 @@ def timestamp_of(sent: Mapping[str, Value]) -> int:
     number = Fraction(Decimal(mantissa))
     if not number:
         raise RefusedError("timestamp_out_of_range")
-    power = int(exponent or "0")
+    power = Decimal(exponent or "0")
     if abs(power) > 10_000:  # of numbers as short as these
         raise RefusedError("wrong_type" if power < 0 else "timestamp_out_of_range")
-    number *= Fraction(10) ** power
+    number *= Fraction(10) ** int(power)
     if number.denominator != 1:
         raise RefusedError("wrong_type")
     if not 10**11 <= number < 10**14:
