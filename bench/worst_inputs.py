@@ -1,10 +1,13 @@
 """What 100 KB of the worst input cost: ``python -m bench.worst_inputs``, ms of CPU to decode each kind.
 
+With ``--native`` the native engine reads, and its outcomes become the same objects.
+
 Each kind is 100 KB, or as many elements as a batch may have, made so that a part of decoding has most to do;
 and each element of ``testing/corpus`` that is refused, as often as it fits. The sixty most expensive are
 listed, and beside them a loop of Python, for comparison between machines.
 """
 
+import argparse
 import json
 from bisect import bisect_left
 from collections.abc import Callable
@@ -15,6 +18,8 @@ from bench.in_memory import least_cpu_seconds
 from testing.golden import golden_cases, input_bytes
 from worker.core.decode import Decoder
 from worker.model.rules import IdentityRules, InputRules
+from worker.native.library import native_library
+from worker.native.value_decoder import ValueDecoder
 
 MOST_BYTES = 100_000
 AIM_MS = 5
@@ -114,8 +119,19 @@ def golden_inputs() -> dict[str, bytes]:
     }
 
 
+def native_decoder() -> ValueDecoder:
+    """A decoder of the native engine. Exits where it is not installed."""
+    library = native_library()
+    if library.module is None:
+        raise SystemExit(f"the native engine cannot be measured: {library.missing_because}")
+    return ValueDecoder(library.module, InputRules(), IdentityRules())
+
+
 def main() -> None:
-    decoder = Decoder(InputRules(), IdentityRules())
+    parser = argparse.ArgumentParser(prog="python -m bench.worst_inputs", description="Hostile input alone.")
+    parser.add_argument("--native", action="store_true", help="read with the native engine")
+    options = parser.parse_args()
+    decoder = native_decoder() if options.native else Decoder(InputRules(), IdentityRules())
     inputs = WORST_INPUTS | golden_inputs()
     costs = {
         name: 1000 * least_cpu_seconds(partial(decoder.decode, value), _PASSES)

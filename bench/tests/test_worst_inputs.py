@@ -3,12 +3,18 @@
 Time is that of the CPU, beside a loop of this very machine and minute.
 """
 
+from functools import partial
+
 import pytest
 
 from bench.in_memory import least_cpu_seconds
-from bench.worst_inputs import WORST_INPUTS, loop_seconds
+from bench.worst_inputs import WORST_INPUTS, loop_seconds, native_decoder
 from worker.core.decode import Decoder
 from worker.model.rules import IdentityRules, InputRules
+from worker.native.library import native_library
+from worker.native.value_decoder import ValueDecoder
+
+NATIVE = [native_decoder()] if native_library().module else []
 
 
 @pytest.mark.parametrize("name", WORST_INPUTS)
@@ -20,3 +26,20 @@ def test_100_kb_of_the_worst_input_are_soon_done(name: str) -> None:
     assert decoder.decode(value).rejections or decoder.decode(value).events
     # The slowest takes two and a half times as long as the loop; anything quadratic a thousand times.
     assert least_cpu_seconds(lambda: decoder.decode(value), passes=3) < 15 * loop_seconds()
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_natively_they_are_done_within_5_ms(native: ValueDecoder) -> None:
+    loop_s = loop_seconds()
+    for name, value in WORST_INPUTS.items():
+        # The loop takes 2.7 ms where 5 are the aim.
+        assert least_cpu_seconds(partial(native.decode, value), passes=5) < 1.85 * loop_s, name
+
+
+@pytest.mark.parametrize("native", NATIVE)
+def test_natively_they_have_the_same_outcomes(native: ValueDecoder) -> None:
+    readable = Decoder(InputRules(), IdentityRules())
+    for name, value in WORST_INPUTS.items():
+        one, other = native.decode(value), readable.decode(value)
+        assert list(one.events) == list(other.events), name
+        assert list(one.rejections) == list(other.rejections), name

@@ -5,6 +5,7 @@ know records. Invariant: what it gives is what the readable form gives, or it ra
 library, which leaves it to the caller to go on with that.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 
 from msgspec import Raw
@@ -37,6 +38,11 @@ class ValueDecoder:
     def elements(self, value: bytes) -> list[bytes]:
         """The JSON texts of a value's elements, in order. Raises the library's EngineFailed."""
         found: list[bytes] = self._reader.elements(value)
+        return found
+
+    def count(self, values: Sequence[bytes | None]) -> tuple[int, int]:
+        """How many events and how many rejections there are: reading alone, without objects of Python."""
+        found: tuple[int, int] = self._reader.count(values)
         return found
 
 
