@@ -3,6 +3,7 @@
 import pytest
 
 from tests.builders import click
+from tests.engines import twin
 from tests.replay_directory import ReplayDirectory, text
 from worker.replay import OUTPUT_FILES
 
@@ -19,6 +20,18 @@ def test_the_same_input_gives_the_same_output_byte_for_byte(replay: ReplayDirect
         outputs.append([(replay.output / file).read_bytes() for file in replay.left_behind()])
     assert outputs[0] == outputs[1]
     assert len(replay.read("enriched.ndjson")) + len(replay.read("dead-letters.ndjson")) == 5_000
+
+
+def test_two_engines_make_the_same_output(
+    replay: ReplayDirectory, traffic: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replay.lines(traffic[:-1])
+    replay.run()
+    alone = [(replay.output / file).read_bytes() for file in OUTPUT_FILES]
+    monkeypatch.setattr("worker.replay.ReadableEngine", twin)
+    replay.output = replay.directory / "second"
+    assert replay.run().code == 0
+    assert [(replay.output / file).read_bytes() for file in OUTPUT_FILES] == alone
 
 
 def test_the_end_of_the_input_closes_every_session_and_each_has_one_line(replay: ReplayDirectory) -> None:
