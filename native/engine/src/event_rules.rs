@@ -257,8 +257,8 @@ impl EventRules<'_> {
         let mut cursor = Cursor::new(self.text, data.span.start as usize);
         // What was read once is read again without a fault.
         let _ = cursor.properties(self.tables.limits.max_depth, |name, _| {
-            let (place, new) = names.add(name);
-            if new && reserved.is_none() && names.text(place).first() == Some(&b'_') {
+            let place = names.add(name);
+            if reserved.is_none() && names.text(place).first() == Some(&b'_') {
                 reserved = Some(place + 1);
             }
         });
@@ -280,7 +280,7 @@ impl EventRules<'_> {
         if others.len() > 1 {
             let mut names = Names::new(self.text, others.len());
             for at in 0..others.len() {
-                let (place, _) = names.add(others[at].0);
+                let place = names.add(others[at].0);
                 others[place] = others[at];
             }
             others.truncate(names.count());

@@ -64,9 +64,10 @@ pub fn escaped_character(text: &[u8], place: usize) -> Result<(char, usize), Fau
         }
     }
     let second = hex(text, place + 6)?;
-    if first >= 0xdc00 || !(0xdc00..0xe000).contains(&second) {
+    if !(0xdc00..0xe000).contains(&second) {
         return Err(Fault::Invalid);
     }
+    // Two second halves come out beyond the last character.
     let code = 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
     Ok((char::from_u32(code).ok_or(Fault::Invalid)?, place + 10))
 }

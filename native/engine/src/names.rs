@@ -43,8 +43,8 @@ impl<'t> Names<'t> {
         entry.span.of(if entry.own { &self.own } else { self.text })
     }
 
-    /// The place of the name, and whether it is new.
-    pub fn add(&mut self, name: Str) -> (usize, bool) {
+    /// The place of the name, which is a new one where it was not there.
+    pub fn add(&mut self, name: Str) -> usize {
         let before = self.own.len();
         let entry = if name.escaped {
             unescape(name.span.of(self.text), &mut self.own);
@@ -58,9 +58,9 @@ impl<'t> Names<'t> {
         if let Some(known) = known {
             self.entries.pop();
             self.own.truncate(before);
-            return (known, false);
+            return known;
         }
-        (place, true)
+        place
     }
 
     /// The earlier place of the last entry's name.

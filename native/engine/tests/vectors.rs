@@ -200,6 +200,18 @@ fn characters_are_blank_or_control_characters_where_they_are() {
 }
 
 #[test]
+fn a_text_may_have_as_many_bytes_as_the_limit_says() {
+    let tables = tables();
+    for (bytes, refused) in [(512, false), (513, true)] {
+        let id = "x".repeat(bytes);
+        let value =
+            format!("{{\"id\":\"{id}\",\"type\":\"a\",\"device_id\":\"a\",\"timestamp\":1700000000000}}");
+        let (events, refusals) = outcomes(&tables, value.as_bytes());
+        assert_eq!((events.is_empty(), refusals.is_empty()), (refused, !refused), "{bytes}");
+    }
+}
+
+#[test]
 fn a_table_that_lacks_something_is_refused() {
     let mut lacking = given();
     lacking.refusals.remove("too_deep");
