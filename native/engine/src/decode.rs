@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::event_rules::{Event, EventRules, Piece, Properties};
 use crate::json_elements::{Ending, bare, end_of_brackets, end_of_element, nests_deeper};
 use crate::json_scan::{Cursor, Kind, Span, is_space, trimmed};
+use crate::kept_memory::empty;
 use crate::refusals::{Field, Refusal, Rule};
 use crate::tables::Tables;
 
@@ -46,10 +47,11 @@ pub struct Decoded {
 
 impl Decoded {
     fn clear(&mut self) {
-        self.elements.clear();
-        self.events.clear();
-        self.rejections.clear();
-        self.own.clear();
+        empty(&mut self.elements);
+        empty(&mut self.events);
+        empty(&mut self.rejections);
+        empty(&mut self.own);
+        self.properties.clear();
     }
 
     fn refuse(&mut self, refusal: Refusal, index: Option<usize>, payload: Span) {

@@ -10,6 +10,7 @@
 
 use crate::json_scan::{Cursor, Fault, Kind, Span, Str, Value};
 use crate::json_strings::unescape;
+use crate::kept_memory::empty;
 use crate::names::Names;
 use crate::refusals::{Field, Refusal, Rule};
 use crate::tables::Tables;
@@ -54,10 +55,11 @@ pub struct Properties {
 }
 
 impl Properties {
-    fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.fields = [None; Field::COUNT];
         self.aliases = [None; Field::COUNT];
-        self.others.clear();
+        empty(&mut self.others);
+        empty(&mut self.name);
     }
 
     /// The last of a repeated name counts.
@@ -278,10 +280,13 @@ impl EventRules<'_> {
         }
         let most = self.tables.limits.max_object_bytes;
         if others.len() > 1 {
-            let mut names = Names::new(self.text, others.len());
+            let mut names = Names::new(self.text, others.len().min(most / LEAST_OF_EXTRA + 1));
             for at in 0..others.len() {
                 let place = names.add(others[at].0);
                 others[place] = others[at];
+                if names.count() * LEAST_OF_EXTRA + 1 > most {
+                    return Err(Refusal::of(Rule::ExtraTooLong, Field::Extra));
+                }
             }
             others.truncate(names.count());
         }
@@ -306,6 +311,9 @@ impl EventRules<'_> {
     }
 }
 
+/// A property of `extra` has so many bytes at least: quotes, a colon, a comma or a brace, and a digit.
+const LEAST_OF_EXTRA: usize = 5;
+
 /// Whether a character of the text is a control character, U+0000 to U+001F or U+007F to U+009F.
 fn holds_control(text: &[u8]) -> bool {
     let mut before = 0;
@@ -313,4 +321,21 @@ fn holds_control(text: &[u8]) -> bool {
         let last = std::mem::replace(&mut before, byte);
         byte < 0x20 || byte == 0x7f || (last == 0xc2 && (0x80..0xa0).contains(&byte))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_many_properties_is_given_up() {
+        let many = 1_000_000;
+        let mut properties = Properties {
+            others: Vec::with_capacity(many),
+            name: Vec::with_capacity(many),
+            ..Properties::default()
+        };
+        properties.clear();
+        assert!(properties.others.capacity() < many && properties.name.capacity() < many);
+    }
 }

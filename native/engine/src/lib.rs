@@ -12,6 +12,7 @@ pub mod json_elements;
 pub mod json_scan;
 mod json_strings;
 pub mod kafka;
+mod kept_memory;
 mod names;
 pub mod placeholders;
 pub mod refusals;

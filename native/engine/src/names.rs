@@ -27,7 +27,7 @@ pub struct Names<'t> {
 }
 
 impl<'t> Names<'t> {
-    /// Of an object in `text` with at most so many names, repeated ones included.
+    /// Of an object in `text` with at most so many different names.
     pub fn new(text: &'t [u8], most: usize) -> Self {
         let table = if most <= FEW { Vec::new() } else { vec![0; (2 * most).next_power_of_two()] };
         Names { text, own: Vec::new(), entries: Vec::new(), table, hasher: RandomState::new() }

@@ -223,3 +223,18 @@ fn a_table_that_lacks_something_is_refused() {
     broken.refusals.insert("too_deep".to_owned(), ["too_deep".to_owned(), "{nothing}".to_owned()]);
     assert!(broken.tables().is_err());
 }
+
+#[test]
+fn a_huge_value_leaves_no_memory_behind() {
+    let tables = tables();
+    let mut decoded = Decoded::default();
+    let huge = [b"[1", ",1".repeat(9_999).as_bytes(), b"]"].concat();
+    decode(&tables, Some(&huge), &mut decoded);
+    let usual = decoded.rejections.capacity();
+    assert!(usual >= 10_000);
+    decoded.own.reserve(8 << 20);
+    decoded.elements.reserve(1 << 20);
+    decode(&tables, Some(b"[]"), &mut decoded);
+    assert!(decoded.own.capacity() <= 1 << 16 && decoded.elements.capacity() <= 1 << 16);
+    assert_eq!(decoded.rejections.capacity(), usual);
+}
