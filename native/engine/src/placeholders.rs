@@ -4,6 +4,8 @@
 //! only the comparison is normalised, ids stay as they were sent; no table of Unicode decides anything but the
 //! written one; the time is linear in the text, which may be hostile and long.
 
+use std::cmp::Ordering;
+
 /// Code points that are compared as one ASCII character, or not at all.
 #[derive(Clone, Copy, Debug)]
 pub struct Compared {
@@ -13,27 +15,32 @@ pub struct Compared {
 }
 
 /// Plain words, in lower case.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Words {
-    by_length: Vec<Vec<Box<[u8]>>>,
+    /// In ascending order: by length, then by their bytes.
+    sorted: Vec<Box<[u8]>>,
+}
+
+/// How a word compares with a text, whatever the case of the text in ASCII.
+fn order(word: &[u8], text: &[u8]) -> Ordering {
+    let lower_case = || text.iter().map(u8::to_ascii_lowercase);
+    word.len().cmp(&text.len()).then_with(|| word.iter().copied().cmp(lower_case()))
 }
 
 impl Words {
     pub fn new<'w>(words: impl IntoIterator<Item = &'w [u8]>) -> Self {
-        let mut by_length: Vec<Vec<Box<[u8]>>> = Vec::new();
-        for word in words {
-            if by_length.len() <= word.len() {
-                by_length.resize_with(word.len() + 1, Vec::new);
-            }
-            by_length[word.len()].push(word.into());
-        }
-        Words { by_length }
+        let mut sorted: Vec<Box<[u8]>> = words.into_iter().map(Box::from).collect();
+        sorted.sort_unstable_by(|one, other| order(one, other));
+        Words { sorted }
     }
 
     /// Whether the text is one of the words, whatever its case in ASCII.
     fn contain(&self, text: &[u8]) -> bool {
-        let alike = self.by_length.get(text.len());
-        alike.is_some_and(|words| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+        self.sorted.binary_search_by(|word| order(word, text)).is_ok()
+    }
+
+    fn longest(&self) -> usize {
+        self.sorted.last().map_or(0, |word| word.len())
     }
 }
 
@@ -41,12 +48,12 @@ impl Words {
 #[derive(Debug)]
 pub struct Comparison {
     /// In ascending order, none within another.
-    compared: Vec<Compared>,
+    as_compared: Vec<Compared>,
     /// ASCII characters that do not count around a word.
-    around: [bool; 256],
+    around_words: [bool; 256],
     /// ASCII characters that do not count around a form.
     around_forms: [bool; 256],
-    white_space: [bool; 256],
+    ascii_white_space: [bool; 256],
     /// Plain words that name nobody also where they are repeated.
     no_value: Words,
     /// How a plain word may begin that has a form, if nothing was around it.
@@ -70,14 +77,14 @@ fn stripped<'t>(text: &'t [u8], around: &[bool; 256]) -> &'t [u8] {
 
 impl Comparison {
     pub fn new<'w>(
-        compared: &[Compared],
-        around: &[u8],
+        as_compared: &[Compared],
+        around_words: &[u8],
         around_forms: &[u8],
-        white_space: &[u8],
+        ascii_white_space: &[u8],
         no_value: impl Iterator<Item = &'w [u8]> + Clone,
     ) -> Self {
-        let mut compared = compared.to_vec();
-        compared.sort_by_key(|range| range.first);
+        let mut as_compared = as_compared.to_vec();
+        as_compared.sort_by_key(|range| range.first);
         let mut begins_form = set_of(b"0");
         for first in no_value.clone().filter_map(|word| word.first()) {
             begins_form[usize::from(first.to_ascii_lowercase())] = true;
@@ -87,10 +94,10 @@ impl Comparison {
             begins_form[usize::from(byte)] |= byte.is_ascii_punctuation();
         }
         Comparison {
-            compared,
-            around: set_of(around),
+            as_compared,
+            around_words: set_of(around_words),
             around_forms: set_of(around_forms),
-            white_space: set_of(white_space),
+            ascii_white_space: set_of(ascii_white_space),
             no_value: Words::new(no_value),
             begins_form,
         }
@@ -112,19 +119,18 @@ impl Comparison {
 
     fn range_of(&self, character: char) -> Option<&Compared> {
         let code = u32::from(character);
-        let behind = self.compared.partition_point(|range| range.first <= code);
-        behind.checked_sub(1).map(|place| &self.compared[place]).filter(|range| code <= range.last)
+        let behind = self.as_compared.partition_point(|range| range.first <= code);
+        behind.checked_sub(1).map(|place| &self.as_compared[place]).filter(|range| code <= range.last)
     }
 
     /// Whether the text is a plain word of these, or none is left of it.
     pub fn is_word(&self, text: &[u8], words: &Words) -> bool {
         let plain = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-        if text.len() >= words.by_length.len() && plain(text.first()) && plain(text.last()) && text.is_ascii()
-        {
+        if text.len() > words.longest() && plain(text.first()) && plain(text.last()) && text.is_ascii() {
             return false;
         }
         let mut own = Vec::new();
-        let word = stripped(self.as_compared(text, &mut own), &self.around);
+        let word = stripped(self.as_compared(text, &mut own), &self.around_words);
         word.is_empty() || words.contain(word)
     }
 
@@ -132,7 +138,7 @@ impl Comparison {
     pub fn names_nobody(&self, text: &[u8], words: &Words, forms: bool) -> bool {
         let mut own = Vec::new();
         let text = self.as_compared(text, &mut own);
-        let word = stripped(text, &self.around);
+        let word = stripped(text, &self.around_words);
         word.is_empty() || words.contain(word) || (forms && self.has_form(text, word))
     }
 
@@ -148,7 +154,7 @@ impl Comparison {
     }
 
     fn is_punctuation(&self, byte: u8) -> bool {
-        byte.is_ascii_punctuation() || self.white_space[usize::from(byte)]
+        byte.is_ascii_punctuation() || self.ascii_white_space[usize::from(byte)]
     }
 
     /// Zeros and punctuation, with at most one x, which follows a zero.
