@@ -1,4 +1,4 @@
-"""Hostile values cost the native reading no more than others of their size: CPU time, the least of some runs."""
+"""Hostile values cost the native reading no more than others of their size: CPU, the least of some runs."""
 
 import time
 
