@@ -1,8 +1,9 @@
 """Batches are read and written by the native engine as by the worker's own Python, whatever is in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.producer.message_accumulator import BatchBuilder
 from hypothesis import given
@@ -94,3 +95,34 @@ def test_both_write_the_same_batches(
         if native.library is not None:
             packing = Packing(most_bytes, compression)
             assert built(native_batches(native, packing, records, headers)) == client
+
+
+@pytest.mark.parametrize("with_headers", [False, True])
+def test_many_records_are_packed_some_batches_at_a_time(with_headers: bool) -> None:
+    """A draft is held beside them."""
+    records = [(b"k%d" % number, b"v" * (number % 700), number) for number in range(20_000)]
+    headers: Any = [[("h", b"%d" % number)] for number in range(20_000)] if with_headers else None
+    most_bytes = 64 * 1024
+    for native in IMPLEMENTATIONS.values():
+        if native.library is None:
+            continue
+        taken = 0
+
+        def counted() -> Iterator[Any]:
+            nonlocal taken
+            for record in records:
+                taken += 1
+                yield record
+
+        class Lazy(list[Any]):
+            def __iter__(self) -> Iterator[Any]:
+                return counted()
+
+        sent, sizes, ahead = 0, [], 0
+        for batch in native_batches(native, Packing(most_bytes, "none"), Lazy(records), headers):
+            ahead = max(ahead, taken - sent)
+            sizes.append(batch.size())
+            sent += batch.record_count()
+        assert sent == taken == len(records)
+        assert ahead < 2_000
+        assert len(sizes) < 1.4 * sum(sizes) / most_bytes

@@ -65,7 +65,7 @@ class Service:
         self._keys, self._keys_loaded = WriteKeys(), 0
         self._key_file = KeyFile(config.collect, self._replace_keys, _log_invalid)
         self._producer = KafkaRawProducer(config, clock)
-        native = native_parts(config.engine.implementation)
+        native = self._native = native_parts(config.engine.implementation)
         self.is_native = native.library is not None
         decoder = chosen_decoder(smaller_limits(config), config.identity, native)
         self.application = Application(config, self._producer, self._keys, clock, self.figures, decoder)
@@ -80,7 +80,9 @@ class Service:
         self._key_file.load()
         try:
             async with in_background(
-                stop, self._begin(), self._watch_kafka(), self._report_forever(), self._key_file.watch()
+                stop,
+                *(self._begin(), self._watch_kafka(), self._watch_native()),
+                *(self._report_forever(), self._key_file.watch()),
             ):
                 yield
         finally:
@@ -157,6 +159,12 @@ class Service:
         while True:
             reason = self._producer.problem() if self._producer.partitions() else None
             watch.look(self._clock.monotonic(), self._stores(), reason or self._away)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _watch_native(self) -> None:
+        """Raise Fatal where the native library must be used, and has failed. Until cancelled."""
+        while True:
+            self._native.check()
             await asyncio.sleep(_LOOK_S)
 
     def _stores(self) -> bool:

@@ -170,7 +170,7 @@ class RequestFailed(LogEvent, frozen=True, kw_only=True):
 
 class EngineFailed(LogEvent, frozen=True, kw_only=True):
     """The native library failed, which is a bug in it. Until the next start Python does its work, with the
-    same results, at a higher cost; a worker with ``engine.implementation = "native"`` tries it again.
+    same results, at a higher cost; with ``engine.implementation = "native"`` the process ends.
 
     Alert: always.
 

@@ -3,13 +3,14 @@
 Decides nothing of its own: what the engine cannot read, or says is damaged, is read as without it, which says
 what is wrong. Compressed batches are decompressed in pieces as without it, and the pieces are read by the
 engine. Knows no rule of Kafka's batches. Invariant: the records, their order, the position and the errors are
-those of ``FetchedRecords`` (tests/properties/test_native_batches_properties.py).
+those of ``FetchedRecords`` (tests/properties/test_native_batches_properties.py); a failure of the library is
+never taken for a damaged batch.
 """
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from worker.adapters.kafka.decompression import DamagedBatchError
 from worker.adapters.kafka.fetched_batches import CompressedBatch, FetchedBatches
@@ -20,26 +21,48 @@ if TYPE_CHECKING:
     from sessionizer_native import Fetch, Records
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class _LibraryError(Exception):
+    """The library raised ``raised``, which is a bug in it: no answer of a broker is an error to it."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__()
+        self.raised = raised
+
+
+def _called(call: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    try:
+        return call(*arguments, **options)
+    except Exception as error:
+        raise _LibraryError(error) from error
+
+
 class NativeFetchedRecords(FetchedRecords):
     """The records of one fetch of one partition."""
 
     def __init__(self, native: NativeParts, library: ModuleType, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._native = native
-        self._failure: type[Exception] = library.EngineFailed
         self._fetch: type[Fetch] = library.Fetch
 
     def read_pieces(self) -> Iterator[list[FetchedRecord]]:
-        """The records in pieces; an empty one where the next batch waits for memory, or a poll shall end."""
+        """The records in pieces; an empty one where the next batch waits for memory, or a poll shall end.
+
+        They end where the library fails: what was not handed out is then fetched again, and read without it.
+        Raises Fatal where it must be used.
+        """
         try:
             yield from self._read()
-        except self._failure as error:  # what was not handed out is fetched again
-            self._native.failed(str(error))
-            raise
+        except _LibraryError as error:
+            self._native.failed(error.raised)
 
     def _read(self) -> Iterator[list[FetchedRecord]]:
         answer: bytes = self.batches.answer
-        fetch = self._fetch(
+        fetch = _called(
+            self._fetch,
             answer,
             self.next_fetch_offset,
             self.aborted_transactions,
@@ -47,7 +70,7 @@ class NativeFetchedRecords(FetchedRecords):
             check_crcs=self.checks_crcs,
         )
         while True:
-            records, size_bytes, stop, place = fetch.read(*self.budget.left)
+            records, size_bytes, stop, place = _called(fetch.read, *self.budget.left)
             if found := self._fetched(records):
                 self.next_fetch_offset = fetch.position
                 self.budget.count(len(found), size_bytes)
@@ -57,13 +80,14 @@ class NativeFetchedRecords(FetchedRecords):
                 return
             if place is not None:
                 yield from self._read_otherwise(FetchedBatches(answer[place[0] : place[1]]), stop)
-                fetch.pass_batch(self.next_fetch_offset)
+                _called(fetch.pass_batch, self.next_fetch_offset)
 
     def records_of(self, records: Iterable[Any], batch: bytes | memoryview) -> list[FetchedRecord]:
         """The records from the position on; ``batch`` is what they are parsed from, if anything."""
         if batch:
-            fetch = self._fetch(bytes(batch), self.next_fetch_offset, read_committed=False, check_crcs=False)
-            found, _, stop, _ = fetch.read(sys.maxsize, sys.maxsize)
+            position = self.next_fetch_offset
+            fetch = _called(self._fetch, bytes(batch), position, read_committed=False, check_crcs=False)
+            found, _, stop, _ = _called(fetch.read, sys.maxsize, sys.maxsize)
             if stop == "end":
                 return self._fetched(found)
         return super().records_of(records, batch)
@@ -86,7 +110,7 @@ class NativeFetchedRecords(FetchedRecords):
 
     def _fetched(self, records: "Records") -> list[FetchedRecord]:
         topic, partition = self.topic_partition
-        return [FetchedRecord(topic, partition, *fields) for fields in records.tuples()]
+        return [FetchedRecord(topic, partition, *fields) for fields in _called(records.tuples)]
 
 
 def records_by(native: NativeParts) -> Callable[..., FetchedRecords]:

@@ -21,6 +21,7 @@ from worker.adapters.kafka.decompression import DamagedBatchError
 from worker.adapters.kafka.fetched_batches import PIECE_BYTES, CompressedBatch, FetchedBatches
 from worker.adapters.kafka.header_names import records_with_any_header_name
 from worker.adapters.kafka.read_budget import ReadBudget
+from worker.errors import Fatal
 from worker.model.events import PlainRecord
 from worker.model.repartition import Headers
 
@@ -76,6 +77,8 @@ class FetchedRecords(PiecewiseRecords):
         while len(taken) < most_records and not self.budget.poll_is_full:
             try:
                 piece = self._next_piece_or_leftover()
+            except Fatal:  # it says nothing of the batch
+                raise
             except Exception as error:
                 if not taken:
                     place, offset = self.topic_partition, self.next_fetch_offset

@@ -261,6 +261,7 @@ class KafkaTransaction:
         except TimeoutError as error:
             raise self._refused(topic) or self._out_of_time(what, topic, producer) from error
         except Exception as error:
+            self._options.native.check()  # whatever it looks like here: the native library is the cause
             raise self._refused(topic, error) or self._failed(what, error, producer) from error
 
     def _refused(self, topic: str | None, error: Exception | None = None) -> TransactionLost | None:

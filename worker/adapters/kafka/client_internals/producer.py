@@ -52,9 +52,18 @@ class NativeBatch:
     methods of its ``BatchBuilder``. Codecs are the client's own. Held by test_transaction.py.
     """
 
-    def __init__(self, filled: "Batch", compression: str, *, is_transactional: bool) -> None:
+    def __init__(
+        self,
+        filled: "Batch",
+        compression: str,
+        failed: Callable[[Exception], Exception],
+        *,
+        is_transactional: bool,
+    ) -> None:
+        """``failed``: the exception to raise where the library raised that one."""
         self._filled = filled
         self._compression = compression
+        self._failed = failed
         self._attributes = TRANSACTIONAL if is_transactional else 0
         self._producer = (-1, -1, 0)
         self._built: bytes | None = None
@@ -83,11 +92,14 @@ class NativeBatch:
         return self._built
 
     def _build_once(self) -> bytes:
-        if self._compression == "none":
-            return self._filled.build(self._producer, self._attributes)
-        number, encode = CODECS[self._compression]
-        packed = encode(self._filled.records())
-        return self._filled.build(self._producer, self._attributes | number, packed)
+        try:
+            if self._compression == "none":
+                return self._filled.build(self._producer, self._attributes)
+            number, encode = CODECS[self._compression]
+            packed = encode(self._filled.records())
+            return self._filled.build(self._producer, self._attributes | number, packed)
+        except Exception as error:
+            raise self._failed(error) from error
 
 
 def watch_answers(
