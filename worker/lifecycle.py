@@ -35,9 +35,19 @@ def exit_code(
         telemetry.emit(failure(reason=str(fatal)))
         return 1
     except Exception as error:
-        reason = f"unexpected {type(error).__name__}, a bug: please report it with the traceback on stderr"
+        reason = f"unexpected {_names(error)}, a bug: please report it with the traceback on stderr"
         telemetry.emit(failure(reason=reason))
         raise
+
+
+def _names(error: BaseException) -> str:
+    """The types of what was raised, the last first: closing what the first left may have failed, too."""
+    names: list[str] = []
+    earlier: BaseException | None = error
+    while earlier is not None:
+        names.append(type(earlier).__name__)
+        earlier = earlier.__cause__ or (None if earlier.__suppress_context__ else earlier.__context__)
+    return " after ".join(names)
 
 
 @asynccontextmanager

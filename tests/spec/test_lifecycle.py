@@ -72,3 +72,18 @@ def test_what_runs_in_the_background_ends_with_the_block() -> None:
         return 3
 
     assert exit_code(main) == 3
+
+
+def test_the_first_cause_is_named_where_closing_fails_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> int:
+        try:
+            raise ValueError("of a device")
+        finally:
+            raise OSError("closing")
+
+    log_output.configure("json", "info")
+    with pytest.raises(OSError, match="closing"):
+        exit_code(main)
+
+    line = json.loads(capsys.readouterr().out)
+    assert line["reason"].startswith("unexpected OSError after ValueError, a bug")

@@ -112,7 +112,8 @@ class Engine(Protocol):
 
     A draft is: ``begin``; timers, if any are due (``due``, ``run_timers``); steps (``read``, ``step``);
     ``draft``; then ``committed``, or ``abandon`` at any point. The result is the same however records are cut
-    into steps. Every call may raise; whoever gets an exception drops the engine and makes a new one.
+    into steps. Every call may raise; whoever gets an exception calls this engine no more. Of StateCorrupted
+    the task makes a new one; any other is a bug, which ends the process, with its type in ``worker.failed``.
     """
 
     def begin(self, base: Meta) -> None:

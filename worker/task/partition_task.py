@@ -378,8 +378,8 @@ class PartitionTask:
         """Wipe the store; the next start restores it whole."""
         self._failures.state_corrupted(error)
         self._enter(TaskState.RESTORING)
+        self._engine = self._make_engine()  # it may have raised this, and is then not called again
         self._drop_uncommitted()
-        self._engine = self._make_engine()  # it may have raised this
         await self._store.wipe()
 
     def _drop_uncommitted(self) -> None:
