@@ -1,7 +1,7 @@
 //! Panics, which never leave a call: each becomes `EngineFailed`, with the place in the source.
 //!
-//! It must not know what was called. Invariants: nothing of a panic's own text is told, which may quote an event; whoever catches the error drops the object that was called, for
-//! its state may be half changed.
+//! It must not know what was called. Invariants: nothing of a panic's own text is told, which may quote an event;
+//! whoever catches the error drops the object that was called, for its state may be half changed.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
@@ -27,9 +27,9 @@ pub fn keep_places() {
     }));
 }
 
-/// The result of the work, or EngineFailed where it panicked.
-pub fn caught<T>(work: impl FnOnce() -> T) -> PyResult<T> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|_| EngineFailed::new_err(PLACE.take()))
+/// The result of the work, which is all that a method does; EngineFailed where it panicked.
+pub fn caught<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(EngineFailed::new_err(PLACE.take())))
 }
 
 /// Panic, as a fault of the engine does: for tests of what becomes of it.

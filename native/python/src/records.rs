@@ -29,51 +29,55 @@ impl Records {
 
 #[pymethods]
 impl Records {
-    fn __len__(&self) -> usize {
-        self.end - self.first
+    fn __len__(&self) -> PyResult<usize> {
+        caught(|| Ok(self.here().len()))
     }
 
     #[getter]
-    fn first_offset(&self) -> Option<i64> {
-        self.here().first().map(|record| record.offset)
+    fn first_offset(&self) -> PyResult<Option<i64>> {
+        caught(|| Ok(self.here().first().map(|record| record.offset)))
     }
 
     #[getter]
-    fn last_offset(&self) -> Option<i64> {
-        self.here().last().map(|record| record.offset)
+    fn last_offset(&self) -> PyResult<Option<i64>> {
+        caught(|| Ok(self.here().last().map(|record| record.offset)))
     }
 
     #[getter]
-    fn value_bytes(&self) -> usize {
-        self.here().iter().map(|record| record.value.size()).sum()
+    fn value_bytes(&self) -> PyResult<usize> {
+        caught(|| Ok(self.here().iter().map(|record| record.value.size()).sum()))
     }
 
-    fn times(&self) -> Vec<i64> {
-        self.here().iter().map(|record| record.timestamp).collect()
+    fn times(&self) -> PyResult<Vec<i64>> {
+        caught(|| Ok(self.here().iter().map(|record| record.timestamp).collect()))
     }
 
-    fn offsets(&self) -> Vec<i64> {
-        self.here().iter().map(|record| record.offset).collect()
+    fn offsets(&self) -> PyResult<Vec<i64>> {
+        caught(|| Ok(self.here().iter().map(|record| record.offset).collect()))
     }
 
-    fn slice(&self, py: Python<'_>, start: usize, stop: usize) -> Records {
-        let end = self.first.saturating_add(stop).min(self.end);
-        let first = self.first.saturating_add(start).min(end);
-        Records { bytes: self.bytes.clone_ref(py), all: Arc::clone(&self.all), first, end }
+    fn slice(&self, py: Python<'_>, start: usize, stop: usize) -> PyResult<Records> {
+        caught(|| {
+            let end = self.first.saturating_add(stop).min(self.end);
+            let first = self.first.saturating_add(start).min(end);
+            Ok(Records { bytes: self.bytes.clone_ref(py), all: Arc::clone(&self.all), first, end })
+        })
     }
 
     fn tuples<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let bytes = self.bytes.as_bytes(py);
-        let none = PyTuple::empty(py);
-        let tuples = PyList::empty(py);
-        for record in self.here() {
-            let key = record.key.of(bytes).map(|key| PyBytes::new(py, key));
-            let value = record.value.of(bytes).map(|value| PyBytes::new(py, value));
-            let headers =
-                if record.headers.size() > 1 { headers_tuple(py, bytes, record)? } else { none.clone() };
-            tuples.append((record.offset, record.timestamp, key, value, headers))?;
-        }
-        Ok(tuples)
+        caught(|| {
+            let bytes = self.bytes.as_bytes(py);
+            let none = PyTuple::empty(py);
+            let tuples = PyList::empty(py);
+            for record in self.here() {
+                let key = record.key.of(bytes).map(|key| PyBytes::new(py, key));
+                let value = record.value.of(bytes).map(|value| PyBytes::new(py, value));
+                let headers =
+                    if record.headers.size() > 1 { headers_tuple(py, bytes, record)? } else { none.clone() };
+                tuples.append((record.offset, record.timestamp, key, value, headers))?;
+            }
+            Ok(tuples)
+        })
     }
 }
 
@@ -103,13 +107,15 @@ impl Fetch {
         aborted: Vec<(i64, i64)>,
         read_committed: bool,
         check_crcs: bool,
-    ) -> Fetch {
-        Fetch { answer, state: fetch::Fetch::new(position, aborted, read_committed, check_crcs) }
+    ) -> PyResult<Fetch> {
+        caught(|| {
+            Ok(Fetch { answer, state: fetch::Fetch::new(position, aborted, read_committed, check_crcs) })
+        })
     }
 
     #[getter]
-    fn position(&self) -> i64 {
-        self.state.position()
+    fn position(&self) -> PyResult<i64> {
+        caught(|| Ok(self.state.position()))
     }
 
     /// (records, bytes of their batches, why no more came, where the batch lies at which it stopped).
@@ -119,25 +125,29 @@ impl Fetch {
         most_records: usize,
         most_bytes: usize,
     ) -> PyResult<(Records, usize, &'static str, Bound<'py, PyAny>)> {
-        let answer = self.answer.bind(py).as_bytes();
-        let mut all = Vec::new();
-        let most = Most { records: most_records, bytes: most_bytes };
-        let (size, stop) = caught(|| self.state.read(answer, most, &mut all))?;
-        let (why, detail) = match stop {
-            Stop::Full => ("full", py.None().into_bound(py)),
-            Stop::End => ("end", py.None().into_bound(py)),
-            Stop::Packed(batch) => ("packed", (batch.start, batch.end).into_pyobject(py)?.into_any()),
-            Stop::Other(batch) => ("other", (batch.start, batch.end).into_pyobject(py)?.into_any()),
-            Stop::Damaged(batch) => ("damaged", (batch.start, batch.end).into_pyobject(py)?.into_any()),
-        };
-        let end = all.len();
-        let records = Records { bytes: self.answer.clone_ref(py), all: Arc::new(all), first: 0, end };
-        Ok((records, size, why, detail))
+        caught(|| {
+            let answer = self.answer.bind(py).as_bytes();
+            let mut all = Vec::new();
+            let most = Most { records: most_records, bytes: most_bytes };
+            let (size, stop) = self.state.read(answer, most, &mut all);
+            let (why, detail) = match stop {
+                Stop::Full => ("full", py.None().into_bound(py)),
+                Stop::End => ("end", py.None().into_bound(py)),
+                Stop::Packed(batch) => ("packed", (batch.start, batch.end).into_pyobject(py)?.into_any()),
+                Stop::Other(batch) => ("other", (batch.start, batch.end).into_pyobject(py)?.into_any()),
+                Stop::Damaged(batch) => ("damaged", (batch.start, batch.end).into_pyobject(py)?.into_any()),
+            };
+            let end = all.len();
+            let records = Records { bytes: self.answer.clone_ref(py), all: Arc::new(all), first: 0, end };
+            Ok((records, size, why, detail))
+        })
     }
 
     /// Go on at that offset, behind the batch at which reading stopped.
     fn pass_batch(&mut self, py: Python<'_>, position: i64) -> PyResult<()> {
-        let answer = self.answer.bind(py).as_bytes();
-        caught(|| self.state.pass(answer, position))
+        caught(|| {
+            self.state.pass(self.answer.bind(py).as_bytes(), position);
+            Ok(())
+        })
     }
 }

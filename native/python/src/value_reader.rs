@@ -15,7 +15,7 @@ use sessionizer_engine::refusals::Refusal;
 use sessionizer_engine::tables::{Limits, Tables};
 use sessionizer_engine::timestamps::Times;
 
-use crate::failures::caught;
+use crate::failures::{EngineFailed, caught};
 
 /// What `worker.core.engine_tables` makes: plain values, by name.
 #[derive(FromPyObject)]
@@ -102,33 +102,41 @@ pub struct ValueReader {
 impl ValueReader {
     #[new]
     fn new(py: Python<'_>, tables: TablesOfPython) -> PyResult<Self> {
-        let tables = Given::from(tables).tables().map_err(PyValueError::new_err)?;
-        let reasons =
-            tables.templates.iter().map(|each| PyString::intern(py, &each.reason).unbind()).collect();
-        Ok(ValueReader { tables, decoded: Decoded::default(), reasons })
+        caught(|| {
+            let tables = Given::from(tables).tables().map_err(PyValueError::new_err)?;
+            let reasons =
+                tables.templates.iter().map(|each| PyString::intern(py, &each.reason).unbind()).collect();
+            Ok(ValueReader { tables, decoded: Decoded::default(), reasons })
+        })
     }
 
     /// How many events the values have, and how many refusals: what reading costs without Python's objects.
     fn count(&mut self, values: Vec<Option<PyBackedBytes>>) -> PyResult<(usize, usize)> {
-        let mut found = (0, 0);
-        for value in &values {
-            caught(|| decode(&self.tables, value.as_deref(), &mut self.decoded))?;
-            found.0 += self.decoded.events.len();
-            found.1 += self.decoded.rejections.len();
-        }
-        Ok(found)
+        caught(|| {
+            let mut found = (0, 0);
+            for value in &values {
+                decode(&self.tables, value.as_deref(), &mut self.decoded);
+                found.0 += self.decoded.events.len();
+                found.1 += self.decoded.rejections.len();
+            }
+            Ok(found)
+        })
     }
 
     /// The events of a value, and what of it was refused.
     fn decode<'py>(&mut self, py: Python<'py>, value: Option<&[u8]>) -> PyResult<Outcomes<'py>> {
-        caught(|| decode(&self.tables, value, &mut self.decoded))?;
-        self.outcomes(py, value.unwrap_or_default())
+        caught(|| {
+            decode(&self.tables, value, &mut self.decoded);
+            self.outcomes(py, value.unwrap_or_default())
+        })
     }
 
     /// The elements of a value, in order, whether they are events or refused.
     fn elements<'py>(&mut self, py: Python<'py>, value: &[u8]) -> PyResult<Vec<Bytes<'py>>> {
-        caught(|| decode(&self.tables, Some(value), &mut self.decoded))?;
-        Ok(self.decoded.elements.iter().map(|element| PyBytes::new(py, element.of(value))).collect())
+        caught(|| {
+            decode(&self.tables, Some(value), &mut self.decoded);
+            Ok(self.decoded.elements.iter().map(|element| PyBytes::new(py, element.of(value))).collect())
+        })
     }
 
     /// The same of a value of which only the beginning is held.
@@ -139,15 +147,21 @@ impl ValueReader {
         size_bytes: usize,
         sha256: &str,
     ) -> PyResult<Outcomes<'py>> {
-        caught(|| refuse_too_large(&self.tables, size_bytes, sha256, beginning, &mut self.decoded))?;
-        self.outcomes(py, beginning)
+        caught(|| {
+            refuse_too_large(&self.tables, size_bytes, sha256, beginning, &mut self.decoded);
+            self.outcomes(py, beginning)
+        })
     }
 }
 
 impl ValueReader {
     fn outcomes<'py>(&self, py: Python<'py>, value: &[u8]) -> PyResult<Outcomes<'py>> {
         let own = &self.decoded.own[..];
-        let text = |piece: Piece| PyString::from_bytes(py, piece.of(value, own));
+        // Python's own error for what is not UTF-8 would quote it.
+        let text = |piece: Piece| {
+            PyString::from_bytes(py, piece.of(value, own))
+                .map_err(|_| EngineFailed::new_err("a text is not UTF-8"))
+        };
         let bytes = |piece: Piece| PyBytes::new(py, piece.of(value, own));
         let mut events = Vec::with_capacity(self.decoded.events.len());
         for accepted in &self.decoded.events {
