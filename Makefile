@@ -31,11 +31,11 @@ $(STAMP): requirements.lock pyproject.toml
 
 # The program runs without it, so `setup` only tries; this says what is wrong, and fails.
 .PHONY: native
-native: $(STAMP) ## Build and install the native engine (needs cargo 1.85 or newer)
+native: $(STAMP) ## Build and install the native library (needs cargo 1.85 or newer)
 	@$(BIN)/python native/install.py --must
 
 .PHONY: wheels
-wheels: $(STAMP) ## Build the wheels of the program and of its native engine into dist/
+wheels: $(STAMP) ## Build the wheels of the program and of its native library into dist/
 	@$(BIN)/python native/install.py --wheel dist
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
@@ -47,15 +47,15 @@ demo: setup ## Show the worker at work on made-up traffic, without Kafka or Dock
 live: setup ## Show your own clicks as sessions: broker, collector, worker and a page, in one process
 	@$(BIN)/sessionizer demo --web
 
-# Cargo's own checks run where setup could build the native engine.
-IF_NATIVE = if $(BIN)/python native/install.py --check; then
+# Cargo's own checks run where setup could build the native library, and cargo has the tools.
+if_native = if $(BIN)/python native/install.py --check $(1); then
 CARGO = cd native && cargo
 
 # Each has a broker of its own, half a gigabyte; on two cores three are best, since many tests wait.
 PROCESSES ?= 3
 .PHONY: test
 test: setup ## Run all tests, also those that need a real broker (ARGS="-m 'not broker'" leaves them out)
-	@$(if $(ARGS),,$(IF_NATIVE) $(CARGO) test --quiet; fi)
+	@$(if $(ARGS),,$(call if_native) $(CARGO) test --quiet; fi)
 	@$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 .PHONY: fuzz
@@ -66,7 +66,7 @@ fuzz: setup native ## Compare both readings of changed values (VALUES=10000000 F
 lint: setup ## Check style and formatting, of the Rust code where cargo is
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(IF_NATIVE) $(CARGO) fmt --check && cargo clippy --quiet --workspace --all-targets -- --deny warnings; fi
+	@$(call if_native,fmt clippy) $(CARGO) fmt --check && cargo clippy --quiet --workspace --all-targets -- --deny warnings; fi
 
 .PHONY: types
 types: setup ## Check types, strictly

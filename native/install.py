@@ -1,8 +1,8 @@
-"""Builds the native engine and installs it into the environment that runs this: ``python native/install.py``.
+"""Builds the native library, and installs it into the environment that runs this file.
 
 Decides when there is something to build, and how a failure is told: in one line, with exit code 0, since the
-program runs without it; ``--must`` ends with 1 instead. Knows nothing of what the library does. Invariant: a
-library that was built from other sources than these is not left installed.
+program runs without it; ``--must`` ends with 1 instead. Knows nothing of what the library does. Invariants: a
+library of other sources is removed before anything is built; a failure is told each time, tried again or not.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _TOP = Path(__file__).parents[1]
@@ -32,52 +33,81 @@ class _BuildError(Exception):
 
 
 def main() -> int:
-    """Build and install what is missing; the exit code."""
-    parser = argparse.ArgumentParser(description="Build the native engine and install it here.")
+    """Build and install what is missing; the exit code. A failure is one line."""
+    parser = argparse.ArgumentParser(description="Build the native library and install it here.")
     parser.add_argument("--must", action="store_true", help="fail where that is not possible")
     parser.add_argument("--wheel", type=Path, metavar="DIRECTORY", help="only build a wheel, into it")
-    parser.add_argument("--check", action="store_true", help="only: is it built, and cargo here to test it?")
+    parser.add_argument(
+        "--check", nargs="*", metavar="TOOL", help="only: is it built, and cargo here with these tools?"
+    )
     options = parser.parse_args()
-    wanted, cargo = sources_hash(_TOP), shutil.which("cargo")
-    if options.wheel is not None:
-        return _told(lambda: _build(options.wheel), must=True)
-    if options.check:
-        return int(cargo is None or _installed_hash() != wanted)
-    if _installed_hash() == wanted:
-        return 0
-    attempt = f"{wanted} {cargo}\n"
-    if not options.must and _TRIED.is_file() and _TRIED.read_text() == attempt:
-        return 0  # it was told, and nothing has changed
-    _TRIED.write_text(attempt)
-    if cargo is None and not options.must:
-        _uninstall()
-        print("No cargo was found: the program runs without its native engine.", flush=True)
-        return 0
-    return _told(_install, must=options.must)
-
-
-def _told(work: Callable[[], None], *, must: bool) -> int:
-    """The exit code of that work. A failure is one line."""
+    must = options.must or options.wheel is not None
     try:
-        work()
-    except _BuildError as error:
+        if options.check is not None:
+            return int(not _can_check(options.check))
+        if options.wheel is not None:
+            _build(options.wheel)
+        else:
+            _bring_up_to_date(must=must)
+    except (_BuildError, OSError) as error:
         goes_on = "" if must else "; the program runs without it"
-        print(f"The native engine was not built{goes_on}: {error}", file=sys.stderr)
+        print(f"The native library was not built{goes_on}: {error}", file=sys.stderr)
         return int(must)
     return 0
 
 
-def _install() -> None:
-    with tempfile.TemporaryDirectory() as directory:
+def _can_check(tools: Sequence[str]) -> bool:
+    """Whether cargo's own checks can run. What of them is not installed is one line."""
+    if shutil.which("cargo") is None or _installed_hash() != sources_hash(_TOP):
+        return False
+    for tool in tools:
         try:
-            _build(Path(directory))
+            _run(["cargo", tool, "--version"])
         except _BuildError:
-            _uninstall()
-            raise
+            print(f"cargo {tool} is not installed: what it checks is left out.", flush=True)
+            return False
+    return True
+
+
+def _bring_up_to_date(*, must: bool) -> None:
+    """Install the library of these sources, or none. Raises _BuildError, OSError.
+
+    What failed is not tried again with the same sources and cargo, unless it ``must``; it is told again.
+    """
+    wanted, cargo, installed = sources_hash(_TOP), shutil.which("cargo"), _installed_hash()
+    if installed == wanted:
+        return
+    if installed:
+        _run([sys.executable, "-m", "pip", "uninstall", "--quiet", "--yes", "sessionizer-native"])
+    attempt = f"{wanted} {cargo}"
+    tried, _, failure = _TRIED.read_text().partition("\n") if _TRIED.is_file() else ("", "", "")
+    if tried == attempt and not must:
+        if failure:
+            raise _BuildError(f"{failure} Try again: make native")
+        return
+    if cargo is None and not must:
+        print("No cargo was found: the program runs without its native library.", flush=True)
+        _remember(attempt, "")
+        return
+    try:
+        _install(wanted)
+    except _BuildError as error:
+        _remember(attempt, f"{error}.")
+        raise
+
+
+def _remember(attempt: str, failure: str) -> None:
+    with suppress(OSError):  # then it is tried again
+        _TRIED.write_text(f"{attempt}\n{failure}")
+
+
+def _install(wanted: str) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        _build(Path(directory))
         (wheel,) = Path(directory).glob("*.whl")
         options = ("--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--force-reinstall")
         _run([sys.executable, "-m", "pip", "install", *options, str(wheel)])
-    if (built := _installed_hash()) != sources_hash(_TOP):
+    if (built := _installed_hash()) != wanted:
         raise _BuildError(f"what was installed says {built or 'nothing'} of its sources")
 
 
@@ -88,7 +118,7 @@ def _build(directory: Path) -> None:
     maturin = shutil.which("maturin", path=os.pathsep.join([here, os.environ.get("PATH", "")]))
     if maturin is None:
         raise _BuildError("maturin is not installed")
-    print("Building the native engine ...", flush=True)
+    print("Building the native library ...", flush=True)
     _run([maturin, "build", "--release", "--manifest-path", str(_CRATE), "--out", str(directory)])
 
 
@@ -109,25 +139,23 @@ def _run(command: Sequence[str]) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _BuildError(f"{command[0]}: {type(error).__name__}"[:_MOST_CHARACTERS]) from error
     output = ended.stdout.decode(errors="replace")
-    _LOG.write_text(f"{log}{output}")
+    try:
+        _LOG.write_text(f"{log}{output}")
+        where = f" (all of it: {_LOG})"
+    except OSError:
+        where = ""
     if ended.returncode:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         wrong = [line for line in lines if line.startswith("error")] or lines[-1:] or ["it says nothing"]
         name = Path(command[0]).name
         line = f"{name} ended with {ended.returncode}: {wrong[0]}"[:_MOST_CHARACTERS]
-        raise _BuildError(f"{line} (all of it: {_LOG})")
+        raise _BuildError(f"{line}{where}")
 
 
 def _installed_hash() -> str:
     """What the installed library was built from; empty where there is none, or it cannot be loaded."""
     command = [sys.executable, "-c", _BUILT_FROM]
     return subprocess.run(command, cwd=_TOP, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def _uninstall() -> None:
-    """Remove a library of other sources, if there is one."""
-    if _installed_hash():
-        _run([sys.executable, "-m", "pip", "uninstall", "--quiet", "--yes", "sessionizer-native"])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from worker import __version__
+from worker.native import library
 from worker.native.library import accepted
 from worker.native.sources import expected_hash, sources_hash
 
@@ -63,7 +64,7 @@ def test_without_cargo_one_line_says_so_and_only_once(desk: Desk) -> None:
 def test_where_the_engine_must_be_built_no_cargo_is_a_failure(desk: Desk) -> None:
     ended = desk.install("--must")
     assert ended.returncode == 1
-    assert ended.stderr == "The native engine was not built: cargo: FileNotFoundError\n"
+    assert ended.stderr == "The native library was not built: cargo: FileNotFoundError\n"
 
 
 def test_a_cargo_that_does_not_start_is_one_line(desk: Desk) -> None:
@@ -71,7 +72,8 @@ def test_a_cargo_that_does_not_start_is_one_line(desk: Desk) -> None:
     first, second = desk.install(), desk.install()
     assert (first.returncode, first.stdout, first.stderr.count("\n")) == (0, "", 1)
     assert "cargo ended with 1: error: rustup could not choose" in first.stderr
-    assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+    assert (second.returncode, second.stdout, second.stderr.count("\n")) == (0, "", 1)
+    assert second.stderr == first.stderr[:-1] + ". Try again: make native\n"
     assert desk.install("--must").returncode == 1
 
 
@@ -80,11 +82,59 @@ def test_a_build_that_fails_is_one_line_with_its_log(desk: Desk) -> None:
     desk.has("cargo", "echo cargo 1.95.0")
     desk.has("maturin", "echo noise; echo '  error: failed to fetch a crate' >&2; echo more; exit 101")
     ended = desk.install()
-    assert (ended.returncode, ended.stdout) == (0, "Building the native engine ...\n")
+    assert (ended.returncode, ended.stdout) == (0, "Building the native library ...\n")
     assert ended.stderr.count("\n") == 1
     assert "maturin ended with 101: error: failed to fetch a crate (all of it: " in ended.stderr
     log = Path(ended.stderr.rpartition("all of it: ")[2].rstrip(")\n"))
     assert "noise" in log.read_text()
+
+
+def test_an_attempt_that_was_interrupted_is_made_again(desk: Desk) -> None:
+    desk.has("cargo", "kill -INT $PPID; exec sleep 10")
+    assert desk.install().returncode not in (0, 1)
+    desk.has("cargo", "exit 1")
+    assert "cargo ended with 1" in desk.install().stderr
+
+
+def test_a_library_of_other_sources_is_removed_before_the_build(desk: Desk) -> None:
+    """Also where an attempt failed before, and is not made again."""
+    desk.has("cargo", "exit 1")
+    assert "Try again" not in desk.install().stderr
+    (site,) = desk.python.parents[1].glob("lib/python*/site-packages")
+    (site / "sessionizer_native.py").write_text("SOURCES = 'other'")
+    (site / "pip.py").write_text(f"open({str(desk.tools / 'asked')!r}, 'w').write('pip')")
+    assert "Try again" in desk.install().stderr
+    assert (desk.tools / "asked").is_file()
+
+
+def test_what_cannot_be_removed_is_one_line(desk: Desk) -> None:
+    (site,) = desk.python.parents[1].glob("lib/python*/site-packages")
+    (site / "sessionizer_native.py").write_text("SOURCES = 'other'")
+    ended = desk.install()
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert "No module named pip" in ended.stderr
+
+
+def test_an_environment_that_cannot_be_written_to_is_one_line(desk: Desk) -> None:
+    desk.has("cargo", "exit 1")
+    for name in ("native-build.log", ".native-tried"):
+        (desk.python.parents[1] / name).mkdir()
+    ended = desk.install()
+    assert (ended.returncode, ended.stderr.count("\n")) == (0, 1)
+    assert ended.stderr.endswith("cargo ended with 1: it says nothing\n")
+
+
+@pytest.mark.parametrize("missing", ["clippy", "fmt"])
+def test_where_a_tool_of_cargo_is_missing_its_checks_are_left_out_in_one_line(
+    desk: Desk, missing: str
+) -> None:
+    desk.has("cargo", f'test "$1" != {missing}')
+    (site,) = desk.python.parents[1].glob("lib/python*/site-packages")
+    (site / "sessionizer_native.py").write_text(f"SOURCES = {sources_hash(TOP)!r}")
+    assert desk.install("--check").returncode == 0
+    ended = desk.install("--check", "fmt", "clippy")
+    assert (ended.returncode, ended.stderr) == (1, "")
+    assert ended.stdout == f"cargo {missing} is not installed: what it checks is left out.\n"
 
 
 def test_another_compiler_is_tried_again(desk: Desk) -> None:
@@ -121,13 +171,25 @@ def test_a_wheel_has_the_hash_that_it_was_built_with(tmp_path: Path) -> None:
 def test_a_library_of_other_sources_is_refused_and_says_why() -> None:
     module = fake_module(SOURCES="00000001")
     assert accepted(module, "00000001").module is module
-    assert accepted(module, None).module is module
+    assert accepted(module, None).module is None
+    assert accepted(fake_module(), None).module is None
     refused = accepted(module, "00000002")
     assert refused.module is None
     assert refused.missing_because == (
         "it was built from other sources (00000001) than this program's (00000002)"
     )
     assert accepted(fake_module(), "00000002").module is None
+
+
+def test_a_checkout_that_is_not_whole_has_no_library_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing() -> str:
+        raise FileNotFoundError(2, "No such file or directory", "native/Cargo.lock")
+
+    monkeypatch.setitem(sys.modules, "sessionizer_native", fake_module(SOURCES="00000001"))
+    monkeypatch.setattr(library, "expected_hash", failing)
+    found = library.native_library()
+    assert (found.module, found.is_unusable) == (None, True)
+    assert "this checkout is not whole: [Errno 2]" in found.missing_because
 
 
 def test_cargo_lock_names_cargos_own_registry_alone() -> None:
