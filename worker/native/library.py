@@ -29,16 +29,17 @@ def native_library() -> NativeLibrary:
         if isinstance(error, ModuleNotFoundError) and error.name == "sessionizer_native":
             return NativeLibrary(None, "it is not installed")
         return NativeLibrary(None, f"it cannot be loaded: {error}", is_unusable=True)
-    return accepted(sessionizer_native, expected_hash())
+    try:
+        expected = expected_hash()
+    except OSError as error:
+        return NativeLibrary(None, f"this checkout is not whole: {error}", is_unusable=True)
+    return accepted(sessionizer_native, expected)
 
 
 def accepted(module: ModuleType, expected: str | None) -> NativeLibrary:
     """The module, if it bears the hash of this program's sources."""
     built_from = getattr(module, "SOURCES", None)
-    if expected is None or built_from == expected:
+    if expected is not None and built_from == expected:
         return NativeLibrary(module)
-    return NativeLibrary(
-        None,
-        f"it was built from other sources ({built_from}) than this program's ({expected})",
-        is_unusable=True,
-    )
+    reason = f"it was built from other sources ({built_from}) than this program's ({expected or 'unknown'})"
+    return NativeLibrary(None, reason, is_unusable=True)
