@@ -6,6 +6,7 @@ library of other sources is removed before anything is built; a failure is told 
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -119,7 +120,16 @@ def _build(directory: Path) -> None:
     if maturin is None:
         raise _BuildError("maturin is not installed")
     print("Building the native library ...", flush=True)
-    _run([maturin, "build", "--release", "--manifest-path", str(_CRATE), "--out", str(directory)])
+    named = ["--config", f"build.rustflags={json.dumps(_path_flags())}"]
+    _run([maturin, "build", "--release", *named, "--manifest-path", str(_CRATE), "--out", str(directory)])
+
+
+def _path_flags() -> list[str]:
+    """What makes the compiler name no directory of this machine in the library; the last that fits counts."""
+    home = Path("~").expanduser()
+    cargo = os.environ.get("CARGO_HOME", home / ".cargo")
+    names = {home: "~", _TOP: ".", cargo: "cargo"}
+    return [f"--remap-path-prefix={path}={name}" for path, name in names.items()]
 
 
 def _run(command: Sequence[str]) -> None:
