@@ -113,7 +113,7 @@ class ValueReader:
     """Reads values of raw records by the tables of ``worker.core.engine_tables``."""
 
     def __init__(self, tables: Mapping[str, object]) -> None:
-        """Raises ValueError, TypeError or KeyError for tables that lack something."""
+        """Raises ValueError, TypeError or KeyError for tables that lack something or have more."""
 
     def decode(self, value: bytes | None) -> _Outcomes:
         """The events of a value and its rejections, with the fields of ``Event`` and ``Rejection``."""

@@ -10,6 +10,7 @@ import pytest
 from msgspec import json
 
 from testing.golden import golden_cases, input_bytes
+from worker.core.characters import AS_COMPARED
 from worker.core.decode import Decoder
 from worker.core.engine_tables import engine_tables, reading_tables
 from worker.core.refusals import REFUSALS, refuse
@@ -67,11 +68,20 @@ def test_those_for_reading_are_among_them() -> None:
 
 
 def test_closed_lists_are_whole() -> None:
-    assert TABLES["reasons"] == list(get_args(Reason))
     assert TABLES["flags"] == list(get_args(Flag))
     assert TABLES["session_causes"] == list(get_args(SessionCause))
     assert TABLES["close_reasons"] == list(get_args(CloseReason))
     assert {reason for reason, _ in REFUSALS.values()} == set(get_args(Reason))
+
+
+def test_ranges_of_characters_are_all_of_them() -> None:
+    ranges = reading_tables(InputRules(), IdentityRules())["as_compared"]
+    assert isinstance(ranges, list)
+    found: dict[int, object] = {}
+    for first, last, character in ranges:  # type: ignore[misc, str-unpack]
+        found.update(dict.fromkeys(range(first, last + 1), character))  # type: ignore[arg-type, operator]
+    assert found == AS_COMPARED
+    assert len(ranges) < len(AS_COMPARED) // 20
 
 
 def test_a_detail_names_only_what_an_engine_can_fill_in() -> None:

@@ -5,6 +5,7 @@ invariants: every value is a text, a number, a truth value or a list or dict of 
 take; an engine that has them holds order and grammar only, and neither a word nor a limit.
 """
 
+from collections.abc import Mapping
 from typing import get_args
 
 from msgspec import structs
@@ -23,7 +24,6 @@ from worker.model.events import (
     OPTIONAL_IDS,
     REQUIRED_TEXTS,
     TIMESTAMP_LIMIT_MS,
-    Reason,
 )
 from worker.model.outputs import (
     CloseReason,
@@ -53,18 +53,17 @@ _WRITTEN = (EnrichedEvent, DeadLetter, SessionRecord, EventName, IdentityRecord,
 def reading_tables(limits: InputRules, identity: IdentityRules) -> Tables:
     """What it takes to read values: to check each element, and to refuse in the same words.
 
-    ``kinds`` are the words for kinds of values: a string, an object, an array, a boolean, null, an integer,
-    another number. Words of ids are in the form in which they are compared. ``as_compared`` has code points,
-    ascending, each with the character of ASCII that it is compared as, None for none.
+    ``kinds`` are the words for kinds of values, by name. Words of ids are in the form in which they are
+    compared. ``as_compared`` has ranges of code points, ascending: the first, the last, and the character of
+    ASCII that each is compared as, None for none.
     """
     return {
         **{name: value for name, value in structs.asdict(limits).items() if name.startswith("max_")},
         "kept_of_too_large_bytes": KEPT_OF_TOO_LARGE_BYTES,
         "oldest_timestamp_ms": OLDEST_TIMESTAMP_MS,
         "timestamp_limit_ms": TIMESTAMP_LIMIT_MS,
-        "reasons": list(get_args(Reason)),
         "refusals": {rule: list(words) for rule, words in REFUSALS.items()},
-        "kinds": list(KINDS),
+        "kinds": dict(KINDS.items()),
         "required_texts": list(REQUIRED_TEXTS),
         "optional_ids": list(OPTIONAL_IDS),
         "no_integer_field": NO_INTEGER_FIELD,
@@ -78,8 +77,20 @@ def reading_tables(limits: InputRules, identity: IdentityRules) -> Tables:
         "ascii_white_space": characters_of(ASCII_WHITE_SPACE),
         "around_words": AROUND_WORDS,
         "around_forms": AROUND_FORMS,
-        "as_compared": [[code, AS_COMPARED[code]] for code in sorted(AS_COMPARED)],
+        "as_compared": _ranges(AS_COMPARED),
     }
+
+
+def _ranges(compared: Mapping[int, str | None]) -> list[Plain]:
+    """Code points in a row that are compared as the same, as (first, last, what as)."""
+    ranges: list[tuple[int, int, str | None]] = []
+    for code in sorted(compared):
+        first, last, character = ranges[-1] if ranges else (code, code, None)
+        if last == code - 1 and character == compared[code]:
+            ranges[-1] = (first, code, character)
+        else:
+            ranges.append((code, code, compared[code]))
+    return [list(each) for each in ranges]
 
 
 def engine_tables(rules: Rules) -> Tables:

@@ -37,7 +37,7 @@ MISSING = {
     for field in REQUIRED_TEXTS
 }
 HOLDS_CONTROL = {field: refuse("holds_control", field=field) for field in (*REQUIRED_TEXTS, *OPTIONAL_IDS)}
-_NOT_AN_OBJECT = {kind: refuse("not_object", got=kind) for kind in KINDS}
+_NOT_AN_OBJECT = {kind: refuse("not_object", got=kind) for kind in KINDS.values()}
 _NAMES_BUT_DATA = (*ALIASES, *ALIASES.values(), "device_id", "timestamp", *OPTIONAL_IDS)
 MALFORMED = refuse("malformed")
 _NOTHING = refuse("nothing")

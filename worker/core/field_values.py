@@ -11,17 +11,25 @@ from worker.model.events import NO_JSON, OLDEST_TIMESTAMP_MS, TIMESTAMP_LIMIT_MS
 
 ALIASES = {"id": "event_id", "type": "event"}
 
-_KIND_BY_FIRST_BYTE = {
-    b'"': "a string",
-    b"{": "an object",
-    b"[": "an array",
-    b"t": "a boolean",
-    b"f": "a boolean",
-    b"n": "null",
+KINDS = {
+    "string": "a string",
+    "object": "an object",
+    "array": "an array",
+    "boolean": "a boolean",
+    "null": "null",
+    "integer": "an integer",
+    "number": "a number with a fraction or exponent",
 }
-_INTEGER, _NUMBER = "an integer", "a number with a fraction or exponent"
-KINDS = (*dict.fromkeys(_KIND_BY_FIRST_BYTE.values()), _INTEGER, _NUMBER)
-"""What a JSON value can be, in words."""
+"""What a JSON value can be, in words, by the name of its kind."""
+_KIND_BY_FIRST_BYTE = {
+    b'"': KINDS["string"],
+    b"{": KINDS["object"],
+    b"[": KINDS["array"],
+    b"t": KINDS["boolean"],
+    b"f": KINDS["boolean"],
+    b"n": KINDS["null"],
+}
+_INTEGER, _NUMBER = KINDS["integer"], KINDS["number"]
 NO_INTEGER_FIELD = "type"
 """The one text of which an integer is none."""
 _MOST_TIMESTAMP_DIGITS = len(str(TIMESTAMP_LIMIT_MS))

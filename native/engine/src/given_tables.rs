@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::json_scan::Kind;
 use crate::placeholders::{Compared, Comparison, Words};
 use crate::refusals::{Field, Rule, Template};
 use crate::tables::{Limits, Tables};
@@ -20,7 +21,8 @@ pub struct Given {
     pub times: Times,
     /// Reason and detail by the name of a rule.
     pub refusals: HashMap<String, [String; 2]>,
-    pub kinds: Vec<String>,
+    /// Words by the name of a kind of value.
+    pub kinds: HashMap<String, String>,
     pub required_texts: Vec<String>,
     pub optional_ids: Vec<String>,
     pub no_integer_field: String,
@@ -34,8 +36,8 @@ pub struct Given {
     pub ascii_white_space: String,
     pub around_words: String,
     pub around_forms: String,
-    /// A code point, and the character of ASCII that it is compared as.
-    pub as_compared: Vec<(u32, Option<char>)>,
+    /// The first and the last of some code points, and the character of ASCII that each is compared as.
+    pub as_compared: Vec<(u32, u32, Option<char>)>,
 }
 
 impl Given {
@@ -48,7 +50,7 @@ impl Given {
             limits: self.limits,
             times: self.times,
             templates: self.templates()?,
-            kinds: self.kinds.clone(),
+            kinds: by_place(&self.kinds, Kind::NAMES)?.into_iter().cloned().collect(),
             aliases: self.aliases()?,
             no_integer_field: field(&self.no_integer_field)?,
             comparison: self.comparison(),
@@ -72,11 +74,8 @@ impl Given {
     }
 
     fn templates(&self) -> Result<Vec<Template>, String> {
-        let template = |name: &&str| {
-            let found = self.refusals.get(*name).ok_or_else(|| format!("no words for the rule {name}"))?;
-            Template::new(&found[0], &found[1])
-        };
-        Rule::NAMES.iter().map(template).collect()
+        let words = by_place(&self.refusals, Rule::NAMES)?;
+        words.into_iter().map(|[reason, detail]| Template::new(reason, detail)).collect()
     }
 
     fn aliases(&self) -> Result<Vec<(Field, String)>, String> {
@@ -95,9 +94,9 @@ impl Given {
         let compared: Vec<Compared> = self
             .as_compared
             .iter()
-            .map(|&(code, character)| Compared {
-                first: code,
-                last: code,
+            .map(|&(first, last, character)| Compared {
+                first,
+                last,
                 as_byte: character.and_then(|found| u8::try_from(found).ok()),
             })
             .collect();
@@ -108,6 +107,17 @@ impl Given {
             self.ascii_white_space.as_bytes(),
             self.no_value_words.iter().map(String::as_bytes),
         )
+    }
+}
+
+/// What is given for each of the names, in their order, and for nothing else.
+fn by_place<'g, T>(given: &'g HashMap<String, T>, names: &[&str]) -> Result<Vec<&'g T>, String> {
+    let found = |name: &&str| given.get(*name).ok_or_else(|| format!("nothing is given for {name}"));
+    let places = names.iter().map(found).collect::<Result<Vec<_>, _>>()?;
+    if given.len() == names.len() {
+        Ok(places)
+    } else {
+        Err(format!("of {} names the engine knows {}", given.len(), names.len()))
     }
 }
 

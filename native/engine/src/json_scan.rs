@@ -39,17 +39,17 @@ pub enum Fault {
     TooDeep,
 }
 
-/// What a value is. The order is that of the table of words for kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    String,
-    Object,
-    Array,
-    Boolean,
-    Null,
-    Integer,
-    /// With a fraction or an exponent.
-    Number,
+named! {
+    /// What a value is; a number has a fraction or an exponent.
+    Kind {
+        String = "string",
+        Object = "object",
+        Array = "array",
+        Boolean = "boolean",
+        Null = "null",
+        Integer = "integer",
+        Number = "number",
+    }
 }
 
 /// A string between its quotes.

@@ -5,6 +5,9 @@
 //! allocated that is larger than the bytes at hand justify.
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod named;
+
 pub mod decode;
 pub mod event_rules;
 pub mod given_tables;

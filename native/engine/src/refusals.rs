@@ -7,29 +7,6 @@ use crate::event_rules::Piece;
 use crate::json_scan::{Kind, Span};
 use crate::tables::Tables;
 
-macro_rules! named {
-    ($(#[$meta:meta])* $type:ident { $($variant:ident = $name:literal,)* }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $type { $($variant,)* }
-
-        impl $type {
-            pub const COUNT: usize = Self::NAMES.len();
-            pub const NAMES: &[&str] = &[$($name,)*];
-
-            /// What has that name.
-            pub fn by_name(name: &str) -> Option<Self> {
-                const ALL: &[$type] = &[$($type::$variant,)*];
-                ALL.iter().copied().find(|one| one.name() == name)
-            }
-
-            pub fn name(self) -> &'static str {
-                Self::NAMES[self as usize]
-            }
-        }
-    };
-}
-
 named! {
     /// A field of an event.
     Field {

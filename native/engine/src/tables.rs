@@ -3,6 +3,7 @@
 //! Holds them as the readable engine has them; decides nothing but how a text is looked up. Invariant: a table
 //! that lacks something is refused when it is made, so that nothing is missing later.
 
+use crate::json_scan::Kind;
 use crate::placeholders::{Comparison, Words};
 use crate::refusals::{Field, Rule, Template};
 use crate::timestamps::Times;
@@ -51,7 +52,7 @@ impl Tables {
         if self.limits.max_value_bytes > i32::MAX as usize {
             return Err("max_value_bytes is at most 2**31 - 1".to_owned());
         }
-        if self.templates.len() != Rule::COUNT || self.kinds.len() != 7 {
+        if self.templates.len() != Rule::COUNT || self.kinds.len() != Kind::COUNT {
             return Err("there is a template for each rule, and a word for each kind".to_owned());
         }
         Ok(self)

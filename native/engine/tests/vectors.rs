@@ -42,8 +42,8 @@ fn given() -> Given {
     let size = |name: &str| usize::try_from(number(name)).expect("a size");
     let refusal = |row: &&Table| (text(&row["rule"]), texts(&row["words"]).try_into().expect("two words"));
     let compared = |row: &&Table| {
-        let code = row["code"].as_integer().expect("a code point") as u32;
-        (code, text(&row["character"]).chars().next())
+        let code = |name: &str| row[name].as_integer().expect("a code point") as u32;
+        (code("first"), code("last"), text(&row["character"]).chars().next())
     };
     Given {
         limits: Limits {
@@ -57,7 +57,7 @@ fn given() -> Given {
         },
         times: Times { oldest: number("oldest_timestamp_ms"), limit: number("timestamp_limit_ms") },
         refusals: rows(&file, "refusal").iter().map(refusal).collect(),
-        kinds: texts(&reading["kinds"]),
+        kinds: rows(&file, "kind").iter().map(|row| (text(&row["kind"]), text(&row["words"]))).collect(),
         required_texts: texts(&reading["required_texts"]),
         optional_ids: texts(&reading["optional_ids"]),
         no_integer_field: text(&reading["no_integer_field"]),
@@ -212,10 +212,16 @@ fn a_text_may_have_as_many_bytes_as_the_limit_says() {
 }
 
 #[test]
-fn a_table_that_lacks_something_is_refused() {
+fn a_table_that_lacks_something_or_has_more_is_refused() {
     let mut lacking = given();
     lacking.refusals.remove("too_deep");
     assert!(lacking.tables().is_err());
+    let mut more = given();
+    more.refusals.insert("too_odd".to_owned(), ["too_odd".to_owned(), "is odd".to_owned()]);
+    assert!(more.tables().is_err());
+    let mut kinds = given();
+    kinds.kinds.insert("date".to_owned(), "a date".to_owned());
+    assert!(kinds.tables().is_err());
     let mut others = given();
     others.optional_ids.pop();
     assert!(others.tables().is_err());

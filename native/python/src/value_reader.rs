@@ -17,43 +17,58 @@ use sessionizer_engine::timestamps::Times;
 
 use crate::failures::{EngineFailed, caught};
 
-/// What `worker.core.engine_tables` makes: plain values, by name.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct TablesOfPython {
-    max_value_bytes: usize,
-    max_events: usize,
-    max_text_bytes: usize,
-    max_object_bytes: usize,
-    max_properties: usize,
-    max_depth: usize,
-    kept_of_too_large_bytes: usize,
-    oldest_timestamp_ms: i64,
-    timestamp_limit_ms: i64,
-    refusals: HashMap<String, [String; 2]>,
-    kinds: Vec<String>,
-    required_texts: Vec<String>,
-    optional_ids: Vec<String>,
-    no_integer_field: String,
-    aliases: HashMap<String, String>,
-    blocked_user_words: Vec<String>,
-    blocked_device_words: Vec<String>,
-    blocked_forms: bool,
-    null_words: Vec<String>,
-    no_value_words: Vec<String>,
-    white_space: String,
-    ascii_white_space: String,
-    around_words: String,
-    around_forms: String,
-    as_compared: Vec<ComparedAs>,
+macro_rules! given {
+    ($(#[$meta:meta])* $type:ident { $($name:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(FromPyObject)]
+        #[pyo3(from_item_all)]
+        struct $type { $($name: $kind,)* }
+
+        impl $type {
+            const COUNT: usize = [$(stringify!($name),)*].len();
+        }
+    };
 }
 
-/// A code point, and the character of ASCII that it is compared as.
+given! {
+    /// What `worker.core.engine_tables` makes: plain values, by name.
+    TablesOfPython {
+        max_value_bytes: usize,
+        max_events: usize,
+        max_text_bytes: usize,
+        max_object_bytes: usize,
+        max_properties: usize,
+        max_depth: usize,
+        kept_of_too_large_bytes: usize,
+        oldest_timestamp_ms: i64,
+        timestamp_limit_ms: i64,
+        refusals: HashMap<String, [String; 2]>,
+        kinds: HashMap<String, String>,
+        required_texts: Vec<String>,
+        optional_ids: Vec<String>,
+        no_integer_field: String,
+        aliases: HashMap<String, String>,
+        blocked_user_words: Vec<String>,
+        blocked_device_words: Vec<String>,
+        blocked_forms: bool,
+        null_words: Vec<String>,
+        no_value_words: Vec<String>,
+        white_space: String,
+        ascii_white_space: String,
+        around_words: String,
+        around_forms: String,
+        as_compared: Vec<ComparedAs>,
+    }
+}
+
+/// The first and the last of some code points, and the character of ASCII that each is compared as.
 #[derive(FromPyObject)]
 struct ComparedAs {
     #[pyo3(item(0))]
-    code: u32,
+    first: u32,
     #[pyo3(item(1))]
+    last: u32,
+    #[pyo3(item(2))]
     character: Option<char>,
 }
 
@@ -85,7 +100,11 @@ impl From<TablesOfPython> for Given {
             ascii_white_space: found.ascii_white_space,
             around_words: found.around_words,
             around_forms: found.around_forms,
-            as_compared: found.as_compared.into_iter().map(|each| (each.code, each.character)).collect(),
+            as_compared: found
+                .as_compared
+                .into_iter()
+                .map(|each| (each.first, each.last, each.character))
+                .collect(),
         }
     }
 }
@@ -101,9 +120,13 @@ pub struct ValueReader {
 #[pymethods]
 impl ValueReader {
     #[new]
-    fn new(py: Python<'_>, tables: TablesOfPython) -> PyResult<Self> {
+    fn new(py: Python<'_>, tables: &Bound<'_, PyAny>) -> PyResult<Self> {
         caught(|| {
-            let tables = Given::from(tables).tables().map_err(PyValueError::new_err)?;
+            let found: TablesOfPython = tables.extract()?;
+            if tables.len()? != TablesOfPython::COUNT {
+                return Err(PyValueError::new_err("a table that the engine does not know"));
+            }
+            let tables = Given::from(found).tables().map_err(PyValueError::new_err)?;
             let reasons =
                 tables.templates.iter().map(|each| PyString::intern(py, &each.reason).unbind()).collect();
             Ok(ValueReader { tables, decoded: Decoded::default(), reasons })
