@@ -1,6 +1,6 @@
 """What 100 KB of the worst input cost: ``python -m bench.worst_inputs``, ms of CPU to decode each kind.
 
-With ``--native`` the native engine reads, and its outcomes become the same objects.
+With ``--native`` the native library reads, and its outcomes become the same objects.
 
 Each kind is 100 KB, or as many elements as a batch may have, made so that a part of decoding has most to do;
 and each element of ``testing/corpus`` that is refused, as often as it fits. The sixty most expensive are
@@ -120,16 +120,16 @@ def golden_inputs() -> dict[str, bytes]:
 
 
 def native_decoder() -> ValueDecoder:
-    """A decoder of the native engine. Exits where it is not installed."""
+    """A decoder of the native library. Exits where it is not installed."""
     library = native_library()
     if library.module is None:
-        raise SystemExit(f"the native engine cannot be measured: {library.missing_because}")
+        raise SystemExit(f"the native library cannot be measured: {library.missing_because}")
     return ValueDecoder(library.module, InputRules(), IdentityRules())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.worst_inputs", description="Hostile input alone.")
-    parser.add_argument("--native", action="store_true", help="read with the native engine")
+    parser.add_argument("--native", action="store_true", help="read with the native library")
     options = parser.parse_args()
     decoder = native_decoder() if options.native else Decoder(InputRules(), IdentityRules())
     inputs = WORST_INPUTS | golden_inputs()

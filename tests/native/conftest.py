@@ -1,4 +1,4 @@
-"""These tests compare the native engine with the readable one: without it there is nothing to compare."""
+"""These tests compare the native library with the readable one: without it there is nothing to compare."""
 
 from worker.native.library import native_library
 

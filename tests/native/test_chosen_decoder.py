@@ -1,4 +1,4 @@
-"""What a process reads with where the native engine is there, and where it fails."""
+"""What a process reads with where the native library is there, and where it fails."""
 
 from collections.abc import Generator
 

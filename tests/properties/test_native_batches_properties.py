@@ -1,4 +1,4 @@
-"""Batches are read and written by the native engine as by the worker's own Python, whatever is in them."""
+"""Batches are read and written by the native library as by the worker's own Python, whatever is in them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 def read_all(reader: Reader, answer: Answer, most: int, *, crcs: bool, isolation: int) -> list[Any]:
     """What a poller sees in the end: the records in order, how it ended, and where.
 
-    How they are spread over polls is not the same: the engine reads several batches at once.
+    How they are spread over polls is not the same: the library reads several batches at once.
     """
     budget = ReadBudget(poll_records=3)
     batches = FetchedBatches(answer.content)

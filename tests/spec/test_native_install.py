@@ -25,7 +25,7 @@ def fake_module(**names: str) -> ModuleType:
 
 
 class Desk:
-    """A virtual environment without the native engine, and a PATH that a test fills."""
+    """A virtual environment without the native library, and a PATH that a test fills."""
 
     def __init__(self, directory: Path) -> None:
         venv.create(directory / "venv", with_pip=False)

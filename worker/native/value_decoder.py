@@ -1,6 +1,6 @@
-"""Reading of values by the native engine, with the outcomes of ``core.decode``.
+"""Reading of values by the native library, with the outcomes of ``core.decode``.
 
-Decides nothing: it gives the engine its tables, and makes events and rejections of what comes back. Must not
+Decides nothing: it gives the library its tables, and makes events and rejections of what comes back. Must not
 know records. Invariant: what it gives is what the readable form gives, or it raises ``EngineFailed`` of the
 library, which leaves it to the caller to go on with that.
 """

@@ -1,8 +1,8 @@
-"""The records that consumers return, found in an answer by the native engine.
+"""The records that consumers return, found in an answer by the native library.
 
-Decides nothing of its own: what the engine cannot read, or says is damaged, is read as without it, which says
-what is wrong. Compressed batches are decompressed in pieces as without it, and the pieces are read by the
-engine. Knows no rule of Kafka's batches. Invariant: the records, their order, the position and the errors are
+Decides nothing of its own: what the library cannot read, or says is damaged, is read as without it, which
+says what is wrong. Compressed batches are decompressed in pieces as without it, and the library reads the
+pieces. Knows no rule of Kafka's batches. Invariant: the records, their order, the position and the errors are
 those of ``FetchedRecords`` (tests/properties/test_native_batches_properties.py); a failure of the library is
 never taken for a damaged batch.
 """
@@ -93,7 +93,7 @@ class NativeFetchedRecords(FetchedRecords):
         return super().records_of(records, batch)
 
     def _read_otherwise(self, batches: FetchedBatches, stop: str) -> Iterator[list[FetchedRecord]]:
-        """The records of the one batch at which the engine stopped, which is not to be skipped."""
+        """The records of the one batch at which the library stopped, which is not to be skipped."""
         if stop == "other":
             yield from self.read_batch(batches)
             return

@@ -46,7 +46,7 @@ def append_records(batch: Any, records: Iterable[OutputRecord], headers: Iterabl
 
 
 class NativeBatch:
-    """A batch that the native engine has filled, as the client's sender and accumulator ask it.
+    """A batch that the native library has filled, as the client's sender and accumulator ask it.
 
     The client offers no other way to send bytes that were put together elsewhere: it takes whatever has the
     methods of its ``BatchBuilder``. Codecs are the client's own. Held by test_transaction.py.
