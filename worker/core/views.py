@@ -4,7 +4,6 @@ Knows view ids and nothing of sessions or events. Invariant: what is counted doe
 which views were added or united; it is the number of distinct ones, or the bound where there are more.
 """
 
-from struct import Struct
 from zlib import crc32
 
 MAX_VIEWS = 128
@@ -13,7 +12,6 @@ MAX_VIEWS = 128
 HASH_BYTES = 4
 FULL_BYTES = MAX_VIEWS * HASH_BYTES
 """Views are so many bytes at most, and whole hashes."""
-_pack = Struct(">I").pack
 
 
 def with_view(views: bytes, view_id: str) -> bytes:
@@ -23,11 +21,13 @@ def with_view(views: bytes, view_id: str) -> bytes:
     >>> with_view(one, "v1") == one, view_count(with_view(one, "v2"))
     (True, 2)
     """
-    view = _pack(crc32(view_id.encode()))
+    if len(views) == FULL_BYTES:
+        return views
+    view = crc32(view_id.encode()).to_bytes(HASH_BYTES)
     at = views.find(view)
     while at > 0 and at % HASH_BYTES:  # found across two hashes
         at = views.find(view, at + 1)
-    return views if at >= 0 or len(views) == FULL_BYTES else views + view
+    return views if at >= 0 else views + view
 
 
 def view_count(views: bytes) -> int:
