@@ -35,7 +35,9 @@ from worker.process_limits import collect_garbage_seldom
 PARTITIONS = 4
 CONNECTIONS = 64
 _PASSES = 5
-_NOTHING = Moment(ready=True, pending_bytes=0, connections=0, stalled_partitions=0, keys_loaded=1)
+_NOTHING = Moment(
+    ready=True, pending_bytes=0, connections=0, stalled_partitions=0, keys_loaded=1, native_failures=0
+)
 
 
 class CountingTransport(asyncio.Transport):

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def moment() -> Moment:
-    return Moment(ready=True, pending_bytes=7, connections=3, stalled_partitions=1, keys_loaded=2)
+    return Moment(
+        ready=True, pending_bytes=7, connections=3, stalled_partitions=1, keys_loaded=2, native_failures=1
+    )
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -88,6 +90,7 @@ def test_metrics_have_the_names_that_are_documented_and_no_name_of_a_key() -> No
         for name in (
             *("requests_total", "events_total", "ack_seconds_bucket", "ack_seconds_count", "ack_seconds_sum"),
             *("pending_bytes", "connections", "stalled_partitions", "keys_loaded", "ready"),
+            "native_failures_total",
         )
     }
     assert 'sessionizer_collect_requests_total{status="503"} 1.0' in text

@@ -95,6 +95,7 @@ def test_in_auto_a_failure_while_reading_is_logged_and_what_is_fetched_again_is_
     first = records_of(native)
     with structlog.testing.capture_logs() as logged:
         assert first.next_records(10) == ([], True)
+    assert native.failures == 1
     assert first.next_fetch_offset == 10
     assert [(line["event"], line["reason"].partition(" at /")[0]) for line in logged] == [
         ("engine.failed", REASON if isinstance(raised, Panic) else "ValueError")

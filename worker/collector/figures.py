@@ -34,6 +34,7 @@ class Moment(Struct, frozen=True, kw_only=True):
     connections: int
     stalled_partitions: int
     keys_loaded: int
+    native_failures: int
 
 
 class Interval(Struct, frozen=True, kw_only=True):
@@ -172,6 +173,9 @@ class Figures(Collector):
             sum_value=self._requests.total_s,
         )
         moment = self._moment()
+        yield CounterMetricFamily(
+            f"{_PREFIX}_native_failures", "Failures of the native library.", value=moment.native_failures
+        )
         for name, text in _GAUGES.items():
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=float(getattr(moment, name)))
 

@@ -99,6 +99,7 @@ class Service:
             connections=load.connections,
             stalled_partitions=sum(map(self._producer.is_stalled, range(partitions))),
             keys_loaded=self._keys_loaded,
+            native_failures=self._native.failures,
         )
 
     async def first_ready(self, stop: asyncio.Event) -> None:

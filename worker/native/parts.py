@@ -19,6 +19,7 @@ class NativeParts:
     def __init__(self, library: ModuleType | None, *, must: bool = False) -> None:
         self._library = library
         self._must = must
+        self._failures = 0
         self._fatal: Fatal | None = None
 
     @property
@@ -26,12 +27,18 @@ class NativeParts:
         """The library; None where everything is done without it."""
         return self._library
 
+    @property
+    def failures(self) -> int:
+        """How often it has failed since the process was started."""
+        return self._failures
+
     def failed(self, error: Exception) -> None:
         """It raised this: log that once, use it no more. Raises Fatal where nothing may take its place."""
         if self._library is not None:
             reason = _reason(error, self._library)
             telemetry.emit(telemetry.EngineFailed(reason=reason))
             self._library = None
+            self._failures += 1
             if self._must:
                 self._fatal = Fatal(
                     f"the native library failed, which is a bug in it: {reason}. No data is damaged. Remedy: "
