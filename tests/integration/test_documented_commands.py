@@ -40,6 +40,7 @@ NOT_RUN = {
     "make test": "this is it",
     "make live": "it runs until Ctrl-C; tests/integration/test_demo.py runs what it starts",
     "make setup": "it has made the environment that this runs in",
+    "make wheels": "it takes minutes; its parts are run by tests/spec/test_native_install.py",
     "kcat": "tests install no kcat; its format is filled in by hand",
     "docker compose up": "tests need no Docker engine; tests/test_compose.py checks docker-compose.yml",
     "docker build": "tests need no Docker engine",
