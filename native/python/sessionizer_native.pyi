@@ -1,4 +1,4 @@
-"""What the native engine offers to Python; checked for types also where it is not installed."""
+"""What the native library offers to Python; checked for types also where it is not installed."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, final

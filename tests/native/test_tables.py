@@ -1,4 +1,4 @@
-"""Tables that the native engine does not know, or that lack something, are refused when it is made."""
+"""Tables that the native library does not know, or that lack something, are refused when it is made."""
 
 from typing import Any
 

@@ -43,7 +43,7 @@ class TaskStatistics:
         return self.events - self.dead_letters.total() - self.duplicates_dropped
 
     def add(self, counters: Counters, commit_seconds: float, delay_ms: float | None) -> None:
-        """Count one committed counters. ``delay_ms``: from its earliest record's timestamp to now."""
+        """Count one committed draft. ``delay_ms``: from its earliest record's timestamp to now."""
         self.records += counters.records
         self.events += counters.events - counters.events_repartitioned  # those are counted where they arrive
         self.events_repartitioned += counters.events_repartitioned
